@@ -1,0 +1,1 @@
+"""Settings, tiers, the Celery app and its queues, and the data files."""

@@ -1,0 +1,1 @@
+"""Everything that steers: producer API, planner, ladder, store, rescue, reports, CLI and pages."""

@@ -1,0 +1,95 @@
+"""An attempt: one model call for one subtask, and all that is known of it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.base import Frozen, Json
+from schemas.check import CheckResult
+from schemas.policy import Confidence
+
+
+class ErrorKind(StrEnum):
+    """Why a call or its answer failed; each kind has its own consequence."""
+
+    # The model's or the provider's fault: another model takes over, the item loses no attempt.
+    AUTH = "auth"
+    QUOTA = "quota"
+    RATE = "rate"
+    SERVER = "server"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    BAD_REQUEST = "bad_request"
+    NOT_FOUND = "not_found"
+    # The pair of model and item.
+    CONTEXT_LENGTH = "context_length"
+    CONTENT_FILTER = "content_filter"
+    # The answer's fault: a retry with feedback, then a stronger tier.
+    MALFORMED = "malformed"
+    OFF_SCHEMA = "off_schema"
+    TRUNCATED = "truncated"
+    REFUSED = "refused"
+    EMPTY = "empty"
+    CHECKS = "checks"
+    UNSURE = "unsure"
+    # Ours.
+    TOOL = "tool"
+    INPUT = "input"
+
+
+class Usage(Frozen):
+    """Tokens of one call; None where the provider did not say."""
+
+    input_tokens: int | None = Field(default=None, ge=0)
+    #: Part of the input tokens that the provider served from its prompt cache.
+    cached_tokens: int | None = Field(default=None, ge=0)
+    output_tokens: int | None = Field(default=None, ge=0)
+    #: Part of the output tokens.
+    reasoning_tokens: int | None = Field(default=None, ge=0)
+
+
+class TokenLogprob(Frozen):
+    """One token of an answer with its log-probability and the alternatives seen."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+class Attempt(Frozen):
+    """One call, its price, its answer, what the checks said and what followed."""
+
+    item: int
+    step: str
+    #: 0, 1, 2, ... over all tiers: with job, item and step the key of everything paid.
+    n: int
+    #: `answer`, or what else was paid for this subtask: `sample`, `verify`, `audit`, `refer`.
+    purpose: str = "answer"
+    tier: str
+    model: str
+    started_at: datetime
+    latency_s: float
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    #: Where the price came from, such as `profile` or `litellm 1.110`.
+    price_source: str | None = None
+    finish_reason: str | None = None
+    structured: str | None = None
+    #: The raw text of the answer.
+    text: str | None = None
+    value: Json = None
+    error: ErrorKind | None = None
+    #: One sentence for people: what was wrong.
+    detail: str | None = None
+    checks: tuple[CheckResult, ...] = ()
+    confidence: Confidence | None = None
+    #: Kind of the verdict on this answer.
+    verdict: str = ""
+    reason: str = ""
+    skill: str = ""
+    skill_version: int | None = None
+    skill_digest: str | None = None
+    effort: str | None = None
+    #: Served from the response cache: nothing was paid.
+    from_cache: bool = False

@@ -1,0 +1,122 @@
+"""What travels: a batch of subtasks to a tier's queue, and the trail that comes back."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from schemas.attempt import Attempt
+from schemas.base import Frozen, Json, JsonObject
+from schemas.plan import PlannedStep
+from schemas.skill import Skill
+from schemas.tier import Tier
+from schemas.tool import ToolSpec
+from schemas.verdict import Parked
+
+#: Version of the messages below. A worker refuses what is newer than it knows and hands it back.
+MESSAGE_VERSION = 1
+#: The item number of a subtask of the whole job.
+WHOLE_JOB = -1
+
+
+class Todo(Frozen):
+    """A subtask that waits to be answered on this batch's tier."""
+
+    step: str
+    #: Number of its next attempt.
+    n: int = 0
+    #: Attempts already used on this tier.
+    used: int = 0
+    feedback: tuple[str, ...] = ()
+    effort: str | None = None
+    #: Instruction added by the orchestrator model.
+    instruction: str | None = None
+
+
+class Work(Frozen):
+    """One item in a batch: what it holds, what earlier steps answered, what to answer now."""
+
+    item: int
+    item_id: str
+    input: JsonObject
+    settled: dict[str, Json] = Field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    todo: tuple[Todo, ...] = Field(min_length=1)
+
+
+class Ration(Frozen):
+    """A budget that a call must fit in: its key in Redis and its cap."""
+
+    key: str
+    cap_usd: float
+
+
+class Batch(Frozen):
+    """Subtasks of one job, segment and tier that travel in one message."""
+
+    v: int = MESSAGE_VERSION
+    id: str
+    job: str
+    job_name: str = ""
+    segment: int
+    shard: int
+    tier: Tier
+    #: Names of the tiers that models answer on, cheapest first.
+    ladder: tuple[str, ...]
+    steps: tuple[PlannedStep, ...]
+    skills: dict[str, Skill] = Field(default_factory=dict)
+    tools: dict[str, ToolSpec] = Field(default_factory=dict)
+    #: Folders of the user's own functions.
+    folders: tuple[str, ...] = ()
+    rations: tuple[Ration, ...] = ()
+    #: Use the shared response cache.
+    cache: bool = False
+    deadline: datetime | None = None
+    work: tuple[Work, ...] = Field(min_length=1)
+
+    @property
+    def label(self) -> str:
+        """What Flower shows: ids and counts, never contents."""
+        steps = ",".join(sorted({todo.step for work in self.work for todo in work.todo}))
+        return f"job={self.job} step={steps} tier={self.tier.name} batch={self.id} subtasks={len(self.work)}"
+
+
+class Settled(Frozen):
+    """A subtask that the worker settled: its accepted value."""
+
+    step: str
+    n: int
+    value: Json
+    skipped: bool = False
+
+
+class Left(Frozen):
+    """A subtask that the worker did not settle, and why."""
+
+    step: str
+    n: int
+    used: int = 0
+    verdict: Parked = Field(discriminator="kind")
+    feedback: tuple[str, ...] = ()
+    effort: str | None = None
+
+
+class ItemTrail(Frozen):
+    """All that happened to one item in one batch, in order."""
+
+    item: int
+    attempts: tuple[Attempt, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    left: tuple[Left, ...] = ()
+
+
+class Trail(Frozen):
+    """What a worker answers to a batch."""
+
+    v: int = MESSAGE_VERSION
+    batch: str
+    job: str
+    segment: int
+    shard: int
+    tier: str
+    worker: str = ""
+    items: tuple[ItemTrail, ...] = ()

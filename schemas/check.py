@@ -1,0 +1,127 @@
+"""What a skill can ask to be checked of an answer, and what a check answers."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Frozen, Json
+
+
+class _Check(Frozen):
+    #: Dotted path into the answer (`slots.date`); the whole answer when missing.
+    field: str | None = None
+    #: Tiers whose answers it looks at; all when empty.
+    tiers: tuple[str, ...] = ()
+    #: Said to the model as feedback instead of the check's own reason.
+    hint: str | None = None
+
+
+class OneOf(_Check):
+    """The value is one of `values` (also given by an `enum` in the schema); lists: each element is."""
+
+    kind: Literal["one_of"]
+    values: tuple[Json, ...] = Field(min_length=1)
+
+
+class Regex(_Check):
+    """The text matches `pattern` somewhere (`full: true`: as a whole; `absent: true`: nowhere)."""
+
+    kind: Literal["regex"]
+    pattern: str
+    full: bool = False
+    absent: bool = False
+    ignore_case: bool = False
+
+
+class Range(_Check):
+    """The number lies within `min` and `max`, both included."""
+
+    kind: Literal["range"]
+    min: float | None = None
+    max: float | None = None
+
+
+class Length(_Check):
+    """The text has so many characters (`unit: words`: words), the list so many elements."""
+
+    kind: Literal["length"]
+    min: int | None = Field(default=None, ge=0)
+    max: int | None = Field(default=None, ge=0)
+    unit: Literal["characters", "words", "elements"] = "characters"
+
+
+class Date(_Check):
+    """The text is a date in `format` (strptime; ISO 8601 when missing), between `after` and `before` (ISO dates)."""
+
+    kind: Literal["date"]
+    format: str | None = None
+    after: str | None = None
+    before: str | None = None
+
+
+class Expression(_Check):
+    """A simpleeval expression over `answer` and `item` is true: `answer.total == answer.net + answer.tax`."""
+
+    kind: Literal["expression"]
+    expression: str = Field(min_length=1)
+
+
+class Grounded(_Check):
+    """What was extracted stands in the input field `source` (all input fields when missing).
+
+    `normalised` ignores case, white space and punctuation; lists and objects: each text in them.
+    """
+
+    kind: Literal["grounded"]
+    source: str | None = None
+    normalised: bool = True
+
+
+class Citations(_Check):
+    """Every id cited in the text by `pattern` (first group) is among the ids found in the input field `source`."""
+
+    kind: Literal["citations"]
+    source: str
+    pattern: str = r"\[([^\[\]\s]+)\]"
+    min: int = Field(default=1, ge=0)
+
+
+class Language(_Check):
+    """The text is written in `language` (ISO 639-1 code)."""
+
+    kind: Literal["language"]
+    language: str = Field(pattern=r"^[a-z]{2}$")
+
+
+class NoRefusal(_Check):
+    """The text is not a refusal ("I'm sorry, but I can't ...")."""
+
+    kind: Literal["no_refusal"]
+
+
+class Executable(_Check):
+    """A Python function of the user's by dotted path passes the answer.
+
+    It is called with (answer, item) and returns True / None (passed), False, or a text: the reason it failed.
+    """
+
+    kind: Literal["function"]
+    path: str = Field(pattern=r"^[A-Za-z_][\w.]*[:.][A-Za-z_]\w*$")
+
+
+CheckSpec = Annotated[
+    OneOf | Regex | Range | Length | Date | Expression | Grounded | Citations | Language | NoRefusal | Executable,
+    Field(discriminator="kind"),
+]
+
+
+class CheckResult(Frozen):
+    """One check's word on one answer: `check` names it, `reason` says why it failed (None: it passed)."""
+
+    check: str
+    reason: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer passed."""
+        return self.reason is None

@@ -1,0 +1,150 @@
+"""A job as a producer submits and sees it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.base import Frozen, Json
+from schemas.plan import Workflow
+from schemas.tier import Profile
+
+
+class JobState(StrEnum):
+    """Where a job stands; `docs/architecture.md` draws the arrows."""
+
+    #: Its items are still being written.
+    RECEIVING = "receiving"
+    #: Written; nobody has begun it.
+    SUBMITTED = "submitted"
+    #: The planner model is writing its plan.
+    PLANNING = "planning"
+    #: A plan waits for a person's yes.
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    #: Stopped by a person or a budget; can be resumed.
+    PAUSED = "paused"
+    #: Every item has ended.
+    DONE = "done"
+    #: The job itself could not go on (no valid plan, for instance).
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+class ItemState(StrEnum):
+    """Where an item stands."""
+
+    PENDING = "pending"
+    #: Waits for a person.
+    REVIEW = "review"
+    SETTLED = "settled"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (ItemState.SETTLED, ItemState.FAILED, ItemState.CANCELLED)
+
+
+class Priority(StrEnum):
+    """Who goes first when tiers are full."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+class Options(Frozen):
+    """How a job is to be run."""
+
+    profile: str = "recorded"
+    #: Hard cap in dollars; the job pauses before it would exceed it.
+    budget_usd: float | None = Field(default=None, gt=0)
+    priority: Priority = Priority.NORMAL
+    deadline: datetime | None = None
+    tenant: str = "default"
+    #: Answer from, and keep in, the response cache that all jobs share.
+    cache: bool = False
+    #: Answer identical items once.
+    dedupe: bool = True
+    #: Only these tiers of the ladder (baselines, comparisons).
+    tiers: tuple[str, ...] = ()
+    webhook_url: str | None = None
+    approve: bool = False
+    #: `run`, or what else asked for the job: `baseline`, `calibrate`, `compare`, `audit`.
+    purpose: str = "run"
+
+
+class JobRequest(Frozen):
+    """What `submit` takes besides the items."""
+
+    #: Name of a workflow or of a skill, or a workflow itself.
+    workflow: str | Workflow | None = None
+    #: What is wanted, in plain words: the planner model writes the plan.
+    goal: str | None = None
+    name: str | None = None
+    #: A ladder given whole instead of by name.
+    profile: Profile | None = None
+    options: Options = Options()
+    idempotency_key: str | None = Field(default=None, max_length=200)
+
+
+class JobStatus(Frozen):
+    """A job at one moment."""
+
+    job: str
+    name: str
+    state: JobState
+    reason: str | None = None
+    items: int
+    settled: int
+    failed: int
+    review: int = 0
+    cancelled: int = 0
+    #: Items whose answer came from above the lowest tier of the ladder.
+    escalated: int = 0
+    #: Accepted answers by tier.
+    by_tier: dict[str, int] = Field(default_factory=dict)
+    attempts: int = 0
+    cost_usd: float = 0.0
+    #: Attempts whose cost is unknown because their model has no price.
+    unpriced: int = 0
+    budget_usd: float | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def ended_items(self) -> int:
+        """Items that have ended, in whatever way."""
+        return self.settled + self.failed + self.cancelled
+
+
+class ItemResult(Frozen):
+    """One item's result: the line that `--out` gets."""
+
+    item_id: str
+    status: ItemState
+    output: Json = None
+    #: Highest tier whose answer was accepted.
+    tier: str | None = None
+    attempts: int = 0
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    reason: str | None = None
+
+
+class Event(Frozen):
+    """Something that happened to a job, for those who watch."""
+
+    job: str
+    at: datetime
+    name: str
+    text: str = ""
+    status: JobStatus | None = None

@@ -1,0 +1,120 @@
+"""A workflow as declared, and the plan of one job: the graph of steps with everything resolved."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Frozen, Json
+from schemas.policy import Demand, Policy, Threshold
+from schemas.skill import Skill
+from schemas.tool import ToolSpec
+
+Reference = str  # `item.text`, `classify.intent`, `items` (all items' outputs), or a literal after `=`
+
+
+class StepKind(StrEnum):
+    """What a step does."""
+
+    SKILL = "skill"
+    TOOL = "tool"
+    #: A skill whose answer chooses the branch by the later steps' `when`.
+    ROUTE = "route"
+    #: A strong model reviews what has accumulated: proceed, correct or restart a step.
+    CHECKPOINT = "checkpoint"
+    #: The planner model opens a sub-plan.
+    PLAN = "plan"
+    #: One answer from all items (as a tree when they outgrow a context window).
+    SYNTHESIZE = "synthesize"
+
+
+class Step(Frozen):
+    """One node of a plan."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: StepKind = StepKind.SKILL
+    #: Name of a skill (kinds skill, route, checkpoint, synthesize).
+    skill: str | None = None
+    tool: str | None = None
+    #: Input field or tool argument -> reference; item fields of the same name when missing.
+    inputs: dict[str, Reference] = Field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    #: A simpleeval condition over `item` and earlier steps; the step is skipped where it is false.
+    when: str | None = None
+    #: `item`: once per item; `job`: once, at a barrier.
+    scope: Literal["item", "job"] = "item"
+    reasoning: Demand | None = None
+    policy: Policy | None = None
+    #: Checkpoints: share of items shown, steps reviewed, rounds of restarts allowed.
+    sample: float = Field(default=1.0, gt=0, le=1)
+    reviews: str | None = None
+    rounds: int = Field(default=1, ge=0, le=5)
+    options: dict[str, Json] = Field(default_factory=dict)
+    why: str = ""
+
+
+class Quality(Frozen):
+    """How a job's outputs are scored against ground truth that its items carry."""
+
+    #: Item field with the truth.
+    gold: str
+    #: Dotted path into the output; the whole output when missing.
+    field: str | None = None
+    #: `exact`, `number` (last number in a text), `set_f1`, or a function by path: (output, gold) -> 0..1.
+    compare: str = "exact"
+
+
+class Workflow(Frozen):
+    """A declared job shape."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    description: str = ""
+    version: int = Field(default=1, ge=1)
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=100)
+    #: What an item's result is: a step's name, or output field -> reference; the last per-item step when missing.
+    output: str | dict[str, Reference] | None = None
+    quality: Quality | None = None
+    #: Skills and tools declared in the workflow itself.
+    skills: tuple[Skill, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    #: Let the orchestrator model look at each segment's outcome and amend the plan.
+    adapt: bool = False
+
+
+class PlannedStep(Frozen):
+    """A step with what the engine resolved: its segment, its tier to start on, its threshold."""
+
+    step: Step
+    segment: int
+    start_tier: str
+    policy: Policy = Policy()
+    #: tier name -> threshold
+    thresholds: dict[str, Threshold] = Field(default_factory=dict)
+
+
+class Plan(Frozen):
+    """The graph of steps of one job, with every skill and tool that it uses."""
+
+    workflow: str
+    steps: tuple[PlannedStep, ...]
+    skills: dict[str, Skill] = Field(default_factory=dict)
+    tools: dict[str, ToolSpec] = Field(default_factory=dict)
+    output: str | dict[str, Reference]
+    quality: Quality | None = None
+    adapt: bool = False
+
+    @property
+    def segments(self) -> int:
+        """How many segments barriers cut the plan into."""
+        return 1 + max(planned.segment for planned in self.steps)
+
+    def segment(self, number: int) -> tuple[PlannedStep, ...]:
+        """Return the steps of one segment, in an order that respects their dependencies."""
+        return tuple(planned for planned in self.steps if planned.segment == number)
+
+    def step(self, name: str) -> PlannedStep:
+        """Return the step of that name; KeyError when there is none."""
+        for planned in self.steps:
+            if planned.step.name == name:
+                return planned
+        raise KeyError(name)

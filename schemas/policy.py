@@ -1,0 +1,87 @@
+"""What a skill's policy may say: attempts, confidence and what follows a failure."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Frozen
+
+
+class Demand(StrEnum):
+    """How much reasoning a task asks for; the start tier follows from it."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Signal(Frozen):
+    """One way to get a number in 0..1 for "how sure is this answer?"."""
+
+    #: `mean_logprob`, `min_logprob`: over the answer's value tokens; `margin`: between an enum's labels, renormalised
+    #: (of the field `field`); `agreement`: share of `samples` answers equal to the first; `verifier`: a model of
+    #: `tier` judges by `rubric`; `function`: a user's, called with (answer, item).
+    kind: Literal["mean_logprob", "min_logprob", "margin", "agreement", "verifier", "function"]
+    field: str | None = None
+    samples: int = Field(default=3, ge=2, le=20)
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    tier: str | None = None
+    rubric: str | None = None
+    path: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The signal's name in reports and calibrations, such as `margin(intent)`."""
+        return f"{self.kind}({self.field})" if self.field else self.kind
+
+
+class Confidence(Frozen):
+    """A number in 0..1 from a named signal."""
+
+    signal: str
+    value: float
+
+
+class Threshold(Frozen):
+    """From which confidence on a tier's answer is accepted, and why that figure."""
+
+    signal: str
+    #: None: nothing could be certified, so nothing is accepted from this tier.
+    value: float | None
+    source: Literal["declared", "calibrated", "audit"] = "declared"
+    calibration_id: int | None = None
+
+
+class LastResort(StrEnum):
+    """What follows when the top tier's attempts are used up."""
+
+    REJECT = "reject"
+    REFER = "refer"
+    REVIEW = "review"
+
+
+class Policy(Frozen):
+    """When to accept, to try again, to climb and to give up."""
+
+    #: Attempts on one tier before climbing.
+    attempts_per_tier: int = Field(default=2, ge=1, le=10)
+    #: Raise the model's reasoning effort on a retry before changing the model.
+    raise_effort: bool = False
+    #: Accept nothing below this confidence (of the first signal that has a value).
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    #: What to do with an answer that passes its checks while no threshold is known: accept, or escalate.
+    uncalibrated: Literal["accept", "escalate"] = "accept"
+    #: What to do where no signal has a value although a threshold is known.
+    unsure: Literal["accept", "escalate"] = "escalate"
+    #: Tier that answers first; from the reasoning demand when missing.
+    start: str | None = None
+    last_resort: LastResort = LastResort.REJECT
+    #: Times the orchestrator model may be asked about one subtask.
+    refer_rounds: int = Field(default=1, ge=0, le=3)
+    #: Share of accepted answers also answered by the top tier, off the critical path.
+    audit_share: float = Field(default=0.0, ge=0, le=1)
+    #: Loss that the user chose to bear; audits raise a flag above it.
+    max_loss: float = Field(default=0.05, gt=0, lt=1)
+    #: What a raised flag does: tell, or send every item up until recalibrated.
+    on_drift: Literal["flag", "escalate"] = "flag"

@@ -1,0 +1,87 @@
+"""What a job cost and how well it went."""
+
+from pydantic import Field
+
+from schemas.base import Frozen
+
+
+class Percentiles(Frozen):
+    """Seconds."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class Baseline(Frozen):
+    """What the same items would have cost, and how good they would have been, some other way."""
+
+    name: str
+    cost_usd: float | None
+    quality: float | None = None
+    #: False: computed from prices and measured token counts, not run.
+    measured: bool = False
+    frontier_share: float | None = None
+
+
+class ModelLine(Frozen):
+    """One model's part in a job."""
+
+    model: str
+    tier: str
+    attempts: int
+    accepted: int
+    errors: dict[str, int] = Field(default_factory=dict)
+    error_rate: float
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    latency_s: Percentiles
+
+
+class QualityScore(Frozen):
+    """Mean score of the settled items that carry ground truth."""
+
+    score: float
+    items: int
+    compare: str
+    #: 95% interval (Wilson, for 0/1 scores) or None.
+    low: float | None = None
+    high: float | None = None
+    #: Score over all items with ground truth, failed ones counted as 0.
+    score_all: float | None = None
+
+
+class Report(Frozen):
+    """The page a job ends with."""
+
+    job: str
+    name: str
+    state: str
+    reason: str | None = None
+    items: int
+    settled: int
+    failed: int
+    review: int = 0
+    cancelled: int = 0
+    cost_usd: float | None
+    #: Attempts of unknown cost; the cost above leaves them out.
+    unpriced_attempts: int = 0
+    baseline_cost_usd: float | None
+    baseline_measured: bool = False
+    #: 1 - cost / baseline.
+    saving: float | None
+    escalation_rate: float | None
+    error_rate_by_model: dict[str, float]
+    latency_s: Percentiles
+    quality: QualityScore | None
+    models: tuple[ModelLine, ...] = ()
+    by_tier: dict[str, int] = Field(default_factory=dict)
+    baselines: tuple[Baseline, ...] = ()
+    failures: dict[str, int] = Field(default_factory=dict)
+    cache_hits: int = 0
+    cache_saved_usd: float = 0.0
+    duplicates: int = 0
+    wall_s: float | None = None
+    notes: tuple[str, ...] = ()

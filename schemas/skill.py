@@ -1,0 +1,71 @@
+"""A skill: a sub-agent's prompt as a versioned value."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from schemas.base import Frozen, Json, JsonObject, digest
+from schemas.check import CheckSpec
+from schemas.policy import Demand, Policy, Signal
+
+
+class InputField(Frozen):
+    """One input that the prompt shows."""
+
+    description: str = ""
+    required: bool = True
+    #: Longer texts are refused with a reason, not cut.
+    max_chars: int = Field(default=200_000, gt=0)
+
+
+class Example(Frozen):
+    """One worked example: inputs by field name, and the answer."""
+
+    input: JsonObject
+    output: Json
+    note: str | None = None
+
+
+class Skill(Frozen):
+    """A sub-agent: role and instructions, examples, input fields, output JSON Schema, checks, policy."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    version: int = Field(default=1, ge=1)
+    description: str = ""
+    #: The static part of the prompt: role, rules, output contract, edge cases.
+    instructions: str = Field(min_length=1)
+    input: dict[str, InputField] = Field(min_length=1)
+    #: JSON Schema of the answer; `{type: string}` asks for plain text.
+    output: JsonObject
+    examples: tuple[Example, ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
+    reasoning: Demand = Demand.LOW
+    #: In order: the first that has a value counts.
+    confidence: tuple[Signal, ...] = ()
+    policy: Policy = Policy()
+    #: Tools the model may call while it answers, by name, and how many rounds of calls.
+    tools: tuple[str, ...] = ()
+    tool_rounds: int = Field(default=4, ge=1, le=20)
+    #: Items answered in one call.
+    pack: int = Field(default=1, ge=1, le=50)
+    params: dict[str, Json] = Field(default_factory=dict)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the answer is plain text, not JSON."""
+        return self.output.get("type") == "string" and not self.output.get("enum")
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over all that shapes an answer: calibrations and cached answers live and die with it."""
+        return digest(self.model_dump(mode="json", exclude={"policy", "confidence", "description"}))
+
+    @model_validator(mode="after")
+    def _examples_fit(self) -> Self:
+        for number, example in enumerate(self.examples, 1):
+            unknown = set(example.input) - set(self.input)
+            if unknown:
+                raise ValueError(
+                    f"example {number} has input fields that the skill lacks: {', '.join(sorted(unknown))}"
+                )
+        return self

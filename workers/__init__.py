@@ -1,0 +1,1 @@
+"""What runs in a tier's pool: prompt, gateway, checks, verdict."""
