@@ -16,8 +16,11 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
     def evolve(self, **changes: Any) -> Self:
-        """Return a copy with `changes`; the changes are not validated again."""
-        return self.model_copy(update=changes)
+        """Return a copy with `changes`; the changes are not validated again, cached properties are computed anew."""
+        copy = self.model_copy(update=changes)
+        for name in copy.__dict__.keys() - type(copy).model_fields.keys():
+            del copy.__dict__[name]
+        return copy
 
 
 def digest(value: object, *, length: int = 16) -> str:

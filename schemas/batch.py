@@ -62,6 +62,8 @@ class Batch(Frozen):
     tier: Tier
     #: Names of the tiers that models answer on, cheapest first.
     ladder: tuple[str, ...]
+    #: Other tiers that confidence signals ask, by name.
+    others: dict[str, Tier] = Field(default_factory=dict)
     steps: tuple[PlannedStep, ...]
     skills: dict[str, Skill] = Field(default_factory=dict)
     tools: dict[str, ToolSpec] = Field(default_factory=dict)

@@ -1,10 +1,43 @@
 """What a skill can ask to be checked of an answer, and what a check answers."""
 
-from typing import Annotated, Literal
+import ast
+import re
+from datetime import date
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.base import Frozen, Json
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression, got {text!r}: {error}") from None
+    return text
+
+
+def _grouping(text: str) -> str:
+    if re.compile(_pattern(text)).groups < 1:
+        raise ValueError(f"expected a group around the id, such as \\[(\\w+)\\], got {text!r}")
+    return text
+
+
+def _iso_date(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected an ISO date such as 2026-01-31, got {text!r}") from None
+    return text
+
+
+def _python_expression(text: str) -> str:
+    try:
+        ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"expected an expression such as `answer.total > 0`, got {text!r}: {error}") from None
+    return text
 
 
 class _Check(Frozen):
@@ -27,13 +60,22 @@ class Regex(_Check):
     """The text matches `pattern` somewhere (`full: true`: as a whole; `absent: true`: nowhere)."""
 
     kind: Literal["regex"]
-    pattern: str
+    pattern: Annotated[str, AfterValidator(_pattern)]
     full: bool = False
     absent: bool = False
     ignore_case: bool = False
 
 
-class Range(_Check):
+class _Bounded(_Check):
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = getattr(self, "min", None), getattr(self, "max", None)
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min must not exceed max, got min {low} and max {high}")
+        return self
+
+
+class Range(_Bounded):
     """The number lies within `min` and `max`, both included."""
 
     kind: Literal["range"]
@@ -41,7 +83,7 @@ class Range(_Check):
     max: float | None = None
 
 
-class Length(_Check):
+class Length(_Bounded):
     """The text has so many characters (`unit: words`: words), the list so many elements."""
 
     kind: Literal["length"]
@@ -55,15 +97,15 @@ class Date(_Check):
 
     kind: Literal["date"]
     format: str | None = None
-    after: str | None = None
-    before: str | None = None
+    after: Annotated[str, AfterValidator(_iso_date)] | None = None
+    before: Annotated[str, AfterValidator(_iso_date)] | None = None
 
 
 class Expression(_Check):
     """A simpleeval expression over `answer` and `item` is true: `answer.total == answer.net + answer.tax`."""
 
     kind: Literal["expression"]
-    expression: str = Field(min_length=1)
+    expression: Annotated[str, AfterValidator(_python_expression)] = Field(min_length=1, max_length=2000)
 
 
 class Grounded(_Check):
@@ -82,7 +124,7 @@ class Citations(_Check):
 
     kind: Literal["citations"]
     source: str
-    pattern: str = r"\[([^\[\]\s]+)\]"
+    pattern: Annotated[str, AfterValidator(_grouping)] = r"\[([^\[\]\s]+)\]"
     min: int = Field(default=1, ge=0)
 
 
@@ -120,8 +162,15 @@ class CheckResult(Frozen):
 
     check: str
     reason: str | None = None
+    #: What the skill's author wants the model to hear instead of the reason.
+    hint: str | None = None
 
     @property
     def passed(self) -> bool:
         """Whether the answer passed."""
         return self.reason is None
+
+    @property
+    def feedback(self) -> str | None:
+        """What the model is told on a retry; None when the answer passed."""
+        return None if self.reason is None else self.hint or self.reason

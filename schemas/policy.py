@@ -20,12 +20,15 @@ class Signal(Frozen):
     """One way to get a number in 0..1 for "how sure is this answer?"."""
 
     #: `mean_logprob`, `min_logprob`: over the answer's value tokens; `margin`: between an enum's labels, renormalised
-    #: (of the field `field`); `agreement`: share of `samples` answers equal to the first; `verifier`: a model of
-    #: `tier` judges by `rubric`; `function`: a user's, called with (answer, item).
+    #: (of the field `field`; the least of all enums when missing); `agreement`: how far `samples` more answers agree
+    #: with the first by `compare`; `verifier`: a model of `tier` judges by `rubric`; `function`: a user's, called with
+    #: (answer, item).
     kind: Literal["mean_logprob", "min_logprob", "margin", "agreement", "verifier", "function"]
     field: str | None = None
     samples: int = Field(default=3, ge=2, le=20)
     temperature: float = Field(default=0.7, ge=0, le=2)
+    #: How samples are compared, in the words of `Quality.compare`.
+    compare: str = "exact"
     tier: str | None = None
     rubric: str | None = None
     path: str | None = None

@@ -1,5 +1,6 @@
 """A skill: a sub-agent's prompt as a versioned value."""
 
+from functools import cached_property
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -55,7 +56,7 @@ class Skill(Frozen):
         """Whether the answer is plain text, not JSON."""
         return self.output.get("type") == "string" and not self.output.get("enum")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """16 hex digits over all that shapes an answer: calibrations and cached answers live and die with it."""
         return digest(self.model_dump(mode="json", exclude={"policy", "confidence", "description"}))

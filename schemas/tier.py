@@ -1,10 +1,11 @@
 """The ladder: tiers, their models, prices and limits, and the profile that names them all."""
 
+import re
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Frozen, Json
 
@@ -36,10 +37,23 @@ class Limits(Frozen):
     in_flight: int | None = Field(default=None, gt=0)
 
 
+_SECRET_PARAMS = frozenset(
+    {
+        "api_key",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "azure_ad_token",
+        "vertex_credentials",
+    }
+)
+
+
 class Model(Frozen):
     """One model as litellm names it (`provider/model`), with what calling it needs."""
 
     name: str = Field(min_length=1)
+    #: URL, or `service:NAME` for one of the profile's services.
     api_base: str | None = None
     #: Name of the environment variable that holds the key; the key itself never travels.
     api_key_env: str | None = None
@@ -54,6 +68,27 @@ class Model(Frozen):
     )
     logprobs: bool = False
     context_tokens: int | None = Field(default=None, gt=0)
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,80}", name):
+            raise ValueError("expected the name of an environment variable such as OPENAI_API_KEY, not the key itself")
+        return name
+
+    @field_validator("params")
+    @classmethod
+    def _hold_no_key(cls, params: dict[str, Json]) -> dict[str, Json]:
+        keys = sorted(name for name in params if name in _SECRET_PARAMS)
+        if keys:
+            raise ValueError(f"a profile holds no secrets: put '{keys[0]}' into the environment of the workers")
+        return params
+
+    @property
+    def service(self) -> str | None:
+        """The name of the service that `api_base` points at, or None."""
+        scheme, colon, name = (self.api_base or "").partition(":")
+        return name if colon and scheme == "service" else None
 
 
 class TierKind(StrEnum):
@@ -93,10 +128,16 @@ class Service(Frozen):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     #: `simulator` replays a script, `llama` serves a GGUF file.
-    kind: str = Field(pattern=r"^(simulator|llama)$")
-    #: Path of the simulator's script, or name or path of the model.
-    source: str
+    kind: Literal["simulator", "llama"]
+    #: Name or path of the model (llama), path of the script (simulator; the job file's `script` when missing).
+    source: str | None = None
     options: dict[str, Json] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> Self:
+        if self.kind == "llama" and self.source is None:
+            raise ValueError(f"service '{self.name}' names no model; add `source:` with its name or a GGUF file's path")
+        return self
 
 
 class Profile(Frozen):
@@ -118,7 +159,21 @@ class Profile(Frozen):
             raise ValueError(f"tier names must differ; twice: {', '.join(sorted(doubled))}")
         if self.orchestrator is not None and self.orchestrator not in names:
             raise ValueError(f"orchestrator: expected one of {', '.join(names)}, got '{self.orchestrator}'")
+        if not self.ladder:
+            raise ValueError("expected at least one tier that models answer on, got tiers of kind `tools` only")
+        services = [service.name for service in self.services]
+        for model in self.models:
+            if model.service is not None and model.service not in services:
+                known = ", ".join(services) or "no services"
+                raise ValueError(
+                    f"model '{model.name}' points at service '{model.service}', but `services:` has {known}"
+                )
         return self
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model of every tier."""
+        return tuple(model for tier in self.tiers for model in tier.models)
 
     @property
     def ladder(self) -> tuple[Tier, ...]:

@@ -60,6 +60,8 @@ class DeferCause(StrEnum):
     #: No model of the tier is usable now.
     NO_MODEL = "no_model"
     BUDGET = "budget"
+    #: Redis forgot what was spent; the orchestrator tells it again.
+    BUDGET_UNKNOWN = "budget_unknown"
     CANCELLED = "cancelled"
     #: The worker is stopping and hands its work back.
     STOPPING = "stopping"

@@ -35,6 +35,11 @@ class ToolCall:
     id: str
     name: str
     arguments: JsonObject
+    #: The arguments as the model wrote them, which may be no JSON; `arguments` is empty then.
+    raw: str = ""
+
+
+_UNKNOWN_USAGE = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,13 @@ class Reply:
     """What came back: an answer, or an error as data; never raised."""
 
     text: str | None = None
-    #: The parsed value when a schema was asked for and the text is JSON; validation against the schema is the checks' work.
+    #: The parsed value when a schema was asked for and the text is JSON; whether it fits the schema the checks say.
     value: Json = None
-    usage: Usage = Usage()
+    usage: Usage = _UNKNOWN_USAGE
     latency_s: float = 0.0
     finish_reason: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
-    #: Rung of the structured-output ladder that was used.
+    #: Rung of the structured-output ladder that was used; `+repair` where the JSON had to be mended.
     structured: str | None = None
     cost_usd: float | None = None
     price_source: str | None = None
@@ -59,6 +64,8 @@ class Reply:
     retry_after_s: float | None = None
     #: Provider's rate-limit headers, lower-cased.
     limits: dict[str, str] = field(default_factory=dict)
+    #: Answered provider calls behind this reply: more than 1 where an endpoint ignored a schema and was asked again.
+    calls: int = 1
 
 
 class Gateway(Protocol):

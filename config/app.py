@@ -1,0 +1,95 @@
+"""The Celery app: one broker, one queue per tier and one for the orchestrators, every option with its why."""
+
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from config.settings import Settings
+from schemas.errors import UserError
+from schemas.job import Priority
+
+#: Name of the orchestrators' queue.
+ORCHESTRATOR = "orchestrator"
+
+#: Redis serves lists in order; 0 goes first.
+PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 4, Priority.LOW: 7}
+#: Priority of a job of normal priority that is so small that nobody would notice it going first.
+SMALL_JOB = 2
+STEPS = [0, 2, 4, 7]
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return the app of this deployment; UserError when no Redis is named."""
+    if settings.redis_url is None:
+        raise UserError(
+            "FIRSTLINE_REDIS_URL is not set; expected a URL such as redis://localhost:6379/0 "
+            "(`firstline run` alone needs none: it starts a server of its own)"
+        )
+    url = _celery_url(settings.redis_url)
+    app = Celery("firstline", broker=url, backend=url, set_as_current=False)
+    app.conf.update(_options(settings))
+    return app
+
+
+def queue(settings: Settings, name: str) -> Queue:
+    """Return a tier's queue; a queue without its own exchange and key would get the default queue's messages."""
+    full = settings.keys.queue(name)
+    return Queue(full, Exchange(full), routing_key=full)
+
+
+def _celery_url(url: str) -> str:
+    return url.replace("unix://", "redis+socket://", 1) if url.startswith("unix://") else url
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    prefix = settings.namespace
+    visibility = {"visibility_timeout": settings.visibility_timeout_s}
+    return {
+        # Ids and JSON only: a message can be read by anyone and executes nothing.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        # A message belongs to a worker until it is answered; a dead worker's work is sent again by our own sweep.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+        # Only what belongs to a chord leaves a result, and not for long: results live in SQL.
+        "result_expires": 3600,
+        "task_store_errors_even_if_ignored": False,
+        "task_default_queue": settings.keys.queue(ORCHESTRATOR),
+        "task_default_exchange": settings.keys.queue(ORCHESTRATOR),
+        "task_default_routing_key": settings.keys.queue(ORCHESTRATOR),
+        "task_create_missing_queues": True,
+        "task_queue_max_priority": None,
+        "task_default_priority": PRIORITIES[Priority.NORMAL],
+        # The same in broker, backend and app: the shortest of all clients wins.
+        "visibility_timeout": settings.visibility_timeout_s,
+        "broker_transport_options": {
+            **visibility,
+            "priority_steps": STEPS,
+            "queue_order_strategy": "priority",
+            "unacked_key": f"{prefix}.unacked",
+            "unacked_index_key": f"{prefix}.unacked_index",
+            "unacked_mutex_key": f"{prefix}.unacked_mutex",
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "socket_connect_timeout": 5,
+            "max_connections": 200,
+        },
+        "result_backend_transport_options": {**visibility, "global_keyprefix": f"{prefix}:"},
+        "redis_socket_keepalive": True,
+        "redis_max_connections": 200,
+        "redis_backend_health_check_interval": 10,
+        # Redis may be restarted under a running worker for as long as it likes.
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+    }

@@ -1,0 +1,244 @@
+"""The catalogue: every skill, workflow, profile and tool, built in and the user's own, checked against each other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from config.kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
+from config.problem import ConfigError, Flaw, Problem, listed
+from config.settings import get_settings
+from config.shelf import SUFFIXES, Entry, Reader, Shelf, usable
+from config.skill_flaws import skill_flaws
+from config.workflow_flaws import Names, workflow_flaws
+from config.yaml_file import Document, read_yaml
+from schemas.base import Frozen
+from schemas.errors import UserError
+from schemas.plan import Step, Workflow
+from schemas.skill import Skill
+from schemas.tier import Profile, Service
+from schemas.tool import ToolSpec
+
+T = TypeVar("T", bound=Frozen)
+
+BUILT_IN = Path(__file__).parent
+#: Tools that need no declaration: a step names them and gives their options.
+BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The skills and tools that a workflow uses, by the names it uses for them."""
+
+    skills: dict[str, Skill]
+    tools: dict[str, ToolSpec]
+
+
+class Catalogue:
+    """What can be named, by name or by path; a broken file matters to whoever asks for it."""
+
+    def __init__(self, own: Sequence[Path] = (), *, built_in: Path = BUILT_IN) -> None:
+        self.own = tuple(own)
+        folders = {kind: folder for folder, kind in FOLDERS.items()}
+        self._tool = Reader("tool", ToolSpec, lambda tool, _: (tool, []))
+        self.tools: Shelf[ToolSpec] = self._tool.shelf(folders[FileKind.TOOL], built_in=built_in, own=self.own)
+        self._skill = Reader("skill", Skill, self._finish_skill)
+        self.skills: Shelf[Skill] = self._skill.shelf(folders[FileKind.SKILL], built_in=built_in, own=self.own)
+        self._workflow = Reader("workflow", Workflow, self._finish_workflow)
+        self.workflows: Shelf[Workflow] = self._workflow.shelf(
+            folders[FileKind.WORKFLOW], built_in=built_in, own=self.own
+        )
+        self._profile = Reader("profile", Profile, finish_profile)
+        self.profiles: Shelf[Profile] = self._profile.shelf(folders[FileKind.PROFILE], built_in=built_in, own=self.own)
+
+    def skill(self, name_or_path: str | Path, *, folder: Path = Path()) -> Skill:
+        """Return a skill; UserError names what there is, or what is wrong with its file."""
+        return _value(_found(name_or_path, self.skills, self._skill, folder))
+
+    def profile(self, name_or_path: str | Path, *, folder: Path = Path()) -> Profile:
+        """Return a profile; UserError names what there is, or what is wrong with its file."""
+        return _value(_found(name_or_path, self.profiles, self._profile, folder))
+
+    def tool(self, name: str) -> ToolSpec:
+        """Return a tool: a declared one, or a built-in one that needs no declaration."""
+        if name in BUILT_IN_TOOLS and name not in self.tools:
+            return ToolSpec(name=name, kind=name)
+        return _value(self.tools.entry(name))
+
+    def workflow(self, name_or_path: str | Path, *, folder: Path = Path()) -> Workflow:
+        """Return a workflow; a skill's name or path stands for a workflow of that one step."""
+        if is_path(name_or_path):
+            document = read_yaml(folder / name_or_path)
+            if kind_of(document.data) is FileKind.SKILL:
+                return of_skill(_value(self._skill.from_document(document)), inline=True)
+            expect_kind(document, FileKind.WORKFLOW)
+            return _value(self._workflow.from_document(document))
+        name = str(name_or_path)
+        if name not in self.workflows and name in self.skills:
+            return of_skill(self.skill(name))
+        return _value(self.workflows.entry(name))
+
+    def parts(self, workflow: Workflow) -> Parts:
+        """Return every skill and tool that a workflow's steps, and their skills, use; its own declarations win."""
+        inline = {skill.name: skill for skill in workflow.skills}
+        names = {step.skill for step in workflow.steps if step.skill}
+        skills = {name: inline.get(name) or self.skill(name) for name in sorted(names)}
+        declared = {tool.name: tool for tool in workflow.tools}
+        wanted = {step.tool for step in workflow.steps if step.tool}
+        wanted |= {name for skill in skills.values() for name in skill.tools}
+        return Parts(skills, {name: declared.get(name) or self.tool(name) for name in sorted(wanted)})
+
+    def flaws(self, workflow: Workflow) -> list[Flaw]:
+        """Return what is wrong with a workflow from anywhere (a job file, a planner model): one flaw per fault."""
+        inline = {skill.name: skill for skill in workflow.skills}
+        declared = {tool.name for tool in workflow.tools}
+
+        def tool(name: str) -> str | None:
+            return None if name in declared else self._why_no_tool(name)
+
+        def skill(name: str) -> str | None:
+            return None if name in inline else self._why_no_skill(name)
+
+        known = {value.name: value for value in self.skills} | inline
+        own = [
+            Flaw(("skills", number, *flaw.at), flaw.text)
+            for number, value in enumerate(workflow.skills)
+            for flaw in skill_flaws(value, tools=tool)
+        ]
+        return [*own, *workflow_flaws(workflow, Names(skills=known, skill=skill, tool=tool))]
+
+    @property
+    def functions(self) -> tuple[Path, ...]:
+        """The folders of the user's own Python functions."""
+        return tuple(folder for home in self.own if (folder := (home / "functions").absolute()).is_dir())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything wrong with any file of the catalogue."""
+        return tuple(problem for shelf in self.shelves.values() for problem in shelf.problems)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not wrong, but should be said: built-in names that the user's own files take over."""
+        return tuple(note for shelf in self.shelves.values() for note in shelf.notes)
+
+    @property
+    def shelves(self) -> Mapping[FileKind, Shelf[Skill] | Shelf[Workflow] | Shelf[Profile] | Shelf[ToolSpec]]:
+        """All shelves by kind."""
+        return {
+            FileKind.SKILL: self.skills,
+            FileKind.WORKFLOW: self.workflows,
+            FileKind.PROFILE: self.profiles,
+            FileKind.TOOL: self.tools,
+        }
+
+    def entry(
+        self, document: Document, kind: FileKind
+    ) -> Entry[Skill] | Entry[Workflow] | Entry[Profile] | Entry[ToolSpec]:
+        """Return a file from anywhere as an entry of this catalogue."""
+        match kind:
+            case FileKind.SKILL:
+                return self._skill.from_document(document)
+            case FileKind.WORKFLOW:
+                return self._workflow.from_document(document)
+            case FileKind.PROFILE:
+                return self._profile.from_document(document)
+            case FileKind.TOOL:
+                return self._tool.from_document(document)
+            case FileKind.JOB:
+                raise ValueError("a job file is no part of a catalogue")
+
+    def _finish_skill(self, skill: Skill, _: Path) -> tuple[Skill, list[Flaw]]:
+        return skill, skill_flaws(skill, tools=self._why_no_tool)
+
+    def _finish_workflow(self, workflow: Workflow, folder: Path) -> tuple[Workflow, list[Flaw]]:
+        finished, flaws = self.with_skill_files(workflow, folder)
+        return finished, flaws or self.flaws(finished)
+
+    def with_skill_files(self, workflow: Workflow, folder: Path) -> tuple[Workflow, list[Flaw]]:
+        """Return a workflow whose steps name no files: skills given by path (from `folder`) become its own."""
+        steps: list[Step] = []
+        skills = {skill.name: skill for skill in workflow.skills}
+        flaws: list[Flaw] = []
+        for number, step in enumerate(workflow.steps):
+            skill = None
+            if step.skill and is_path(step.skill):
+                try:
+                    skill = self.skill(step.skill, folder=folder)
+                except UserError as error:
+                    flaws.append(Flaw(("steps", number, "skill"), in_one_line(error)))
+            if skill is not None:
+                skills[skill.name] = skill
+            steps.append(step.evolve(skill=skill.name) if skill else step)
+        return workflow.evolve(steps=tuple(steps), skills=tuple(skills.values())), flaws
+
+    def _why_no_tool(self, name: str) -> str | None:
+        return _why_not(lambda: self.tool(name))
+
+    def _why_no_skill(self, name: str) -> str | None:
+        return _why_not(lambda: self.skill(name))
+
+
+def load_catalogue(folders: Sequence[Path] | None = None) -> Catalogue:
+    """Return the catalogue of the built-in files and those in `folders` (None: the user's own, by the settings)."""
+    homes = get_settings().homes if folders is None else folders
+    return Catalogue(tuple({home.resolve(): home for home in homes}.values()))
+
+
+def is_path(name: str | Path) -> bool:
+    """Return whether this names a file rather than something in the catalogue."""
+    return isinstance(name, Path) or "/" in name or "\\" in name or Path(name).suffix in SUFFIXES
+
+
+def of_skill(skill: Skill, *, inline: bool = False) -> Workflow:
+    """Return the workflow of one step that a skill stands for."""
+    step = Step(name=skill.name.replace("-", "_"), skill=skill.name)
+    return Workflow(name=skill.name, description=skill.description, steps=(step,), skills=(skill,) if inline else ())
+
+
+def _found(name_or_path: str | Path, shelf: Shelf[T], reader: Reader[T], folder: Path) -> Entry[T]:
+    if not is_path(name_or_path):
+        return shelf.entry(str(name_or_path))
+    return usable(reader.entry(folder / name_or_path))
+
+
+def _value(entry: Entry[T]) -> T:
+    value = usable(entry).value
+    assert value is not None
+    return value
+
+
+def _why_not(look: Callable[[], object]) -> str | None:
+    try:
+        look()
+    except UserError as error:
+        return in_one_line(error)
+    return None
+
+
+def in_one_line(error: UserError) -> str:
+    """Return an error's lines as one, to be told within another file's problem."""
+    return "; ".join(str(error).splitlines())
+
+
+def expect_kind(document: Document, kind: FileKind) -> None:
+    """Raise ConfigError when a file gives itself away as something else than `kind`."""
+    came = kind_of(document.data)
+    if came is not kind:
+        got = f"a {came} file" if came else f"the fields {listed(document.data)}"
+        raise ConfigError([Problem(document.file, 1, f"expected a {kind} file, got {got}; there are {SIGNS_IN_WORDS}")])
+
+
+def finish_profile(profile: Profile, folder: Path) -> tuple[Profile, list[Flaw]]:
+    """Return a profile with its services' files made absolute: they stand beside the profile, in `folder`."""
+    return profile.evolve(services=tuple(_located(service, folder) for service in profile.services)), []
+
+
+def _located(service: Service, folder: Path) -> Service:
+    """Return the service with its file's path made absolute; names of models stay names."""
+    is_file = service.source is not None and (service.kind == "simulator" or service.source.endswith(".gguf"))
+    return (
+        service.evolve(source=str((folder / Path(service.source or "").expanduser()).absolute()))
+        if is_file
+        else service
+    )

@@ -1,0 +1,72 @@
+"""Every Redis key of Firstline, all under one namespace so that two deployments on one Redis never meet."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of Redis keys under `namespace`; the type of what stands there is in each docstring."""
+
+    namespace: str = "firstline"
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self.namespace, *parts))
+
+    @property
+    def workers(self) -> str:
+        """Sorted set: worker name by the time of its last heartbeat."""
+        return self._key("workers")
+
+    def heartbeat(self, worker: str) -> str:
+        """JSON text that expires: what a live worker is and holds."""
+        return self._key("heartbeat", worker)
+
+    def claim(self, batch: str) -> str:
+        """Text that expires: the worker that holds a batch."""
+        return self._key("claim", batch)
+
+    def answers(self, batch: str) -> str:
+        """Hash: answers paid for and not yet judged, by (item, step, attempt)."""
+        return self._key("answers", batch)
+
+    def cancel(self, job: str) -> str:
+        """Text: set when nothing more may be called for a job."""
+        return self._key("cancel", job)
+
+    @property
+    def due(self) -> str:
+        """Sorted set: parked batches by the time they come back."""
+        return self._key("due")
+
+    def budget(self, name: str) -> str:
+        """Hash: dollars reserved and spent under a cap (a job, a tenant, a day)."""
+        return self._key("budget", name)
+
+    def limit(self, model: str) -> str:
+        """Hash: what is left of a model's requests, tokens and calls in flight."""
+        return self._key("limit", model)
+
+    def cooldown(self, model: str) -> str:
+        """Text that expires: why a model is left alone for now."""
+        return self._key("cooldown", model)
+
+    def structured(self, model: str) -> str:
+        """Text: the strongest way of structured output that a model has proved to follow."""
+        return self._key("structured", model)
+
+    def cached(self, digest: str) -> str:
+        """JSON text: a response that all jobs may share."""
+        return self._key("cache", digest)
+
+    def events(self, job: str) -> str:
+        """Stream: what happens to a job, for those who watch."""
+        return self._key("events", job)
+
+    @property
+    def leader(self) -> str:
+        """Text that expires: the orchestrator that runs the sweeps."""
+        return self._key("leader")
+
+    def queue(self, name: str) -> str:
+        """Celery's queue of a tier or of the orchestrator, a list in Redis."""
+        return f"{self.namespace}.{name}"

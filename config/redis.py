@@ -1,0 +1,32 @@
+"""Connections to Redis."""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+
+from schemas.errors import UserError
+
+_OPTIONS: dict[str, Any] = {
+    "decode_responses": True,
+    "socket_keepalive": True,
+    "socket_connect_timeout": 5,
+    "health_check_interval": 15,
+    "max_connections": 100,
+}
+
+
+def connect(url: str | None) -> redis.Redis:
+    """Return a client whose answers are text."""
+    return redis.Redis.from_url(_named(url), **_OPTIONS)
+
+
+def connect_async(url: str | None) -> "redis.asyncio.Redis":
+    """Return a client for an event loop."""
+    return redis.asyncio.Redis.from_url(_named(url), **_OPTIONS)
+
+
+def _named(url: str | None) -> str:
+    if url is None:
+        raise UserError("FIRSTLINE_REDIS_URL is not set; expected a URL such as redis://localhost:6379/0")
+    return url

@@ -1,0 +1,152 @@
+"""Settings of a deployment, from `FIRSTLINE_*` environment variables and `.env`."""
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.keys import Keys
+from config.problem import suggestion
+from config.wording import sentence
+from schemas.errors import UserError
+
+PREFIX = "FIRSTLINE_"
+#: Folder of the user's own files that is found without being named.
+OWN_FOLDER = Path("firstline")
+
+_REDIS = ("redis://", "rediss://", "unix://")
+_DATABASE = ("sqlite://", "postgresql://", "postgres://", "postgresql+psycopg://")
+
+
+class Settings(BaseSettings):
+    """How this deployment is set up; each field is the variable `FIRSTLINE_` plus its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    #: `redis://`, `rediss://` or `unix://`; None: `firstline run` starts a server of its own.
+    redis_url: str | None = None
+    #: `postgresql://...` or `sqlite:///FILE`; None: an SQLite file in the state folder.
+    database_url: str | None = None
+    #: Where an embedded run keeps its database, its Redis files and its logs.
+    state_dir: Path = Path(".firstline")
+    #: The user's folder with `skills/`, `workflows/`, `tiers/`, `tools/`, `functions/`; besides `./firstline` if there.
+    home: Path | None = None
+    #: Where local models are kept.
+    models_home: Path = Path("~/.cache/firstline/models")
+    #: Prefix of every Redis key and queue: two deployments may share one Redis under two namespaces.
+    namespace: str = Field(default="firstline", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    #: Profile used where a job names none.
+    profile: str = "recorded"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    #: `text` for people, `json` for machines.
+    log_format: Literal["text", "json"] = "text"
+    #: Seconds after which Redis hands out an unacknowledged message again; at least twice the longest batch.
+    visibility_timeout_s: float = Field(default=3600.0, ge=10)
+    #: Seconds between two signs of life of a worker.
+    heartbeat_s: float = Field(default=2.0, gt=0, le=60)
+    #: Seconds of silence after which a worker counts as dead and its work is sent again.
+    dead_after_s: float = Field(default=10.0, gt=0)
+    #: Seconds between two sweeps for work that no live worker holds.
+    sweep_s: float = Field(default=2.0, gt=0)
+    #: Seconds that a stopping worker may take to hand its work back.
+    grace_s: float = Field(default=20.0, gt=0)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(_REDIS):
+            raise ValueError("expected a URL such as redis://HOST:6379/0, rediss://... or unix:///PATH")
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not url.startswith(_DATABASE):
+            raise ValueError("expected a URL such as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
+        scheme, rest = url.split("://", 1)
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else url
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _capitals(cls, level: object) -> object:
+        return level.upper() if isinstance(level, str) else level
+
+    @field_validator("state_dir", "home", "models_home")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path else None
+
+    @property
+    def homes(self) -> tuple[Path, ...]:
+        """The user's own folders: `./firstline` if there, and the one that `FIRSTLINE_HOME` names."""
+        found = (OWN_FOLDER,) if OWN_FOLDER.is_dir() else ()
+        return (*found, self.home) if self.home and self.home.resolve() != OWN_FOLDER.resolve() else found
+
+    @property
+    def database(self) -> str:
+        """The database's URL, with the embedded SQLite file where none is set."""
+        return self.database_url or f"sqlite:///{(self.state_dir / 'firstline.db').absolute()}"
+
+    @property
+    def keys(self) -> Keys:
+        """The names of all Redis keys of this deployment."""
+        return Keys(self.namespace)
+
+    def model_file(self, source: str, *, folder: Path = Path()) -> Path:
+        """Return the GGUF file of a local model, given its name or the file's path (relative to `folder`)."""
+        if source.endswith(".gguf"):
+            return folder / Path(source).expanduser()
+        return self.models_home / f"{source}.gguf"
+
+
+@cache
+def get_settings() -> Settings:
+    """Return this process's settings; UserError names every variable whose value will not do."""
+    return load_settings()
+
+
+def load_settings() -> Settings:
+    """Return settings read afresh from the environment and `.env`."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise UserError("\n".join(_sentences(error))) from None
+    except UnicodeDecodeError:
+        raise UserError(".env: expected UTF-8 text; save the file as UTF-8") from None
+    if settings.home and not settings.home.is_dir():
+        raise UserError(
+            f"FIRSTLINE_HOME: expected a folder with skills/, workflows/ or tiers/, got '{settings.home}', "
+            "which is not a folder; create it or unset the variable"
+        )
+    return settings
+
+
+def strangers(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return a sentence for each `FIRSTLINE_*` variable that is no setting: probably a typo."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    names = sorted(name for name in environ or os.environ if name.startswith(PREFIX) and name not in known)
+    return tuple(f"{name} is no setting and has no effect{suggestion(name, known)}" for name in names)
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [_sentence(part) for part in error.errors()]
+
+
+def _sentence(error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    # A URL may hold a password.
+    return f"{PREFIX}{name.upper()}: {sentence(error, show=not name.endswith('_url'))}"

@@ -1,0 +1,117 @@
+"""Pydantic's validation errors in our words: what was expected, what came, how to mend it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+_NAME = r"^[a-z]["
+_SHOWN = 60
+
+
+def wanted(error: ErrorDetails) -> str:
+    """Return what an error's place should hold, such as `a whole number` or `'a', 'b' or 'c'`."""
+    kind, ctx = error["type"], error.get("ctx", {})
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if kind in _FROM_CONTEXT:
+        return _FROM_CONTEXT[kind](ctx)
+    return error["msg"].removeprefix("Input should be ")
+
+
+def sentence(error: ErrorDetails, *, show: bool = True) -> str:
+    """Return the error in one sentence; `show=False` leaves the value out (it may be a secret)."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    hint = _hint(error)
+    got = f", got {shown(error['input'])}" if show else ""
+    return f"expected {wanted(error)}{got}{f'; {hint}' if hint else ''}"
+
+
+def shown(value: object) -> str:
+    """Return a value as it stands in YAML, cut to one short line."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{_cut(value)}'"
+        case Mapping():
+            return "a mapping" if value else "an empty mapping"
+        case list() | tuple():
+            return "a list" if value else "an empty list"
+    return _cut(str(value))
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
+
+
+def _hint(error: ErrorDetails) -> str:
+    value = error["input"]
+    match error["type"]:
+        case "string_type" if isinstance(value, int | float):
+            return "put it in quotes"
+        case "tuple_type" | "list_type" if not isinstance(value, Mapping):
+            return "write `- ` before each element, or [a, b]"
+        case "tuple_type" | "list_type":
+            return "write `- ` before each element"
+    return ""
+
+
+def _pattern(ctx: Mapping[str, Any]) -> str:
+    pattern = str(ctx["pattern"])
+    if not pattern.startswith(_NAME):
+        return f"text that matches {pattern}"
+    dashes = ", _ and -" if "-]" in pattern else " and _"
+    return f"a name of small letters, digits{dashes} that begins with a letter"
+
+
+def _count(noun: str, *, bound: str, key: str) -> Callable[[Mapping[str, Any]], str]:
+    def words(ctx: Mapping[str, Any]) -> str:
+        number = ctx[key]
+        return f"at {bound} {number} {noun}{'' if number == 1 else 's'}"
+
+    return words
+
+
+_PLAIN = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "date_type": "a date such as 2026-01-31",
+    "date_parsing": "a date such as 2026-01-31",
+    "date_from_datetime_parsing": "a date such as 2026-01-31",
+    "datetime_type": "a time such as 2026-01-31T18:00:00Z",
+    "datetime_parsing": "a time such as 2026-01-31T18:00:00Z",
+    "datetime_from_date_parsing": "a time such as 2026-01-31T18:00:00Z",
+    "timezone_aware": "a time with its zone, such as 2026-01-31T18:00:00Z",
+    "none_required": "nothing",
+}
+
+_FROM_CONTEXT: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "literal_error": lambda ctx: str(ctx["expected"]),
+    "enum": lambda ctx: str(ctx["expected"]),
+    "greater_than": lambda ctx: f"more than {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"at least {ctx['ge']:g}",
+    "less_than": lambda ctx: f"less than {ctx['lt']:g}",
+    "less_than_equal": lambda ctx: f"at most {ctx['le']:g}",
+    "string_pattern_mismatch": _pattern,
+    "string_too_short": _count("character", bound="least", key="min_length"),
+    "string_too_long": _count("character", bound="most", key="max_length"),
+    "too_short": _count("element", bound="least", key="min_length"),
+    "too_long": _count("element", bound="most", key="max_length"),
+}

@@ -1,0 +1,141 @@
+"""What is wrong with a workflow beyond the form of its fields: dangling names, wrong fields, circles."""
+
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from config.outline import field_flaw
+from config.problem import Flaw, Location, listed, suggestion
+from config.references import ITEM, ITEMS, Target, condition_targets, dependencies, target
+from schemas.plan import Step, StepKind, Workflow
+from schemas.skill import Skill
+
+_NEEDS_SKILL = (StepKind.SKILL, StepKind.ROUTE, StepKind.SYNTHESIZE)
+
+
+class Names:
+    """What a workflow may name: skills and tools, each by a function that says why a name will not do."""
+
+    def __init__(
+        self, *, skills: Mapping[str, Skill], skill: Callable[[str], str | None], tool: Callable[[str], str | None]
+    ) -> None:
+        self.skills = skills
+        self.skill = skill
+        self.tool = tool
+
+
+def workflow_flaws(workflow: Workflow, names: Names) -> list[Flaw]:
+    """Return the flaws of a workflow (or of a planner's); pure."""
+    return [*_Checker(workflow, names).flaws()]
+
+
+class _Checker:
+    def __init__(self, workflow: Workflow, names: Names) -> None:
+        self.workflow = workflow
+        self.names = names
+        self.steps = {step.name: step for step in workflow.steps}
+
+    def flaws(self) -> Iterator[Flaw]:
+        yield from self._doubled()
+        for number, step in enumerate(self.workflow.steps):
+            yield from self._step(step, ("steps", number))
+        yield from self._output()
+        yield from self._circle()
+
+    def _doubled(self) -> Iterator[Flaw]:
+        first: dict[str, int] = {}
+        for number, step in enumerate(self.workflow.steps):
+            if step.name in first:
+                yield Flaw(("steps", number, "name"), f"two steps are called '{step.name}'; rename one")
+            if step.name in (ITEM, ITEMS):
+                yield Flaw(("steps", number, "name"), f"'{step.name}' always means the input; rename the step")
+            first.setdefault(step.name, number)
+
+    def _step(self, step: Step, at: Location) -> Iterator[Flaw]:
+        yield from self._worker(step, at)
+        for number, name in enumerate(step.after):
+            if name not in self.steps:
+                yield Flaw((*at, "after", number), self._no_step(name))
+        if step.reviews is not None and step.reviews not in self.steps:
+            yield Flaw((*at, "reviews"), self._no_step(step.reviews))
+        for field, reference in step.inputs.items():
+            yield from self._reference(reference, (*at, "inputs", field))
+        yield from self._inputs(step, at)
+        yield from self._condition(step, (*at, "when"))
+
+    def _worker(self, step: Step, at: Location) -> Iterator[Flaw]:
+        if step.skill is None and step.kind in _NEEDS_SKILL:
+            yield Flaw(at, f"step '{step.name}' of kind `{step.kind}` names no skill; add `skill:`")
+        if step.tool is None and step.kind is StepKind.TOOL:
+            yield Flaw(at, f"step '{step.name}' of kind `tool` names no tool; add `tool:`")
+        if step.tool is not None and step.kind is not StepKind.TOOL:
+            yield Flaw((*at, "tool"), f"only a step of kind `tool` has one; this one is of kind `{step.kind}`")
+        for field, name, wrong in (("skill", step.skill, self.names.skill), ("tool", step.tool, self.names.tool)):
+            problem = wrong(name) if name else None
+            if problem:
+                yield Flaw((*at, field), problem)
+
+    def _inputs(self, step: Step, at: Location) -> Iterator[Flaw]:
+        skill = self._skill(step)
+        for field in step.inputs if skill else ():
+            if skill and field not in skill.input:
+                hint = suggestion(field, skill.input) or f"; it has {listed(skill.input)}"
+                yield Flaw((*at, "inputs", field), f"skill '{skill.name}' has no input field '{field}'{hint}")
+
+    def _condition(self, step: Step, at: Location) -> Iterator[Flaw]:
+        try:
+            found = condition_targets(step.when) if step.when else ()
+        except (SyntaxError, ValueError, RecursionError):
+            yield Flaw(at, f"expected a condition such as `classify.label == 'simple'`, got '{step.when}'")
+            return
+        for pointed in found:
+            yield from self._target(pointed, at)
+
+    def _output(self) -> Iterator[Flaw]:
+        match self.workflow.output:
+            case str() as name:
+                if name not in self.steps:
+                    yield Flaw(("output",), self._no_step(name))
+            case dict() as fields:
+                for field, reference in fields.items():
+                    yield from self._reference(reference, ("output", field))
+
+    def _reference(self, reference: str, at: Location) -> Iterator[Flaw]:
+        pointed = target(reference)
+        if pointed is not None:
+            yield from self._target(pointed, at)
+
+    def _target(self, pointed: Target, at: Location) -> Iterator[Flaw]:
+        if pointed.name in (ITEM, ITEMS):
+            return
+        if pointed.name not in self.steps:
+            yield Flaw(at, f"{self._no_step(pointed.name)}; the input is `item`, a literal begins with =")
+            return
+        skill = self._skill(self.steps[pointed.name])
+        wrong = (
+            field_flaw(skill.output, pointed.field, owner=f"the output of step '{pointed.name}'")
+            if skill and pointed.field
+            else None
+        )
+        if wrong:
+            yield Flaw(at, wrong)
+
+    def _circle(self) -> Iterator[Flaw]:
+        try:
+            graph = {step.name: self._known(step) for step in self.workflow.steps}
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            around = list(reversed(error.args[1]))
+            number = list(self.steps).index(around[0])
+            yield Flaw(("steps", number), f"steps wait for each other in a circle: {' -> '.join(around)}")
+
+    def _known(self, step: Step) -> list[str]:
+        try:
+            return [name for name in dependencies(step) if name in self.steps]
+        except (SyntaxError, ValueError, RecursionError):
+            return []
+
+    def _skill(self, step: Step) -> Skill | None:
+        return self.names.skills.get(step.skill) if step.skill else None
+
+    def _no_step(self, name: str) -> str:
+        return f"no step is called '{name}'{suggestion(name, self.steps) or f'; there are {listed(self.steps)}'}"

@@ -1,0 +1,295 @@
+"""The producer API: submit a job, follow it, fetch its results; needs neither litellm nor a provider key."""
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import IntegrityError
+
+from config.catalogue import Catalogue, load_catalogue
+from config.settings import Settings, get_settings
+from orchestrator import publish, steer
+from orchestrator.compile import compile_plan
+from orchestrator.engine import Engine
+from orchestrator.flow import SHARD_ITEMS, shard_rows
+from orchestrator.inputs import InputItem
+from orchestrator.reporting import make_report
+from orchestrator.store import batches
+from orchestrator.store import items as item_store
+from orchestrator.store import jobs as job_store
+from orchestrator.store.jobs import now
+from orchestrator.store.migrate import migrate
+from orchestrator.store.tables import JobRow
+from orchestrator.thresholds import known_thresholds
+from schemas.base import JsonObject, digest
+from schemas.errors import UserError
+from schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus
+from schemas.plan import Plan, Workflow
+from schemas.report import Report
+from schemas.tier import Profile
+
+#: Items written in one transaction.
+_CHUNK = 1000
+#: Identical items are found among the first so many; beyond that memory would grow with the input.
+_REMEMBERED = 200_000
+
+
+@cache
+def _engine(settings: Settings) -> Engine:
+    engine = Engine(settings)
+    migrate(engine.db)
+    return engine
+
+
+def engine() -> Engine:
+    """Return this process's engine for the settings of the moment."""
+    return _engine(get_settings())
+
+
+def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, folders: Sequence[Path] = ()) -> str:
+    """Write a job and its items, and have it begun; return its id.
+
+    Items are streamed: an iterator of a million is written in constant memory. A request whose `idempotency_key` was
+    seen before returns the job of that time and writes nothing. UserError: unknown names, an invalid workflow.
+    """
+    steering = engine()
+    if request.idempotency_key is not None:
+        with steering.db.reading() as tx:
+            known = job_store.with_key(tx, idempotency_key=request.idempotency_key)
+        if known is not None:
+            return known
+    catalogue = load_catalogue()
+    profile = request.profile or catalogue.profile(request.options.profile)
+    workflow = _workflow(request, catalogue)
+    with steering.db.writing() as tx:
+        plan = compile_plan(
+            workflow,
+            catalogue=catalogue,
+            profile=profile,
+            tiers=request.options.tiers,
+            thresholds=known_thresholds(tx, profile=profile),
+        )
+    row = _job_row(request, workflow, plan, profile, folders or catalogue.functions)
+    try:
+        with steering.db.writing() as tx:
+            job_store.insert(tx, row=row)
+    except IntegrityError:
+        return submit(request, items, folders=folders)
+    _receive(steering, row.id, items, dedupe=request.options.dedupe and plan.segments == 1)
+    _begin(steering, row.id)
+    return row.id
+
+
+def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
+    if isinstance(request.workflow, Workflow):
+        return request.workflow
+    if request.workflow is None:
+        raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
+    return catalogue.workflow(request.workflow)
+
+
+def _job_row(
+    request: JobRequest, workflow: Workflow, plan: Plan, profile: Profile, folders: Sequence[Path]
+) -> JobRow:
+    return JobRow(
+        id=f"{now():%m%d}-{secrets.token_hex(4)}",
+        name=request.name or workflow.name,
+        workflow=workflow.name,
+        goal=request.goal,
+        state=JobState.RECEIVING.value,
+        tenant=request.options.tenant,
+        priority=request.options.priority.value,
+        purpose=request.options.purpose,
+        plan=plan.model_dump(mode="json"),
+        profile=profile.model_dump(mode="json"),
+        options=request.options.model_dump(mode="json"),
+        folders=[str(Path(folder).absolute()) for folder in folders],
+        budget_usd=request.options.budget_usd,
+        idempotency_key=request.idempotency_key,
+        created_at=now(),
+        deadline=request.options.deadline,
+    )
+
+
+def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool) -> None:
+    """Write items as they come, then their shards."""
+    seen: dict[str, int] = {}
+    open_items: dict[int, int] = {}
+    rows: list[dict[str, Any]] = []
+    count = 0
+    try:
+        for n, one in enumerate(given):
+            item = one if isinstance(one, InputItem) else InputItem(str(one.get("id", n + 1)), one)
+            same_as = _same_as(seen, item, n) if dedupe else None
+            rows.append(_item_row(job, n, item, same_as))
+            if item.error is None and same_as is None:
+                open_items[n // SHARD_ITEMS] = open_items.get(n // SHARD_ITEMS, 0) + 1
+            count = n + 1
+            if len(rows) == _CHUNK:
+                _write(steering, rows)
+                rows = []
+        _write(steering, rows)
+    except BaseException as error:
+        with steering.db.writing() as tx:
+            job_store.move(tx, job=job, to=JobState.CANCELLED, among=(JobState.RECEIVING,), reason=f"its items: {error}")
+        raise
+    with steering.db.writing() as tx:
+        batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))
+        job_store.move(tx, job=job, to=JobState.SUBMITTED, among=(JobState.RECEIVING,), items=count)
+
+
+def _same_as(seen: dict[str, int], item: InputItem, n: int) -> int | None:
+    if item.error is not None:
+        return None
+    key = digest({name: value for name, value in item.input.items() if name != "id"})
+    if key in seen:
+        return seen[key]
+    if len(seen) < _REMEMBERED:
+        seen[key] = n
+    return None
+
+
+def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[str, Any]:
+    failed = item.error is not None
+    return {
+        "job": job,
+        "n": n,
+        "item_id": item.item_id,
+        "input": item.input,
+        "state": ItemState.FAILED.value if failed else ItemState.PENDING.value,
+        "reason": item.error,
+        "same_as": same_as,
+        "segment": 0,
+        "attempts": 0,
+        "cost_usd": 0.0,
+        "unpriced": 0,
+        "ended_at": now() if failed else None,
+    }
+
+
+def _write(steering: Engine, rows: list[dict[str, Any]]) -> None:
+    with steering.db.writing() as tx:
+        item_store.insert(tx, rows=rows)
+
+
+def _begin(steering: Engine, job: str) -> None:
+    """Ask an orchestrator to begin; the job is written already, so a sweep will where Redis cannot be reached now."""
+    try:
+        publish.task(steering, publish.START, job).apply_async(retry=False)
+    except Exception as error:
+        if not isinstance(error, RedisError | OSError) and type(error).__name__ != "OperationalError":
+            raise
+
+
+def status(job: str) -> JobStatus:
+    """Return a job as it stands."""
+    with engine().db.reading() as tx:
+        return job_store.status(tx, job=job)
+
+
+def watch(job: str, *, poll_s: float = 0.2) -> Iterator[JobStatus]:
+    """Yield the job's status whenever it changed; end when the job has ended, is paused or waits only for people."""
+    last: JobStatus | None = None
+    while True:
+        said = status(job)
+        if said != last:
+            yield said
+        last = said
+        if said.state.ended or said.state in (JobState.PAUSED, JobState.AWAITING_APPROVAL):
+            return
+        if said.review and said.review + said.ended_items >= said.items:
+            return
+        # A count over many items costs something: a larger job is looked at less often.
+        time.sleep(poll_s if said.items < 5000 else max(poll_s, 1.0))
+
+
+def results(job: str) -> Iterator[ItemResult]:
+    """Yield every item's result in order, the whole job's last; streamed, in constant memory."""
+    steering = engine()
+    whole: ItemResult | None = None
+    after = -2
+    while True:
+        with steering.db.reading() as tx:
+            job_store.light(tx, job=job)
+            rows = item_store.stream(tx, job=job, after=after, limit=_CHUNK)
+        if not rows:
+            break
+        for row in rows:
+            if row["n"] < 0:
+                whole = _result(row) if row["output"] is not None else None
+            else:
+                yield _result(row)
+        after = rows[-1]["n"]
+    if whole is not None:
+        yield whole
+
+
+def _result(row: Any) -> ItemResult:
+    unknown = row["unpriced"] > 0 and row["cost_usd"] == 0
+    return ItemResult(
+        item_id=row["item_id"],
+        status=ItemState(row["state"]),
+        output=row["output"],
+        tier=row["tier"],
+        attempts=row["attempts"],
+        cost_usd=None if unknown else row["cost_usd"],
+        latency_s=item_store.latency_s(row),
+        reason=row["reason"],
+    )
+
+
+def cancel(job: str) -> bool:
+    """End a job; return whether there was anything to end."""
+    return steer.cancel(engine(), job, reason="cancelled by a person")
+
+
+def pause(job: str) -> bool:
+    """Stop a job's work until it is resumed; return whether it was running."""
+    return steer.pause(engine(), job, reason="paused by a person")
+
+
+def resume(job: str) -> bool:
+    """Go on with a paused job; return whether it was paused."""
+    return steer.resume(engine(), job)
+
+
+def raise_budget(job: str, usd: float) -> float:
+    """Raise a job's cap by so many dollars, and go on if it was paused; return the new cap."""
+    steering = engine()
+    with steering.db.writing() as tx:
+        row = job_store.get(tx, job=job, lock=True)
+        if row["budget_usd"] is None:
+            raise UserError(f"job {job} has no budget; nothing holds it back")
+        cap_usd = float(row["budget_usd"]) + usd
+        job_store.change(tx, job=job, budget_usd=cap_usd)
+        changed = steering.job(tx, job)
+    steer.tell_budget(steering, changed)
+    steer.resume(steering, job)
+    return cap_usd
+
+
+def retry(job: str, *, items: Sequence[str] | None = None) -> int:
+    """Try failed items again (all of them, or those with these ids); what has settled is not paid for again."""
+    return steer.retry(engine(), job, item_ids=items)
+
+
+def report(job: str) -> Report:
+    """Return what a job cost and how well it went."""
+    with engine().db.reading() as tx:
+        return make_report(tx, job=job)
+
+
+def profile(job: str) -> Profile:
+    """Return the ladder that a job runs on."""
+    with engine().db.reading() as tx:
+        return Profile.model_validate(job_store.get(tx, job=job)["profile"])
+
+
+def jobs(limit: int = 50) -> list[JobStatus]:
+    """Return the newest jobs, newest first."""
+    with engine().db.reading() as tx:
+        return [job_store.status(tx, job=job) for job in job_store.latest(tx, limit=limit, purpose=None)]

@@ -1,0 +1,52 @@
+"""The command line: `main` is the console script; each public file beside it is one command."""
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from schemas.errors import FirstlineError
+
+#: Exit codes: wrong use or input; a bug of ours. (0: done; 1: the job itself did not end well; 130: Ctrl-C.)
+USAGE = 2
+BUG = 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; what a person can mend is a sentence, never a traceback."""
+    from orchestrator.cli._commands import app
+
+    try:
+        app(args=arguments, prog_name="firstline")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except FirstlineError as error:
+        _say(str(error))
+        return getattr(error, "exit_code", USAGE)
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
+    except Exception as error:
+        _say(f"something went wrong inside Firstline ({type(error).__name__}); the details are in {_write_crash()}")
+        return BUG
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _write_crash() -> Path:
+    """Write the current traceback beside the logs of embedded runs, else into the system's temporary folder."""
+    name = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    for folder in (Path(os.environ.get("FIRSTLINE_STATE_DIR", ".firstline")) / "logs", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                traceback.print_exc(file=file)
+        except OSError:
+            continue
+        return folder / name
+    return Path(os.devnull)

@@ -1,0 +1,28 @@
+"""How lists of skills, workflows and profiles are shown."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestrator.cli._show import show_json, show_table
+
+if TYPE_CHECKING:
+    from config.shelf import Shelf
+    from schemas.plan import Workflow
+    from schemas.skill import Skill
+    from schemas.tier import Profile
+
+
+def show_shelf(shelf: "Shelf[Skill] | Shelf[Workflow] | Shelf[Profile]", *, as_json: bool) -> None:
+    """Print a shelf's usable entries, and on stderr what is wrong with the others."""
+    if as_json:
+        show_json([entry.value for entry in shelf.entries.values() if entry.value is not None])
+    else:
+        rows = [
+            (name, "built in" if entry.built_in else entry.file, entry.value.description)
+            for name, entry in sorted(shelf.entries.items())
+            if entry.value is not None
+        ]
+        show_table((shelf.noun, "from", "what it is for"), rows)
+    for problem in shelf.problems:
+        typer.echo(str(problem), err=True)

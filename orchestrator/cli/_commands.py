@@ -1,0 +1,101 @@
+"""Finds the commands: one file each in this folder, loaded when it is needed.
+
+A file `status.py` is the command `status`: its function `status`, or its `app` (a typer app) for a group of commands;
+`PANEL` names its place in the help. A file whose name would be a keyword gets an underscore behind (`try_.py`). Files
+that begin with an underscore are no commands. Command files import typer at the top and all else inside the function.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from orchestrator import cli
+
+#: The help shows panels in this order; a panel that is not listed comes last.
+PANELS = ("Run", "Jobs", "Set up", "Processes")
+
+
+class CommandFolder(TyperGroup):
+    """A group whose commands are the files of this folder."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names, panel by panel."""
+        return sorted(_names(), key=lambda name: (_panel_order(_module(name)), name))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command, or return None when there is none of that name."""
+        return _command(cmd_name) if cmd_name in _names() else None
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(_found()))
+
+
+def _found() -> Iterator[str]:
+    for module in iter_modules(cli.__path__):
+        if not module.name.startswith("_"):
+            yield module.name.removesuffix("_")
+
+
+def _module(name: str) -> ModuleType:
+    known = {module.name.removesuffix("_"): module.name for module in iter_modules(cli.__path__)}
+    return import_module(f"{cli.__name__}.{known[name]}")
+
+
+@cache
+def _command(name: str) -> Any:
+    module = _module(name)
+    panel = _panel(module)
+    outer = typer.Typer(add_completion=False)
+    if (group := getattr(module, "app", None)) is not None:
+        outer.add_typer(group, name=name, rich_help_panel=panel)
+    else:
+        function = getattr(module, module.__name__.rpartition(".")[2])
+        outer.command(name, rich_help_panel=panel, context_settings=getattr(module, "CONTEXT", None))(function)
+    command = typer.main.get_command(outer)
+    return command.commands[name] if isinstance(command, TyperGroup) else command
+
+
+def _panel(module: ModuleType) -> str:
+    return getattr(module, "PANEL", "Others")
+
+
+def _panel_order(module: ModuleType) -> int:
+    panel = _panel(module)
+    return PANELS.index(panel) if panel in PANELS else len(PANELS)
+
+
+app = typer.Typer(
+    cls=CommandFolder,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(version("firstline"))
+    except PackageNotFoundError:
+        typer.echo("not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def _firstline(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Run LLM work at the price of the cheap model and the quality of the frontier one."""

@@ -1,0 +1,75 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.runner import Finished
+    from schemas.base import Frozen
+
+
+def show_json(value: "Frozen | Sequence[Frozen]") -> None:
+    """Print a value, or a list of values, as JSON."""
+    if isinstance(value, Sequence):
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in value], indent=2, ensure_ascii=False))
+    else:
+        typer.echo(value.model_dump_json(indent=2))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print rows under headings; the columns in `right` hold numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(cell) for cell in row))
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    from rich.markup import escape
+
+    return "" if value is None else escape(str(value))
+
+
+def finish(finished: "Finished", *, as_json: bool, out: str | None) -> None:
+    """Print how a run ended; exits with 1 when its job did not get to its end."""
+    from schemas.job import JobState
+
+    if as_json:
+        show_json(finished.report)
+    else:
+        from rich.console import Console
+
+        from orchestrator.report_view import print_report
+
+        print_report(finished.report, Console(stderr=out == "-"))
+        if out and out != "-":
+            typer.echo(f"results: {out}")
+    status = finished.status
+    if status.state is JobState.PAUSED:
+        why = f" ({status.reason})" if status.reason else ""
+        typer.echo(f"job {status.job} is paused{why}; go on: firstline resume {status.job}", err=True)
+    if status.state is not JobState.DONE:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def reachable_redis() -> Iterator[None]:
+    """Let this process talk to the Redis of a run in another terminal, if one is under way."""
+    from config.settings import get_settings
+    from orchestrator.runtime import running_redis, using_redis
+
+    url = running_redis(get_settings())
+    if url is None:
+        yield
+        return
+    with using_redis(url):
+        yield

@@ -1,0 +1,13 @@
+"""`firstline orchestrator`: a process that steers jobs."""
+
+import typer
+
+PANEL = "Processes"
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def orchestrator(context: typer.Context) -> None:
+    """Steer jobs until stopped; needs FIRSTLINE_REDIS_URL. Several may run."""
+    from orchestrator.cli._process import become
+
+    become("orchestrator.process", *context.args)

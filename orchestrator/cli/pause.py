@@ -1,0 +1,17 @@
+"""`firstline pause`: a rest for a job."""
+
+import typer
+
+from orchestrator.cli._options import Job
+
+PANEL = "Jobs"
+
+
+def pause(job: Job) -> None:
+    """Stop sending a job's work; what is under way comes in and is kept."""
+    from orchestrator import api
+    from orchestrator.cli._show import reachable_redis
+
+    with reachable_redis():
+        api.pause(job)
+    typer.echo(f"{job} paused; go on: firstline resume {job}")

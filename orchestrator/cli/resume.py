@@ -1,0 +1,22 @@
+"""`firstline resume`: go on with a job that was paused or broken off."""
+
+import typer
+
+from orchestrator.cli._options import Job, Json, Out
+
+PANEL = "Jobs"
+
+
+def resume(job: Job, out: Out = None, as_json: Json = False) -> None:
+    """Go on with a job that was paused or broken off; nothing that was paid for is paid again.
+
+    Where no workers run, they are started as `firstline run` does.
+    """
+    from orchestrator import runner
+    from orchestrator.cli._show import finish
+
+    finished = runner.go_on(job, runner.wake, runner.View(out=out, quiet=as_json))
+    if finished:
+        finish(finished, as_json=as_json, out=out)
+    else:
+        typer.echo(f"job {job} goes on; watch it: firstline watch {job}", err=True)

@@ -1,0 +1,24 @@
+"""`firstline submit`: a job for workers that run already."""
+
+import typer
+
+from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, ProfileName, Target
+
+PANEL = "Run"
+
+
+def submit(
+    target: Target = None,
+    input_: Input = None,
+    profile: ProfileName = None,
+    limit: Limit = None,
+    budget: Budget = None,
+    goal: Goal = None,
+    as_json: Json = False,
+) -> None:
+    """Submit a job to workers that run already and print its id."""
+    from orchestrator.order import Wishes, read_order
+    from orchestrator.runner import submit_elsewhere
+
+    job = submit_elsewhere(read_order(target, Wishes(input_, profile, limit, budget, goal)))
+    typer.echo(f'{{"job": "{job}"}}' if as_json else job)

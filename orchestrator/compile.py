@@ -1,0 +1,161 @@
+"""A workflow becomes a plan: dependencies made explicit, segments cut at barriers, tiers and thresholds resolved."""
+
+from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from config.catalogue import Catalogue
+from schemas.errors import UserError
+from schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
+from schemas.policy import Policy, Threshold
+from schemas.skill import Skill
+from schemas.tier import Profile, TierKind
+from schemas.tool import ToolSpec
+from workers.conditions import names_in
+from workers.policy import start_tier
+
+#: Steps that see all items and so wait for all.
+BARRIERS = frozenset({StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN})
+#: Name of the tier on which tools answer where a profile names none.
+TOOLS = "tools"
+
+#: (skill, tier name) -> threshold, where one is known.
+Thresholds = Callable[[Skill, str], Threshold | None]
+
+
+def compile_plan(
+    workflow: Workflow, *, catalogue: Catalogue, profile: Profile, tiers: tuple[str, ...], thresholds: Thresholds
+) -> Plan:
+    """Return the plan of a job; UserError for unknown names and cycles."""
+    steps = _ordered(workflow)
+    skills = _skills(workflow, steps, catalogue)
+    ladder = ladder_of(profile, tiers)
+    segments = _segments(steps)
+    planned = tuple(
+        _plan_step(step, segment=segments[step.name], skills=skills, ladder=ladder, profile=profile, known=thresholds)
+        for step in steps.values()
+    )
+    tools = {name: catalogue.tool(name) for name in _tool_names(steps, skills) if name not in _own_tools(workflow)}
+    return Plan(
+        workflow=workflow.name,
+        steps=planned,
+        skills=skills,
+        tools={**tools, **_own_tools(workflow)},
+        output=workflow.output or _last_item_step(planned),
+        quality=workflow.quality,
+        adapt=workflow.adapt,
+    )
+
+
+def ladder_of(profile: Profile, tiers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the tiers that models answer on, cheapest first, restricted to `tiers` if any are named."""
+    names = tuple(tier.name for tier in profile.ladder)
+    unknown = [name for name in tiers if name not in names]
+    if unknown:
+        raise UserError(f"profile '{profile.name}' has no tier '{unknown[0]}'; it has {', '.join(names)}")
+    return tuple(name for name in names if not tiers or name in tiers)
+
+
+def _ordered(workflow: Workflow) -> dict[str, Step]:
+    named = {step.name: step for step in workflow.steps}
+    needs = {step.name: _needs(step, named) for step in workflow.steps}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise UserError(
+            f"workflow '{workflow.name}': steps wait for each other: {' -> '.join(error.args[1])}"
+        ) from error
+    # Whatever a step refers to it also waits for: one list says it all from here on.
+    return {name: named[name].evolve(after=tuple(sorted(needs[name]))) for name in order}
+
+
+def _needs(step: Step, named: Mapping[str, Step]) -> set[str]:
+    referred = {reference.split(".")[0] for reference in step.inputs.values() if not reference.startswith("=")}
+    referred |= names_in(step.when) if step.when else set()
+    if step.reviews:
+        referred.add(step.reviews)
+    if step.scope == "job" and not step.after and not step.reviews:
+        referred |= {other.name for other in named.values() if other.scope == "item" and other.name != step.name}
+    unknown = [name for name in step.after if name not in named]
+    if unknown:
+        raise UserError(f"step '{step.name}': after: there is no step '{unknown[0]}'; there are {', '.join(named)}")
+    return (referred & named.keys() | set(step.after)) - {step.name}
+
+
+def _segments(steps: Mapping[str, Step]) -> dict[str, int]:
+    """Return each step's segment: a barrier stands alone, after all that it waits for and before all that follows."""
+    levels: dict[str, int] = {}
+    for name, step in steps.items():
+        wanted = 0
+        for before in step.after:
+            step_up = is_barrier(step) or is_barrier(steps[before])
+            wanted = max(wanted, levels[before] + (1 if step_up else 0))
+        while any(levels[other] == wanted and (is_barrier(step) or is_barrier(steps[other])) for other in levels):
+            wanted += 1
+        levels[name] = wanted
+    numbers = {level: number for number, level in enumerate(sorted(set(levels.values())))}
+    return {name: numbers[level] for name, level in levels.items()}
+
+
+def is_barrier(step: Step) -> bool:
+    """Whether a step sees all items at once."""
+    return step.kind in BARRIERS or step.scope == "job"
+
+
+def _skills(workflow: Workflow, steps: Mapping[str, Step], catalogue: Catalogue) -> dict[str, Skill]:
+    own = {skill.name: skill for skill in workflow.skills}
+    wanted = {step.skill for step in steps.values() if step.skill}
+    return {name: own[name] if name in own else catalogue.skill(name) for name in sorted(wanted)}
+
+
+def _own_tools(workflow: Workflow) -> dict[str, ToolSpec]:
+    return {tool.name: tool for tool in workflow.tools}
+
+
+def _tool_names(steps: Mapping[str, Step], skills: Mapping[str, Skill]) -> set[str]:
+    offered = {tool for skill in skills.values() for tool in skill.tools}
+    return offered | {step.tool for step in steps.values() if step.tool}
+
+
+def _plan_step(
+    step: Step,
+    *,
+    segment: int,
+    skills: Mapping[str, Skill],
+    ladder: tuple[str, ...],
+    profile: Profile,
+    known: Thresholds,
+) -> PlannedStep:
+    if step.kind is StepKind.TOOL:
+        return PlannedStep(step=step, segment=segment, start_tier=tools_tier(profile))
+    if step.skill is None:
+        raise UserError(f"step '{step.name}': a step of kind {step.kind.value} names a `skill`")
+    skill = skills[step.skill]
+    policy = step.policy or skill.policy
+    found = {name: threshold for name in ladder[:-1] if (threshold := _threshold(skill, policy, name, known))}
+    start = start_tier(step.reasoning or skill.reasoning, ladder, policy)
+    if step.kind in BARRIERS and policy.start is None:
+        start = profile.orchestrator if profile.orchestrator in ladder else ladder[-1]
+    return PlannedStep(step=step, segment=segment, start_tier=start, policy=policy, thresholds=found)
+
+
+def _threshold(skill: Skill, policy: Policy, tier: str, known: Thresholds) -> Threshold | None:
+    if not skill.confidence:
+        return None
+    calibrated = known(skill, tier)
+    if calibrated is not None:
+        return calibrated
+    if policy.min_confidence is not None:
+        return Threshold(signal=skill.confidence[0].label, value=policy.min_confidence)
+    if policy.uncalibrated == "escalate":
+        return Threshold(signal=skill.confidence[0].label, value=None)
+    return None
+
+
+def tools_tier(profile: Profile) -> str:
+    """Return the name of the profile's tier for tools."""
+    return next((tier.name for tier in profile.tiers if tier.kind is TierKind.TOOLS), TOOLS)
+
+
+def _last_item_step(planned: tuple[PlannedStep, ...]) -> str:
+    item_steps = [one.step.name for one in planned if not is_barrier(one.step)]
+    return item_steps[-1] if item_steps else planned[-1].step.name

@@ -1,0 +1,187 @@
+"""What standings mean for the store: subtasks, items, follow-up batches and the shard's count, in one transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, RowMapping
+
+from orchestrator.assemble import subs_of, values_of
+from orchestrator.engine import Job
+from orchestrator.flow import close_shard, fail, settles_after
+from orchestrator.ladder import Standing, Sub, output, record, stand
+from orchestrator.store import batches, items
+from orchestrator.store.jobs import now
+from schemas.attempt import Attempt
+from schemas.base import Json
+from schemas.batch import WHOLE_JOB, ItemTrail
+from schemas.job import ItemState
+
+_OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
+
+
+def conclude(
+    tx: Connection,
+    *,
+    job: Job,
+    segment: int,
+    shard: int,
+    numbers: Sequence[int],
+    parent: str | None = None,
+    trails: Mapping[int, ItemTrail] | None = None,
+    tier: str = "",
+    size: Callable[[str], int] | None = None,
+) -> tuple[list[str], bool]:
+    """Bring items' standing up to date, after trails if there are any; return (new batches, whether the shard closed).
+
+    `size` gives the items of one batch on a tier; without it what goes on to a tier goes on together.
+    """
+    trails = trails or {}
+    loaded = items.load(tx, job=job.id, numbers=numbers, lock=True)
+    before = subs_of(tx, job=job, numbers=list(numbers))
+    context = values_of(before.get(WHOLE_JOB, {})) if job.plan.segments > 1 else {}
+    standings: dict[int, Standing] = {}
+    for n, item in loaded.items():
+        known = before.get(n, {})
+        after: Mapping[str, Sub] = known
+        if n in trails:
+            freed = {step: replace(sub, batch=None) if sub.batch == parent else sub for step, sub in known.items()}
+            after = record(freed, trails[n], ladder=job.ladder, tier=tier)
+        standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
+    made = _batches(job, segment, shard, parent, standings, loaded, size)
+    _save_subtasks(tx, job=job, standings=standings, made=made)
+    finished = _save_items(tx, job=job, segment=segment, trails=trails, standings=standings, loaded=loaded)
+    batches.insert(tx, rows=made)
+    whole = standings.get(WHOLE_JOB)
+    if whole is not None and whole.state is ItemState.FAILED:
+        fail(tx, job=job.id, reason=whole.reason or "a step of the whole job failed")
+        return [], False
+    closed = close_shard(tx, job=job, segment=segment, shard=shard, finished=finished)
+    return [batch["id"] for batch in made], closed
+
+
+def _batches(
+    job: Job,
+    segment: int,
+    shard: int,
+    parent: str | None,
+    standings: Mapping[int, Standing],
+    loaded: Mapping[int, RowMapping],
+    size: Callable[[str], int] | None,
+) -> list[dict[str, Any]]:
+    """Return a batch row for each tier that something goes on to, cut to size."""
+    by_tier: dict[str, list[int]] = {}
+    for n, standing in standings.items():
+        if loaded[n]["state"] in _OPEN:
+            for tier in standing.todo:
+                by_tier.setdefault(tier, []).append(n)
+    rows: list[dict[str, Any]] = []
+    for tier, numbers in by_tier.items():
+        step = size(tier) if size else len(numbers)
+        rows += [
+            {
+                "id": uuid4().hex[:16],
+                "job": job.id,
+                "segment": segment,
+                "shard": shard,
+                "tier": tier,
+                "items": numbers[at : at + step],
+                "parent": parent,
+                "state": "ready",
+                "lost": 0,
+                "changed_at": now(),
+            }
+            for at in range(0, len(numbers), step)
+        ]
+    return rows
+
+
+def _save_subtasks(
+    tx: Connection, *, job: Job, standings: Mapping[int, Standing], made: Sequence[Mapping[str, Any]]
+) -> None:
+    holder = {(n, batch["tier"]): batch["id"] for batch in made for n in batch["items"]}
+    rows = []
+    for n, standing in standings.items():
+        asked = {step: tier for tier, steps in standing.todo.items() for step in steps}
+        for step in sorted(standing.changed):
+            sub = standing.subs.get(step) or Sub(step, asked[step])
+            if step in asked:
+                sub = replace(sub, batch=holder.get((n, asked[step])))
+            rows.append(subtask_row(job.id, n, sub))
+    items.save_subtasks(tx, rows=rows)
+
+
+def subtask_row(job: str, item: int, sub: Sub) -> dict[str, Any]:
+    """Return the columns of a subtask."""
+    row = sub.__dict__.copy()
+    wait_s = row.pop("wait_s")
+    row["feedback"] = list(sub.feedback)
+    return {"job": job, "item": item, **row, "due_at": None if wait_s is None else now() + timedelta(seconds=wait_s)}
+
+
+def _save_items(
+    tx: Connection,
+    *,
+    job: Job,
+    segment: int,
+    trails: Mapping[int, ItemTrail],
+    standings: Mapping[int, Standing],
+    loaded: Mapping[int, RowMapping],
+) -> int:
+    """Write items' standing and money; return how many are through with the segment or have failed."""
+    open_rows, ended_rows, finished = [], [], 0
+    for n, item in loaded.items():
+        standing = standings[n]
+        row = _item_row(job, item, standing, trails.get(n, ItemTrail(item=n)), segment)
+        if item["state"] in _OPEN:
+            ends = standing.through or standing.state is ItemState.FAILED
+            finished += ends and item["segment"] == segment
+            if n in trails or ends or row["state"] != item["state"]:
+                open_rows.append(row)
+        elif n in trails:
+            ended_rows.append(row)
+    items.save(tx, rows=open_rows)
+    items.add_costs(tx, rows=ended_rows)
+    return finished
+
+
+def _item_row(job: Job, item: RowMapping, standing: Standing, trail: ItemTrail, segment: int) -> dict[str, Any]:
+    settled = standing.through and item["n"] != WHOLE_JOB and settles_after(job.plan, segment)
+    state = ItemState.SETTLED if settled else standing.state
+    return {
+        "state": state.value,
+        "segment": segment + 1 if standing.through else segment,
+        "output": _output(job, item, standing) if standing.through else item["output"],
+        "tier": highest_tier(job, standing.subs),
+        "reason": standing.reason,
+        "started_at": min((attempt.started_at for attempt in trail.attempts), default=None),
+        "ended_at": now() if settled or state is ItemState.FAILED else None,
+        **cost_row(job.id, item["n"], trail.attempts),
+    }
+
+
+def cost_row(job: str, item: int, attempts: Sequence[Attempt]) -> dict[str, str | int | float]:
+    """Return what attempts add to an item's account."""
+    return {
+        "in_job": job,
+        "in_n": item,
+        "more_attempts": len(attempts),
+        "more_usd": sum(attempt.cost_usd or 0.0 for attempt in attempts),
+        "more_unpriced": sum(attempt.cost_usd is None for attempt in attempts),
+    }
+
+
+def _output(job: Job, item: RowMapping, standing: Standing) -> Json:
+    values = values_of(standing.subs)
+    if item["n"] == WHOLE_JOB:
+        return values.get(next(reversed(values), ""))
+    return output(job.plan, item=item["input"], values=values)
+
+
+def highest_tier(job: Job, subs: Mapping[str, Sub]) -> str | None:
+    """Return the highest tier of the ladder whose answer was accepted; the tools tier where no model was asked."""
+    used = {sub.tier for sub in subs.values() if sub.state == "settled"}
+    models = [tier for tier in job.ladder if tier in used]
+    return models[-1] if models else next(iter(used), None)

@@ -1,0 +1,111 @@
+"""The composition root of an orchestrator process or a producer: settings, database, broker."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import redis
+from celery import Celery
+from sqlalchemy import Connection
+
+from config.app import ORCHESTRATOR, PRIORITIES, SMALL_JOB, make_app
+from config.redis import connect
+from config.settings import Settings
+from orchestrator.store import jobs
+from orchestrator.store.database import Database
+from schemas.job import JobState, Options, Priority
+from schemas.plan import Plan
+from schemas.tier import Profile, Tier, TierKind
+
+#: Items up to which a job of normal priority goes before larger ones.
+SMALL_ITEMS = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the engine reads it: its plan and profile parsed."""
+
+    id: str
+    name: str
+    state: JobState
+    segment: int
+    items: int
+    budget_usd: float | None
+    tenant: str
+    plan: Plan
+    profile: Profile
+    options: Options
+    folders: tuple[str, ...]
+
+    @property
+    def ladder(self) -> tuple[str, ...]:
+        """Names of the tiers that models answer on, cheapest first."""
+        chosen = self.options.tiers
+        return tuple(tier.name for tier in self.profile.ladder if not chosen or tier.name in chosen)
+
+    def tier(self, name: str) -> Tier:
+        """Return a tier by name; the tools tier exists even where the profile does not name it."""
+        return self.profile.tier(name) or Tier(name=name, kind=TierKind.TOOLS, queue=name, concurrency=4)
+
+    @property
+    def priority(self) -> int:
+        """The priority of its messages; 0 goes first."""
+        if self.options.priority is Priority.NORMAL and self.items <= SMALL_ITEMS:
+            return SMALL_JOB
+        return PRIORITIES[self.options.priority]
+
+
+@dataclass
+class Engine:
+    """What steering needs, made once a process."""
+
+    settings: Settings
+    _parsed: dict[tuple[str, int], tuple[Plan, Profile, Options, tuple[str, ...]]] = field(default_factory=dict)
+
+    @cached_property
+    def app(self) -> Celery:
+        """The Celery app."""
+        return make_app(self.settings)
+
+    @cached_property
+    def db(self) -> Database:
+        """The database."""
+        return Database(self.settings.database)
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        """A client for what is not a message."""
+        return connect(self.settings.redis_url)
+
+    @property
+    def orchestrators(self) -> str:
+        """Name of the orchestrators' queue."""
+        return self.settings.keys.queue(ORCHESTRATOR)
+
+    def job(self, tx: Connection, job: str) -> Job:
+        """Return a job; its plan is parsed once a version."""
+        light = jobs.light(tx, job=job)
+        key = (job, light["plan_version"])
+        if key not in self._parsed:
+            if len(self._parsed) > 200:
+                self._parsed.clear()
+            row = jobs.get(tx, job=job)
+            self._parsed[key] = (
+                Plan.model_validate(row["plan"]),
+                Profile.model_validate(row["profile"]),
+                Options.model_validate(row["options"]),
+                tuple(row["folders"]),
+            )
+        plan, profile, options, folders = self._parsed[key]
+        return Job(
+            id=job,
+            name=light["name"],
+            state=JobState(light["state"]),
+            segment=light["segment"],
+            items=light["items"],
+            budget_usd=light["budget_usd"],
+            tenant=light["tenant"],
+            plan=plan,
+            profile=profile,
+            options=options,
+            folders=folders,
+        )

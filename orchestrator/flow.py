@@ -1,0 +1,80 @@
+"""A job's way from segment to segment: shards are cut, closed, and the next segment opened."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.compile import is_barrier
+from orchestrator.engine import Job
+from orchestrator.store import batches, items, jobs
+from schemas.batch import WHOLE_JOB
+from schemas.job import JobState
+from schemas.plan import Plan, StepKind
+
+#: Items of one shard.
+SHARD_ITEMS = 200
+
+
+def shard_rows(*, job: str, segment: int, pending: Collection[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Return shards over the items, given (shard number, open items)."""
+    return [
+        _shard(job, segment, n, lo=n * SHARD_ITEMS, hi=(n + 1) * SHARD_ITEMS, count=count)
+        for n, count in pending
+        if count
+    ]
+
+
+def _shard(job: str, segment: int, n: int, *, lo: int, hi: int, count: int) -> dict[str, Any]:
+    return {"job": job, "segment": segment, "n": n, "lo": lo, "hi": hi, "open": count, "state": "waiting"}
+
+
+def close_shard(tx: Connection, *, job: Job, segment: int, shard: int, finished: int) -> bool:
+    """Take finished items off a shard; when that closes it and with it the segment, open the next one."""
+    if not batches.finish_items(tx, job=job.id, segment=segment, shard=shard, count=finished):
+        return False
+    advance(tx, job=job, segment=segment)
+    return True
+
+
+def advance(tx: Connection, *, job: Job, segment: int) -> None:
+    """Open the segment after `segment` if that is closed; end the job after the last one."""
+    while batches.unclosed(tx, job=job.id, segment=segment) == 0:
+        if not jobs.advance(tx, job=job.id, segment=segment):
+            return
+        segment += 1
+        if segment >= job.plan.segments:
+            finish(tx, job=job)
+            return
+        _open(tx, job=job, segment=segment)
+
+
+def _open(tx: Connection, *, job: Job, segment: int) -> None:
+    steps = job.plan.segment(segment)
+    if not is_barrier(steps[0].step):
+        counted = items.pending_by_shard(tx, job=job.id, segment=segment, size=SHARD_ITEMS)
+        batches.insert_shards(tx, rows=shard_rows(job=job.id, segment=segment, pending=counted))
+        return
+    # The items wait at the barrier; the whole-job subtask goes through it for them.
+    items.pass_barrier(tx, job=job.id, segment=segment)
+    items.open_whole_job(tx, job=job.id, segment=segment)
+    batches.insert_shards(tx, rows=[_shard(job.id, segment, 0, lo=WHOLE_JOB, hi=0, count=1)])
+
+
+def finish(tx: Connection, *, job: Job) -> None:
+    """End a job whose last segment is closed."""
+    items.settle_waiting(tx, job=job.id)
+    items.end_duplicates(tx, job=job.id)
+    jobs.move(tx, job=job.id, to=JobState.DONE, among=(JobState.RUNNING,))
+
+
+def settles_after(plan: Plan, segment: int) -> bool:
+    """Whether items settle with this segment: nothing after it looks at them again but a synthesis."""
+    return all(later.step.kind is StepKind.SYNTHESIZE for later in plan.steps if later.segment > segment)
+
+
+def fail(tx: Connection, *, job: str, reason: str) -> None:
+    """End a job that cannot go on; what has settled stays, the rest fails with the same reason."""
+    if jobs.move(tx, job=job, to=JobState.FAILED, among=(JobState.RUNNING, JobState.PLANNING), reason=reason):
+        items.fail_pending(tx, job=job, reason=f"the job failed: {reason}")
+        batches.drop_live(tx, job=job)

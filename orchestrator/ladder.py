@@ -1,0 +1,201 @@
+"""What an item does next, given what its subtasks have come to: pure, and the heart of judging."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from schemas.base import Json, JsonObject
+from schemas.batch import ItemTrail, Left
+from schemas.job import ItemState
+from schemas.plan import Plan
+from schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
+from workers.graph import applies, ready
+
+#: States in which a subtask has ended.
+ENDED = frozenset({"settled", "skipped", "failed"})
+
+
+@dataclass(frozen=True)
+class Sub:
+    """A subtask's standing; the columns of its row."""
+
+    step: str
+    tier: str
+    #: open, deferred, paused, referred, review, settled, skipped, failed
+    state: str = "open"
+    n: int = 0
+    used: int = 0
+    referrals: int = 0
+    value: Json = None
+    feedback: tuple[str, ...] = ()
+    effort: str | None = None
+    instruction: str | None = None
+    reason: str | None = None
+    #: Seconds until a deferred subtask comes back.
+    wait_s: float | None = None
+    batch: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it settled, was skipped or failed."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An item after a step of judging."""
+
+    subs: Mapping[str, Sub]
+    #: Names of the subtasks that this judging changed.
+    changed: frozenset[str] = frozenset()
+    state: ItemState = ItemState.PENDING
+    reason: str | None = None
+    #: Whether everything that the segment asks of the item is done.
+    through: bool = False
+    #: tier -> steps that can be asked now and that no batch holds.
+    todo: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def record(subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...], tier: str) -> dict[str, Sub]:
+    """Return the subtasks after a worker's trail; what has ended stays as it is."""
+    after = dict(subs)
+    for settled in trail.settled:
+        known = after.get(settled.step, Sub(settled.step, tier))
+        if not known.ended:
+            state = "skipped" if settled.skipped else "settled"
+            n = settled.n + 1
+            after[settled.step] = replace(known, state=state, tier=tier, n=n, value=settled.value, batch=None)
+    for left in trail.left:
+        known = after.get(left.step, Sub(left.step, tier))
+        if not known.ended:
+            after[left.step] = _leave(known, left, ladder=ladder, tier=tier)
+    return after
+
+
+def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub:
+    sub = replace(
+        known,
+        tier=tier,
+        n=left.n,
+        used=left.used,
+        feedback=left.feedback,
+        effort=left.effort,
+        reason=left.verdict.reason,
+        batch=None,
+        wait_s=None,
+    )
+    match left.verdict:
+        case Escalate():
+            return climb(sub, ladder=ladder)
+        case Refer():
+            return replace(sub, state="referred")
+        case Review():
+            return replace(sub, state="review")
+        case Reject(reason=reason):
+            return replace(sub, state="failed", reason=reason)
+        case Defer() as defer:
+            return _defer(sub, defer)
+        case _:
+            assert_never(left.verdict)
+
+
+def climb(sub: Sub, *, ladder: tuple[str, ...]) -> Sub:
+    """Return the subtask on the next tier, or failed when there is none."""
+    above = ladder[ladder.index(sub.tier) + 1 :] if sub.tier in ladder else ()
+    if not above:
+        return replace(sub, state="failed")
+    # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback.
+    return replace(sub, state="open", tier=above[0], used=0, effort=None)
+
+
+def _defer(sub: Sub, defer: Defer) -> Sub:
+    match defer.cause:
+        case DeferCause.STOPPING:
+            return replace(sub, state="open")
+        case DeferCause.BUDGET | DeferCause.CANCELLED:
+            return replace(sub, state="paused")
+        case DeferCause.LIMIT | DeferCause.NO_MODEL | DeferCause.BUDGET_UNKNOWN:
+            return replace(sub, state="deferred", wait_s=defer.wait_s)
+        case _:
+            assert_never(defer.cause)
+
+
+def stand(
+    subs: Mapping[str, Sub],
+    *,
+    before: Mapping[str, Sub],
+    plan: Plan,
+    segment: int,
+    item: JsonObject,
+    context: Mapping[str, Json] | None = None,
+) -> Standing:
+    """Return where an item stands: failed, waiting for a person, through with the segment, or with what to ask next.
+
+    `context` holds what steps of the whole job answered.
+    """
+    subs = _skip(dict(subs), plan=plan, segment=segment, item=item, context=context or {})
+    steps = plan.segment(segment)
+    failed = next((sub for sub in subs.values() if sub.state == "failed"), None)
+    changed = frozenset(name for name, sub in subs.items() if before.get(name) != sub)
+    if failed is not None:
+        reason = failed.reason or "rejected"
+        text = reason if len(plan.steps) == 1 else f"step '{failed.step}': {reason}"
+        return Standing(subs, changed, ItemState.FAILED, text)
+    if all(planned.step.name in subs and subs[planned.step.name].ended for planned in steps):
+        return Standing(subs, changed, through=True)
+    todo = _todo(subs, plan=plan, segment=segment)
+    review = any(sub.state == "review" for sub in subs.values())
+    flying = todo or any(sub.state in ("open", "deferred", "referred") for sub in subs.values())
+    state = ItemState.REVIEW if review and not flying else ItemState.PENDING
+    reason = next((sub.reason for sub in subs.values() if sub.state == "review"), None) if review else None
+    return Standing(
+        subs, changed | frozenset(name for names in todo.values() for name in names), state, reason, todo=todo
+    )
+
+
+def _skip(
+    subs: dict[str, Sub], *, plan: Plan, segment: int, item: JsonObject, context: Mapping[str, Json]
+) -> dict[str, Sub]:
+    """Settle as skipped what is ready and does not apply, again until nothing changes."""
+    while True:
+        values = {**context, **{name: sub.value for name, sub in subs.items() if sub.state == "settled"}}
+        ended = {name for name, sub in subs.items() if sub.ended}
+        idle = [
+            planned
+            for planned in ready(plan.segment(segment), ended=ended, begun=subs.keys())
+            if not applies(planned, item=item, settled=values)
+        ]
+        if not idle:
+            return subs
+        for planned in idle:
+            subs[planned.step.name] = Sub(planned.step.name, planned.start_tier, state="skipped")
+
+
+def _todo(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, tuple[str, ...]]:
+    ended = {name for name, sub in subs.items() if sub.ended}
+    fresh = ready(plan.segment(segment), ended=ended, begun=subs.keys())
+    found: dict[str, tuple[str, ...]] = {}
+    for planned in fresh:
+        found[planned.start_tier] = (*found.get(planned.start_tier, ()), planned.step.name)
+    for sub in subs.values():
+        if sub.state == "open" and sub.batch is None:
+            found[sub.tier] = (*found.get(sub.tier, ()), sub.step)
+    return found
+
+
+def output(plan: Plan, *, item: JsonObject, values: Mapping[str, Json]) -> Json:
+    """Return an item's result as the plan's `output` says."""
+    if isinstance(plan.output, str):
+        return values.get(plan.output)
+    return {name: resolve(reference, item=item, values=values) for name, reference in plan.output.items()}
+
+
+def resolve(reference: str, *, item: JsonObject, values: Mapping[str, Json]) -> Json:
+    """Return what `item.field`, `step.field`, `step` or `=literal` stands for; None when it is not there."""
+    if reference.startswith("="):
+        return reference[1:]
+    head, *path = reference.split(".")
+    value: Json = item if head == "item" else values.get(head)
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

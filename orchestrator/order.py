@@ -1,0 +1,133 @@
+"""What `run` and `submit` were asked for: a job file or a workflow, with the command line's wishes laid over it."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from config.catalogue import load_catalogue
+from config.jobfile import is_job_file, load_job
+from config.settings import get_settings
+from orchestrator.inputs import InputItem, count_items, read_items, readable_twice
+from schemas.errors import UserError
+from schemas.job import JobRequest
+from schemas.jobfile import BaselineKind, JobFile
+from schemas.tier import Profile, Service
+
+SIMULATOR = "simulator"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line says; None leaves it to the job file."""
+
+    input: str | None = None
+    profile: str | None = None
+    limit: int | None = None
+    budget_usd: float | None = None
+    goal: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One job to be submitted, with everything that it names found."""
+
+    request: JobRequest
+    profile: Profile
+    #: None: a goal without items.
+    source: str | None
+    id_field: str | None = None
+    limit: int | None = None
+    baselines: tuple[BaselineKind, ...] = ()
+    #: Folders of the user's own Python functions.
+    functions: tuple[Path, ...] = ()
+
+    @contextmanager
+    def checked(self) -> Iterator["Order"]:
+        """Yield the order with an input that can be read again and again; UserError if any of it will not do."""
+        if self.source is None:
+            yield self
+            return
+        with readable_twice(self.source) as source:
+            count_items(source, id_field=self.id_field, limit=self.limit)
+            yield replace(self, source=str(source))
+
+    def items(self) -> Iterable[InputItem]:
+        """Return the items; a goal without input is an item of its own."""
+        if self.source is None:
+            return [InputItem("1", {"goal": self.request.goal})]
+        return read_items(self.source, id_field=self.id_field, limit=self.limit)
+
+
+def read_order(target: str | None, wishes: Wishes) -> Order:
+    """Return the order for a job file, or for a workflow or skill by name or path, or for a goal alone."""
+    if target is not None and wishes.goal is not None:
+        raise UserError(f"expected a workflow or --goal, got both ('{target}' and a goal); leave one out")
+    if target is None and wishes.goal is None:
+        raise UserError("expected a job file, a workflow or --goal TEXT; `firstline workflows` lists the workflows")
+    if target is not None and is_job_file(target):
+        return _from_job_file(Path(target), wishes)
+    return _from_workflow(target, wishes)
+
+
+def _from_job_file(file: Path, wishes: Wishes) -> Order:
+    job = load_job(file, profile=wishes.profile)
+    spec = job.spec
+    parts = job.catalogue.parts(job.workflow) if job.workflow else None
+    # The job's own skills and tools travel with it: the folder they lie in is known here only.
+    workflow = (
+        job.workflow
+        and parts
+        and job.workflow.evolve(skills=tuple(parts.skills.values()), tools=tuple(parts.tools.values()))
+    )
+    order = Order(
+        request=job.request.evolve(workflow=workflow),
+        profile=with_script(job.profile, spec.script),
+        source=spec.input,
+        id_field=spec.id_field,
+        limit=spec.limit,
+        baselines=spec.baselines,
+        functions=job.functions,
+    )
+    return _wished(order, wishes)
+
+
+def _from_workflow(target: str | None, wishes: Wishes) -> Order:
+    catalogue = load_catalogue()
+    spec = JobFile(workflow=target, goal=wishes.goal)
+    profile = catalogue.profile(wishes.profile or get_settings().profile)
+    workflow = catalogue.workflow(target) if target is not None else None
+    name = workflow.name if workflow else "goal"
+    request = JobRequest(workflow=workflow, goal=wishes.goal, name=name, options=spec.options(profile.name))
+    order = Order(request, with_script(profile, None), None, functions=catalogue.functions)
+    return _wished(order, wishes)
+
+
+def _wished(order: Order, wishes: Wishes) -> Order:
+    source = wishes.input or order.source
+    if source is None and order.request.goal is None:
+        raise UserError(
+            "no items: give them with --input FILE (CSV, JSONL, a JSON array, a folder of text files, or - for "
+            "standard input)"
+        )
+    options = order.request.options
+    if wishes.budget_usd is not None:
+        options = options.evolve(budget_usd=wishes.budget_usd)
+    request = order.request.evolve(options=options, profile=order.profile)
+    return replace(order, request=request, source=source, limit=wishes.limit or order.limit)
+
+
+def with_script(profile: Profile, script: str | None) -> Profile:
+    """Return the profile with the script that its simulator plays filled in."""
+    return profile.evolve(services=tuple(_scripted(service, script, profile) for service in profile.services))
+
+
+def _scripted(service: Service, script: str | None, profile: Profile) -> Service:
+    if service.kind != SIMULATOR or service.source is not None:
+        return service
+    if script is None:
+        raise UserError(
+            f"profile '{profile.name}' replays recorded answers and no script is named; add `script: FILE` to the job "
+            "file, or choose a profile with real models (`firstline tiers` lists them)"
+        )
+    return service.evolve(source=script)

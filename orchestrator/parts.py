@@ -1,0 +1,175 @@
+"""The child processes of an embedded run: started, watched, started again when they die, stopped as whole groups."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import IO
+
+from orchestrator.guard import group_exists, stop_groups
+from schemas.errors import InfrastructureError
+
+#: A part that dies this often within `_RESTART_WINDOW_S` seconds is not started again.
+MAX_RESTARTS = 5
+_RESTART_WINDOW_S = 60.0
+_POLL_S = 0.1
+_TAIL_LINES = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """What to run: a command, its log, its environment."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    env: Mapping[str, str]
+    #: It prints `{"ready": true, ...}` once it can be used.
+    says_ready: bool = False
+
+
+@dataclass
+class _Running:
+    part: Part
+    process: subprocess.Popen[bytes]
+    #: Where this start's output begins in the log.
+    log_start: int
+    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_RESTARTS))
+
+
+def python(module: str, *args: str) -> tuple[str, ...]:
+    """Return a command that runs one of our modules; a folder of the user's never hides it (`-P`)."""
+    return (sys.executable, "-P", "-m", module, *args)
+
+
+class Parts:
+    """A set of parts: what has been started here is stopped here."""
+
+    def __init__(self, lock: IO[str]) -> None:
+        self._running: list[_Running] = []
+        self._mutex = Lock()
+        self._stopping = Event()
+        self._failure: str | None = None
+        # In a session of its own, as all parts are: Ctrl-C in the terminal is for the run alone, which then stops them.
+        self._guard = subprocess.Popen(
+            python("orchestrator.guard"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=(lock.fileno(),),
+        )
+        self._watcher = Thread(target=self._watch, name="parts", daemon=True)
+        self._watcher.start()
+
+    def start(self, parts: Sequence[Part]) -> None:
+        """Start parts, all at once."""
+        with self._mutex:
+            self._running += [self._launch(part) for part in parts]
+
+    def wait_ready(self, name: str, *, timeout_s: float) -> None:
+        """Wait until a part has said that it is ready; InfrastructureError when it dies or does not."""
+        running = next(one for one in self._running if one.part.name == name)
+        deadline = time.monotonic() + timeout_s
+        while not _said_ready(running):
+            if running.process.poll() is not None:
+                raise InfrastructureError(f"{name} did not start: {_last_lines(running)}")
+            if time.monotonic() > deadline:
+                raise InfrastructureError(f"{name} was not ready after {timeout_s:.0f} s; see {running.part.log}")
+            time.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """Raise InfrastructureError when a part has died too often to be started again."""
+        if self._failure:
+            raise InfrastructureError(self._failure)
+
+    def stop(self, *, grace_s: float, last: str) -> None:
+        """Stop everything: all parts but `last` first (they may still need it), then that one."""
+        self._stopping.set()
+        self._watcher.join()
+        groups = {one.process.pid: one for one in self._running}
+        ends = [pid for pid, one in groups.items() if one.part.name == last]
+        try:
+            for batch in ([pid for pid in groups if pid not in ends], ends):
+                stop_groups(batch, grace_s=grace_s, alive=lambda pid: _group_lives(groups[pid]))
+        finally:
+            self._end(groups)
+
+    def _end(self, groups: Mapping[int, _Running]) -> None:
+        for pid, one in groups.items():
+            if one.process.poll() is None:
+                stop_groups([pid], grace_s=0)
+                one.process.wait()
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        self._guard.wait()
+
+    def _launch(self, part: Part) -> _Running:
+        with part.log.open("ab") as log:
+            start = log.tell()
+            process = subprocess.Popen(
+                part.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(part.env),
+                start_new_session=True,
+            )
+        self._tell_guard("+", process.pid)
+        return _Running(part, process, start)
+
+    def _tell_guard(self, sign: str, group: int) -> None:
+        if self._guard.stdin and self._guard.poll() is None:
+            self._guard.stdin.write(f"{sign}{group}\n".encode())
+            self._guard.stdin.flush()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_POLL_S):
+            with self._mutex:
+                self._running = [self._revived(one) for one in self._running]
+
+    def _revived(self, one: _Running) -> _Running:
+        """Return a part as it is, or started again when it has died."""
+        if self._failure or one.process.poll() is None:
+            return one
+        now = time.monotonic()
+        if len(one.deaths) == MAX_RESTARTS and now - one.deaths[0] < _RESTART_WINDOW_S:
+            self._failure = f"{one.part.name} stopped {MAX_RESTARTS + 1} times within a minute: {_last_lines(one)}"
+            return one
+        stop_groups([one.process.pid], grace_s=0)
+        self._tell_guard("-", one.process.pid)
+        again = self._launch(one.part)
+        again.deaths.extend([*one.deaths, now])
+        return again
+
+
+def _group_lives(one: _Running) -> bool:
+    """Whether anything of the part's group is left; reaps its leader, so that no zombie counts."""
+    return one.process.poll() is None or group_exists(one.process.pid)
+
+
+def _said_ready(one: _Running) -> bool:
+    with one.part.log.open("rb") as log:
+        log.seek(one.log_start)
+        return any(_is_ready(line) for line in log if line.startswith(b"{"))
+
+
+def _is_ready(line: bytes) -> bool:
+    try:
+        return json.loads(line).get("ready") is True
+    except ValueError:
+        return False
+
+
+def _last_lines(one: _Running) -> str:
+    """Return the end of this start's log, for a person."""
+    with one.part.log.open("rb") as log:
+        log.seek(one.log_start)
+        text = log.read().decode(errors="replace").strip()
+    tail = "\n  ".join(text.splitlines()[-_TAIL_LINES:])
+    return f"see {one.part.log}; it ends with:\n  {tail}" if tail else f"see {one.part.log}"

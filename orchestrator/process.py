@@ -1,0 +1,58 @@
+"""An orchestrator process: its Celery worker, and the rescue sweep while it leads."""
+
+import argparse
+import os
+import sys
+
+from celery import signals
+
+from config.app import ORCHESTRATOR, queue
+from config.logs import configure
+from config.settings import get_settings
+from orchestrator.engine import Engine
+from orchestrator.rescue import Rescue
+from orchestrator.store.migrate import migrate
+from orchestrator.tasks import register
+from schemas.errors import FirstlineError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run an orchestrator until it is told to stop; return the exit code."""
+    options = _options(argv)
+    settings = get_settings()
+    configure(settings)
+    engine = Engine(settings)
+    try:
+        migrate(engine.db)
+        app = engine.app
+    except FirstlineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    register(app, engine)
+    app.conf.task_queues = [queue(settings, ORCHESTRATOR)]
+    rescue = Rescue(engine)
+    signals.worker_ready.connect(lambda **_: rescue.start(), weak=False)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={options.threads}",
+            f"--hostname=orchestrator.{os.getpid()}@%h",
+            f"--loglevel={settings.log_level}",
+            "--without-mingle",
+            "--without-gossip",
+        ]
+    )
+    rescue.stop()
+    engine.db.close()
+    return 0
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="firstline orchestrator", description=__doc__)
+    parser.add_argument("--threads", type=int, default=4, help="messages handled at once (default 4)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

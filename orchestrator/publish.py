@@ -1,0 +1,88 @@
+"""Messages: a batch row is sent as `settle(batch)`, alone, in a chord, or in the slot of the batch that it came from."""
+
+from collections.abc import Sequence
+
+from celery import chain, chord
+from celery.canvas import Signature
+from sqlalchemy import Connection
+
+from orchestrator.assemble import assemble
+from orchestrator.engine import Engine, Job
+from orchestrator.store import batches
+from schemas.batch import Batch
+
+ATTEMPT = "firstline.attempt"
+JUDGE = "firstline.judge"
+START = "firstline.start"
+RELEASE = "firstline.release"
+SHARD = "firstline.shard"
+
+
+def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:
+    """Return `attempt` on the tier's queue, then `judge` on the orchestrators'."""
+    attempt = engine.app.signature(
+        ATTEMPT,
+        args=(batch.model_dump_json(),),
+        queue=engine.settings.keys.queue(batch.tier.queue),
+        priority=priority,
+        argsrepr=f"({batch.label})",
+        ignore_result=True,
+    )
+    judge = engine.app.signature(
+        JUDGE,
+        queue=engine.orchestrators,
+        priority=priority,
+        argsrepr=f"(job={batch.job} tier={batch.tier.name} batch={batch.id})",
+    )
+    return chain(attempt, judge, app=engine.app)
+
+
+def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:
+    """Return the messages of batches that are still wanted; mark the others as judged, for nothing is left of them."""
+    found, moot = [], []
+    for batch in ids:
+        row = batches.get(tx, batch=batch)
+        made = assemble(tx, job=job, row=row) if row is not None and row["state"] in ("ready", "sent") else None
+        if made is None:
+            moot.append(batch)
+        else:
+            found.append(made)
+    batches.set_state(tx, batches=moot, to="judged", among=("ready", "sent"))
+    return found
+
+
+def send_free(engine: Engine, *, job: Job, made: Sequence[Batch]) -> None:
+    """Send batches outside any chord, and note that they were sent."""
+    for batch in made:
+        settle(engine, batch, priority=job.priority).apply_async()
+    sent(engine, [batch.id for batch in made])
+
+
+def send_shard(engine: Engine, *, job: Job, segment: int, shard: int, made: Sequence[Batch]) -> None:
+    """Send a shard's batches as a chord whose callback moves the window on."""
+    callback = task(engine, RELEASE, job.id, segment, shard, priority=job.priority)
+    header = [settle(engine, batch, priority=job.priority) for batch in made]
+    if len(header) == 1:
+        chain(header[0], callback, app=engine.app).apply_async()
+    else:
+        chord(header, callback, app=engine.app).apply_async()
+    sent(engine, [batch.id for batch in made])
+
+
+def sent(engine: Engine, ids: Sequence[str]) -> None:
+    """Note that batches were published; until then they are the outbox."""
+    with engine.db.writing() as tx:
+        batches.set_state(tx, batches=ids, to="sent", among=("ready", "sent"))
+
+
+def task(engine: Engine, name: str, *arguments: str | int, priority: int = 0) -> Signature:
+    """Return a message for the orchestrators, of ids only."""
+    return engine.app.signature(
+        name,
+        args=arguments,
+        queue=engine.orchestrators,
+        priority=priority,
+        immutable=True,
+        ignore_result=True,
+        argsrepr=f"({' '.join(str(argument) for argument in arguments)})",
+    )

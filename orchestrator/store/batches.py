@@ -1,0 +1,151 @@
+"""Shards and batches: what is released, what was sent, what was judged."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
+
+from orchestrator.store.jobs import now
+from orchestrator.store.tables import BatchRow, ShardRow
+
+_shard = ShardRow.__table__  # type: ignore[attr-defined]
+_batch = BatchRow.__table__  # type: ignore[attr-defined]
+
+
+def insert_shards(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the shards of a segment."""
+    if rows:
+        tx.execute(_shard.insert(), rows)
+
+
+def claim_shards(tx: Connection, *, job: str, segment: int, window: int) -> list[int]:
+    """Mark waiting shards as released until `window` are in flight; return their numbers."""
+    mine = (_shard.c.job == job, _shard.c.segment == segment)
+    flying = tx.scalar(select(func.count()).where(*mine, _shard.c.state == "released")) or 0
+    waiting = tx.scalars(
+        select(_shard.c.n)
+        .where(*mine, _shard.c.state == "waiting")
+        .order_by(_shard.c.n)
+        .limit(max(0, window - flying))
+        .with_for_update(skip_locked=True)
+    )
+    return [n for n in waiting if set_shard(tx, job=job, segment=segment, n=n, to="released", among=("waiting",))]
+
+
+def set_shard(tx: Connection, *, job: str, segment: int, n: int, to: str, among: Collection[str]) -> bool:
+    """Move a shard if its state is one `among` these; return whether it was."""
+    query = (
+        update(_shard)
+        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == n, _shard.c.state.in_(among))
+        .values(state=to, **({"released_at": now()} if to == "released" else {}))
+    )
+    return tx.execute(query).rowcount == 1
+
+
+def get_shard(tx: Connection, *, job: str, segment: int, n: int) -> RowMapping | None:
+    """Return one shard."""
+    query = select(_shard).where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == n)
+    return tx.execute(query).mappings().first()
+
+
+def finish_items(tx: Connection, *, job: str, segment: int, shard: int, count: int) -> bool:
+    """Take `count` items off what a shard has open; close it at none. Return whether this closed it."""
+    mine = (_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == shard)
+    if count:
+        tx.execute(update(_shard).where(*mine).values(open=_shard.c.open - count))
+    query = update(_shard).where(*mine, _shard.c.open <= 0, _shard.c.state != "closed").values(state="closed")
+    return tx.execute(query).rowcount == 1
+
+
+def unclosed(tx: Connection, *, job: str, segment: int) -> int:
+    """Return how many shards of a segment are not closed."""
+    query = select(func.count()).where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state != "closed")
+    return int(tx.scalar(query) or 0)
+
+
+def reset_shards(tx: Connection, *, job: str, segment: int) -> None:
+    """Let what was released and is not closed be released again."""
+    tx.execute(
+        update(_shard)
+        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state.in_(("released", "passed")))
+        .values(state="waiting")
+    )
+
+
+def alive(tx: Connection, *, job: str, segment: int, shard: int) -> bool:
+    """Return whether batches of a shard are under way."""
+    mine = (_batch.c.job == job, _batch.c.segment == segment, _batch.c.shard == shard)
+    return tx.scalar(select(_batch.c.id).where(*mine, _batch.c.state.in_(("ready", "sent"))).limit(1)) is not None
+
+
+def silent_shards(tx: Connection, *, job: str, segment: int) -> list[int]:
+    """Return released shards that no live batch belongs to: their chord will never call back."""
+    alive = select(_batch.c.shard).where(
+        _batch.c.job == job, _batch.c.segment == segment, _batch.c.state.in_(("ready", "sent"))
+    )
+    query = select(_shard.c.n).where(
+        _shard.c.job == job,
+        _shard.c.segment == segment,
+        _shard.c.state == "released",
+        _shard.c.released_at < now() - timedelta(seconds=2),
+        _shard.c.n.not_in(alive),
+    )
+    return list(tx.scalars(query))
+
+
+def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Write batches that were decided on; every row has the same keys."""
+    if rows:
+        tx.execute(_batch.insert(), rows)
+
+
+def get(tx: Connection, *, batch: str, lock: bool = False) -> RowMapping | None:
+    """Return one batch."""
+    query = select(_batch).where(_batch.c.id == batch)
+    return tx.execute(query.with_for_update() if lock else query).mappings().first()
+
+
+def children(tx: Connection, *, parent: str) -> list[RowMapping]:
+    """Return the batches that came of judging `parent`."""
+    return list(tx.execute(select(_batch).where(_batch.c.parent == parent)).mappings())
+
+
+def set_state(tx: Connection, *, batches: Collection[str], to: str, among: Collection[str]) -> int:
+    """Move batches whose state is one `among` these; return how many."""
+    if not batches:
+        return 0
+    query = update(_batch).where(_batch.c.id.in_(batches), _batch.c.state.in_(among))
+    return tx.execute(query.values(state=to, changed_at=now())).rowcount
+
+
+def live(tx: Connection, *, older_than_s: float, limit: int = 2000) -> list[RowMapping]:
+    """Return batches of running jobs that are ready or sent and have not changed for so long, oldest first."""
+    query = (
+        select(_batch)
+        .where(_batch.c.state.in_(("ready", "sent")), _batch.c.changed_at < now() - timedelta(seconds=older_than_s))
+        .order_by(_batch.c.changed_at)
+        .limit(limit)
+    )
+    return list(tx.execute(query).mappings())
+
+
+def mark_lost(tx: Connection, *, batch: str) -> int:
+    """Count a delivery that ended with its worker's death; return how many there were."""
+    tx.execute(update(_batch).where(_batch.c.id == batch).values(lost=_batch.c.lost + 1, changed_at=now()))
+    return int(tx.scalar(select(_batch.c.lost).where(_batch.c.id == batch)) or 0)
+
+
+def drop_live(tx: Connection, *, job: str) -> None:
+    """Forget what is in flight for a job: late trails are still recorded, nothing is sent again."""
+    tx.execute(
+        update(_batch)
+        .where(_batch.c.job == job, _batch.c.state.in_(("ready", "sent")))
+        .values(state="dropped", changed_at=now())
+    )
+
+
+def replace_shards(tx: Connection, *, job: str, segment: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the shards of a segment afresh, and forget those of later ones."""
+    tx.execute(delete(_shard).where(_shard.c.job == job, _shard.c.segment >= segment))
+    insert_shards(tx, rows=rows)

@@ -1,0 +1,47 @@
+"""Calibrations: thresholds that live and die with a skill version and a pair of models."""
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from orchestrator.store.tables import CalibrationRow
+
+_calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
+
+
+def insert(tx: Connection, *, row: CalibrationRow) -> int:
+    """Write a calibration and return its number; older ones for the same skill, models and signal die."""
+    same = (
+        _calibration.c.skill == row.skill,
+        _calibration.c.cheap_model == row.cheap_model,
+        _calibration.c.frontier_model == row.frontier_model,
+        _calibration.c.signal == row.signal,
+        _calibration.c.state == "live",
+    )
+    tx.execute(update(_calibration).where(*same).values(state="dead", reason="replaced by a newer calibration"))
+    values = row.model_dump(exclude={"id"})
+    return int(tx.execute(_calibration.insert().values(**values).returning(_calibration.c.id)).scalar_one())
+
+
+def live(tx: Connection, *, skill: str, cheap_model: str, frontier_model: str) -> list[RowMapping]:
+    """Return the calibrations that hold for a skill's name and these models, newest first."""
+    query = (
+        select(_calibration)
+        .where(
+            _calibration.c.skill == skill,
+            _calibration.c.cheap_model == cheap_model,
+            _calibration.c.frontier_model == frontier_model,
+            _calibration.c.state == "live",
+        )
+        .order_by(_calibration.c.id.desc())
+    )
+    return list(tx.execute(query).mappings())
+
+
+def end(tx: Connection, *, calibration: int, state: str, reason: str) -> None:
+    """Let a calibration die, or mark it as drifted."""
+    query = update(_calibration).where(_calibration.c.id == calibration)
+    tx.execute(query.values(state=state, reason=reason))
+
+
+def every(tx: Connection) -> list[RowMapping]:
+    """Return all calibrations, newest first."""
+    return list(tx.execute(select(_calibration).order_by(_calibration.c.id.desc())).mappings())

@@ -1,0 +1,111 @@
+"""The database: one engine a process, short transactions, SQLite or PostgreSQL by URL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydantic_core
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from schemas.errors import InfrastructureError, UserError
+
+#: Seconds that a writer waits for another one on SQLite.
+BUSY_TIMEOUT_S = 30
+
+
+class Database:
+    """Hands out connections for reading and for writing."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writing = self.engine.execution_options(firstline_write=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection in a read transaction."""
+        with _readable_errors(self.url), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that commits at the end, or rolls back on an exception."""
+        with _readable_errors(self.url), self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _readable_errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        where = make_url(url).render_as_string(hide_password=True)
+        raise InfrastructureError(f"the database {where} did not answer as expected: {error.orig}") from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise UserError(
+            "FIRSTLINE_DATABASE_URL: expected a URL such as sqlite:///firstline.db or "
+            "postgresql://user:password@host/name; mend or remove it"
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(url, parsed.database)
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "postgresql":
+        raise UserError(f"FIRSTLINE_DATABASE_URL: expected sqlite or postgresql, got '{parsed.drivername}'")
+    return create_engine(
+        parsed, json_serializer=_dump, json_deserializer=_load, pool_size=8, max_overflow=16, pool_pre_ping=True
+    )
+
+
+def _sqlite(url: str, database: str | None) -> Engine:
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    pool = QueuePool if database and database != ":memory:" else NullPool
+    engine = create_engine(
+        url,
+        json_serializer=_dump,
+        json_deserializer=_load,
+        poolclass=pool,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own BEGIN comes too late and is never IMMEDIATE: we send it ourselves.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+    cursor.execute("PRAGMA cache_size=-32000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A read that later wants to write fails at once with "database is locked"; a writer queues from the start.
+    writes = connection.get_execution_options().get("firstline_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _dump(value: object) -> str:
+    return pydantic_core.to_json(value).decode()
+
+
+def _load(text: str | bytes) -> Any:
+    return pydantic_core.from_json(text)

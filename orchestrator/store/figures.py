@@ -1,0 +1,83 @@
+"""Figures of a job, counted from its attempts and items."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Row, RowMapping, func, select
+
+from orchestrator.store.tables import AttemptRow, ItemRow
+
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+
+def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
+    """Return attempts, tokens and dollars per (model, tier, verdict, error, from_cache)."""
+    query = (
+        select(
+            _attempt.c.model,
+            _attempt.c.tier,
+            _attempt.c.purpose,
+            _attempt.c.verdict,
+            _attempt.c.error,
+            _attempt.c.from_cache,
+            func.count().label("attempts"),
+            func.count(_attempt.c.cost_usd).label("priced"),
+            func.coalesce(func.sum(_attempt.c.input_tokens), 0).label("input_tokens"),
+            func.coalesce(func.sum(_attempt.c.cached_tokens), 0).label("cached_tokens"),
+            func.coalesce(func.sum(_attempt.c.output_tokens), 0).label("output_tokens"),
+            func.coalesce(func.sum(_attempt.c.cost_usd), 0.0).label("cost_usd"),
+        )
+        .where(_attempt.c.job == job)
+        .group_by(
+            _attempt.c.model,
+            _attempt.c.tier,
+            _attempt.c.purpose,
+            _attempt.c.verdict,
+            _attempt.c.error,
+            _attempt.c.from_cache,
+        )
+    )
+    return list(tx.execute(query).mappings())
+
+
+def latencies(tx: Connection, *, job: str) -> list[Row[tuple[str, str, float]]]:
+    """Return (model, tier, seconds) of every call that was made."""
+    query = select(_attempt.c.model, _attempt.c.tier, _attempt.c.latency_s)
+    return list(tx.execute(query.where(_attempt.c.job == job, _attempt.c.from_cache.is_(False))).all())
+
+
+def accepted_tokens(tx: Connection, *, job: str) -> tuple[int, int, int, int]:
+    """Return accepted answers, their input, cached input and output tokens: what one call for each would use."""
+    query = select(
+        func.count(_attempt.c.input_tokens),
+        func.coalesce(func.sum(_attempt.c.input_tokens), 0),
+        func.coalesce(func.sum(_attempt.c.cached_tokens), 0),
+        func.coalesce(func.sum(_attempt.c.output_tokens), 0),
+    ).where(_attempt.c.job == job, _attempt.c.purpose == "answer", _attempt.c.verdict == "accept")
+    row = tx.execute(query).one()
+    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
+
+
+def failures(tx: Connection, *, job: str) -> dict[str, int]:
+    """Return how often each reason ended an item."""
+    query = (
+        select(_item.c.reason, func.count())
+        .where(_item.c.job == job, _item.c.state == "failed", _item.c.n >= 0)
+        .group_by(_item.c.reason)
+        .order_by(func.count().desc())
+    )
+    return {str(reason or "unknown"): int(count) for reason, count in tx.execute(query)}
+
+
+def duplicates(tx: Connection, *, job: str) -> int:
+    """Return how many items took over another one's result."""
+    query = select(func.count()).where(_item.c.job == job, _item.c.same_as.is_not(None))
+    return int(tx.scalar(query) or 0)
+
+
+def ended_items(tx: Connection, *, job: str) -> Iterator[RowMapping]:
+    """Yield the items with what is needed to time and to score them."""
+    query = select(
+        _item.c.input, _item.c.output, _item.c.state, _item.c.started_at, _item.c.ended_at, _item.c.same_as
+    ).where(_item.c.job == job, _item.c.n >= 0)
+    yield from tx.execution_options(yield_per=1000).execute(query).mappings()

@@ -1,0 +1,299 @@
+"""Items and their subtasks: written in bulk, ended by compare-and-set."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.store.jobs import now
+from orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
+from schemas.attempt import Attempt
+from schemas.base import Json
+from schemas.batch import WHOLE_JOB
+from schemas.job import ItemState
+
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+#: States in which a subtask has ended.
+ENDED = ("settled", "skipped", "failed")
+
+
+def insert_or_ignore(tx: Connection, table: Any) -> Any:
+    """Return an INSERT for either database that leaves rows alone which are there already."""
+    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Write items in bulk; every row has the same keys."""
+    if rows:
+        tx.execute(_item.insert(), rows)
+
+
+def load(tx: Connection, *, job: str, numbers: Collection[int], lock: bool = False) -> dict[int, RowMapping]:
+    """Return items by number, locked in order against other judges where the database locks rows."""
+    query = select(_item).where(_item.c.job == job, _item.c.n.in_(numbers)).order_by(_item.c.n)
+    return {row["n"]: row for row in tx.execute(query.with_for_update() if lock else query).mappings()}
+
+
+def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list[int]:
+    """Return the numbers of the items from `lo` to `hi` (excluded) that have this segment to do."""
+    query = (
+        select(_item.c.n)
+        .where(
+            _item.c.job == job,
+            _item.c.n >= lo,
+            _item.c.n < hi,
+            _item.c.segment == segment,
+            _item.c.state == ItemState.PENDING.value,
+            _item.c.same_as.is_(None),
+        )
+        .order_by(_item.c.n)
+    )
+    return list(tx.scalars(query))
+
+
+def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, dict[str, RowMapping]]:
+    """Return the subtasks of these items: item -> step -> row."""
+    found: dict[int, dict[str, RowMapping]] = {}
+    query = select(_subtask).where(_subtask.c.job == job, _subtask.c.item.in_(numbers))
+    for row in tx.execute(query).mappings():
+        found.setdefault(row["item"], {})[row["step"]] = row
+    return found
+
+
+def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Write subtasks, over what is there unless that has ended."""
+    if not rows:
+        return
+    insert = sqlite.insert(_subtask) if tx.dialect.name == "sqlite" else postgresql.insert(_subtask)
+    keys = ("job", "item", "step")
+    changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    query = insert.on_conflict_do_update(index_elements=keys, set_=changes, where=_subtask.c.state.not_in(ENDED))
+    tx.execute(query, rows)
+
+
+def save_attempts(tx: Connection, *, job: str, worker: str, attempts: Iterable[Attempt]) -> None:
+    """Write attempts; one that is there already stays as it is."""
+    rows = [_attempt_row(job, worker, attempt) for attempt in attempts]
+    if rows:
+        tx.execute(insert_or_ignore(tx, _attempt), rows)
+
+
+def _attempt_row(job: str, worker: str, attempt: Attempt) -> dict[str, Any]:
+    row = attempt.__dict__.copy()
+    usage, sure = row.pop("usage"), row.pop("confidence")
+    row.update(usage.__dict__)
+    row["job"], row["worker"] = job, worker
+    row["error"] = attempt.error.value if attempt.error else None
+    row["checks"] = [check.__dict__ for check in attempt.checks]
+    row["signal"], row["confidence"] = (sure.signal, sure.value) if sure else (None, None)
+    return row
+
+
+_UPDATE = (
+    update(_item)
+    .where(
+        _item.c.job == bindparam("in_job"),
+        _item.c.n == bindparam("in_n"),
+        _item.c.state.in_([ItemState.PENDING.value, ItemState.REVIEW.value]),
+    )
+    .values(
+        state=bindparam("state"),
+        segment=bindparam("segment"),
+        output=bindparam("output"),
+        tier=bindparam("tier"),
+        reason=bindparam("reason"),
+        attempts=_item.c.attempts + bindparam("more_attempts"),
+        cost_usd=_item.c.cost_usd + bindparam("more_usd"),
+        unpriced=_item.c.unpriced + bindparam("more_unpriced"),
+        started_at=func.coalesce(_item.c.started_at, bindparam("started_at", type_=_item.c.started_at.type)),
+        ended_at=bindparam("ended_at", type_=_item.c.ended_at.type),
+    )
+)
+
+
+def save(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> int:
+    """Change items that have not ended; return how many were changed. Keys as in the statement above."""
+    return tx.execute(_UPDATE, rows).rowcount if rows else 0
+
+
+_COST = (
+    update(_item)
+    .where(_item.c.job == bindparam("in_job"), _item.c.n == bindparam("in_n"))
+    .values(
+        attempts=_item.c.attempts + bindparam("more_attempts"),
+        cost_usd=_item.c.cost_usd + bindparam("more_usd"),
+        unpriced=_item.c.unpriced + bindparam("more_unpriced"),
+    )
+)
+
+
+def add_costs(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Add what was paid for items that have ended already."""
+    names = ("in_job", "in_n", "more_attempts", "more_usd", "more_unpriced")
+    if rows:
+        tx.execute(_COST, [{name: row[name] for name in names} for row in rows])
+
+
+def cancel_pending(tx: Connection, *, job: str, reason: str) -> int:
+    """End every item that has not ended as cancelled."""
+    return _end_pending(tx, job=job, state=ItemState.CANCELLED, reason=reason)
+
+
+def fail_pending(tx: Connection, *, job: str, reason: str) -> int:
+    """End every item that has not ended as failed."""
+    return _end_pending(tx, job=job, state=ItemState.FAILED, reason=reason)
+
+
+def _end_pending(tx: Connection, *, job: str, state: ItemState, reason: str | None) -> int:
+    query = (
+        update(_item)
+        .where(_item.c.job == job, _item.c.state.in_([ItemState.PENDING.value, ItemState.REVIEW.value]))
+        .values(state=state.value, reason=reason, ended_at=now())
+    )
+    return tx.execute(query).rowcount
+
+
+def settle_waiting(tx: Connection, *, job: str) -> int:
+    """Settle the items that have passed every segment, and the whole job's own."""
+    query = update(_item).where(_item.c.job == job, _item.c.state == ItemState.PENDING.value, _item.c.same_as.is_(None))
+    return tx.execute(query.values(state=ItemState.SETTLED.value, ended_at=now())).rowcount
+
+
+def pending_by_shard(tx: Connection, *, job: str, segment: int, size: int) -> list[tuple[int, int]]:
+    """Return (shard number, items that have this segment to do) for shards of `size` items."""
+    # Integer division is `//` in SQL too; a plain `/` would make a float of it on one database only.
+    shard = _item.c.n.op("/")(size)
+    query = (
+        select(shard, func.count())
+        .where(
+            _item.c.job == job,
+            _item.c.n >= 0,
+            _item.c.segment == segment,
+            _item.c.state == ItemState.PENDING.value,
+            _item.c.same_as.is_(None),
+        )
+        .group_by(shard)
+        .order_by(shard)
+    )
+    return [(int(number), int(count)) for number, count in tx.execute(query)]
+
+
+def pass_barrier(tx: Connection, *, job: str, segment: int) -> None:
+    """Move the items that wait at a barrier to the segment behind it."""
+    query = update(_item).where(
+        _item.c.job == job, _item.c.n >= 0, _item.c.segment == segment, _item.c.state == ItemState.PENDING.value
+    )
+    tx.execute(query.values(segment=segment + 1))
+
+
+def open_whole_job(tx: Connection, *, job: str, segment: int) -> None:
+    """Let the item that stands for the whole job take a segment; make it if there is none."""
+    query = update(_item).where(_item.c.job == job, _item.c.n == WHOLE_JOB)
+    if tx.execute(query.values(segment=segment, state=ItemState.PENDING.value)).rowcount == 0:
+        row = ItemRow(job=job, n=WHOLE_JOB, item_id="(job)", input={}, segment=segment)
+        tx.execute(_item.insert().values(**row.model_dump()))
+
+
+def end_duplicates(tx: Connection, *, job: str) -> None:
+    """Give every item that is the same as another one the other's result, at no cost."""
+    first = _item.alias()
+    for name in ("state", "output", "tier", "reason", "segment", "started_at", "ended_at"):
+        value = select(first.c[name]).where(first.c.job == job, first.c.n == _item.c.same_as).scalar_subquery()
+        query = update(_item).where(_item.c.job == job, _item.c.same_as.is_not(None))
+        tx.execute(query.values({name: value}))
+
+
+def due(tx: Connection, *, limit: int) -> list[Row[tuple[str, int, str, str]]]:
+    """Return (job, item, step, tier) of deferred subtasks whose time has come."""
+    query = (
+        select(_subtask.c.job, _subtask.c.item, _subtask.c.step, _subtask.c.tier)
+        .where(_subtask.c.state == "deferred", _subtask.c.due_at <= now())
+        .order_by(_subtask.c.due_at)
+        .limit(limit)
+    )
+    return list(tx.execute(query).all())
+
+
+def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
+    """Return up to `limit` items with numbers above `after`, in order."""
+    query = select(_item).where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
+    return list(tx.execute(query).mappings())
+
+
+def outputs(tx: Connection, *, job: str, step: str) -> Iterator[tuple[int, str, Json]]:
+    """Yield (item, item id, value) of a step that settled, in order."""
+    query = (
+        select(_subtask.c.item, _item.c.item_id, _subtask.c.value)
+        .join(_item, and_(_item.c.job == _subtask.c.job, _item.c.n == _subtask.c.item))
+        .where(_subtask.c.job == job, _subtask.c.step == step, _subtask.c.state == "settled", _item.c.n >= 0)
+        .order_by(_subtask.c.item)
+    )
+    for row in tx.execute(query):
+        yield row[0], row[1], row[2]
+
+
+def attempts(tx: Connection, *, job: str, item: int) -> list[RowMapping]:
+    """Return one item's attempts in the order they were made."""
+    query = select(_attempt).where(_attempt.c.job == job, _attempt.c.item == item).order_by(_attempt.c.started_at)
+    return list(tx.execute(query).mappings())
+
+
+def latency_s(row: RowMapping) -> float | None:
+    """Return the seconds from an item's first call to its end."""
+    started, ended = row["started_at"], row["ended_at"]
+    if not isinstance(started, datetime) or not isinstance(ended, datetime):
+        return None
+    return max(0.0, (ended - started).total_seconds())
+
+
+def wake(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
+    """Open the deferred subtasks of these items whose time has come."""
+    query = update(_subtask).where(
+        _subtask.c.job == job,
+        _subtask.c.item.in_(numbers),
+        _subtask.c.state == "deferred",
+        _subtask.c.due_at <= now(),
+    )
+    tx.execute(query.values(state="open", due_at=None, batch=None))
+
+
+def let_go(tx: Connection, *, job: str, batch: str) -> None:
+    """Take its subtasks from a batch that will not be judged."""
+    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
+    tx.execute(query.values(batch=None))
+
+
+def let_all_go(tx: Connection, *, job: str) -> None:
+    """Open whatever a paused job's subtasks were doing, so that they can be sent again."""
+    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.state.in_(("open", "paused")))
+    tx.execute(query.values(state="open", batch=None, due_at=None))
+
+
+def give_up(tx: Connection, *, job: str, batch: str, reason: str) -> None:
+    """Fail the subtasks of a batch."""
+    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
+    tx.execute(query.values(state="failed", reason=reason, batch=None))
+
+
+def failed(tx: Connection, *, job: str, item_ids: Collection[str] | None) -> list[int]:
+    """Return the numbers of failed and cancelled items, all or those with these ids."""
+    states = [ItemState.FAILED.value, ItemState.CANCELLED.value]
+    query = select(_item.c.n).where(_item.c.job == job, _item.c.n >= 0, _item.c.state.in_(states))
+    if item_ids is not None:
+        query = query.where(_item.c.item_id.in_(item_ids))
+    return list(tx.scalars(query.order_by(_item.c.n)))
+
+
+def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, int]:
+    """Let items be tried again from where they failed; return item -> segment. Attempts and their numbers stay."""
+    again = (_subtask.c.job == job, _subtask.c.item.in_(numbers), _subtask.c.state.not_in(("settled", "skipped")))
+    tx.execute(update(_subtask).where(*again).values(state="open", used=0, batch=None, due_at=None, reason=None))
+    mine = (_item.c.job == job, _item.c.n.in_(numbers))
+    tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))
+    return dict(tx.execute(select(_item.c.n, _item.c.segment).where(*mine)).tuples().all())

@@ -1,0 +1,168 @@
+"""Jobs: written once, moved by compare-and-set."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from orchestrator.store.tables import AttemptRow, ItemRow, JobRow
+from schemas.base import Json
+from schemas.errors import UserError
+from schemas.job import ItemState, JobState, JobStatus
+
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+
+def now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def insert(tx: Connection, *, row: JobRow) -> None:
+    """Write a new job."""
+    tx.execute(_job.insert().values(**row.model_dump()))
+
+
+def get(tx: Connection, *, job: str, lock: bool = False) -> RowMapping:
+    """Return the job's row; UserError when there is none."""
+    query = select(_job).where(_job.c.id == job)
+    row = tx.execute(query.with_for_update() if lock else query).mappings().first()
+    if row is None:
+        raise UserError(f"there is no job '{job}'; `firstline jobs` lists them")
+    return row
+
+
+def latest(tx: Connection, *, limit: int, purpose: str | None = "run") -> list[str]:
+    """Return ids of the newest jobs, newest first."""
+    query = select(_job.c.id).order_by(_job.c.created_at.desc()).limit(limit)
+    return list(tx.scalars(query if purpose is None else query.where(_job.c.purpose == purpose)))
+
+
+def with_key(tx: Connection, *, idempotency_key: str) -> str | None:
+    """Return the job that was submitted under this key."""
+    found: str | None = tx.scalar(select(_job.c.id).where(_job.c.idempotency_key == idempotency_key))
+    return found
+
+
+def in_state(tx: Connection, *, states: Collection[JobState]) -> list[RowMapping]:
+    """Return the jobs in these states, oldest first."""
+    query = select(_job).where(_job.c.state.in_([state.value for state in states])).order_by(_job.c.created_at)
+    return list(tx.execute(query).mappings())
+
+
+def move(
+    tx: Connection, *, job: str, to: JobState, among: Collection[JobState], reason: str | None = None, **also: Any
+) -> bool:
+    """Set the state if it is one `among` these; return whether it was (compare-and-set)."""
+    stamps: dict[str, Any] = dict(also)
+    if to is JobState.RUNNING:
+        stamps.setdefault("started_at", func.coalesce(_job.c.started_at, now()))
+    if to.ended:
+        stamps.setdefault("ended_at", now())
+    query = (
+        update(_job)
+        .where(_job.c.id == job, _job.c.state.in_([state.value for state in among]))
+        .values(state=to.value, reason=reason, **stamps)
+    )
+    return tx.execute(query).rowcount == 1
+
+
+def change(tx: Connection, *, job: str, **values: Json | datetime) -> None:
+    """Set columns that are not the state."""
+    tx.execute(update(_job).where(_job.c.id == job).values(**values))
+
+
+def advance(tx: Connection, *, job: str, segment: int) -> bool:
+    """Move the job from `segment` to the next one; return whether it stood there (compare-and-set)."""
+    query = (
+        update(_job)
+        .where(_job.c.id == job, _job.c.segment == segment, _job.c.state == JobState.RUNNING.value)
+        .values(segment=segment + 1)
+    )
+    return tx.execute(query).rowcount == 1
+
+
+def spent(tx: Connection, *, job: str) -> float:
+    """Return the dollars of the job's attempts whose cost is known."""
+    return float(tx.scalar(select(func.sum(_attempt.c.cost_usd)).where(_attempt.c.job == job)) or 0.0)
+
+
+def status(tx: Connection, *, job: str) -> JobStatus:
+    """Return the job at this moment, counted from its items."""
+    row = get(tx, job=job)
+    cells = tx.execute(
+        select(
+            _item.c.state,
+            _item.c.tier,
+            func.count(),
+            func.sum(_item.c.attempts),
+            func.sum(_item.c.cost_usd),
+            func.sum(_item.c.unpriced),
+        )
+        .where(_item.c.job == job, _item.c.n >= 0)
+        .group_by(_item.c.state, _item.c.tier)
+    ).all()
+    whole = tx.execute(
+        select(_item.c.attempts, _item.c.cost_usd, _item.c.unpriced).where(_item.c.job == job, _item.c.n < 0)
+    ).all()
+    by_state: dict[str, int] = {}
+    by_tier: dict[str, int] = {}
+    for state, tier, count, *_ in cells:
+        by_state[state] = by_state.get(state, 0) + count
+        if state == ItemState.SETTLED.value and tier is not None:
+            by_tier[tier] = by_tier.get(tier, 0) + count
+    lowest = _lowest_tier(row)
+    return JobStatus(
+        job=job,
+        name=row["name"],
+        state=JobState(row["state"]),
+        reason=row["reason"],
+        items=row["items"],
+        settled=by_state.get(ItemState.SETTLED.value, 0),
+        failed=by_state.get(ItemState.FAILED.value, 0),
+        review=by_state.get(ItemState.REVIEW.value, 0),
+        cancelled=by_state.get(ItemState.CANCELLED.value, 0),
+        escalated=sum(count for tier, count in by_tier.items() if tier not in (lowest, "tools")),
+        by_tier=by_tier,
+        attempts=int(sum(cell[3] or 0 for cell in cells) + sum(line[0] for line in whole)),
+        cost_usd=float(sum(cell[4] or 0.0 for cell in cells) + sum(line[1] for line in whole)),
+        unpriced=int(sum(cell[5] or 0 for cell in cells) + sum(line[2] for line in whole)),
+        budget_usd=row["budget_usd"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def _lowest_tier(row: RowMapping) -> str | None:
+    models = [tier["name"] for tier in row["profile"]["tiers"] if tier.get("kind", "model") != "tools"]
+    chosen = row["options"].get("tiers") or models
+    return next((name for name in models if name in chosen), None)
+
+
+def light(tx: Connection, *, job: str) -> RowMapping:
+    """Return the job's small columns; UserError when there is none."""
+    query = select(
+        _job.c.name,
+        _job.c.state,
+        _job.c.segment,
+        _job.c.items,
+        _job.c.budget_usd,
+        _job.c.tenant,
+        _job.c.plan_version,
+    ).where(_job.c.id == job)
+    row = tx.execute(query).mappings().first()
+    if row is None:
+        raise UserError(f"there is no job '{job}'; `firstline jobs` lists them")
+    return row
+
+
+def say(tx: Connection, *, job: str, reason: str | None) -> None:
+    """Set what a running job's reason says, if that is news."""
+    query = update(_job).where(
+        _job.c.id == job, _job.c.state == JobState.RUNNING.value, _job.c.reason.is_distinct_from(reason)
+    )
+    tx.execute(query.values(reason=reason))

@@ -1,0 +1,37 @@
+"""Brings a database to the code's version with Alembic."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from orchestrator.store.database import Database
+from schemas.errors import UserError
+
+_FOLDER = Path(__file__).parent / "migrations"
+#: Any number, the same for all: PostgreSQL's advisory lock under which one process migrates.
+_LOCK = 7_251_938
+
+
+def migrate(database: Database) -> None:
+    """Upgrade the schema to the newest version; UserError when the database is newer than the code."""
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    scripts = ScriptDirectory.from_config(config)
+    with database.writing() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        current = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in scripts.walk_revisions()}
+        if current is not None and current not in known:
+            raise UserError(
+                f"the database is at version {current}, which is newer than this code knows "
+                f"(newest: {scripts.get_current_head()}); update Firstline, or use another database"
+            )
+        if current == scripts.get_current_head():
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,18 @@
+"""Alembic's entry: runs migrations on the connection it is handed."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+from orchestrator.store import tables
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    # SQLite cannot alter a column in place.
+    render_as_batch=True,
+    transaction_per_migration=False,
+    compare_type=True,
+)
+assert tables.JobRow.metadata is SQLModel.metadata
+with context.begin_transaction():
+    context.run_migrations()

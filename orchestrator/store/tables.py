@@ -1,0 +1,236 @@
+"""The tables. SQL is the truth: everything else may be lost and is rebuilt from here."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, Index, Text
+from sqlmodel import Field, SQLModel
+
+from orchestrator.store.types import UtcDateTime
+from schemas.base import Json
+
+
+class JobRow(SQLModel, table=True):
+    """One job."""
+
+    __tablename__ = "job"
+
+    id: str = Field(primary_key=True)
+    name: str
+    workflow: str
+    goal: str | None = Field(default=None, sa_type=Text)
+    state: str = Field(index=True)
+    reason: str | None = Field(default=None, sa_type=Text)
+    tenant: str = "default"
+    priority: str = "normal"
+    purpose: str = "run"
+    plan: dict[str, Json] | None = Field(default=None, sa_type=JSON)
+    #: Counts the plan's changes, so that a parsed one can be kept.
+    plan_version: int = 0
+    profile: dict[str, Json] = Field(sa_type=JSON)
+    options: dict[str, Json] = Field(sa_type=JSON)
+    #: Folders of the user's own skills and functions.
+    folders: list[str] = Field(default_factory=list, sa_type=JSON)
+    budget_usd: float | None = None
+    idempotency_key: str | None = Field(default=None, unique=True)
+    items: int = 0
+    segment: int = 0
+    #: Version of the code that wrote it.
+    version: str = ""
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ItemRow(SQLModel, table=True):
+    """One input of a job, and its result."""
+
+    __tablename__ = "item"
+    __table_args__ = (Index("item_by_state", "job", "state", "tier"), Index("item_by_id", "job", "item_id"))
+
+    job: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    item_id: str
+    input: dict[str, Json] = Field(sa_type=JSON)
+    state: str = "pending"
+    #: The segment that it is in.
+    segment: int = 0
+    output: Json = Field(default=None, sa_type=JSON, nullable=True)
+    tier: str | None = None
+    attempts: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+    reason: str | None = Field(default=None, sa_type=Text)
+    #: Number of the first item with the same input; this one takes over its result.
+    same_as: int | None = None
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SubtaskRow(SQLModel, table=True):
+    """One step for one item (item -1: for the whole job)."""
+
+    __tablename__ = "subtask"
+    __table_args__ = (Index("subtask_due", "state", "due_at"),)
+
+    job: str = Field(primary_key=True)
+    item: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    #: open, deferred, referred, review, settled, skipped, failed
+    state: str
+    tier: str
+    #: Number of its next attempt.
+    n: int = 0
+    #: Attempts used on its tier.
+    used: int = 0
+    referrals: int = 0
+    value: Json = Field(default=None, sa_type=JSON, nullable=True)
+    feedback: list[str] = Field(default_factory=list, sa_type=JSON)
+    effort: str | None = None
+    instruction: str | None = Field(default=None, sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    #: The batch that holds it.
+    batch: str | None = None
+
+
+class AttemptRow(SQLModel, table=True):
+    """One model call: what it cost, what it answered, what followed. Money is the sum of these rows."""
+
+    __tablename__ = "attempt"
+
+    job: str = Field(primary_key=True)
+    item: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    purpose: str = "answer"
+    tier: str
+    model: str
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    latency_s: float
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    price_source: str | None = None
+    finish_reason: str | None = None
+    structured: str | None = None
+    text: str | None = Field(default=None, sa_type=Text)
+    value: Json = Field(default=None, sa_type=JSON, nullable=True)
+    error: str | None = None
+    detail: str | None = Field(default=None, sa_type=Text)
+    checks: list[Json] = Field(default_factory=list, sa_type=JSON)
+    signal: str | None = None
+    confidence: float | None = None
+    verdict: str = ""
+    reason: str = Field(default="", sa_type=Text)
+    skill: str = ""
+    skill_version: int | None = None
+    skill_digest: str | None = None
+    effort: str | None = None
+    from_cache: bool = False
+    worker: str = ""
+
+
+class ShardRow(SQLModel, table=True):
+    """The items that one sub-orchestrator looks after in one segment."""
+
+    __tablename__ = "shard"
+    __table_args__ = (Index("shard_by_state", "job", "segment", "state"),)
+
+    job: str = Field(primary_key=True)
+    segment: int = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    lo: int
+    hi: int
+    #: Items (or the whole-job subtask) that have not finished this segment.
+    open: int
+    #: waiting, released, passed (its chord is through, something is parked), closed
+    state: str = "waiting"
+    released_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class BatchRow(SQLModel, table=True):
+    """A message that was decided on: the outbox, and what the rescue sweep looks at."""
+
+    __tablename__ = "batch"
+    __table_args__ = (Index("batch_by_state", "state", "changed_at"), Index("batch_by_parent", "parent"))
+
+    id: str = Field(primary_key=True)
+    job: str = Field(index=True)
+    segment: int
+    shard: int
+    tier: str
+    items: list[int] = Field(sa_type=JSON)
+    #: The batch whose judging made this one.
+    parent: str | None = None
+    #: ready (not yet published), sent, judged, dropped
+    state: str = "ready"
+    #: Deliveries that ended with the worker's death.
+    lost: int = 0
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DecisionRow(SQLModel, table=True):
+    """A decision of the orchestrator model, a person or the engine that is not a verdict on one answer."""
+
+    __tablename__ = "decision"
+
+    id: int | None = Field(default=None, primary_key=True)
+    job: str = Field(index=True)
+    item: int | None = None
+    step: str | None = None
+    #: plan, refer, checkpoint, adapt, review, budget, drift, ...
+    kind: str
+    #: Who decided: a model's name, `person`, `engine`.
+    by: str
+    choice: str
+    reason: str = Field(default="", sa_type=Text)
+    data: dict[str, Json] = Field(default_factory=dict, sa_type=JSON)
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class CalibrationRow(SQLModel, table=True):
+    """A threshold with its guarantee, for one skill version, pair of models and signal."""
+
+    __tablename__ = "calibration"
+    __table_args__ = (Index("calibration_key", "skill", "skill_digest", "cheap_model"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    skill: str
+    skill_version: int
+    skill_digest: str
+    cheap_model: str
+    frontier_model: str
+    signal: str
+    method: str
+    threshold: float | None = None
+    labels_used: int
+    expected_frontier_share: float | None = None
+    max_loss: float
+    certified_max_loss: float | None = None
+    delta: float
+    gold: bool = False
+    #: live, dead (its skill or model changed), drifted
+    state: str = "live"
+    reason: str | None = Field(default=None, sa_type=Text)
+    job: str | None = None
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AuditRow(SQLModel, table=True):
+    """An accepted cheap answer that the top tier also answered."""
+
+    __tablename__ = "audit"
+
+    job: str = Field(primary_key=True)
+    item: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    skill: str = Field(index=True)
+    skill_digest: str
+    #: wanted, asked, done
+    state: str = "wanted"
+    agrees: bool | None = None
+    cost_usd: float | None = None
+    at: datetime = Field(sa_type=UtcDateTime)

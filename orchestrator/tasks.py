@@ -1,0 +1,53 @@
+"""The orchestrators' Celery tasks: each rebuilds its schema and calls one function."""
+
+import logging
+from typing import Any
+
+from celery import Celery, Task
+from celery.canvas import Signature
+
+from orchestrator import publish
+from orchestrator.engine import Engine
+from orchestrator.release import passed, release, send_shard
+from orchestrator.steer import settle_trail, start
+from schemas.batch import Trail
+from schemas.errors import InfrastructureError
+
+_log = logging.getLogger(__name__)
+
+#: The database may be away for a while; a message waits for it and is not lost.
+_PATIENCE: dict[str, Any] = {
+    "autoretry_for": (InfrastructureError, ConnectionError),
+    "retry_backoff": 1,
+    "retry_backoff_max": 10,
+    "retry_jitter": True,
+    "max_retries": 60,
+}
+
+
+def register(app: Celery, engine: Engine) -> None:
+    """Put the tasks on an app."""
+
+    @app.task(name=publish.START, ignore_result=True, **_PATIENCE)
+    def start_task(job: str) -> None:
+        start(engine, job)
+
+    @app.task(name=publish.RELEASE, **_PATIENCE)
+    def release_task(job: str, segment: int | None = None, shard: int | None = None) -> None:
+        if segment is None or shard is None:
+            release(engine, job)
+        else:
+            passed(engine, job, segment, shard)
+
+    @app.task(name=publish.SHARD, ignore_result=True, **_PATIENCE)
+    def shard_task(job: str, segment: int, shard: int) -> None:
+        send_shard(engine, job, segment, shard)
+
+    @app.task(name=publish.JUDGE, bind=True, **_PATIENCE)
+    def judge_task(self: "Task[Any, Any]", trail: str | None) -> None:
+        if trail is None:
+            # A repeated delivery that a live worker refused: its twin brings the trail.
+            return
+        following: Signature | None = settle_trail(engine, Trail.model_validate_json(trail))
+        if following is not None:
+            self.replace(following)

@@ -1,0 +1,34 @@
+"""Which calibrated threshold holds for a skill on a tier."""
+
+from sqlalchemy import Connection
+
+from orchestrator.compile import Thresholds
+from orchestrator.store import calibrations
+from schemas.policy import Threshold
+from schemas.skill import Skill
+from schemas.tier import Profile
+
+
+def known_thresholds(tx: Connection, *, profile: Profile) -> Thresholds:
+    """Return the look-up of calibrated thresholds for a profile's first models.
+
+    A calibration for another version of the skill is dead: it is marked so, and does not count.
+    """
+    top = profile.ladder[-1].models[0].name
+
+    def look_up(skill: Skill, tier_name: str) -> Threshold | None:
+        tier = profile.tier(tier_name)
+        if tier is None or not tier.models:
+            return None
+        signals = [signal.label for signal in skill.confidence]
+        for row in calibrations.live(tx, skill=skill.name, cheap_model=tier.models[0].name, frontier_model=top):
+            if row["skill_digest"] != skill.digest:
+                reason = f"the skill changed since (version {row['skill_version']} was calibrated)"
+                calibrations.end(tx, calibration=row["id"], state="dead", reason=reason)
+            elif row["signal"] in signals:
+                return Threshold(
+                    signal=row["signal"], value=row["threshold"], source="calibrated", calibration_id=row["id"]
+                )
+        return None
+
+    return look_up

@@ -1,0 +1,83 @@
+"""How outputs are compared with the truth."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import UserError
+from schemas.plan import Quality
+from workers.scoring import compare, gold_of, score, set_f1
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=3), part, max_size=3),
+)
+
+
+@pytest.mark.parametrize(
+    ("by", "output", "gold", "expected"),
+    [
+        pytest.param("exact", " Card\nlost ", "card LOST", 1, id="texts: case and space"),
+        pytest.param("exact", 3.0, 3, 1, id="numbers by value"),
+        pytest.param("exact", "3", 3, 0, id="a text is no number"),
+        pytest.param("exact", True, 1, 0, id="true is not 1"),
+        pytest.param("exact", {"a": ["X"], "b": 1}, {"b": 1, "a": ["x"]}, 1, id="objects"),
+        pytest.param("exact", ["a", "b"], ["b", "a"], 0, id="lists in order"),
+        pytest.param("number", "So 3 + 4 = 1,007.50 dollars.", "#### 1007.5", 1, id="last number"),
+        pytest.param("number", "It is -5", "5", 0, id="sign"),
+        pytest.param("number", "costs $.5", 0.5, 1, id="no leading zero"),
+        pytest.param("number", "none", "5", 0, id="no number"),
+        pytest.param("number", "none", "none", 0, id="no number in either"),
+        pytest.param("set_f1", ["A", "b"], ["b", "c"], 0.5, id="half of both"),
+        pytest.param("set_f1", [], [], 1, id="both empty"),
+        pytest.param("set_f1", None, ["a"], 0, id="nothing found"),
+        pytest.param("set_f1", {"a": 1, "b": 2}, {"a": 1}, 2 / 3, id="objects by pair"),
+    ],
+)
+def test_a_comparator_scores_from_0_to_1(by, output, gold, expected):
+    assert compare(by, output, gold) == pytest.approx(expected)
+
+
+@given(VALUES, VALUES)
+def test_set_f1_is_symmetric_and_bounded(output, gold):
+    assert 0 <= set_f1(output, gold) == set_f1(gold, output) <= 1
+    assert set_f1(gold, gold) == 1
+
+
+@given(VALUES)
+def test_a_value_is_exactly_itself(value):
+    assert compare("exact", value, value) == 1
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        pytest.param({"gold": "card"}, 1.0, id="right"),
+        pytest.param({"gold": "refund"}, 0.0, id="wrong"),
+        pytest.param({}, None, id="no truth"),
+        pytest.param({"gold": None}, None, id="null is no truth"),
+    ],
+)
+def test_an_output_is_scored_where_its_item_carries_truth(item, expected):
+    assert score(Quality(gold="gold", field="a.b"), {"a": {"b": "card"}}, item) == expected
+
+
+def test_an_output_without_the_field_scores_0():
+    assert score(Quality(gold="gold", field="a.b"), {"a": "card"}, {"gold": "card"}) == 0.0
+
+
+def test_the_truth_may_lie_deeper_in_the_item():
+    assert gold_of(Quality(gold="labels.intent"), {"labels": {"intent": "x"}}) == "x"
+    assert gold_of(Quality(gold="labels.intent"), {"labels.intent": "y"}) == "y"
+
+
+def test_a_users_comparator_scores(tmp_path):
+    (tmp_path / "metric_mine.py").write_text("def half(output, gold): return .5\ndef odd(output, gold): return 7\n")
+    assert compare("metric_mine:half", 1, 2, folders=(tmp_path,)) == 0.5
+    with pytest.raises(UserError, match="expected a number from 0 to 1, got 7"):
+        compare("metric_mine:odd", 1, 2, folders=(tmp_path,))
+
+
+def test_an_unknown_comparator_names_those_there_are():
+    with pytest.raises(UserError, match="expected exact, number, set_f1 or a function"):
+        compare("exactly", 1, 2)

@@ -1,0 +1,92 @@
+"""Declarations become tools, or say what is wrong with them; only a declaration grants a tool."""
+
+from typing import Any
+
+import pytest
+
+from schemas.errors import UserError
+from schemas.tool import ToolResult, ToolSpec
+from workers.tools.base import clip, definition
+from workers.tools.registry import KINDS, build, read_arguments
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "search": {"folder": "."},
+    "sql": {"url": "sqlite:///x.db"},
+    "function": {"path": "json:dumps"},
+    "mcp": {"url": "http://localhost/mcp", "tool": "x"},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_describes_itself_for_a_model(kind: str) -> None:
+    spec = ToolSpec(name="mine", kind=kind, options=OPTIONS.get(kind, {}))
+    function: Any = definition(build({"mine": spec})["mine"])["function"]
+    assert function["name"] == "mine"
+    assert function["description"]
+    assert function["parameters"]["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reason"),
+    [
+        ("serach", {}, "there is no kind 'serach'; there are: dates, dedupe, function"),
+        ("search", {"fodler": "x", "folder": "y"}, "kind search has no option 'fodler' .*folder, max_chars"),
+        ("search", {}, "folder: Field required"),
+        ("sql", {"url": "x", "max_rows": 0}, "max_rows: .*greater than or equal to 1"),
+        ("mcp", {}, "either command or url"),
+        ("mcp", {"command": "x", "url": "y"}, "either command or url"),
+        ("function", {"path": "a:b", "parameters": {"type": "nothing"}}, "not a JSON Schema"),
+    ],
+)
+def test_a_wrong_declaration_says_what_is_wrong_and_what_there_is(kind: str, options: Any, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        build({"mine": ToolSpec(name="mine", kind=kind, options=options)})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({}, "text: Field required"),
+        ({"text": 5}, "text:"),
+        ({"text": "x", "extra": 1}, "extra:"),
+        ({"text": "x" * 1_000_001}, "text:"),
+    ],
+)
+def test_wrong_arguments_are_an_error_as_data(arguments: Any, reason: str) -> None:
+    result = build({"mine": ToolSpec(name="mine", kind="dates")})["mine"].run(arguments)
+    assert reason in str(result.error)
+
+
+def test_options_of_the_caller_win_and_are_checked() -> None:
+    tool = build({"mine": ToolSpec(name="mine", kind="dates", options={"day_first": True})})["mine"]
+    value: Any = tool.run({"text": "03/04/2020"}, options={"day_first": False}).value
+    assert value[0]["date"] == "2020-03-04"
+    assert "nothing" in str(tool.run({"text": ""}, options={"nothing": 1}).error)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("sql", "{}", "there is no tool 'sql' here; there are: mine"),
+        ("mine", "{", "as a JSON object"),
+        ("mine", "[1]", "as a JSON object, got [1]"),
+    ],
+)
+def test_a_models_call_outside_what_is_declared_is_an_error_to_send_back(
+    name: str, arguments: str, reason: str
+) -> None:
+    answer = read_arguments(build({"mine": ToolSpec(name="mine", kind="dates")}), name, arguments)
+    assert isinstance(answer, ToolResult)
+    assert reason in str(answer.error)
+
+
+def test_a_models_call_of_a_declared_tool_is_read() -> None:
+    assert read_arguments(build({"mine": ToolSpec(name="mine", kind="dates")}), "mine", '{"text": "x"}') == {
+        "text": "x"
+    }
+
+
+def test_a_value_that_is_too_long_becomes_a_cut_text() -> None:
+    cut = clip(ToolResult(value=[1] * 100), 20)
+    assert cut.truncated
+    assert cut.value == "[1,1,1,1,1,1,1,1,1,1"

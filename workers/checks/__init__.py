@@ -1,0 +1,125 @@
+"""Checks of an answer: the skill's JSON Schema first, then what the skill declares, in order."""
+
+from pathlib import Path
+from typing import assert_never
+
+from schemas.base import Json, JsonObject
+from schemas.check import (
+    CheckResult,
+    CheckSpec,
+    Citations,
+    Date,
+    Executable,
+    Expression,
+    Grounded,
+    Language,
+    Length,
+    NoRefusal,
+    OneOf,
+    Range,
+    Regex,
+)
+from schemas.skill import Skill
+from workers.checks import (
+    citations,
+    dates,
+    expression,
+    function,
+    grounded,
+    language,
+    length,
+    no_refusal,
+    one_of,
+    range,
+    regex,
+    schema,
+)
+from workers.checks.subject import Subject
+from workers.paths import brief, reach
+
+_LONGEST_REASON = 500
+
+
+def run_checks(  # noqa: PLR0913 - an answer and its surroundings
+    skill: Skill,
+    value: Json,
+    *,
+    item: JsonObject,
+    text: str | None = None,
+    tier: str = "",
+    folders: tuple[Path, ...] = (),
+) -> tuple[CheckResult, ...]:
+    """Return what each check says of an answer; never raises: a check that breaks has failed, with the reason.
+
+    `item` holds the skill's inputs by field name (and may hold more). A value that departs from the schema is not
+    checked further. A declared check whose field is absent or null passes: whether it must be there the schema says.
+    `text`, the answer as it came, is looked at for refusals where a skill asks for that.
+    """
+    first = _schema_result(skill, value)
+    if not first.passed:
+        return (first, *_refusal(skill, text))
+    subject = Subject(skill, value, item, folders)
+    declared = [spec for spec in skill.checks if not spec.tiers or tier in spec.tiers]
+    return (first, *(_result(spec, subject) for spec in declared))
+
+
+def runs_user_code(skill: Skill) -> bool:
+    """Say whether checking an answer may block on a user's function: then do it off the event loop."""
+    return any(isinstance(spec, Executable) for spec in skill.checks)
+
+
+def _schema_result(skill: Skill, value: Json) -> CheckResult:
+    try:
+        return CheckResult(check="schema", reason=schema.reason(skill, value))
+    except Exception as error:  # a schema that is none, an unresolvable reference
+        return CheckResult(check="schema", reason=f"could not be checked: {brief(str(error), 300)}")
+
+
+def _refusal(skill: Skill, text: str | None) -> tuple[CheckResult, ...]:
+    """Say that an answer without the asked form is a refusal, where it is: better feedback than the form alone."""
+    asked = [spec for spec in skill.checks if isinstance(spec, NoRefusal)]
+    said = no_refusal.reason(asked[0], text) if asked and text else None
+    return (CheckResult(check="no_refusal", reason=said, hint=asked[0].hint),) if said else ()
+
+
+def _result(spec: CheckSpec, subject: Subject) -> CheckResult:
+    name = f"{spec.kind}({spec.field})" if spec.field else spec.kind
+    try:
+        said = _first_reason(spec, subject)
+    except Exception as error:  # a pattern that runs away, a broken detector: the answer is not to be trusted unchecked
+        said = f"could not be checked: {type(error).__name__}: {brief(str(error), 200)}"
+    return CheckResult(check=name, reason=said and brief(said, _LONGEST_REASON), hint=spec.hint if said else None)
+
+
+def _first_reason(spec: CheckSpec, subject: Subject) -> str | None:
+    for where, value in reach(subject.value, spec.field):
+        if value is not None and (said := _reason(spec, value, subject)):
+            return f"`{where}`: {said}" if where else said
+    return None
+
+
+def _reason(spec: CheckSpec, value: Json, subject: Subject) -> str | None:  # noqa: PLR0911 - one return a check
+    match spec:
+        case OneOf():
+            return one_of.reason(spec, value)
+        case Regex():
+            return regex.reason(spec, value)
+        case Range():
+            return range.reason(spec, value)
+        case Length():
+            return length.reason(spec, value)
+        case Date():
+            return dates.reason(spec, value)
+        case Expression():
+            return expression.reason(spec, value, subject)
+        case Grounded():
+            return grounded.reason(spec, value, subject)
+        case Citations():
+            return citations.reason(spec, value, subject)
+        case Language():
+            return language.reason(spec, value)
+        case NoRefusal():
+            return no_refusal.reason(spec, value)
+        case Executable():
+            return function.reason(spec, value, subject)
+    assert_never(spec)

@@ -1,0 +1,22 @@
+"""A user's function passes the answer."""
+
+from schemas.base import Json
+from schemas.check import Executable
+from workers.checks.subject import Subject
+from workers.paths import brief
+from workers.user_code import Broken, Returned, call
+
+
+def reason(spec: Executable, value: Json, subject: Subject) -> str | None:
+    """Say what the function said: a text is a reason, False fails without one, True and None pass."""
+    match call(spec.path, value, subject.item, folders=subject.folders):
+        case Broken(reason):
+            return reason
+        case Returned(True | None):
+            return None
+        case Returned(str() as said):
+            return said or None
+        case Returned(False):
+            return f"{spec.path} did not pass it"
+        case Returned(other):
+            return f"{spec.path}: expected True, False, None or a reason, got {brief(other, 60)}"

@@ -1,0 +1,58 @@
+"""Who holds a batch: a claim that only a live worker keeps."""
+
+import logging
+import time
+from enum import StrEnum
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from config.keys import Keys
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that a claim outlives its last change.
+CLAIM_S = 2 * 3600
+#: What a claim says when the batch needs no worker any more.
+JUDGED = "judged"
+#: What it begins with while the trail is on its way to a judge; the time in seconds follows.
+ANSWERED = "answered:"
+
+# KEYS: claim, prefix of heartbeats. ARGV: worker, seconds, the word for judged. -> taken / resumed / held / judged
+_CLAIM = """
+local holder = redis.call('GET', KEYS[1])
+if holder == ARGV[3] then return 'judged' end
+if holder and holder ~= ARGV[1] and redis.call('EXISTS', KEYS[2] .. holder) == 1 then return 'held' end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+if holder then return 'resumed' end
+return 'taken'
+"""
+
+
+class Claim(StrEnum):
+    """What came of trying to claim a batch."""
+
+    TAKEN = "taken"
+    #: Somebody dead had it, or this worker on an earlier delivery: look for paid answers first.
+    RESUMED = "resumed"
+    #: A live worker has it: this delivery is a repetition.
+    HELD = "held"
+    #: Nothing is left to do.
+    JUDGED = "judged"
+
+
+async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, worker: str) -> Claim:
+    """Claim a batch for a worker."""
+    said = await client.eval(  # type: ignore[misc]
+        _CLAIM, 2, keys.claim(batch), keys.heartbeat(""), worker, str(CLAIM_S), JUDGED
+    )
+    return Claim(said)
+
+
+async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str) -> None:
+    """Note that a batch was answered: from now on it waits for a judge."""
+    try:
+        await client.set(keys.claim(batch), f"{ANSWERED}{time.time():.0f}", ex=CLAIM_S)
+    except RedisError:
+        # The sweep will send it again and its paid answers will be found.
+        _log.warning("claim.not_handed_on", extra={"batch": batch})

@@ -1,0 +1,60 @@
+"""Confidence: the first of a skill's signals that has a value."""
+
+import asyncio
+import math
+from typing import assert_never
+
+from schemas.policy import Confidence, Signal
+from schemas.skill import Skill
+from workers.confidence.agreement import agreement
+from workers.confidence.answered import Answered
+from workers.confidence.ask import Ask, Caller
+from workers.confidence.function import by_function
+from workers.confidence.logprob import mean_logprob, min_logprob
+from workers.confidence.margin import margin
+from workers.confidence.verifier import verified
+
+__all__ = ["Answered", "Ask", "Caller", "assess", "measure", "top_logprobs"]
+
+#: Alternatives per token to ask a provider for; OpenAI gives at most 20, others 5.
+_ALTERNATIVES = 5
+
+
+def top_logprobs(skill: Skill) -> int | None:
+    """Return how many alternatives a call for this skill should ask for (`Call.top_logprobs`); None: none needed."""
+    kinds = {signal.kind for signal in skill.confidence}
+    if "margin" in kinds:
+        return _ALTERNATIVES
+    return 0 if kinds & {"mean_logprob", "min_logprob"} else None
+
+
+async def assess(answered: Answered, call: Caller) -> Confidence | None:
+    """Return the first signal of the skill that has a value, or None.
+
+    Later signals are not computed, so that calls which cost money (agreement, verifier) are made only where the free
+    ones are silent. `call` makes them and answers with a `Reply`, or None where it cannot.
+    """
+    for signal in answered.skill.confidence:
+        value = await measure(signal, answered, call)
+        if value is not None and not math.isnan(value):
+            return Confidence(signal=signal.label, value=min(1.0, max(0.0, value)))
+    return None
+
+
+async def measure(signal: Signal, answered: Answered, call: Caller) -> float | None:
+    """Return one signal's value in 0..1, None where it has none."""
+    tokens = answered.reply.logprobs
+    match signal.kind:
+        case "mean_logprob":
+            return mean_logprob(tokens, signal.field, plain=answered.skill.is_text)
+        case "min_logprob":
+            return min_logprob(tokens, signal.field, plain=answered.skill.is_text)
+        case "margin":
+            return margin(tokens, answered.skill.output, signal.field)
+        case "agreement":
+            return await agreement(signal, answered, call)
+        case "verifier":
+            return await verified(signal, answered, call)
+        case "function":
+            return await asyncio.to_thread(by_function, signal, answered)
+    assert_never(signal.kind)

@@ -1,0 +1,19 @@
+"""A user's own measure of confidence."""
+
+import math
+
+from schemas.policy import Signal
+from workers.confidence.answered import Answered
+from workers.user_code import Returned, call
+
+
+def by_function(signal: Signal, answered: Answered) -> float | None:
+    """Return what the function says of (answer, item); None when it breaks or says no number.
+
+    Blocks while the function runs: keep it off an event loop.
+    """
+    match call(signal.path or "", answered.value, answered.item, folders=answered.folders):
+        case Returned(int() | float() as said) if not math.isnan(said):
+            return float(said)
+        case _:
+            return None

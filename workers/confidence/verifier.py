@@ -1,0 +1,69 @@
+"""Another model's word on whether an answer holds."""
+
+import math
+import re
+
+from schemas.attempt import TokenLogprob
+from schemas.policy import Signal
+from workers.confidence.answered import Answered
+from workers.confidence.ask import Ask, Caller
+from workers.confidence.spans import Span, place, within
+from workers.contract import describe
+from workers.fence import DECLARATION, fence
+from workers.gateway import Message, Reply
+from workers.prompt import fields, user
+
+_ROLE = (
+    "You check another model's answer to a task. Decide whether a careful expert would accept it as correct, complete "
+    "and in line with the task's instructions. Say yes only if you find nothing wrong. Answer with one word: yes or no."
+)
+_WORD = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+_FIRST = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+_ALTERNATIVES = 10
+
+
+async def verified(signal: Signal, answered: Answered, call: Caller) -> float | None:
+    """Return the verifier's probability that the answer holds, 0..1; None when it gave no word."""
+    reply = await call(verification(signal, answered))
+    return None if reply is None else probability(reply)
+
+
+def verification(signal: Signal, answered: Answered) -> Ask:
+    """Return the call to the verifier: task and rubric first (the same for all items), then the item."""
+    skill = answered.skill
+    rubric = f"\n\n# What to look at\n{signal.rubric.strip()}" if signal.rubric else ""
+    task = f"# The task\n{skill.instructions.strip()}\n\n# The form of its answers\n{describe(skill.output)}"
+    system: Message = {"role": "system", "content": f"{_ROLE}\n\n{task}{rubric}\n\n{DECLARATION}"}
+    shown = f"The answer to check:\n{fence('answer', answered.value)}\n\nIs it right? yes or no"
+    messages = (system, user(f"{fields(answered.inputs)}\n\n{shown}"))
+    return Ask("verify", messages, tier=signal.tier, params={"temperature": 0}, top_logprobs=_ALTERNATIVES)
+
+
+def probability(reply: Reply) -> float | None:
+    """Return P(yes) / (P(yes) + P(no)) at the token of the verdict, else 1 or 0 by the word; None without either."""
+    if reply.error is not None:
+        return None
+    placed = place(reply.logprobs)
+    said = _verdict("".join(token.token.token for token in placed))
+    found = within(placed, Span("", said.start(1), said.end(1))) if said else ()
+    if len(found) == 1:
+        return _share(found[0].token)
+    word = _verdict(reply.text or "")
+    return float(word[1].lower() == "yes") if word else None
+
+
+def _verdict(text: str) -> re.Match[str] | None:
+    """Find the verdict: the first word if it is one, else the last (a model that explained itself first)."""
+    thought = _THINKING.match(text)
+    begin = thought.end() if thought else 0
+    return _FIRST.match(text, begin) or next(reversed(list(_WORD.finditer(text, begin))), None)
+
+
+def _share(token: TokenLogprob) -> float | None:
+    mass = {"yes": 0.0, "no": 0.0}
+    for text, logprob in {token.token: token.logprob, **dict(token.top)}.items():
+        if word := _FIRST.fullmatch(text.rstrip(" \n\t\"'.,*")):
+            mass[word[1].lower()] += math.exp(min(0.0, logprob))
+    total = sum(mass.values())
+    return mass["yes"] / total if total > 0 else None

@@ -1,0 +1,128 @@
+"""When a model is left alone after faults of its own, for how long, and how it comes back."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from schemas.attempt import ErrorKind
+
+#: Outcomes that a model's fault rate is judged by.
+_WINDOW = 20
+#: A model is left alone after enough faults in a row if at least this share of its last outcomes were faults, so that a
+#: few bad calls among hundreds stop nothing ...
+_IN_A_ROW_SHARE = 0.3
+#: ... and for this share of at least `_ENOUGH` outcomes, in whatever order.
+_SHARE = 0.5
+_ENOUGH = 10
+#: Seconds that a probe keeps others away unless it ends sooner.
+PROBE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one kind of fault means for its model."""
+
+    #: How the fault is told to people.
+    words: str
+    #: Faults in a row before the model is left alone.
+    patience: int
+    #: Seconds of the first cool-down (None: the tier's); each further one without a success between is twice as long.
+    first_s: float | None
+    longest_s: float
+    #: One call proves the model before the others go on.
+    probation: bool = True
+
+
+#: Faults of the model or its provider. A 429 pauses at once and shortly; what a person has to mend keeps a model away
+#: longest; a refused request says more about the request than about the model, so it takes many.
+RULES = {
+    ErrorKind.RATE: Rule("asking to slow down", 1, 2.0, 60.0, probation=False),
+    ErrorKind.SERVER: Rule("server errors", 3, None, 300.0),
+    ErrorKind.TIMEOUT: Rule("calls that timed out", 3, None, 300.0),
+    ErrorKind.CONNECTION: Rule("failed connections", 3, None, 300.0),
+    ErrorKind.AUTH: Rule("refusing its key", 2, 30.0, 1800.0),
+    ErrorKind.QUOTA: Rule("a quota that is used up", 2, 30.0, 1800.0),
+    ErrorKind.NOT_FOUND: Rule("not being known to its provider", 2, 30.0, 1800.0),
+    ErrorKind.BAD_REQUEST: Rule("refusing every request", 6, 30.0, 300.0),
+}
+FAULTS = frozenset(RULES)
+#: The longest time that a provider's Retry-After is followed before the model is tried again.
+LONGEST_ASKED_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """A decision to leave a model alone."""
+
+    kind: ErrorKind
+    length_s: float
+    longest_s: float
+    #: The length is what the provider asked for.
+    asked: bool
+    probation: bool
+
+
+@dataclass(slots=True)
+class Health:
+    """What a worker process knows of one model; times are those of the process's own clock, in seconds."""
+
+    outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    in_a_row: int = 0
+    kind: ErrorKind | None = None
+    until: float = 0.0
+    probation: bool = False
+    probe_until: float = 0.0
+    #: When the model was last asked for.
+    used_at: float = 0.0
+    #: Changes that Redis has not been told yet: what stands there is older than what is known here.
+    untold: int = 0
+
+    def wait_s(self, now: float) -> float:
+        """Return the seconds until a call may be made; 0: now."""
+        ends = max(self.until, self.probe_until) if self.probation else self.until
+        return max(0.0, ends - now)
+
+    def is_pausing(self) -> bool:
+        """Say whether the model needs no proof once its time is over."""
+        return not self.probation
+
+    def why(self, now: float) -> str:
+        """Return in words for how long the model is left alone, and after what."""
+        words = RULES[self.kind].words if self.kind is not None else "faults"
+        if self.until <= now:
+            return f"is being tried by one call after {words}"
+        return f"is left alone for {self.until - now:.0f} s after {words}"
+
+    def succeed(self) -> None:
+        """Count a call that the model answered."""
+        self.in_a_row = 0
+        self.outcomes.append(False)
+
+    def fail(self, kind: ErrorKind, now: float, *, cooldown_s: float, retry_after_s: float | None) -> Cooling | None:
+        """Count a fault; return what to do about it, if anything."""
+        rule = RULES[kind]
+        proving = self.probation and now >= self.until
+        if kind is not ErrorKind.RATE:
+            self.in_a_row += 1
+            self.outcomes.append(True)
+            if not proving and not self._is_enough(rule.patience):
+                return None
+        asked = retry_after_s is not None
+        first_s = rule.first_s if rule.first_s is not None else cooldown_s
+        longest_s = LONGEST_ASKED_S if asked else max(rule.longest_s, first_s)
+        length_s = min(max(retry_after_s, 0.05), longest_s) if retry_after_s is not None else first_s
+        return Cooling(kind, length_s, longest_s, asked, rule.probation)
+
+    def cool(self, kind: ErrorKind, until: float, *, probation: bool) -> None:
+        """Leave the model alone."""
+        self.kind, self.until, self.probation, self.probe_until = kind, until, probation, 0.0
+        self.in_a_row = 0
+        self.outcomes.clear()
+
+    def heal(self) -> None:
+        """Take the model back."""
+        self.until, self.probation, self.probe_until = 0.0, False, 0.0
+
+    def _is_enough(self, patience: int) -> bool:
+        share = sum(self.outcomes) / len(self.outcomes)
+        is_row = self.in_a_row >= patience and share >= _IN_A_ROW_SHARE
+        return is_row or (len(self.outcomes) >= _ENOUGH and share >= _SHARE)

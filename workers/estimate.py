@@ -1,0 +1,129 @@
+"""What a call will take, before it is made: tokens by rule of thumb and by what calls like it took."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydantic_core import to_json
+
+from schemas.attempt import Usage
+from schemas.tier import Model
+from workers.gateway import Call, Reply
+from workers.pricing import dollars
+
+#: A token is about four characters of English text and its markup.
+CHARS_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 4
+#: Output tokens of an answer when nothing is known of it.
+_UNKNOWN_OUTPUT = 256
+#: Weight of a new observation once there are many: about the last twenty count.
+_LEAST_WEIGHT = 0.05
+#: Providers that count the tokens an answer has, not those it was allowed to have, against tokens per minute.
+_COUNT_WHAT_IS_USED = ("anthropic/", "bedrock/anthropic")
+
+#: Returns the dollars of a usage, or None where there is no price.
+Price = Callable[[Usage, Model], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What to reserve for a call."""
+
+    #: Tokens that the provider will count against tokens per minute.
+    tokens: int
+    #: None: the model has no known price.
+    cost_usd: float | None
+    #: The provider counts them in full when it takes the call (prompt and `max_tokens`), whatever is used.
+    firm: bool = False
+
+
+def profile_price(usage: Usage, model: Model) -> float | None:
+    """Return the dollars of a usage by the profile's own price; None where it has none."""
+    return dollars(usage, model.price) if model.price is not None else None
+
+
+def estimate(call: Call, *, price: Price = profile_price, ratio: float = 1.0, output: float | None = None) -> Estimate:
+    """Return what to reserve for a call whose prompts are `ratio` times the rule of thumb and whose answers `output` tokens.
+
+    Without a known `output`, `max_tokens` stands for it, or else a guess.
+    """
+    tokens_in, bound = round(prompt_tokens(call) * ratio), max_tokens(call)
+    tokens_out = _expected(output, bound)
+    is_firm = bound is not None and not call.model.name.startswith(_COUNT_WHAT_IS_USED)
+    return Estimate(
+        tokens=tokens_in + (bound if bound is not None and is_firm else tokens_out),
+        cost_usd=price(Usage(input_tokens=tokens_in, output_tokens=tokens_out), call.model),
+        firm=is_firm,
+    )
+
+
+def _expected(output: float | None, bound: int | None) -> int:
+    if output is None:
+        return bound if bound is not None else _UNKNOWN_OUTPUT
+    return round(output) if bound is None else min(round(output), bound)
+
+
+@dataclass(slots=True)
+class _Mean:
+    value: float = 0.0
+    seen: int = 0
+
+    def add(self, observed: float) -> None:
+        self.seen += 1
+        self.value += (observed - self.value) * max(1 / self.seen, _LEAST_WEIGHT)
+
+
+@dataclass
+class Estimator:
+    """Estimates calls, and learns from their replies how many tokens prompts and answers really have.
+
+    Tokens per character are learned per model, output tokens per model, skill and reasoning effort; `max_tokens` bounds
+    the output, and stands for it until a first answer is known.
+    """
+
+    price: Price = profile_price
+    _input_ratio: dict[str, _Mean] = field(default_factory=dict)
+    _output: dict[tuple[str, str, str], _Mean] = field(default_factory=dict)
+
+    def estimate(self, call: Call) -> Estimate:
+        """Return what to reserve for a call, by what is known of calls like it."""
+        ratio, output = self._input_ratio.get(call.model.name), self._output.get(_kind(call))
+        return estimate(
+            call, price=self.price, ratio=ratio.value if ratio else 1.0, output=output.value if output else None
+        )
+
+    def learn(self, call: Call, reply: Reply) -> None:
+        """Take the usage of a reply into account."""
+        usage = reply.usage
+        if reply.calls != 1 or not usage.input_tokens or usage.output_tokens is None:
+            return
+        guessed = max(1, prompt_tokens(call))
+        self._input_ratio.setdefault(call.model.name, _Mean()).add(usage.input_tokens / guessed)
+        self._output.setdefault(_kind(call), _Mean()).add(usage.output_tokens)
+
+
+def prompt_tokens(call: Call) -> int:
+    """Return the tokens of a call's messages, schema and tools by rule of thumb."""
+    chars = sum(_chars(message.get("content")) for message in call.messages)
+    if call.schema is not None:
+        chars += len(to_json(call.schema))
+    if call.tools:
+        chars += len(to_json(call.tools))
+    return chars // CHARS_PER_TOKEN + _TOKENS_PER_MESSAGE * len(call.messages)
+
+
+def max_tokens(call: Call) -> int | None:
+    """Return the bound on output tokens that a call sets, or None."""
+    params = {**call.model.params, **call.params}
+    for name in ("max_completion_tokens", "max_tokens"):
+        bound = params.get(name)
+        if isinstance(bound, int):
+            return bound
+    return None
+
+
+def _chars(content: object) -> int:
+    return len(content) if isinstance(content, str) else len(to_json(content)) if content is not None else 0
+
+
+def _kind(call: Call) -> tuple[str, str, str]:
+    return call.model.name, call.schema_name, str(call.params.get("reasoning_effort", ""))

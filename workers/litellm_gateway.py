@@ -1,0 +1,245 @@
+"""The one file that knows litellm: calls become its requests, its responses and errors become replies."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from config.secrets import secret
+from schemas.attempt import ErrorKind
+from schemas.tier import Model, Price, Structured
+from workers.asking import ask_for_json
+from workers.failures import Failure, kind_of, rate_limits, readable, retry_after
+from workers.gateway import Call, Reply
+from workers.pricing import cost
+from workers.responses import read_reply
+from workers.structured import Memory
+
+#: litellm starts its own timers with this much more than ours, so that ours decides.
+_GRACE_S = 5.0
+
+#: Servers that want no key get one all the same: without it litellm would send the one of OPENAI_API_KEY there.
+_NO_KEY = "none"
+
+#: Seconds that a key is kept before its environment variable or file is looked up again.
+_KEY_KEPT_S = 10.0
+
+_MILLION = 1_000_000
+_TIERED = (
+    ("_above_272k_tokens", 272_000),
+    ("_above_256k_tokens", 256_000),
+    ("_above_200k_tokens", 200_000),
+    ("_above_128k_tokens", 128_000),
+)
+
+_OFFLINE = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
+
+
+def load() -> "LitellmGateway":
+    """Import litellm, which takes seconds, with all off that talks, calls home or tries again; return the gateway.
+
+    Call it once, at worker start, in the process that makes the calls.
+    """
+    for name in _OFFLINE:
+        os.environ[name] = "True"
+    os.environ.setdefault("LITELLM_LOG", "ERROR")
+    import litellm
+
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name.startswith("LiteLLM") else logging.WARNING)
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.turn_off_message_logging = True
+    litellm.drop_params = True
+    litellm.num_retries = 0
+    for callbacks in ("callbacks", "success_callback", "failure_callback", "input_callback"):
+        setattr(litellm, callbacks, [])
+    return LitellmGateway(litellm)
+
+
+class LitellmGateway:
+    """Answers calls through litellm, on one asyncio loop; made by `load`."""
+
+    def __init__(self, litellm: Any) -> None:
+        self._litellm = litellm
+        self._prices = _PriceList(litellm)
+        self._keys = _Keys()
+        self._memory = Memory(can=self._can)
+
+    async def call(self, call: Call, /) -> Reply:
+        """Answer one call; failures are replies with `error` set, only cancellation raises."""
+        if call.schema is None:
+            return await self._send(call)
+        return await ask_for_json(call, self._send, self._memory)
+
+    async def _send(self, call: Call) -> Reply:
+        started = time.perf_counter()
+        key = self._keys.of(call.model)
+        if key is None and call.model.api_key_env is not None:
+            detail = f"no key: expected it in the environment variable {call.model.api_key_env} of the workers"
+            return Reply(error=ErrorKind.AUTH, detail=detail)
+        self._prices.announce(call.model)
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                response = await self._litellm.acompletion(**_request(call, key))
+            reply = read_reply(response, call)
+        except Exception as error:
+            reply = _failed(error, call, key)
+        return self._priced(replace(reply, latency_s=time.perf_counter() - started), call.model)
+
+    def _priced(self, reply: Reply, model: Model) -> Reply:
+        if reply.usage.input_tokens is None and reply.usage.output_tokens is None:
+            return reply
+        price = cost(reply.usage, model, self._prices.listed)
+        return replace(reply, cost_usd=price.usd, price_source=price.source)
+
+    def _can(self, model: Model, rung: Structured) -> bool:
+        """Say whether litellm believes that a provider's model takes a rung; an endpoint of one's own is just tried."""
+        if model.api_base is not None:
+            return True
+        match rung:
+            case Structured.JSON_SCHEMA:
+                return bool(_quietly(lambda: self._litellm.supports_response_schema(model=model.name)))
+            case Structured.TOOL_CALL:
+                return bool(_quietly(lambda: self._litellm.supports_function_calling(model=model.name)))
+            case _:
+                return True
+
+
+def _request(call: Call, key: str | None) -> dict[str, Any]:
+    """Return the arguments of `litellm.acompletion`."""
+    request: dict[str, Any] = {
+        **call.model.params,
+        **call.params,
+        "model": call.model.name,
+        "messages": list(call.messages),
+        "timeout": call.timeout_s + _GRACE_S,
+        "max_retries": 0,
+        "num_retries": 0,
+    }
+    if call.tools:
+        request["tools"] = list(call.tools)
+    if call.top_logprobs is not None:
+        request["logprobs"] = True
+        request["top_logprobs"] = call.top_logprobs or None
+    if call.model.api_base is not None:
+        request["api_base"] = call.model.api_base
+    if key is not None or call.model.api_base is not None:
+        request["api_key"] = key or _NO_KEY
+    return {name: value for name, value in request.items() if value is not None}
+
+
+def _failed(error: Exception, call: Call, key: str | None) -> Reply:
+    headers = _headers(error)
+    failure = _failure(error, call, key, headers)
+    return Reply(
+        error=failure.kind, detail=failure.detail, retry_after_s=failure.retry_after_s, limits=rate_limits(headers)
+    )
+
+
+def _failure(error: Exception, call: Call, key: str | None, headers: Mapping[str, str]) -> Failure:
+    name = type(error).__name__
+    if name == "TimeoutError":
+        return Failure(ErrorKind.TIMEOUT, f"no answer within {call.timeout_s:g} s")
+    status = getattr(error, "status_code", None)
+    message = f"{getattr(error, 'message', '') or error}"
+    kind = kind_of(name, status if isinstance(status, int) else None, message)
+    return Failure(kind, readable(message or name, secrets=(key,)), retry_after(headers))
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    """Return the response's headers, lower-cased, from wherever litellm left them."""
+    found: dict[str, str] = {}
+    for source in (getattr(error, "response", None), error):
+        for attribute in ("headers", "litellm_response_headers"):
+            headers = getattr(source, attribute, None)
+            if headers is not None and hasattr(headers, "items"):
+                found.update({str(name).lower(): str(value) for name, value in headers.items()})
+    return found
+
+
+class _PriceList:
+    """litellm's map of models and prices."""
+
+    def __init__(self, litellm: Any) -> None:
+        self._litellm = litellm
+        self._map: dict[str, dict[str, Any]] = litellm.model_cost
+        self._source = f"litellm {_version()}"
+        self._announced: set[str] = set()
+        self._entries: dict[str, dict[str, Any] | None] = {}
+
+    def listed(self, model: Model, input_tokens: int) -> Price | None:
+        """Return the listed price of a model for a prompt of that length; None where the map has none."""
+        entry = self._entry(model.name)
+        if entry is None or "input_cost_per_token" not in entry:
+            return None
+        tier = next(
+            (suffix for suffix, above in _TIERED if input_tokens > above and f"input_cost_per_token{suffix}" in entry),
+            "",
+        )
+        return Price(
+            input=_per_million(entry, "input_cost_per_token", tier),
+            cached_input=_per_million(entry, "cache_read_input_token_cost", tier),
+            output=_per_million(entry, "output_cost_per_token", tier),
+            source=self._source,
+        )
+
+    def announce(self, model: Model) -> None:
+        """Tell litellm of a model that it does not know: it would search its map at length on every call."""
+        if model.name in self._announced:
+            return
+        self._announced.add(model.name)
+        if self._entry(model.name) is None and "/" in model.name:
+            provider = model.name.partition("/")[0]
+            described = {
+                "litellm_provider": provider,
+                "mode": "chat",
+                "input_cost_per_token": 0,
+                "output_cost_per_token": 0,
+            }
+            _quietly(lambda: self._litellm.register_model({model.name: described}))
+
+    def _entry(self, name: str) -> dict[str, Any] | None:
+        """Return the map's entry as it was before anything was announced."""
+        if name not in self._entries:
+            self._entries[name] = self._map.get(name) or self._map.get(name.partition("/")[2])
+        return self._entries[name]
+
+
+def _per_million(entry: dict[str, Any], name: str, tier: str) -> float | None:
+    figure = entry.get(name + tier, entry.get(name))
+    return None if figure is None else float(figure) * _MILLION
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("litellm")
+
+
+class _Keys:
+    """Keys of models, looked up where `config.secrets` finds them and kept for a few seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[float, str | None]] = {}
+
+    def of(self, model: Model) -> str | None:
+        """Return the model's key; None where it names none or there is none."""
+        if model.api_key_env is None:
+            return None
+        kept = self._kept.get(model.api_key_env)
+        if kept is None or kept[0] < self._clock():
+            kept = self._kept[model.api_key_env] = (self._clock() + _KEY_KEPT_S, secret(model.api_key_env))
+        return kept[1]
+
+
+def _quietly(ask: Callable[[], Any]) -> Any:
+    """Ask litellm about a model; what it does not know it raises."""
+    try:
+        return ask()
+    except Exception:
+        return None

@@ -1,0 +1,106 @@
+"""Answers of a run, kept so that the simulator can give them again."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from schemas.attempt import ErrorKind, TokenLogprob, Usage
+from schemas.base import Frozen, Json, digest
+from schemas.errors import UserError
+from workers.gateway import Call, Gateway, Message, Reply
+
+#: A reply with one of these errors was still an answer; with any other there is nothing to keep.
+_ANSWERED = (
+    None,
+    ErrorKind.TRUNCATED,
+    ErrorKind.MALFORMED,
+    ErrorKind.OFF_SCHEMA,
+    ErrorKind.REFUSED,
+    ErrorKind.EMPTY,
+    ErrorKind.CONTENT_FILTER,
+)
+
+
+class RecordedToolCall(Frozen):
+    """A tool call as the model wished it."""
+
+    name: str
+    arguments: dict[str, Json] = Field(default_factory=dict)
+
+
+class Recording(Frozen):
+    """One line of a recording: what was asked, by hash or by a piece of its text, and what came back."""
+
+    #: None: whatever the model.
+    model: str | None = None
+    #: `messages_key` of the messages.
+    key: str | None = None
+    #: A piece of the last user message; the longest piece that matches wins.
+    contains: str | None = Field(default=None, min_length=1)
+    text: str | None = None
+    refused: bool = False
+    tool_calls: tuple[RecordedToolCall, ...] = ()
+    #: Token counts; None: the simulator estimates them.
+    usage: Usage | None = None
+    finish_reason: str = "stop"
+    logprobs: tuple[TokenLogprob, ...] = ()
+    latency_s: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _findable(self) -> Self:
+        if self.key is None and self.contains is None:
+            raise ValueError(
+                "a recorded answer needs `key` (hash of the messages) or `contains` (a piece of the prompt)"
+            )
+        return self
+
+
+def messages_key(messages: Sequence[Message]) -> str:
+    """Return the hash that recordings know a prompt by."""
+    return digest([*messages])
+
+
+class RecordingGateway:
+    """Passes calls on and appends each answer to a file; nothing of keys or headers gets into it."""
+
+    def __init__(self, inner: Gateway, path: Path) -> None:
+        self._inner = inner
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot be written for recording: {error.strerror}; name a file in a writable folder"
+            ) from None
+
+    async def call(self, call: Call, /) -> Reply:
+        """Answer one call through the wrapped gateway."""
+        reply = await self._inner.call(call)
+        if reply.error in _ANSWERED:
+            self._append(recorded(call, reply))
+        return reply
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _append(self, recording: Recording) -> None:
+        # One write to a file opened with O_APPEND: lines of several processes do not mix.
+        os.write(self._file, recording.model_dump_json(exclude_defaults=True).encode() + b"\n")
+
+
+def recorded(call: Call, reply: Reply) -> Recording:
+    """Return what a recording keeps of a call and its reply."""
+    return Recording(
+        model=call.model.name,
+        key=messages_key(call.messages),
+        text=reply.text,
+        refused=reply.error is ErrorKind.REFUSED,
+        tool_calls=tuple(RecordedToolCall(name=tool.name, arguments=tool.arguments) for tool in reply.tool_calls),
+        usage=reply.usage,
+        finish_reason=reply.finish_reason or "stop",
+        logprobs=reply.logprobs,
+        latency_s=round(reply.latency_s, 4),
+    )

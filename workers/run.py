@@ -1,0 +1,127 @@
+"""A batch in a worker: every item goes through as many steps as this tier can answer, and waits for no neighbour."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.attempt import Attempt
+from schemas.base import Json
+from schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
+from schemas.plan import PlannedStep
+from schemas.verdict import Defer, DeferCause, Reject
+from workers.gateway import Reply
+from workers.graph import applies, ready
+from workers.subtask import Outcome, Subtask, answer
+from workers.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> Trail:
+    """Return the trail of a batch; only cancelling the whole worker raises."""
+    paid = await worker.paid.of(batch.id) if resumed else {}
+    with worker.tracking(batch):
+        items = await asyncio.gather(*(_run_item(batch, work, worker, paid) for work in batch.work))
+    await worker.paid.written()
+    return Trail(
+        batch=batch.id,
+        job=batch.job,
+        segment=batch.segment,
+        shard=batch.shard,
+        tier=batch.tier.name,
+        worker=worker.name,
+        items=tuple(items),
+    )
+
+
+@dataclass
+class _Journey:
+    """One item's way through the steps of a segment on one tier."""
+
+    batch: Batch
+    work: Work
+    values: dict[str, Json]
+    ended: set[str]
+    begun: set[str] = field(default_factory=set)
+    attempts: list[Attempt] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+
+    @property
+    def trail(self) -> ItemTrail:
+        return ItemTrail(
+            item=self.work.item,
+            attempts=tuple(self.attempts),
+            settled=tuple(self.settled),
+            left=tuple(self.left),
+        )
+
+    def settle(self, settled: Settled) -> None:
+        self.settled.append(settled)
+        self.ended.add(settled.step)
+        if not settled.skipped:
+            self.values[settled.step] = settled.value
+
+    def take(self, outcome: Outcome) -> None:
+        self.attempts.extend(outcome.attempts)
+        match outcome.end:
+            case Settled() as settled:
+                self.settle(settled)
+            case Left() as left:
+                self.left.append(left)
+
+
+async def _run_item(batch: Batch, work: Work, worker: Worker, paid: Mapping[str, Reply]) -> ItemTrail:
+    journey = _Journey(batch, work, dict(work.settled), set(work.settled) | set(work.skipped))
+    by_name = {planned.step.name: planned for planned in batch.steps}
+    waiting = [(by_name[todo.step], todo) for todo in work.todo]
+    while waiting:
+        journey.begun.update(planned.step.name for planned, _ in waiting)
+        if len(waiting) == 1:
+            outcomes = [await _guarded(journey, *waiting[0], worker, paid)]
+        else:
+            outcomes = await asyncio.gather(*(_guarded(journey, *pair, worker, paid) for pair in waiting))
+        for outcome in outcomes:
+            journey.take(outcome)
+        waiting = _next_here(journey)
+    return journey.trail
+
+
+def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
+    """Return what the item can take next on this tier; steps that do not apply are settled as skipped."""
+    if len(journey.batch.steps) == 1:
+        return []
+    found: list[tuple[PlannedStep, Todo]] = []
+    while True:
+        skipped = False
+        for planned in ready(journey.batch.steps, ended=journey.ended, begun=journey.begun):
+            if not applies(planned, item=journey.work.input, settled=journey.values):
+                journey.settle(Settled(step=planned.step.name, n=0, value=None, skipped=True))
+                skipped = True
+            elif planned.start_tier == journey.batch.tier.name:
+                found.append((planned, Todo(step=planned.step.name)))
+                journey.begun.add(planned.step.name)
+        if not skipped:
+            return found
+
+
+async def _guarded(
+    journey: _Journey, planned: PlannedStep, todo: Todo, worker: Worker, paid: Mapping[str, Reply]
+) -> Outcome:
+    subtask = Subtask(journey.batch, journey.work, planned, todo, journey.values, paid)
+    try:
+        return await answer(subtask, worker)
+    except asyncio.CancelledError:
+        if worker.stopping:
+            return _left(todo, Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was stopped"))
+        return _left(todo, Defer(cause=DeferCause.CANCELLED, wait_s=0, reason="the job was cancelled"))
+    except Exception as error:
+        # A bug of ours must not take the neighbours along, nor come back for ever.
+        _log.exception("subtask.bug", extra={"job": journey.batch.job, "step": todo.step, "item": journey.work.item})
+        reason = f"internal error in step '{todo.step}': {type(error).__name__}; the worker's log has the traceback"
+        return _left(todo, Reject(reason=reason))
+
+
+def _left(todo: Todo, verdict: Defer | Reject) -> Outcome:
+    return Outcome((), Left(step=todo.step, n=todo.n, used=todo.used, verdict=verdict, feedback=todo.feedback))

@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server that replays recorded answers and plays faults on script."""

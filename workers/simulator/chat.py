@@ -1,0 +1,95 @@
+"""A chat completion request, read as the simulator needs it."""
+
+from dataclasses import dataclass
+
+from schemas.base import Json, JsonObject
+from workers.recording import messages_key
+from workers.simulator.script import Capability, Rule
+from workers.simulator.tokens import count_prompt, message_text
+from workers.structured import without_instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One request."""
+
+    model: str
+    #: Hash of the messages, without the ladder's instruction to answer in JSON.
+    key: str
+    prompt: str
+    last_user: str
+    prompt_tokens: int
+    #: The schema of the answer, from the response format, the forced tool or the instruction in the prompt.
+    schema: JsonObject | None = None
+    wants: Capability | None = None
+    tool_name: str | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
+    max_tokens: int | None = None
+
+
+def read_chat(body: JsonObject) -> Chat | str:
+    """Read a request body; return what is wrong with it where it is none."""
+    model, messages = body.get("model"), body.get("messages")
+    if not isinstance(model, str) or not model:
+        return "you must provide a model parameter"
+    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+        return "'messages' must be a non-empty array of objects"
+    own, instructed = without_instruction([message for message in messages if isinstance(message, dict)])
+    wants, asked, tool_name = _structured(body)
+    texts = [message_text(message) for message in messages if isinstance(message, dict)]
+    return Chat(
+        model=model,
+        key=messages_key(own),
+        prompt="\n".join(texts),
+        last_user=next((message_text(message) for message in reversed(own) if message.get("role") == "user"), ""),
+        prompt_tokens=count_prompt(texts),
+        schema=asked or instructed,
+        wants=wants,
+        tool_name=tool_name,
+        logprobs=body.get("logprobs") is True,
+        top_logprobs=_int(body.get("top_logprobs")) or 0,
+        max_tokens=_int(body.get("max_completion_tokens")) or _int(body.get("max_tokens")),
+    )
+
+
+def without_unsupported(chat: Chat, rule: Rule) -> Chat | str:
+    """Apply what the model supports: return the request as the model takes it, or why it is refused."""
+    if chat.wants is None or chat.wants in rule.supports:
+        return chat
+    if rule.unsupported == "refuse":
+        return f"this model does not support {_REFUSED[chat.wants]}"
+    return Chat(chat.model, chat.key, chat.prompt, chat.last_user, chat.prompt_tokens, max_tokens=chat.max_tokens)
+
+
+_REFUSED = {
+    Capability.JSON_SCHEMA: "response_format of type json_schema",
+    Capability.TOOLS: "tools",
+    Capability.JSON_OBJECT: "response_format of type json_object",
+}
+
+
+def _structured(body: JsonObject) -> tuple[Capability | None, JsonObject | None, str | None]:
+    match body:
+        case {"response_format": {"type": "json_schema", "json_schema": {"schema": dict() as schema}}}:
+            return Capability.JSON_SCHEMA, schema, None
+        case {"response_format": {"type": "json_object"}}:
+            return Capability.JSON_OBJECT, None, None
+        case {"tools": [_, *_] as tools, "tool_choice": {"function": {"name": str() as name}}}:
+            return Capability.TOOLS, _parameters(tools, name), name
+        case {"tools": [_, *_]}:
+            return Capability.TOOLS, None, None
+        case _:
+            return None, None, None
+
+
+def _parameters(tools: list[Json], name: str) -> JsonObject | None:
+    for tool in tools:
+        match tool:
+            case {"function": {"name": called, "parameters": dict() as schema}} if called == name:
+                return schema
+    return None
+
+
+def _int(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

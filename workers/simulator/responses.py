@@ -1,0 +1,70 @@
+"""Responses in OpenAI's shape."""
+
+import itertools
+import json
+import time
+
+from schemas.attempt import Usage
+from schemas.base import Json, JsonObject
+from workers.simulator.answers import Said
+from workers.simulator.chat import Chat
+from workers.simulator.script import Capability
+
+_ids = itertools.count(1)
+
+
+def completion(chat: Chat, said: Said, usage: JsonObject | None, logprobs: JsonObject | None) -> JsonObject:
+    """Return the body of an answered request."""
+    choice: JsonObject = {
+        "index": 0,
+        "message": _message(chat, said),
+        "finish_reason": _finish(said),
+        "logprobs": logprobs,
+    }
+    body: JsonObject = {
+        "id": f"chatcmpl-{next(_ids)}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": chat.model,
+        "choices": [choice],
+    }
+    return body if usage is None else body | {"usage": usage}
+
+
+def render_usage(usage: Usage) -> JsonObject:
+    """Return the `usage` object."""
+    sent, got = usage.input_tokens or 0, usage.output_tokens or 0
+    return {
+        "prompt_tokens": sent,
+        "completion_tokens": got,
+        "total_tokens": sent + got,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens or 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+    }
+
+
+def problem(message: str, kind: str, code: str | None = None, param: str | None = None) -> JsonObject:
+    """Return an error body."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _message(chat: Chat, said: Said) -> JsonObject:
+    message: JsonObject = {"role": "assistant", "content": said.text, "refusal": None}
+    if said.refused:
+        return message | {"content": None, "refusal": said.text}
+    if said.tool_calls:
+        calls: list[Json] = [
+            _call(tool.name, json.dumps(tool.arguments, ensure_ascii=False)) for tool in said.tool_calls
+        ]
+        return message | {"content": said.text or None, "tool_calls": calls}
+    if chat.wants is Capability.TOOLS and chat.tool_name is not None and said.text:
+        return message | {"content": None, "tool_calls": [_call(chat.tool_name, said.text)]}
+    return message
+
+
+def _finish(said: Said) -> str:
+    return "tool_calls" if said.tool_calls and said.finish_reason == "stop" else said.finish_reason
+
+
+def _call(name: str, arguments: str) -> JsonObject:
+    return {"id": f"call_{next(_ids)}", "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -1,0 +1,167 @@
+"""The HTTP side of the simulator: routes, waiting, silence, and the ledger's pages."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+from pydantic_core import from_json, to_json
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from schemas.base import Json, JsonObject
+from schemas.errors import UserError
+from workers.simulator import responses
+from workers.simulator.batches import Batches
+from workers.simulator.engine import Engine, Outcome
+from workers.simulator.ledger import Ledger
+from workers.simulator.script import FaultKind, Script
+
+
+class ChatCompletions:
+    """`POST /v1/chat/completions`, as a bare ASGI application: a dropped connection is no response at all."""
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._engine = engine
+        self._ledger = ledger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        self._ledger.open_call()
+        outcome = self._decide(await request.body())
+        delivered = await self._wait(outcome, request)
+        self._settle(outcome, delivered=delivered)
+        if outcome.silence is not None:
+            await _break_off(send)
+        else:
+            await _json(outcome.body, outcome.status, outcome.headers)(scope, receive, send)
+
+    def _decide(self, raw: bytes) -> Outcome:
+        body = _body(raw)
+        return self._engine.answer(body) if body is not None else Outcome(400, _NOT_JSON)
+
+    async def _wait(self, outcome: Outcome, request: Request) -> bool:
+        """Wait as long as the outcome says; return whether the client is still there."""
+        if outcome.silence is FaultKind.DROP or outcome.delay_s <= 0:
+            return True
+        if outcome.silence is FaultKind.HANG:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_gone(request.receive), outcome.delay_s)
+            return False
+        await asyncio.sleep(outcome.delay_s)
+        return not await request.is_disconnected()
+
+    def _settle(self, outcome: Outcome, *, delivered: bool) -> None:
+        if outcome.fault is not None:
+            self._ledger.strike(outcome.model, outcome.fault)
+        if outcome.paid is not None:
+            self._ledger.charge(outcome.model, delivered=delivered, **outcome.charges())
+        self._ledger.close_call(outcome.model, outcome.silence or str(outcome.status))
+
+
+class Pages:
+    """What can be read of the simulator: models, health, log and counts."""
+
+    def __init__(self, script: Script, ledger: Ledger) -> None:
+        self._script = script
+        self._ledger = ledger
+
+    async def models(self, _: Request) -> Response:
+        """List the models that the script names."""
+        listed: list[Json] = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "simulator"} for name in self._script.models
+        ]
+        return _json({"object": "list", "data": listed})
+
+    async def health(self, _: Request) -> Response:
+        """Say that the server is up."""
+        return _json({"status": "ok"})
+
+    async def log(self, request: Request) -> Response:
+        """Give the paid calls, from number `since` (0) on."""
+        since = request.query_params.get("since", "0")
+        return Response(
+            to_json(self._ledger.paid[int(since) if since.isdigit() else 0 :]), media_type="application/json"
+        )
+
+    async def stats(self, _: Request) -> Response:
+        """Give the counts."""
+        return _json(self._ledger.stats())
+
+
+def build_app(script: Script, log: Path | None = None) -> Starlette:
+    """Return the ASGI application that plays a script. Raises `UserError` where files it names are missing or wrong."""
+    engine, ledger = Engine(script), Ledger(log)
+    pages, batches = Pages(script, ledger), Batches(engine, ledger, script.batches)
+    routes = [
+        Route("/v1/chat/completions", ChatCompletions(engine, ledger), methods=["POST"]),
+        Route("/v1/models", pages.models),
+        Route("/health", pages.health),
+        Route("/log", pages.log),
+        Route("/stats", pages.stats),
+        *batches.routes(),
+    ]
+    return Starlette(routes=routes)
+
+
+def serve(
+    script: Script, *, port: int = 0, log: Path | None = None, ready: Callable[[int], None], host: str = "127.0.0.1"
+) -> None:
+    """Play a script until interrupted; `ready` is told the port once connections are taken."""
+    listener = listen(host, port)
+    app = build_app(script, log)
+    ready(listener.getsockname()[1])
+    uvicorn.Server(server_config(app)).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one. Raises `UserError` where the port is taken."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise UserError(
+            f"port {port} on {host} cannot be used: {error.strerror}; choose another, or 0 for a free one"
+        ) from None
+    listener.listen(2048)
+    return listener
+
+
+def server_config(app: Starlette) -> uvicorn.Config:
+    """Return uvicorn's settings: quiet, since broken connections are played on purpose, and quick to stop."""
+    return uvicorn.Config(
+        app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1, backlog=2048
+    )
+
+
+_NOT_JSON: JsonObject = responses.problem("We could not parse the JSON body of your request.", "invalid_request_error")
+
+
+def _body(raw: bytes) -> JsonObject | None:
+    try:
+        body = from_json(raw)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _json(body: JsonObject, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(to_json(body), status, headers, "application/json")
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _break_off(send: Send) -> None:
+    """Promise a body and end without it: the server closes the connection."""
+    start: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]}
+    await send(start)

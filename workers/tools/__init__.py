@@ -1,0 +1,1 @@
+"""Tools as agents: bounded functions that answer instead of a model, one a file."""

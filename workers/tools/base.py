@@ -1,0 +1,171 @@
+"""What every tool has: a name, a description, a JSON Schema of its arguments, and a call that never raises."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from schemas.base import Frozen, Json, JsonObject
+from schemas.tool import ToolResult, ToolSpec
+
+_JSON = TypeAdapter[Json](Json)
+
+
+class Tool(Protocol):
+    """What a step, or a model in a round of tool calls, may use."""
+
+    @property
+    def name(self) -> str:
+        """The name it is called by."""
+
+    @property
+    def description(self) -> str:
+        """What it does, for a model that chooses."""
+
+    @property
+    def parameters(self) -> JsonObject:
+        """JSON Schema of the arguments."""
+
+    def run(self, arguments: Mapping[str, Any], *, options: Mapping[str, Any] | None = None) -> ToolResult:
+        """Answer; every failure is `ToolResult.error`. `options` of the caller win over the declared ones."""
+
+
+class Place(Frozen):
+    """Where the tools of a job live: what relative paths and dotted names are resolved against."""
+
+    base: Path = Path()
+    #: The user's folders with modules of functions, first one first.
+    functions: tuple[Path, ...] = ()
+    #: Where indexes are kept.
+    cache: Path = Path("~/.cache/firstline")
+
+    def path(self, name: str) -> Path:
+        """Return the absolute path of a name that may be relative to the base, or begin with `~`."""
+        return (self.base / Path(name).expanduser()).resolve()
+
+
+class OpenArguments(BaseModel):
+    """Arguments whose shape only the tool's own JSON Schema knows."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @property
+    def given(self) -> JsonObject:
+        """The arguments as they came."""
+        return dict(self.model_extra or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of tool: its argument and option models, and `(arguments, options, place) -> ToolResult`."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    options: type[Frozen]
+    call: Callable[[Any, Any, Place], ToolResult]
+    #: It keeps its own limits, so that it may run in the caller's process.
+    bounds_itself: bool = False
+    #: JSON Schema of the arguments where it depends on the options.
+    schema: Callable[[Any], JsonObject] | None = None
+
+    def parameters(self, options: Frozen) -> JsonObject:
+        """Return the JSON Schema of the arguments."""
+        return self.schema(options) if self.schema else schema_of(self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTool:
+    """A kind with the options of one declaration."""
+
+    kind: Kind
+    spec: ToolSpec
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """The name of the declaration."""
+        return self.spec.name
+
+    @property
+    def description(self) -> str:
+        """The declared description, or the kind's."""
+        return self.spec.description or self.kind.description
+
+    @property
+    def parameters(self) -> JsonObject:
+        """JSON Schema of the arguments."""
+        return self.kind.parameters(self.kind.options.model_validate(self.spec.options))
+
+    def run(self, arguments: Mapping[str, Any], *, options: Mapping[str, Any] | None = None) -> ToolResult:
+        """Answer within this process; every failure is `ToolResult.error`."""
+        started = time.perf_counter()
+        try:
+            result = self._answer(arguments, {**self.spec.options, **(options or {})})
+        except (Exception, SystemExit) as error:
+            # The boundary: a bug in one tool (or in a user's function) must not end the worker or the job.
+            result = failed(f"{type(error).__name__}: {error}")
+        return clip(result, self.spec.limits.result_chars).evolve(latency_s=time.perf_counter() - started)
+
+    def _answer(self, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> ToolResult:
+        try:
+            chosen = self.kind.options.model_validate(options)
+            given = self.kind.arguments.model_validate(arguments)
+        except ValidationError as error:
+            return failed(f"tool {self.name!r}: {_problems(error)}")
+        return self.kind.call(given, chosen, self.place)
+
+
+def failed(reason: str, *, value: Json = None, truncated: bool = False) -> ToolResult:
+    """Return an error as data, with what there was until then."""
+    return ToolResult(value=value, error=reason[:2000], truncated=truncated)
+
+
+def clip(result: ToolResult, chars: int) -> ToolResult:
+    """Return the result with its value cut to `chars` characters of JSON; a cut value becomes a text."""
+    text = _JSON.dump_json(result.value)
+    if len(text) <= chars:
+        return result
+    whole = result.value if isinstance(result.value, str) else text.decode(errors="replace")
+    return result.evolve(value=whole[:chars], truncated=True)
+
+
+def as_json(value: object) -> Json:
+    """Return a value as plain JSON (models, dates, tuples become their JSON form); ValueError when there is none."""
+    try:
+        return _JSON.validate_json(TypeAdapter(Any).dump_json(value))
+    except ValueError as error:
+        raise ValueError(f"expected an answer that JSON can hold, got {type(value).__name__}: {error}") from None
+
+
+def definition(tool: Tool) -> JsonObject:
+    """Return a tool as the `tools` list of the OpenAI chat API wants it."""
+    function: Json = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def mismatches(arguments: JsonObject, schema: JsonObject) -> list[str]:
+    """Return what in the arguments does not fit a JSON Schema, worst first, at most five."""
+    errors = sorted(Draft202012Validator(schema).iter_errors(arguments), key=lambda error: list(map(str, error.path)))
+    return [f"{error.json_path}: {error.message[:200]}" for error in errors[:5]]
+
+
+def schema_of(model: type[BaseModel]) -> JsonObject:
+    """Return a model's JSON Schema without the titles that pydantic adds: they cost tokens and tell nothing."""
+    return json.loads(json.dumps(_untitled(model.model_json_schema())))  # type: ignore[no-any-return]
+
+
+def _untitled(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _untitled(part) for key, part in schema.items() if key != "title" or isinstance(part, dict)}
+    return [_untitled(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _problems(error: ValidationError) -> str:
+    parts = ((".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()[:5])
+    return "; ".join(f"{where}: {what}" if where else what for where, what in parts)

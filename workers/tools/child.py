@@ -1,0 +1,37 @@
+"""The child process of an isolated tool call: reads a call from its standard input, answers a result as JSON."""
+
+import os
+import resource
+import sys
+from contextlib import suppress
+
+from schemas.tool import ToolLimits
+from workers.tools.isolate import ToolCall
+from workers.tools.registry import bind
+
+
+def main() -> None:
+    """Run one call; the answer has a descriptor of its own, so what the tool prints cannot mix with it."""
+    answer = os.dup(1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    call = ToolCall.model_validate_json(sys.stdin.buffer.read())
+    _limit(call.spec.limits)
+    result = bind(call.spec, call.place).run(call.arguments, options=call.options)
+    with os.fdopen(answer, "wb") as pipe:
+        pipe.write(result.model_dump_json().encode())
+    # Threads that a user's function has left running must not keep the process alive.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _limit(limits: ToolLimits) -> None:
+    wanted = {resource.RLIMIT_AS: limits.memory_bytes, resource.RLIMIT_CORE: 0}
+    for kind, value in wanted.items():
+        # macOS refuses RLIMIT_AS; time, processes and output are bounded there all the same.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (value, value))
+
+
+if __name__ == "__main__":
+    main()

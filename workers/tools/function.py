@@ -1,0 +1,43 @@
+"""A user's own function as a tool, by dotted path."""
+
+import asyncio
+import inspect
+
+from pydantic import Field
+
+from config.functions import load
+from schemas.base import Frozen, JsonObject
+from schemas.errors import UserError
+from schemas.tool import ToolResult
+from workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
+
+
+class Options(Frozen):
+    """Which function, and what it takes."""
+
+    #: `module:function`, in the user's folders first.
+    path: str
+    #: JSON Schema of its keyword arguments.
+    parameters: JsonObject = Field(default_factory=lambda: JsonObject(type="object"))
+
+
+def call(arguments: OpenArguments, options: Options, place: Place) -> ToolResult:
+    """Call the function with the arguments by name; what it returns has to fit JSON, what it raises is the error."""
+    if wrong := mismatches(arguments.given, options.parameters):
+        return failed("the arguments do not fit: " + "; ".join(wrong))
+    try:
+        function = load(options.path, folders=place.functions)
+    except UserError as error:
+        return failed(str(error))
+    value = function(**arguments.given)
+    return ToolResult(value=as_json(asyncio.run(value) if inspect.iscoroutine(value) else value))
+
+
+FUNCTION = Kind(
+    name="function",
+    description="Call a function of the user.",
+    arguments=OpenArguments,
+    options=Options,
+    call=call,
+    schema=lambda options: options.parameters,
+)

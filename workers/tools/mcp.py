@@ -1,0 +1,146 @@
+"""Tools of an MCP server (Model Context Protocol), over standard input and output or Streamable HTTP."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+
+from pydantic import Field, model_validator
+
+from schemas.base import Frozen, Json, JsonObject
+from schemas.errors import UserError
+from schemas.tool import ToolResult, ToolSpec
+from workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+_T = TypeVar("_T")
+_MISSING = 'MCP servers need the extra "mcp": pip install "firstline[mcp]"'
+_MAX_PAGES = 20
+
+
+class Options(Frozen):
+    """How to reach a server, and which of its tools this is."""
+
+    #: A program that speaks MCP on its standard input and output ...
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    #: ... or the URL of a server that speaks Streamable HTTP.
+    url: str | None = None
+    timeout_s: float = Field(default=30.0, gt=0, le=600)
+    #: The tool on the server; `discover` fills it in, and the schema of its arguments.
+    tool: str | None = None
+    parameters: JsonObject = Field(default_factory=lambda: JsonObject(type="object"))
+
+    @model_validator(mode="after")
+    def _reaches_one_server(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("expected either command or url")
+        return self
+
+
+def call(arguments: OpenArguments, options: Options, place: Place) -> ToolResult:
+    """Call the tool; its structured content is the value, or else its text. Connecting counts in `timeout_s`."""
+    if options.tool is None:
+        return failed("expected the option `tool`: the name of a tool of the server")
+    if wrong := mismatches(arguments.given, options.parameters):
+        return failed("the arguments do not fit: " + "; ".join(wrong))
+    name = options.tool
+
+    async def ask(client: "Client") -> ToolResult:
+        return _result(await client.call_tool(name, arguments.given))
+
+    try:
+        return _session(options, place, ask)
+    except UserError as error:
+        return failed(str(error))
+
+
+def discover(spec: ToolSpec, place: Place | None = None) -> tuple[ToolSpec, ...]:
+    """Return one declaration for each tool of the server, named `<spec.name>_<tool>`; only `tool` where that is given.
+
+    UserError when the server cannot be reached.
+    """
+    options = Options.model_validate(spec.options)
+
+    async def ask(client: "Client") -> list[Any]:
+        tools: list[Any] = []
+        cursor: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            tools += page.tools
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        return tools
+
+    found = _session(options, place or Place(), ask)
+    return tuple(_declared(spec, tool) for tool in found if options.tool in {None, tool.name})
+
+
+def _declared(spec: ToolSpec, tool: Any) -> ToolSpec:
+    name = "".join(char if char.isascii() and char.isalnum() else "_" for char in f"{spec.name}_{tool.name}".lower())
+    return spec.evolve(
+        name=name[:64],
+        description=tool.description or "",
+        options={**spec.options, "tool": tool.name, "parameters": tool.input_schema},
+    )
+
+
+def _session(options: Options, place: Place, ask: Callable[["Client"], Awaitable[_T]]) -> _T:
+    try:
+        from mcp import Client, MCPError
+    except ImportError:
+        raise UserError(_MISSING) from None
+    where = options.url or options.command
+
+    async def bounded() -> _T:
+        async with asyncio.timeout(options.timeout_s):
+            with open(os.devnull, "w", encoding="utf-8") as silence:
+                async with Client(_server(options, place, silence), read_timeout_seconds=options.timeout_s) as client:
+                    return await ask(client)
+
+    try:
+        return asyncio.run(bounded())
+    except TimeoutError:
+        raise UserError(f"the MCP server {where} did not answer within {options.timeout_s:g} s") from None
+    except MCPError as error:
+        raise UserError(f"the MCP server {where} refused: {error}") from error
+    except (OSError, ValueError, BaseExceptionGroup) as error:
+        raise UserError(f"cannot reach the MCP server {where}: {_first(error)}") from error
+
+
+def _server(options: Options, place: Place, silence: TextIO) -> Any:
+    from mcp import StdioServerParameters, stdio_client
+
+    if options.command is None:
+        return options.url
+    given = StdioServerParameters(
+        command=options.command, args=list(options.args), env=options.env, cwd=place.base.resolve()
+    )
+    return stdio_client(given, errlog=silence)
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _result(answer: Any) -> ToolResult:
+    texts = [block.text if block.type == "text" else f"[{block.type}]" for block in answer.content]
+    text = "\n".join(texts)
+    if answer.is_error:
+        return failed(text or "the tool failed without saying why")
+    value: Json = text if answer.structured_content is None else as_json(answer.structured_content)
+    return ToolResult(value=value)
+
+
+MCP = Kind(
+    name="mcp",
+    description="Call a tool of an MCP server.",
+    arguments=OpenArguments,
+    options=Options,
+    call=call,
+    schema=lambda options: options.parameters,
+)

@@ -1,0 +1,77 @@
+"""All kinds of tools by name, and the tools of a job built from their declarations."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError
+from pydantic import ValidationError
+
+from schemas.errors import UserError
+from schemas.tool import ToolResult, ToolSpec
+from workers.tools import mcp
+from workers.tools.base import BoundTool, Kind, Place, Tool, failed
+from workers.tools.function import FUNCTION
+from workers.tools.http_get import HTTP_GET
+from workers.tools.mcp import MCP
+from workers.tools.python_code import PYTHON
+from workers.tools.search import SEARCH
+from workers.tools.sql import SQL
+from workers.tools.text import DATES, DEDUPE, REGEX, UNITS
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind for kind in (SEARCH, SQL, HTTP_GET, PYTHON, REGEX, DATES, UNITS, DEDUPE, FUNCTION, MCP)
+}
+
+
+def build(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[str, BoundTool]:
+    """Return the tools by name, within this process and without limits but their own (`isolate.run` has the hard ones).
+
+    Nothing outside is touched. UserError when a kind or an option is unknown, or an option's value is wrong.
+    """
+    return {name: bind(spec, place or Place()) for name, spec in specs.items()}
+
+
+def bind(spec: ToolSpec, place: Place) -> BoundTool:
+    """Return one tool; UserError as in `build`."""
+    kind = KINDS.get(spec.kind)
+    if kind is None:
+        raise UserError(f"tool {spec.name!r}: there is no kind {spec.kind!r}; there are: {', '.join(sorted(KINDS))}")
+    try:
+        options = kind.options.model_validate(spec.options)
+        Draft202012Validator.check_schema(kind.parameters(options))
+    except ValidationError as error:
+        raise UserError(f"tool {spec.name!r}: {_wrong_options(error, kind)}") from None
+    except SchemaError as error:
+        raise UserError(f"tool {spec.name!r}: parameters is not a JSON Schema: {error.message}") from None
+    return BoundTool(kind, spec, place)
+
+
+def discover(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[str, ToolSpec]:
+    """Return the declarations with each MCP server replaced by its tools; UserError when a server cannot be reached."""
+    found = (mcp.discover(spec, place) if spec.kind == MCP.name else (spec,) for spec in specs.values())
+    return {spec.name: spec for some in found for spec in some}
+
+
+def read_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> dict[str, Any] | ToolResult:
+    """Return the arguments of a model's tool call, or the error to send back to it.
+
+    A name outside `tools` is an error whatever asks for it: only a declaration grants a tool, never a model's answer or
+    an item's text.
+    """
+    if name not in tools:
+        return failed(f"there is no tool {name!r} here; there are: {', '.join(sorted(tools)) or 'none'}")
+    try:
+        given = json.loads(arguments or "{}")
+    except ValueError as error:
+        return failed(f"expected the arguments as a JSON object: {error}")
+    return given if isinstance(given, dict) else failed(f"expected the arguments as a JSON object, got {given!r:.100}")
+
+
+def _wrong_options(error: ValidationError, kind: Kind) -> str:
+    problems = []
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"]))
+        known = problem["type"] != "extra_forbidden"
+        problems.append(f"{where}: {problem['msg']}" if known else f"kind {kind.name} has no option {where!r}")
+    return f"{'; '.join(problems)} (options of {kind.name}: {', '.join(sorted(kind.options.model_fields)) or 'none'})"

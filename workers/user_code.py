@@ -1,0 +1,54 @@
+"""Calls of a user's own functions: bounded in time and number, and their errors are data."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.functions import load
+from schemas.errors import UserError
+
+TIMEOUT_S = 5.0
+#: A function that hangs keeps its thread, since Python cannot end one; this many may hang before none is called.
+_SLOTS = threading.BoundedSemaphore(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a user's function returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why a user's function returned nothing: it is missing, raised or took too long."""
+
+    reason: str
+
+
+def call(
+    path: str, *arguments: object, folders: tuple[Path, ...] = (), timeout_s: float = TIMEOUT_S
+) -> Returned | Broken:
+    """Call the function named `module:function` with `arguments` on a thread of its own; never raises.
+
+    The calling thread waits, at most twice `timeout_s`: on an event loop, call this in a thread (`asyncio.to_thread`).
+    """
+    if not _SLOTS.acquire(timeout=TIMEOUT_S):
+        return Broken(f"{path}: not called, because too many functions of the user's hang")
+    box: list[Returned | Broken] = []
+    thread = threading.Thread(target=_fill, args=(box, path, arguments, folders), name=f"user:{path}", daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    return box[0] if box else Broken(f"{path} did not return within {TIMEOUT_S:g} s")
+
+
+def _fill(box: list[Returned | Broken], path: str, arguments: tuple[object, ...], folders: tuple[Path, ...]) -> None:
+    try:
+        box.append(Returned(load(path, folders=folders)(*arguments)))
+    except UserError as error:
+        box.append(Broken(str(error)))
+    except BaseException as error:  # a user's function may raise anything, SystemExit too
+        box.append(Broken(f"{path} raised {type(error).__name__}: {error}"))
+    finally:
+        _SLOTS.release()
