@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orchestrator.calibration.scores import Scores
 from orchestrator.calibration.threshold import Target
@@ -12,19 +13,21 @@ class _OutOfLabels(Exception):
     """The oracle has answered as often as it may."""
 
 
-def bargain_threshold(scores: Scores, target: Target, *, labels: int, seed: int) -> float | None:
-    """Return the confidence from which BARGAIN accepts, None if it accepts nothing.
+def bargain_accepts(scores: Scores, target: Target, *, labels: int, seed: int) -> NDArray[np.bool_]:
+    """Return which rows BARGAIN would accept: it ranks them, and may part rows of equal confidence.
 
     Its accuracy target over all records, with the oracle's own answers counted as right, is the same loss as ours:
     target = 1 - max_loss. The package has no budget: it samples until it is sure or gives up. Here the query ends
-    where the labels do, keeping the last threshold that it was sure of; it ranks records, and those
-    tied with the last one are accepted with it. Raises ImportError without the package.
+    where the labels do, keeping the last rank that it was sure of. Raises ImportError without the package.
     """
     query = _query(scores, labels, target=1 - target.max_loss, delta=target.delta, verbose=False, seed=seed)
     # Its betting bound divides by a mean that may reach zero, and clips the result.
     with np.errstate(divide="ignore"):
         query.process([""] * len(scores))
-    return None if query.passed is None else float(np.sort(scores.confidence)[::-1][query.passed])
+    accepted = np.zeros(len(scores), dtype=np.bool_)
+    # The package's own order, ties included.
+    accepted[np.argsort(scores.confidence)[::-1][: query.passed + 1]] = True
+    return accepted
 
 
 def _query(scores: Scores, labels: int, **settings: Any) -> Any:
@@ -53,7 +56,7 @@ def _query(scores: Scores, labels: int, **settings: Any) -> Any:
     class BudgetedQuery(BARGAIN_A):  # type: ignore[misc]
         """The package's query, stopped by the budget; remembers the last rank it was sure of."""
 
-        passed: int | None = None
+        passed: int = -1
 
     def sample_within_budget(self: Any, *arguments: Any) -> Any:
         rank = arguments[5]

@@ -23,7 +23,7 @@ if not __package__:
 
 import numpy as np
 
-from bench.bargain_baseline import bargain_threshold
+from bench.bargain_baseline import bargain_accepts
 from orchestrator.calibration.methods import conformal_risk_control, learn_then_test, naive
 from orchestrator.calibration.scores import Scores, read_scores
 from orchestrator.calibration.threshold import Target
@@ -32,8 +32,8 @@ from schemas.errors import UserError
 
 DATA = Path(__file__).parent / "data"
 
-#: From a file's scores, a split's order and its number to a threshold.
-Method = Callable[[Scores, Any, int], float | None]
+#: From a file's scores, a split's order and its number to which rows are accepted from the cheap tier.
+Method = Callable[[Scores, Any, int], Any]
 
 
 @dataclass(frozen=True)
@@ -79,20 +79,20 @@ def compare(scores: Scores, setting: Setting) -> dict[str, dict[str, float | Non
 
 def _methods(setting: Setting) -> dict[str, Method]:
     def uniform(rule: Callable[..., float | None]) -> Method:
-        def threshold(scores: Scores, order: Any, split: int) -> float | None:
+        def accepts(scores: Scores, order: Any, split: int) -> Any:
             rows = order[: setting.labels]
-            return rule(scores.confidence[rows], scores.loss[rows], setting.max_loss, setting.delta)
+            return _above(rule(scores.confidence[rows], scores.loss[rows], setting.max_loss, setting.delta), scores)
 
-        return threshold
+        return accepts
 
-    def bargain(scores: Scores, order: Any, split: int) -> float | None:
+    def bargain(scores: Scores, order: Any, split: int) -> Any:
         target = Target(setting.max_loss, setting.delta)
-        return bargain_threshold(scores, target, labels=setting.labels, seed=setting.seed + split)
+        return bargain_accepts(scores, target, labels=setting.labels, seed=setting.seed + split)
 
-    def ours(scores: Scores, order: Any, split: int) -> float | None:
+    def ours(scores: Scores, order: Any, split: int) -> Any:
         ask = partial(_lost, scores)
         target = Target(setting.max_loss, setting.delta)
-        return search_two_stage(scores.confidence, ask, order, setting.labels, target).threshold
+        return _above(search_two_stage(scores.confidence, ask, order, setting.labels, target).threshold, scores)
 
     return {
         "naive": uniform(naive),
@@ -103,6 +103,10 @@ def _methods(setting: Setting) -> dict[str, Method]:
     }
 
 
+def _above(threshold: float | None, scores: Scores) -> Any:
+    return scores.confidence >= (np.inf if threshold is None else threshold)
+
+
 def _lost(scores: Scores, row: int) -> bool:
     return bool(scores.loss[row])
 
@@ -111,9 +115,8 @@ def _measure(method: Method, scores: Scores, setting: Setting) -> dict[str, floa
     missed, shares = [], []
     try:
         for split, order in enumerate(_orders(len(scores), setting)):
-            threshold = method(scores, order, split)
             rows = order[setting.labels :] if setting.held_out else order
-            accepted = scores.confidence[rows] >= (np.inf if threshold is None else threshold)
+            accepted = method(scores, order, split)[rows]
             missed.append(float((accepted & scores.loss[rows]).mean()) > setting.max_loss)
             shares.append(1 - float(accepted.mean()))
     except ImportError as error:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from config.kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
 from config.problem import ConfigError, Flaw, Problem, listed
 from config.settings import get_settings
-from config.shelf import SUFFIXES, Entry, Reader, Shelf, usable
+from config.shelf import SUFFIXES, Entry, Reader, Shelf, unknown, usable
 from config.skill_flaws import skill_flaws
 from config.workflow_flaws import Names, workflow_flaws
 from config.yaml_file import Document, read_yaml
@@ -74,9 +74,11 @@ class Catalogue:
             expect_kind(document, FileKind.WORKFLOW)
             return _value(self._workflow.from_document(document))
         name = str(name_or_path)
-        if name not in self.workflows and name in self.skills:
+        if name in self.workflows:
+            return _value(self.workflows.entry(name))
+        if name in self.skills:
             return of_skill(self.skill(name))
-        return _value(self.workflows.entry(name))
+        raise UserError(unknown("workflow or skill", name, {*self.workflows.entries, *self.skills.entries}))
 
     def parts(self, workflow: Workflow) -> Parts:
         """Return every skill and tool that a workflow's steps, and their skills, use; its own declarations win."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from config.catalogue import Catalogue, expect_kind, finish_profile, in_one_line, is_path, load_catalogue
 from config.kinds import FileKind, kind_of
 from config.problem import ConfigError, Flaw
+from config.rungs import missing_tiers
 from config.settings import get_settings
 from config.yaml_file import Document, read_yaml
 from schemas.errors import UserError
@@ -75,6 +76,10 @@ def job_of(document: Document, *, profile: str | None = None) -> Job:
     ladder = _profile(spec, catalogue, folder, profile, flaws)
     if ladder is not None:
         flaws += [*_tier_flaws(spec, ladder), *_script_flaws(spec, ladder)]
+    if ladder is not None and workflow is not None and not flaws:
+        flaws += [
+            Flaw(("workflow",), text) for text in missing_tiers(workflow, catalogue.parts(workflow).skills, ladder)
+        ]
     if flaws or ladder is None:
         raise ConfigError(document.problems(flaws))
     return Job(document.file, located, workflow, ladder, catalogue)

@@ -49,7 +49,7 @@ class Money:
 
 
 def seed(client: redis.Redis, keys: Keys, ration: Ration, spent_usd: float) -> None:
-    """Tell Redis a budget's cap and what SQL says was spent; safe to repeat at any time, also while calls are in flight."""
+    """Tell Redis a budget's cap and what SQL says was spent; safe to repeat, also while calls are in flight."""
     client.eval(_SEED, 1, keys.budget(ration.key), nanos(spent_usd), nanos(ration.cap_usd), KEPT_S)
 
 

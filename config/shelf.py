@@ -1,6 +1,6 @@
 """A shelf: the files of one kind, by name, built-in ones and the user's own, broken ones among them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -49,19 +49,21 @@ class Shelf(Generic[T]):
         if name in self.clashes:
             raise ConfigError([self.clashes[name]])
         if name not in self.entries:
-            raise UserError(f"no {self.noun} is called '{name}'{self._instead(name)}")
+            raise UserError(unknown(self.noun, name, self.entries))
         return usable(self.entries[name])
-
-    def _instead(self, name: str) -> str:
-        there = f"there are: {listed(sorted(self.entries))}" if self.entries else "there is none"
-        meant = suggestion(name, self.entries)
-        return f"{meant} {there[0].upper()}{there[1:]}" if meant else f"; {there}"
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Everything wrong with the files of this shelf."""
         broken = (problem for entry in self.entries.values() for problem in entry.problems)
         return (*self.clashes.values(), *broken)
+
+
+def unknown(noun: str, name: str, known: Collection[str]) -> str:
+    """Return the sentence for a name that nothing has: what was probably meant, and what there is."""
+    there = f"there are: {listed(sorted(known))}" if known else "there is none"
+    meant = suggestion(name, known)
+    return f"no {noun} is called '{name}'{f'{meant} {there.capitalize()}' if meant else f'; {there}'}"
 
 
 def usable(entry: Entry[T]) -> Entry[T]:

@@ -1,6 +1,7 @@
 """What is wrong with a workflow beyond the form of its fields: dangling names, wrong fields, circles."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from config.outline import field_flaw
@@ -12,20 +13,18 @@ from schemas.skill import Skill
 _NEEDS_SKILL = (StepKind.SKILL, StepKind.ROUTE, StepKind.SYNTHESIZE)
 
 
+@dataclass(frozen=True, slots=True)
 class Names:
-    """What a workflow may name: skills and tools, each by a function that says why a name will not do."""
+    """What a workflow may name; `skill` and `tool` say why a name will not do, or None."""
 
-    def __init__(
-        self, *, skills: Mapping[str, Skill], skill: Callable[[str], str | None], tool: Callable[[str], str | None]
-    ) -> None:
-        self.skills = skills
-        self.skill = skill
-        self.tool = tool
+    skills: Mapping[str, Skill]
+    skill: Callable[[str], str | None]
+    tool: Callable[[str], str | None]
 
 
 def workflow_flaws(workflow: Workflow, names: Names) -> list[Flaw]:
-    """Return the flaws of a workflow (or of a planner's); pure."""
-    return [*_Checker(workflow, names).flaws()]
+    """Return the flaws of a workflow, declared by a person or written by a planner model."""
+    return list(_Checker(workflow, names).flaws())
 
 
 class _Checker:

@@ -19,9 +19,14 @@ class Judged:
     #: A shard was closed: the window may move on.
     closed: bool = False
     #: Why subtasks came back unanswered.
-    deferred: frozenset[DeferCause] = frozenset()
-    #: The first such reason, in words.
-    reason: str | None = None
+    deferred: tuple[Defer, ...] = ()
+
+    def because(self, cause: DeferCause) -> str | None:
+        """Return the first reason of this cause; for a budget only if the cap is reached, not while calls are out."""
+        for defer in self.deferred:
+            if defer.cause is cause and (cause is not DeferCause.BUDGET or defer.wait_s == 0):
+                return defer.reason
+        return None
 
 
 def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
@@ -47,12 +52,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     )
     batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
-    return Judged(
-        tuple(made),
-        closed,
-        frozenset(defer.cause for defer in defers),
-        next((defer.reason for defer in defers), None),
-    )
+    return Judged(tuple(made), closed, tuple(defers))
 
 
 def _record_repetition(tx: Connection, *, job: Job, trail: Trail) -> None:

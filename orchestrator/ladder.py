@@ -10,6 +10,8 @@ from schemas.job import ItemState
 from schemas.plan import Plan
 from schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from workers.graph import applies, ready
+from workers.inputs import resolve
+from workers.paths import Absent
 
 #: States in which a subtask has ended.
 ENDED = frozenset({"settled", "skipped", "failed"})
@@ -112,9 +114,11 @@ def _defer(sub: Sub, defer: Defer) -> Sub:
     match defer.cause:
         case DeferCause.STOPPING:
             return replace(sub, state="open")
-        case DeferCause.BUDGET | DeferCause.CANCELLED:
+        case DeferCause.BUDGET if defer.wait_s == 0:
             return replace(sub, state="paused")
-        case DeferCause.LIMIT | DeferCause.NO_MODEL | DeferCause.BUDGET_UNKNOWN:
+        case DeferCause.CANCELLED:
+            return replace(sub, state="paused")
+        case DeferCause.BUDGET | DeferCause.LIMIT | DeferCause.NO_MODEL | DeferCause.BUDGET_UNKNOWN:
             return replace(sub, state="deferred", wait_s=defer.wait_s)
         case _:
             assert_never(defer.cause)
@@ -160,10 +164,11 @@ def _skip(
     while True:
         values = {**context, **{name: sub.value for name, sub in subs.items() if sub.state == "settled"}}
         ended = {name for name, sub in subs.items() if sub.ended}
+        skipped = {name for name, sub in subs.items() if sub.state == "skipped"}
         idle = [
             planned
             for planned in ready(plan.segment(segment), ended=ended, begun=subs.keys())
-            if not applies(planned, item=item, settled=values)
+            if not applies(planned, item=item, settled=values, skipped=skipped)
         ]
         if not idle:
             return subs
@@ -187,15 +192,5 @@ def output(plan: Plan, *, item: JsonObject, values: Mapping[str, Json]) -> Json:
     """Return an item's result as the plan's `output` says."""
     if isinstance(plan.output, str):
         return values.get(plan.output)
-    return {name: resolve(reference, item=item, values=values) for name, reference in plan.output.items()}
-
-
-def resolve(reference: str, *, item: JsonObject, values: Mapping[str, Json]) -> Json:
-    """Return what `item.field`, `step.field`, `step` or `=literal` stands for; None when it is not there."""
-    if reference.startswith("="):
-        return reference[1:]
-    head, *path = reference.split(".")
-    value: Json = item if head == "item" else values.get(head)
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+    found = {name: resolve(reference, item, values) for name, reference in plan.output.items()}
+    return {name: None if isinstance(value, Absent) else value for name, value in found.items()}

@@ -82,14 +82,14 @@ def _from_job_file(file: Path, wishes: Wishes) -> Order:
     )
     order = Order(
         request=job.request.evolve(workflow=workflow),
-        profile=with_script(job.profile, spec.script),
+        profile=job.profile,
         source=spec.input,
         id_field=spec.id_field,
         limit=spec.limit,
         baselines=spec.baselines,
         functions=job.functions,
     )
-    return _wished(order, wishes)
+    return _wished(order, wishes, spec.script)
 
 
 def _from_workflow(target: str | None, wishes: Wishes) -> Order:
@@ -99,11 +99,11 @@ def _from_workflow(target: str | None, wishes: Wishes) -> Order:
     workflow = catalogue.workflow(target) if target is not None else None
     name = workflow.name if workflow else "goal"
     request = JobRequest(workflow=workflow, goal=wishes.goal, name=name, options=spec.options(profile.name))
-    order = Order(request, with_script(profile, None), None, functions=catalogue.functions)
-    return _wished(order, wishes)
+    order = Order(request, profile, None, functions=catalogue.functions)
+    return _wished(order, wishes, None)
 
 
-def _wished(order: Order, wishes: Wishes) -> Order:
+def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
     source = wishes.input or order.source
     if source is None and order.request.goal is None:
         raise UserError(
@@ -113,8 +113,9 @@ def _wished(order: Order, wishes: Wishes) -> Order:
     options = order.request.options
     if wishes.budget_usd is not None:
         options = options.evolve(budget_usd=wishes.budget_usd)
-    request = order.request.evolve(options=options, profile=order.profile)
-    return replace(order, request=request, source=source, limit=wishes.limit or order.limit)
+    profile = with_script(order.profile, script)
+    request = order.request.evolve(options=options, profile=profile)
+    return replace(order, request=request, profile=profile, source=source, limit=wishes.limit or order.limit)
 
 
 def with_script(profile: Profile, script: str | None) -> Profile:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -50,11 +50,12 @@ def python(module: str, *args: str) -> tuple[str, ...]:
 class Parts:
     """A set of parts: what has been started here is stopped here."""
 
-    def __init__(self, lock: IO[str]) -> None:
+    def __init__(self, lock: IO[str], *, on_failure: Callable[[], None]) -> None:
         self._running: list[_Running] = []
         self._mutex = Lock()
         self._stopping = Event()
         self._failure: str | None = None
+        self._on_failure = on_failure
         # In a session of its own, as all parts are: Ctrl-C in the terminal is for the run alone, which then stops them.
         self._guard = subprocess.Popen(
             python("orchestrator.guard"),
@@ -140,6 +141,7 @@ class Parts:
         now = time.monotonic()
         if len(one.deaths) == MAX_RESTARTS and now - one.deaths[0] < _RESTART_WINDOW_S:
             self._failure = f"{one.part.name} stopped {MAX_RESTARTS + 1} times within a minute: {_last_lines(one)}"
+            self._on_failure()
             return one
         stop_groups([one.process.pid], grace_s=0)
         self._tell_guard("-", one.process.pid)

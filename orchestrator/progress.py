@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -138,10 +138,3 @@ def show_progress(statuses: Iterable[JobStatus], *, title: str = "", quiet: bool
 def _shown(view: Bar | Lines, status: JobStatus) -> JobStatus:
     view.show(status)
     return status
-
-
-def checked(statuses: Iterable[JobStatus], check: Callable[[], None]) -> Iterator[JobStatus]:
-    """Yield statuses, calling `check` before each; what it raises ends them."""
-    for status in statuses:
-        check()
-        yield status

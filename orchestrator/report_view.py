@@ -56,7 +56,8 @@ def _items(report: Report) -> str:
 
 
 def _comparison(report: Report) -> Table:
-    table = _table("", "quality", "cost", "of frontier only", "")
+    table = _table("", "quality", "cost", "of frontier", "")
+    table.columns[0].no_wrap = True
     frontier_usd = report.baseline_cost_usd
     table.add_row(
         "Firstline",
@@ -72,7 +73,7 @@ def _comparison(report: Report) -> Table:
             percent(line.quality),
             dollars(line.cost_usd),
             percent(_ratio(line.cost_usd, frontier_usd)),
-            "measured" if line.measured else "estimated",
+            _how(line),
         )
     return table
 
@@ -84,6 +85,13 @@ def comparisons(report: Report) -> tuple[Baseline, ...]:
         return report.baselines
     estimate = Baseline(name=name, cost_usd=report.baseline_cost_usd, measured=report.baseline_measured)
     return (*report.baselines, estimate)
+
+
+def _how(line: Baseline) -> str:
+    """Say how a baseline's figures came about; random routing is what is to be expected from two measured ways."""
+    if not line.measured:
+        return "estimated"
+    return "measured" if line.frontier_share is None else "computed from both"
 
 
 def _named(line: Baseline) -> str:

@@ -48,10 +48,10 @@ def _target(path: str | None, *, keep: bool = True) -> Iterator[TextIO]:
         yield sys.stdout
         return
     target = Path(path)
+    if target.is_dir():
+        raise UserError(f"results cannot be written to {path}, which is a folder; name a file")
     part = target.with_name(f".{target.name}.part")
     try:
-        if target.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
         with part.open("w", encoding="utf-8", newline="") as file:
             yield file
         if keep:
@@ -76,7 +76,6 @@ def _write_csv(results: Iterable[ItemResult], file: TextIO) -> int:
 
 
 def _cell(result: ItemResult) -> object:
-    """Return the output as one cell: a text or number as it is, anything else as JSON."""
-    return (
-        result.output if isinstance(result.output, str | int | float) else json.dumps(result.output, ensure_ascii=False)
-    )
+    """Return the output as one cell: none, a text or a number as it is, anything else as JSON."""
+    plain = result.output is None or isinstance(result.output, str | int | float)
+    return result.output if plain else json.dumps(result.output, ensure_ascii=False)

@@ -1,6 +1,6 @@
 """`firstline run` from the first byte of input to the report: check, start, submit, follow, write, compare."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from config.settings import get_settings
 from orchestrator import api, baselines
 from orchestrator.order import Order
-from orchestrator.progress import checked, show_progress
+from orchestrator.progress import show_progress
 from orchestrator.results_file import check_writable, write_results
 from orchestrator.runtime import Stopped, embedded, running_redis, using_redis
 from schemas.errors import FirstlineError, UserError
@@ -83,6 +83,16 @@ def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None
         return Finished(follow(job, view, runtime.check), api.report(job))
 
 
+def retry(job: str, items: Sequence[str] | None, view: View) -> Finished | None:
+    """Try failed items again (None: all that failed) and follow the job as `go_on` does."""
+
+    def again(job: str) -> None:
+        if not api.retry(job, items=items):
+            raise UserError(f"job {job} has no failed items to try again")
+
+    return go_on(job, again, view)
+
+
 def wake(job: str) -> None:
     """Let a job go on that was paused; one that a crash left running goes on by itself."""
     status = api.status(job)
@@ -112,9 +122,8 @@ def submit_elsewhere(order: Order) -> str:
 
 def follow(job: str, view: View, check: Callable[[], None] | None = None, *, title: str = "") -> JobStatus:
     """Show a job's progress until it ends or pauses, and write its results; `check` as a crew's."""
-    with _kept(job, embedded_run=check is not None):
-        statuses = api.watch(job)
-        status = show_progress(checked(statuses, check) if check else statuses, title=title, quiet=view.quiet)
+    with _kept(job, check):
+        status = show_progress(api.watch(job), title=title, quiet=view.quiet)
         if view.out:
             write_results(api.results(job), view.out)
     return status
@@ -143,20 +152,22 @@ def _refuse_services(profile: Profile) -> None:
 
 
 @contextmanager
-def _kept(job: str, *, embedded_run: bool) -> Iterator[None]:
+def _kept(job: str, check: Callable[[], None] | None) -> Iterator[None]:
     """Turn a person's stop into a sentence that says what is kept and how to go on."""
     try:
         yield
     except KeyboardInterrupt as stop:
+        if check:
+            check()
         code = 143 if isinstance(stop, Stopped) else 130
-        raise Interrupted(_farewell(job, embedded_run=embedded_run), exit_code=code) from None
+        raise Interrupted(_farewell(job, embedded_run=check is not None), exit_code=code) from None
 
 
 def _farewell(job: str, *, embedded_run: bool) -> str:
     status = api.status(job)
     done = f"{status.ended_items:,} of {status.items:,} items done"
     if not embedded_run:
-        return f"stopped watching; job {job} goes on ({done}). Watch it: firstline watch {job}; end it: firstline cancel {job}"
+        return f"job {job} goes on unwatched ({done}). Watch: firstline watch {job}; end: firstline cancel {job}"
     with suppress(FirstlineError):
         api.pause(job)
     where = get_settings().state_dir

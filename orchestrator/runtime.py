@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,14 +13,13 @@ from types import FrameType
 from typing import assert_never
 
 from config.settings import Settings, get_settings
+from orchestrator.crew import require_keys, worker_queues
 from orchestrator.parts import Part, Parts, python
 from orchestrator.state_folder import StateFolder, free_port
 from schemas.errors import InfrastructureError, UserError
 from schemas.job import JobState
-from schemas.tier import Model, Profile, Service, Tier, TierKind
+from schemas.tier import Model, Profile, Service, Tier
 
-#: Where steps of plain functions wait when the profile names no tier for them.
-TOOLS_QUEUE = "tools"
 _REDIS = "redis"
 _REDIS_READY_S = 30.0
 #: A model file of some gigabytes takes its time to be read.
@@ -38,7 +38,7 @@ class Runtime:
 
     #: With the addresses of its services filled in.
     profile: Profile
-    #: Raises InfrastructureError when one of the processes keeps dying.
+    #: Raises InfrastructureError when one of the processes keeps dying; the main thread is interrupted by that.
     check: Callable[[], None]
 
 
@@ -51,8 +51,9 @@ def embedded(
     Inside the block this process's settings name the embedded Redis. What an earlier run left unfinished is paused,
     except the job that is being resumed. UserError: the folder cannot be written, or another run holds it.
     """
+    require_keys(profile)
     folder = StateFolder(settings.state_dir)
-    with _sigterm_interrupts(), folder.hold() as lock, _stopping(Parts(lock)) as parts:
+    with _sigterm_interrupts(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
         url = _start_redis(parts, folder, free_port())
         env = _environment(settings, folder, url)
         complete = _start_services(parts, folder, profile, env)
@@ -90,12 +91,13 @@ def running_redis(settings: Settings) -> str | None:
 def set_aside(*, but: str | None) -> None:
     """Pause the jobs that an earlier run left unfinished: they may need other models, and cost money."""
     from orchestrator import api
+    from orchestrator.store import jobs
 
-    for status in api.jobs(limit=1000):
-        if status.job == but or status.state.ended or status.state is JobState.PAUSED:
-            continue
-        with suppress(UserError):
-            (api.cancel if status.state is JobState.RECEIVING else api.pause)(status.job)
+    with api.engine().db.reading() as tx:
+        left = [row["id"] for row in jobs.in_state(tx, states=(JobState.RUNNING,))]
+    for job in left:
+        if job != but:
+            api.pause(job)
 
 
 def resolved(profile: Profile, ports: Mapping[str, int]) -> Profile:
@@ -117,6 +119,9 @@ def _resolved_model(model: Model, ports: Mapping[str, int]) -> Model:
 def _stopping(parts: Parts) -> Iterator[Parts]:
     try:
         yield parts
+    except KeyboardInterrupt:
+        parts.check()
+        raise
     finally:
         parts.stop(grace_s=_GRACE_S, last=_REDIS)
 
@@ -232,15 +237,6 @@ def _processes(folder: StateFolder, profile: Profile, env: Mapping[str, str], re
         flags = [part for name in queues for part in ("--queue", name)]
         name = f"worker-{queues[0]}"
         yield Part(name, python("workers.process", *flags, *recording), folder.logs / f"{name}.log", env)
-
-
-def worker_queues(profile: Profile) -> list[tuple[str, ...]]:
-    """Return the queues of each worker process: one process a tier, and somebody for plain functions."""
-    own = list(dict.fromkeys(tier.queue for tier in profile.tiers))
-    lowest, *others = [(name,) for name in own]
-    if any(tier.kind is TierKind.TOOLS for tier in profile.tiers):
-        return [lowest, *others]
-    return [(*lowest, TOOLS_QUEUE), *others]
 
 
 def _environment(settings: Settings, folder: StateFolder, redis_url: str) -> dict[str, str]:

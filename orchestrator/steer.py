@@ -40,12 +40,12 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
         job = engine.job(tx, trail.job)
         judged = judge(tx, trail=trail, job=job)
         going = publish.assembled(tx, job=job, ids=judged.batches) if job.state is JobState.RUNNING else []
-        if DeferCause.BUDGET in judged.deferred:
-            reason = f"{judged.reason}; raise it with `firstline budget {job.id} --raise USD`"
+        if (over := judged.because(DeferCause.BUDGET)) is not None:
+            reason = f"{over}; raise it with `firstline budget {job.id} --raise USD`"
             jobs.move(tx, job=job.id, to=JobState.PAUSED, among=(JobState.RUNNING,), reason=reason)
         _note(tx, job, judged)
     _forget(engine, trail.batch)
-    if DeferCause.BUDGET_UNKNOWN in judged.deferred:
+    if judged.because(DeferCause.BUDGET_UNKNOWN) is not None:
         tell_budget(engine, job)
     if judged.closed:
         release(engine, job.id)
@@ -58,7 +58,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
 
 def _note(tx: Connection, job: Job, judged: Judged) -> None:
     """Say at the job why it does not get on; take the word back when it does."""
-    stuck = judged.reason if DeferCause.NO_MODEL in judged.deferred else None
+    stuck = judged.because(DeferCause.NO_MODEL)
     if job.state is JobState.RUNNING and (stuck or not judged.deferred):
         jobs.say(tx, job=job.id, reason=stuck)
 

@@ -81,10 +81,6 @@ class Health:
         ends = max(self.until, self.probe_until) if self.probation else self.until
         return max(0.0, ends - now)
 
-    def is_pausing(self) -> bool:
-        """Say whether the model needs no proof once its time is over."""
-        return not self.probation
-
     def why(self, now: float) -> str:
         """Return in words for how long the model is left alone, and after what."""
         words = RULES[self.kind].words if self.kind is not None else "faults"
@@ -99,6 +95,9 @@ class Health:
 
     def fail(self, kind: ErrorKind, now: float, *, cooldown_s: float, retry_after_s: float | None) -> Cooling | None:
         """Count a fault; return what to do about it, if anything."""
+        if now < self.until and retry_after_s is None:
+            # It was under way when the model was first left alone.
+            return None
         rule = RULES[kind]
         proving = self.probation and now >= self.until
         if kind is not ErrorKind.RATE:

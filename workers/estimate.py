@@ -42,9 +42,10 @@ def profile_price(usage: Usage, model: Model) -> float | None:
 
 
 def estimate(call: Call, *, price: Price = profile_price, ratio: float = 1.0, output: float | None = None) -> Estimate:
-    """Return what to reserve for a call whose prompts are `ratio` times the rule of thumb and whose answers `output` tokens.
+    """Return what to reserve for a call.
 
-    Without a known `output`, `max_tokens` stands for it, or else a guess.
+    `ratio`: tokens of its prompt by the rule of thumb to real ones; `output`: tokens of an answer like it, for which
+    `max_tokens` stands where it is unknown, or else a guess.
     """
     tokens_in, bound = round(prompt_tokens(call) * ratio), max_tokens(call)
     tokens_out = _expected(output, bound)

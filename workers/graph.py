@@ -19,6 +19,8 @@ def ready(steps: Collection[PlannedStep], *, ended: Collection[str], begun: Coll
     ]
 
 
-def applies(planned: PlannedStep, *, item: JsonObject, settled: Mapping[str, Json]) -> bool:
+def applies(
+    planned: PlannedStep, *, item: JsonObject, settled: Mapping[str, Json], skipped: Collection[str] = ()
+) -> bool:
     """Return whether the step's `when` holds for this item; a condition that cannot be evaluated does not."""
-    return planned.step.when is None or holds(planned.step.when, item=item, steps=settled)
+    return planned.step.when is None or holds(planned.step.when, item, settled, skipped).holds

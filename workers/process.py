@@ -60,9 +60,9 @@ def assemble(settings: Settings, *, queues: tuple[str, ...], threads: int, recor
 
 
 def _gateway(record: Path | None) -> Gateway:
-    from workers.litellm_gateway import LitellmGateway
+    from workers.litellm_gateway import load
 
-    gateway = LitellmGateway()
+    gateway = load()
     return gateway if record is None else RecordingGateway(gateway, record)
 
 

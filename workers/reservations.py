@@ -1,21 +1,19 @@
 """What calls reserve in Redis before they are made, over all workers: pace, calls in flight, money."""
 
+import asyncio
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-import redis.asyncio
+from redis.exceptions import RedisError
 
 from config.keys import Keys
 from config.rations import nanos, reservations
-from schemas.attempt import ErrorKind
-from schemas.base import digest
-from schemas.batch import Ration
-from schemas.tier import Limits, Model
-from workers.cooldown import FAULTS
-from workers.gateway import Reply
+from workers.background import Background
+from workers.endpoint import endpoint
 from workers.headroom import headroom
+from workers.permit import Permit, Used
 from workers.scripts import Scripts
 
 #: Seconds that a call may wait on the loop for its turn; what would wait longer is parked.
@@ -31,110 +29,127 @@ BURST_S = 0.5
 LEASE_S = 30.0
 #: Calls that are sent away are told at most this many seconds.
 _LONGEST_PROMISE_S = 60.0
+#: Seconds between two looks for a free place that another process may have left; our own wake the waiting.
+_LOOK_S = 0.1
+#: What `reserve.lua` says where calls in flight are in the way.
+_IN_THE_WAY = ("full", "held")
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """The right to make one call, and what was reserved for it."""
+@dataclass
+class _Line:
+    """Those who wait for the same thing in this process: only the first of them asks Redis."""
 
-    id: str
-    model: Model
-    rations: tuple[Ration, ...] = ()
-    tokens: int = 0
-    #: None: nothing is known to reserve.
-    cost_usd: float | None = None
-    #: The provider counts the reserved tokens in full, whatever is used.
-    firm: bool = False
-    #: This call proves whether a model that was left alone is well again.
-    probe: bool = False
-
-    @property
-    def is_reserved(self) -> bool:
-        """Whether Redis knows of it."""
-        return bool(self.rations) or is_limited(self.model.limits)
+    first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What a call used; None where nobody said."""
-
-    cost_usd: float | None
-    tokens: int | None = None
-    calls: int = 1
-    #: Rate-limit headers, and the seconds since the provider wrote them.
-    headers: dict[str, str] | None = None
-    age_s: float = 0.0
-
-
-#: A call that was never made.
-NOTHING = Used(cost_usd=0.0, tokens=0, calls=0)
-
-
-def is_limited(limits: Limits) -> bool:
-    """Say whether there is any limit."""
-    return not (limits.requests_per_minute is limits.tokens_per_minute is limits.in_flight is None)
-
-
-def endpoint(model: Model) -> str:
-    """Return the name under which limits and cool-downs of a model are shared: model, base URL and key."""
-    return _endpoint(model.name, model.api_base, model.api_key_env)
-
-
-@cache
-def _endpoint(name: str, base: str | None, key: str | None) -> str:
-    return name if base is key is None else f"{name}@{digest([base, key], length=8)}"
-
-
-def used(permit: Permit, reply: Reply | None) -> Used:
-    """Return what a call used, as far as its reply tells; a call without a reply may well have been paid for."""
-    if reply is None:
-        return Used(cost_usd=permit.cost_usd)
-    usage = reply.usage
-    known = usage.input_tokens is not None and usage.output_tokens is not None
-    cost_usd = reply.cost_usd
-    if cost_usd is None:
-        cost_usd = 0.0 if reply.error in FAULTS - {ErrorKind.TIMEOUT} else permit.cost_usd
-    return Used(
-        cost_usd=cost_usd,
-        tokens=(usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None,
-        calls=reply.calls,
-        headers=reply.limits,
-        age_s=reply.latency_s,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Reservations:
-    """Reserves, settles and renews; without a `clock` Redis's own time counts, the one that all workers share."""
+    """Takes, keeps alive and settles the reservations of one worker process."""
 
-    scripts: Scripts
-    keys: Keys
-    clock: Callable[[], float] | None = None
+    def __init__(
+        self, *, scripts: Scripts, keys: Keys, background: Background, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._scripts = scripts
+        self._keys = keys
+        self._background = background
+        self._clock = clock
+        self._lines: dict[tuple[str, ...], _Line] = {}
+        self._held: dict[str, Permit] = {}
+        self._unsettled: list[tuple[Permit, Used]] = []
+        self._renewed_at = clock()
 
-    @classmethod
-    def of(cls, client: "redis.asyncio.Redis", keys: Keys, clock: Callable[[], float] | None = None) -> "Reservations":
-        """Return the reservations that a client reaches."""
-        return cls(Scripts(client), keys, clock)
+    async def take(self, permit: Permit) -> list[str]:
+        """Reserve all that a permit needs, or nothing; return what came of it.
 
-    async def reserve(self, permit: Permit) -> list[str]:
-        """Try to reserve all that a permit needs; return what came of it.
-
-        `granted` and the seconds to wait before the call; else nothing was reserved: `later` (seconds), `cooling`
+        `granted` and the seconds to wait before the call; else nothing is reserved: `later` (seconds), `cooling`
         (seconds), `full` (too many calls in flight), `spent` or `held` (place of the ration, then spent, reserved and
         cap in nanodollars: over the cap by what is spent, or by what is reserved), `unknown` (place of the ration).
+
+        Where calls in flight are in the way, it waits in line for them, first come first served.
         """
-        limits, name = permit.model.limits, endpoint(permit.model)
-        said: list[str] = await self.scripts.run(
+        key = (endpoint(permit.model), *(ration.key for ration in permit.rations))
+        if key not in self._lines:
+            said = await self._reserve(permit)
+            if said[0] not in _IN_THE_WAY:
+                return said
+        line = self._lines.setdefault(key, _Line())
+        line.waiting += 1
+        try:
+            return await self._wait_in_line(permit, line)
+        finally:
+            line.waiting -= 1
+            if not line.waiting:
+                self._lines.pop(key, None)
+
+    async def settle(self, permit: Permit, use: Used) -> None:
+        """Put what was used in the place of what was reserved, even if the caller is cancelled meanwhile."""
+        self._held.pop(permit.id, None)
+        await asyncio.shield(self._background.do(self._settle(permit, use)))
+
+    async def settle_late(self) -> None:
+        """Settle what Redis could not be told when it happened."""
+        while self._unsettled:
+            await self._send(*self._unsettled[0])
+            self._unsettled.pop(0)
+
+    async def renew(self) -> None:
+        """Keep all that is held alive, and restore what Redis has lost."""
+        if self._clock() - self._renewed_at < LEASE_S / 3:
+            return
+        self._renewed_at = self._clock()
+        for permit in tuple(self._held.values()):
+            if permit.id in self._held:
+                await self._scripts.run(
+                    "renew",
+                    [self._limit_keys(permit)[1], *self._money_keys(permit)],
+                    [permit.id, LEASE_S, nanos(permit.cost_usd or 0.0), int(permit.model.limits.in_flight is not None)],
+                )
+
+    async def _wait_in_line(self, permit: Permit, line: _Line) -> list[str]:
+        gives_up_at = time.monotonic() + LONGEST_WAIT_S
+        try:
+            await asyncio.wait_for(line.first.acquire(), LONGEST_WAIT_S)
+        except TimeoutError:
+            return await self._reserve(permit)
+        try:
+            return await self._wait_for_place(permit, line, gives_up_at)
+        finally:
+            line.first.release()
+
+    async def _wait_for_place(self, permit: Permit, line: _Line, gives_up_at: float) -> list[str]:
+        while True:
+            line.freed.clear()
+            said = await self._reserve(permit)
+            left_s = gives_up_at - time.monotonic()
+            if said[0] not in _IN_THE_WAY or left_s <= 0:
+                return said
+            with suppress(TimeoutError):
+                await asyncio.wait_for(line.freed.wait(), min(_LOOK_S, left_s))
+
+    async def _reserve(self, permit: Permit) -> list[str]:
+        try:
+            said = await self._ask(permit)
+        except BaseException:
+            # Redis may take it all the same, or have taken it; its place in the pace is not given back on a guess.
+            self._background.do(self._settle(permit, Used(cost_usd=0.0)))
+            raise
+        if said[0] == "granted":
+            self._held[permit.id] = permit
+        return said
+
+    async def _ask(self, permit: Permit) -> list[str]:
+        limits = permit.model.limits
+        said: list[str] = await self._scripts.run(
             "reserve",
-            [*self._limit_keys(name), self.keys.cooldown(name), *self._money_keys(permit)],
+            [*self._limit_keys(permit), self._keys.cooldown(endpoint(permit.model)), *self._money_keys(permit)],
             [
-                self._now(),
                 permit.id,
                 LONGEST_WAIT_S,
                 LEASE_S,
                 _pace(limits.requests_per_minute),
                 _pace(limits.tokens_per_minute),
-                "" if limits.in_flight is None else limits.in_flight,
+                _text(limits.in_flight),
                 permit.tokens,
                 nanos(permit.cost_usd or 0.0),
                 BURST_S,
@@ -143,19 +158,27 @@ class Reservations:
         )
         return said
 
-    async def settle(self, permit: Permit, use: Used) -> None:
-        """Put what was used in the place of what was reserved."""
-        limits, room = permit.model.limits, headroom(use.headers or {})
+    async def _settle(self, permit: Permit, use: Used) -> None:
+        try:
+            await self._send(permit, use)
+        except RedisError:
+            self._unsettled.append((permit, use))
+            raise
+        finally:
+            for line in self._lines.values():
+                line.freed.set()
+
+    async def _send(self, permit: Permit, use: Used) -> None:
+        limits, room = permit.model.limits, headroom(use.headers)
         extra_tokens = 0 if use.tokens is None else use.tokens - permit.tokens
         if permit.firm and use.calls:
             extra_tokens = max(0, extra_tokens)
-        await self.scripts.run(
+        await self._scripts.run(
             "settle",
-            [*self._limit_keys(endpoint(permit.model)), *self._money_keys(permit)],
+            [*self._limit_keys(permit), *self._money_keys(permit)],
             [
-                self._now(),
                 permit.id,
-                nanos(use.cost_usd or 0.0),
+                nanos(use.cost_usd),
                 use.calls - 1,
                 extra_tokens,
                 _pace(limits.requests_per_minute),
@@ -170,38 +193,13 @@ class Reservations:
             ],
         )
 
-    async def renew(self, permit: Permit) -> None:
-        """Keep a permit's reservations alive, and restore those that Redis has lost."""
-        limits = permit.model.limits
-        await self.scripts.run(
-            "renew",
-            [self._limit_keys(endpoint(permit.model))[1], *self._money_keys(permit)],
-            [
-                self._now(),
-                permit.id,
-                LEASE_S,
-                nanos(permit.cost_usd or 0.0),
-                "0" if limits.in_flight is None else "1",
-            ],
-        )
-
-    async def cool(self, name: str, args: list[str | int | float]) -> float:
-        """Leave a model alone for all workers; return for how many seconds."""
-        said: Any = await self.scripts.run("cool", [self.keys.cooldown(name)], [self._now(), *args])
-        return float(said)
-
-    def _limit_keys(self, name: str) -> tuple[str, str]:
-        return self.keys.limit(name), f"{self.keys.limit(name)}:in_flight"
+    def _limit_keys(self, permit: Permit) -> tuple[str, str]:
+        key = self._keys.limit(endpoint(permit.model))
+        return key, f"{key}:in_flight"
 
     def _money_keys(self, permit: Permit) -> list[str]:
-        return [
-            key
-            for ration in permit.rations
-            for key in (self.keys.budget(ration.key), reservations(self.keys, ration.key))
-        ]
-
-    def _now(self) -> str:
-        return "" if self.clock is None else f"{self.clock():.6f}"
+        names = [ration.key for ration in permit.rations]
+        return [key for name in names for key in (self._keys.budget(name), reservations(self._keys, name))]
 
 
 def _pace(per_minute: float | None) -> str:

@@ -42,6 +42,7 @@ class _Journey:
     batch: Batch
     work: Work
     values: dict[str, Json]
+    skipped: set[str]
     ended: set[str]
     begun: set[str] = field(default_factory=set)
     attempts: list[Attempt] = field(default_factory=list)
@@ -60,7 +61,9 @@ class _Journey:
     def settle(self, settled: Settled) -> None:
         self.settled.append(settled)
         self.ended.add(settled.step)
-        if not settled.skipped:
+        if settled.skipped:
+            self.skipped.add(settled.step)
+        else:
             self.values[settled.step] = settled.value
 
     def take(self, outcome: Outcome) -> None:
@@ -73,7 +76,7 @@ class _Journey:
 
 
 async def _run_item(batch: Batch, work: Work, worker: Worker, paid: Mapping[str, Reply]) -> ItemTrail:
-    journey = _Journey(batch, work, dict(work.settled), set(work.settled) | set(work.skipped))
+    journey = _Journey(batch, work, dict(work.settled), set(work.skipped), {*work.settled, *work.skipped})
     by_name = {planned.step.name: planned for planned in batch.steps}
     waiting = [(by_name[todo.step], todo) for todo in work.todo]
     while waiting:
@@ -96,7 +99,7 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
     while True:
         skipped = False
         for planned in ready(journey.batch.steps, ended=journey.ended, begun=journey.begun):
-            if not applies(planned, item=journey.work.input, settled=journey.values):
+            if not applies(planned, item=journey.work.input, settled=journey.values, skipped=journey.skipped):
                 journey.settle(Settled(step=planned.step.name, n=0, value=None, skipped=True))
                 skipped = True
             elif planned.start_tier == journey.batch.tier.name:

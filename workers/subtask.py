@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_never
@@ -17,7 +17,6 @@ from schemas.tier import Model, Tier
 from schemas.verdict import Accept, Defer, Escalate, Parked, Refer, Reject, Retry, Review, Verdict
 from workers.checks import run_checks, runs_user_code
 from workers.confidence import Answered, Ask, assess, top_logprobs
-from workers.estimate import estimate
 from workers.gateway import Call, Message, Reply
 from workers.inputs import Unfit, inputs_of
 from workers.policy import Situation, decide, threshold_of
@@ -177,8 +176,8 @@ async def _judge(
     at = len(line.attempts) - 1
     if reply.error is None and not situation.failed and _is_weighed(situation):
         answered = Answered(skill, prompt, inputs, reply, value, subtask.work.input, subtask.folders)
-        found = await assess(answered, _asker(subtask, line, worker))
-        situation = Situation(**{**_fields(situation), "confidence": found})
+        found = await assess(answered, _Asker(subtask, line, worker))
+        situation = replace(situation, confidence=found)
     verdict = decide(situation)
     line.attempts[at] = attempt.model_copy(
         update={
@@ -194,10 +193,6 @@ async def _judge(
         # What was asked to weigh the answer stands before it: the last attempt is the one that was judged.
         line.attempts.append(line.attempts.pop(at))
     return verdict
-
-
-def _fields(situation: Situation) -> dict[str, object]:
-    return {name: getattr(situation, name) for name in situation.__slots__}
 
 
 def _is_weighed(situation: Situation) -> bool:
@@ -241,10 +236,6 @@ def _call(subtask: Subtask, model: Model, prompt: tuple[Message, ...], line: _Li
     )
 
 
-def _asker(subtask: Subtask, line: _Line, worker: Worker) -> "_Asker":
-    return _Asker(subtask, line, worker)
-
-
 @dataclass(frozen=True, slots=True)
 class _Asker:
     """Makes the further calls that a confidence signal wants, each an attempt of its own."""
@@ -275,7 +266,7 @@ class _Asker:
         value: Json = reply.text if ask.schema is None else reply.value
         changes = {"purpose": ask.purpose, "value": value, "verdict": "asked", "reason": "to weigh an answer"}
         self.line.attempts.append(attempt.model_copy(update=changes))
-        return reply if reply.error is None else None
+        return reply
 
 
 async def _paid(subtask: Subtask, call: Call, tier: Tier, line: _Line, worker: Worker) -> tuple[Attempt, Reply] | Defer:
@@ -286,9 +277,14 @@ async def _paid(subtask: Subtask, call: Call, tier: Tier, line: _Line, worker: W
         line.n += 1
         return _record(subtask, call, tier, n, kept, datetime.now(UTC), line.effort), kept
     async with worker.slots(tier):
-        guess = estimate(call)
+        guess = worker.estimator.estimate(call)
         permit = await worker.gate.enter(
-            tier=tier, model=call.model, rations=batch.rations, tokens=guess.tokens, cost_usd=guess.cost_usd
+            tier=tier,
+            model=call.model,
+            rations=batch.rations,
+            tokens=guess.tokens,
+            cost_usd=guess.cost_usd,
+            firm=guess.firm,
         )
         if isinstance(permit, Defer):
             return permit
@@ -304,6 +300,7 @@ async def _paid(subtask: Subtask, call: Call, tier: Tier, line: _Line, worker: W
         worker.gate.fault(tier, call.model, reply)
     else:
         worker.gate.success(tier, call.model)
+    worker.estimator.learn(call, reply)
     worker.paid.keep(batch=batch.id, item=item, step=step, n=n, reply=reply)
     return _record(subtask, call, tier, n, reply, started_at, line.effort), reply
 

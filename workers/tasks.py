@@ -41,7 +41,7 @@ def attempt(process: Process, message: str) -> str | None:
         _log.error("batch.unreadable", extra={"expected_version": MESSAGE_VERSION})
         return None
     trail = process.loop.run(_answer(process.worker, batch))
-    return None if trail is None else trail.model_dump_json(exclude_defaults=True)
+    return None if trail is None else trail.model_dump_json()
 
 
 async def _answer(worker: Worker, batch: Batch) -> Trail | None:

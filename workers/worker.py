@@ -11,6 +11,7 @@ import redis.asyncio
 from config.keys import Keys
 from schemas.batch import Batch
 from schemas.tier import Tier
+from workers.estimate import Estimator
 from workers.gate import Gate
 from workers.gateway import Gateway
 from workers.paid import PaidAnswers
@@ -26,6 +27,7 @@ class Worker:
     keys: Keys
     paid: PaidAnswers
     gate: Gate
+    estimator: Estimator = field(default_factory=Estimator)
     stopping: bool = False
     _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     _batches: dict[str, str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """How lists of skills, workflows and profiles are shown."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from schemas.skill import Skill
     from schemas.tier import Profile
 
+    Described = TypeVar("Described", Skill, Workflow, Profile)
 
-def show_shelf(shelf: "Shelf[Skill] | Shelf[Workflow] | Shelf[Profile]", *, as_json: bool) -> None:
+
+def show_shelf(shelf: "Shelf[Described]", *, as_json: bool) -> None:
     """Print a shelf's usable entries, and on stderr what is wrong with the others."""
     if as_json:
         show_json([entry.value for entry in shelf.entries.values() if entry.value is not None])

@@ -26,8 +26,8 @@ def _rows(tier: "Tier") -> Iterator[tuple[object, ...]]:
     if not tier.models:
         yield (tier.name, "plain functions", "", "", tier.concurrency)
     for number, model in enumerate(tier.models):
-        first = number == 0
-        yield (tier.name if first else "", model.name, _price(model), _limits(model.limits), tier.concurrency if first else "")
+        name, at_once = ("", "") if number else (tier.name, str(tier.concurrency))
+        yield (name, model.name, _price(model), _limits(model.limits), at_once)
 
 
 def _price(model: "Model") -> str:

@@ -1,4 +1,4 @@
-"""`firstline check`: are the skills, workflows, profiles and job files in order?"""
+"""`firstline check`: what is wrong with skills, workflows, profiles and job files."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,10 +1,13 @@
 """`firstline jobs`: the newest jobs."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli._options import Json
+
+if TYPE_CHECKING:
+    from schemas.job import JobStatus
 
 PANEL = "Jobs"
 
@@ -16,18 +19,21 @@ def jobs(
     """List the newest jobs."""
     from orchestrator import api
     from orchestrator.cli._show import show_json, show_table
-    from orchestrator.figures import dollars
 
-    found = api.jobs(limit=limit)
+    found = api.jobs(limit)
     if as_json:
         show_json(found)
         return
     if not found:
         typer.echo("no jobs yet; `firstline run` starts one")
         return
-    rows = [
-        (one.job, one.name, one.state.value, f"{one.ended_items:,}/{one.items:,}", one.failed, dollars(one.cost_usd), f"{one.created_at.astimezone():%Y-%m-%d %H:%M}")
-        for one in found
-    ]
     columns = ("job", "name", "state", "items", "failed", "cost", "submitted")
-    show_table(columns, rows, right=("items", "failed", "cost"))
+    show_table(columns, map(_row, found), right=("items", "failed", "cost"))
+
+
+def _row(status: "JobStatus") -> tuple[object, ...]:
+    from orchestrator.figures import dollars
+
+    ended = f"{status.ended_items:,}/{status.items:,}"
+    at = f"{status.created_at.astimezone():%Y-%m-%d %H:%M}"
+    return (status.job, status.name, status.state.value, ended, status.failed, dollars(status.cost_usd), at)

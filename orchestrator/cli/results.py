@@ -1,11 +1,10 @@
 """`firstline results`: what the items came to."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from orchestrator.cli._options import Job, Out
-from orchestrator.results_file import ResultFormat
 
 PANEL = "Jobs"
 
@@ -13,12 +12,14 @@ PANEL = "Jobs"
 def results(
     job: Job,
     out: Out = None,
-    kind: Annotated[ResultFormat | None, typer.Option("--format", help="Default: by the file's name, else jsonl.")] = None,
+    kind: Annotated[
+        Literal["jsonl", "csv"] | None, typer.Option("--format", help="By the file's name, else jsonl, when missing.")
+    ] = None,
 ) -> None:
     """Write a job's results, a line per item, to stdout or a file; also while it runs."""
     from orchestrator import api
-    from orchestrator.results_file import write_results
+    from orchestrator.results_file import ResultFormat, write_results
 
-    written = write_results(api.results(job), out, kind)
+    written = write_results(api.results(job), out, ResultFormat(kind) if kind else None)
     if out and out != "-":
         typer.echo(f"{written} items: {out}", err=True)

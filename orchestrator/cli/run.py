@@ -12,6 +12,7 @@ PANEL = "Run"
 
 def run(
     target: Target = None,
+    *,
     input_: Input = None,
     profile: ProfileName = None,
     out: Out = None,

@@ -9,6 +9,7 @@ PANEL = "Run"
 
 def submit(
     target: Target = None,
+    *,
     input_: Input = None,
     profile: ProfileName = None,
     limit: Limit = None,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.jobs import now
@@ -73,7 +73,7 @@ def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     insert = sqlite.insert(_subtask) if tx.dialect.name == "sqlite" else postgresql.insert(_subtask)
     keys = ("job", "item", "step")
     changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-    query = insert.on_conflict_do_update(index_elements=keys, set_=changes, where=_subtask.c.state.not_in(ENDED))
+    query = insert.on_conflict_do_update(index_elements=keys, set_=changes, where=and_(*(_subtask.c.state != ended for ended in ENDED)))
     tx.execute(query, rows)
 
 
@@ -100,7 +100,8 @@ _UPDATE = (
     .where(
         _item.c.job == bindparam("in_job"),
         _item.c.n == bindparam("in_n"),
-        _item.c.state.in_([ItemState.PENDING.value, ItemState.REVIEW.value]),
+        # An IN would be expanded at execution, which executemany cannot do.
+        or_(_item.c.state == ItemState.PENDING.value, _item.c.state == ItemState.REVIEW.value),
     )
     .values(
         state=bindparam("state"),

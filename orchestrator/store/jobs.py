@@ -149,7 +149,7 @@ def light(tx: Connection, *, job: str) -> RowMapping:
         _job.c.name,
         _job.c.state,
         _job.c.segment,
-        _job.c.items,
+        _job.c["items"],
         _job.c.budget_usd,
         _job.c.tenant,
         _job.c.plan_version,

@@ -96,7 +96,7 @@ UNKNOWN = {
     "skill": (lambda c: c.skill("xyz"), "no skill is called 'xyz'; there are: sort and summarize"),
     "workflow": (
         lambda c: c.workflow("sumarise"),
-        "no workflow is called 'sumarise'; did you mean 'summarize'? There are: summarize",
+        "no workflow or skill is called 'sumarise'; did you mean 'summarize'? There are: sort and summarize",
     ),
     "profile": (
         lambda c: c.profile("Local"),
@@ -131,8 +131,8 @@ def test_a_workflow_may_name_a_skill_by_its_path(tmp_path):
 def test_a_file_of_another_kind_is_refused():
     (sentence,) = told(lambda: Catalogue().workflow(BUILT_IN / "tiers/local.yaml"), home=BUILT_IN)
     assert sentence == (
-        "tiers/local.yaml:1: expected a workflow file, got a profile file; there are a job file (`workflow:` or `goal:`), "
-        "a skill (`instructions:`), a workflow (`steps:`), a profile (`tiers:`) or a tool (`kind:`)"
+        "tiers/local.yaml:1: expected a workflow file, got a profile file; there are a job file (`workflow:` or "
+        "`goal:`), a skill (`instructions:`), a workflow (`steps:`), a profile (`tiers:`) or a tool (`kind:`)"
     )
 
 
@@ -149,8 +149,8 @@ BAD_SKILLS = {
     "output is no JSON Schema": (
         SKILL.replace("type: object\n  prop", "type: objekt\n  prop"),
         [
-            "bad.yaml:5: output.type: expected a type of JSON (array, boolean, integer, null, number, object and string), "
-            "got 'objekt'; did you mean 'object'?"
+            "bad.yaml:5: output.type: expected a type of JSON (array, boolean, integer, null, number, object and "
+            "string), got 'objekt'; did you mean 'object'?"
         ],
     ),
     "output breaks the rules of JSON Schema": (

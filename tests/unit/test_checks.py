@@ -79,7 +79,7 @@ CASES = [
     ),
     ("no_refusal: French", {"kind": "no_refusal"}, "Je ne peux pas vous aider avec cela.", "like a refusal"),
     ("no_refusal: Spanish", {"kind": "no_refusal"}, "Lo siento, no puedo ayudarte con eso.", "like a refusal"),
-    ("no_refusal: Chinese", {"kind": "no_refusal"}, "抱歉,我无法回答这个问题。", "like a refusal"),  # noqa: RUF001
+    ("no_refusal: Chinese", {"kind": "no_refusal"}, "抱歉,我无法回答这个问题。", "like a refusal"),
     ("no_refusal: later in a text", {"kind": "no_refusal"}, "x " * 200 + "I can't help it.", None),
 ]
 
@@ -184,8 +184,8 @@ def test_grounded_ignores_fields_that_the_skill_does_not_read():
     [
         pytest.param("CAFÉ costs", TEXT, True, id="case and accents"),
         pytest.param("arrive  tomorrow,\nat", TEXT, True, id="white space and punctuation"),
-        pytest.param("ﬁle", "the file", True, id="ligature"),  # noqa: RUF001
-        pytest.param("‹/data> x", "a </data> x", True, id="a blunted tag"),
+        pytest.param("ﬁle", "the file", True, id="ligature"),
+        pytest.param("\u2039/data> x", "a </data> x", True, id="a blunted tag"),
         pytest.param("番号", "注文番号です", True, id="scripts without spaces"),
         pytest.param("co-operate", "Cooperate!", True, id="punctuation within a word"),
         pytest.param("120", "room 1, 20 euros", False, id="two numbers are not one"),

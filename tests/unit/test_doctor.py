@@ -46,8 +46,7 @@ def listener():
 @pytest.fixture
 def closed_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    return port
+        return server.getsockname()[1]
 
 
 def test_each_missing_key_is_named_with_where_to_get_it(place):

@@ -130,7 +130,10 @@ BAD = {
     ),
     "workflow that does not exist": (
         "workflow: srot\nprofile: local\n",
-        ["job.yaml:1: workflow: no workflow is called 'srot'; there are: summarize"],
+        [
+            "job.yaml:1: workflow: no workflow or skill is called 'srot'; did you mean 'sort'? "
+            "There are: sort and summarize"
+        ],
     ),
     "workflow file that does not exist": (
         "workflow: flows/x.yaml\nprofile: local\n",
@@ -162,6 +165,13 @@ BAD = {
     "tier that the profile lacks": (
         "workflow: sort\nprofile: local\ntiers: [middle]\n",
         ["job.yaml:3: tiers[0]: profile 'local' has no tier 'middle'; it has tools, cheap, frontier"],
+    ),
+    "tier to start on that the profile lacks": (
+        "workflow: {name: w, steps: [{name: a, skill: sort, policy: {start: middle}}]}\nprofile: local\n",
+        [
+            "job.yaml:1: workflow: step 'a' starts on tier 'middle', but profile 'local' has no such tier that models "
+            "answer on; it has cheap and frontier"
+        ],
     ),
     "nothing to replay": (
         "workflow: sort\nprofile: recorded\n",

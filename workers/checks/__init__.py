@@ -40,7 +40,7 @@ from workers.paths import brief, reach
 _LONGEST_REASON = 500
 
 
-def run_checks(  # noqa: PLR0913 - an answer and its surroundings
+def run_checks(
     skill: Skill,
     value: Json,
     *,

@@ -44,8 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", required=True, help="a name of the catalogue, or the path of a GGUF file")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--home", type=Path, help="folder of the pulled models; otherwise FIRSTLINE_MODELS_HOME")
-    parser.add_argument("--context-tokens", type=int, default=4096, help="longest prompt and answer of one request")
-    parser.add_argument("--parallel", type=int, default=4, help="requests answered at a time; the rest queue")
+    parser.add_argument("--context-tokens", type=int, default=8192, help="longest prompt and answer of one request")
+    # Each slot computes a skill's long prompt prefix for itself, which on a CPU costs more than batching wins back;
+    # one slot computes it once, and skills that take turns get theirs back from the prompt cache.
+    parser.add_argument("--parallel", type=int, default=1, help="requests answered at a time; the rest queue")
     # Two models on two cores with a thread each beat either with two: threads of one model wait for each other.
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the starting process is gone")

@@ -21,6 +21,7 @@ if not asked then length = length * 2 ^ math.min(strikes - 1, 30) end
 length = math.min(length, longest)
 redis.call('HSET', KEYS[1], 'until', string.format('%.6f', now + length), 'strikes', strikes, 'kind', ARGV[5],
   'probation', ARGV[6])
--- Remembered for as long again and a minute, so that a model which fails again is left alone for longer.
-redis.call('PEXPIRE', KEYS[1], math.ceil((2 * length + 60) * 1000))
+-- Remembered for as long again and a while, so that a model which fails again is left alone for longer.
+local memory = ARGV[6] == '1' and 60 or 5
+redis.call('PEXPIRE', KEYS[1], math.ceil((2 * length + memory) * 1000))
 return string.format('%.6f', length)

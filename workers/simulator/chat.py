@@ -1,6 +1,6 @@
 """A chat completion request, read as the simulator needs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.base import Json, JsonObject
 from workers.recording import messages_key
@@ -21,6 +21,8 @@ class Chat:
     prompt_tokens: int
     #: The schema of the answer, from the response format, the forced tool or the instruction in the prompt.
     schema: JsonObject | None = None
+    #: The schema that the prompt itself asks for.
+    instructed: JsonObject | None = None
     wants: Capability | None = None
     tool_name: str | None = None
     logprobs: bool = False
@@ -45,6 +47,7 @@ def read_chat(body: JsonObject) -> Chat | str:
         last_user=next((message_text(message) for message in reversed(own) if message.get("role") == "user"), ""),
         prompt_tokens=count_prompt(texts),
         schema=asked or instructed,
+        instructed=instructed,
         wants=wants,
         tool_name=tool_name,
         logprobs=body.get("logprobs") is True,
@@ -59,7 +62,7 @@ def without_unsupported(chat: Chat, rule: Rule) -> Chat | str:
         return chat
     if rule.unsupported == "refuse":
         return f"this model does not support {_REFUSED[chat.wants]}"
-    return Chat(chat.model, chat.key, chat.prompt, chat.last_user, chat.prompt_tokens, max_tokens=chat.max_tokens)
+    return replace(chat, schema=chat.instructed, wants=None, tool_name=None)
 
 
 _REFUSED = {

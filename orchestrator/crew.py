@@ -1,0 +1,61 @@
+"""What workers need before they are started: a queue for every tier, a key for at least one model of each."""
+
+from pathlib import Path
+
+from config.catalogue import load_catalogue
+from config.providers import variables_of
+from config.secrets import secret
+from config.settings import get_settings
+from schemas.errors import UserError
+from schemas.tier import Model, Profile, Tier, TierKind
+
+#: Where steps of plain functions wait when the profile names no tier for them.
+TOOLS_QUEUE = "tools"
+
+
+def worker_queues(profile: Profile) -> list[tuple[str, ...]]:
+    """Return the queues of each worker process: one process a rung of the ladder; the lowest one's also runs tools."""
+    lowest, *others = [(name,) for name in dict.fromkeys(tier.queue for tier in profile.ladder)]
+    tools = [tier.queue for tier in profile.tiers if tier.kind is TierKind.TOOLS] or [TOOLS_QUEUE]
+    return [(*lowest, *tools), *others]
+
+
+def worker_arguments(
+    tiers: list[str], profile: str | None, *, threads: int | None, record: Path | None
+) -> tuple[str, ...]:
+    """Return the arguments of a worker process for tiers of a profile; UserError for a tier that it lacks."""
+    ladder = load_catalogue().profile(profile or get_settings().profile)
+    flags = [part for name in tiers for part in ("--queue", _queue(ladder, name))]
+    flags += ["--threads", str(threads)] if threads else []
+    return (*flags, *(("--record", str(record)) if record else ()))
+
+
+def _queue(ladder: Profile, name: str) -> str:
+    tier = ladder.tier(name)
+    if tier is not None:
+        return tier.queue
+    if name == TOOLS_QUEUE:
+        return name
+    raise UserError(
+        f"profile '{ladder.name}' has no tier '{name}'; expected one of {', '.join(tier.name for tier in ladder.tiers)}"
+    )
+
+
+def require_keys(profile: Profile) -> None:
+    """Raise a UserError when a tier has no model whose key is set."""
+    for tier in profile.ladder:
+        if all(_missing(model) for model in tier.models):
+            raise UserError(_no_key(profile, tier))
+
+
+def _missing(model: Model) -> tuple[str, ...]:
+    # Amazon's keys may come from a role, a profile or the machine itself: only the call can tell.
+    return tuple(name for name in variables_of(model) if not name.startswith("AWS_") and secret(name) is None)
+
+
+def _no_key(profile: Profile, tier: Tier) -> str:
+    wanted = dict.fromkeys(name for model in tier.models for name in _missing(model))
+    return (
+        f"profile '{profile.name}' cannot call any model of tier '{tier.name}': expected {' or '.join(wanted)} in the "
+        f"environment or in .env; `firstline doctor {profile.name}` says where keys come from"
+    )

@@ -1,0 +1,450 @@
+"""What a person types, and what comes back: a sentence, a table or JSON, and an exit code."""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from config.settings import get_settings
+from orchestrator import api, cli, crew, past, runner
+from orchestrator.cli._commands import PANELS, _module, _names
+from orchestrator.runtime import Runtime
+from schemas.errors import InfrastructureError, UserError
+from schemas.job import ItemResult, ItemState, JobState, JobStatus
+from schemas.report import Percentiles, Report
+from schemas.tier import Model, Profile, Tier, TierKind
+
+PROFILE = """
+name: mine
+tiers:
+  - name: cheap
+    models: [{name: openai/small, api_base: "http://127.0.0.1:9/v1", price: {input: 1, output: 2}}]
+  - name: frontier
+    models: [{name: openai/large, api_base: "http://127.0.0.1:9/v1"}]
+"""
+JOB = """
+workflow:
+  name: echo
+  steps: [{name: answer, skill: echo}]
+  skills: [{name: echo, instructions: Repeat it., input: {text: {}}, output: {type: string}}]
+input: items.csv
+profile: mine.yaml
+"""
+
+
+def status(**changes) -> JobStatus:
+    return JobStatus(
+        job="j1", name="echo", state=JobState.DONE, items=2, settled=2, failed=0, created_at=datetime.now(UTC)
+    ).evolve(**changes)
+
+
+def report(**changes) -> Report:
+    return Report(
+        job="j1",
+        name="echo",
+        state="done",
+        items=2,
+        settled=2,
+        failed=0,
+        cost_usd=0.5,
+        baseline_cost_usd=2.0,
+        saving=0.75,
+        escalation_rate=0.0,
+        error_rate_by_model={},
+        latency_s=Percentiles(),
+        quality=None,
+    ).evolve(**changes)
+
+
+RESULTS = [
+    ItemResult(item_id="a", status=ItemState.SETTLED, output={"x": 1}, tier="cheap", attempts=1, cost_usd=0.25),
+    ItemResult(item_id="b", status=ItemState.FAILED, attempts=4, reason="no answer, twice"),
+]
+
+
+class FakeApi:
+    """Stands in for orchestrator.api: remembers what it was asked, answers from a script."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.statuses = [status()]
+        self.items: list[list[str]] = []
+        self.requests = []
+        self.raises: BaseException | None = None
+
+    def submit(self, request, items, *, folders=()):
+        self.items.append([item.item_id for item in items])
+        self.requests.append(request)
+        return f"j{len(self.items)}"
+
+    def status(self, job):
+        self.calls.append(("status", job))
+        if job == "nope":
+            raise UserError("there is no job 'nope'; `firstline jobs` lists them")
+        return self.statuses[-1]
+
+    def watch(self, job, *, poll_s=0.2):
+        yield from self.statuses
+        if self.raises:
+            raise self.raises
+
+    def results(self, job):
+        return iter(RESULTS)
+
+    def report(self, job):
+        return report(job=job)
+
+    def profile(self, job):
+        return Profile(name="mine", tiers=(Tier(name="cheap", models=(Model(name="openai/small"),)),))
+
+    def jobs(self, limit=50):
+        return self.statuses
+
+    def retry(self, job, *, items=None):
+        self.calls.append(("retry", job, items))
+        return 0 if items == ["settled"] else 1
+
+    def raise_budget(self, job, usd):
+        self.calls.append(("raise_budget", job, usd))
+        return 7.0
+
+    def cancel(self, job):
+        self.calls.append(("cancel", job))
+
+    def pause(self, job):
+        self.calls.append(("pause", job))
+
+    def resume(self, job):
+        self.calls.append(("resume", job))
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A folder with a job in it, a fake producer API, and embedded runs that start no processes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FIRSTLINE_REDIS_URL", raising=False)
+    get_settings.cache_clear()
+    Path("mine.yaml").write_text(PROFILE)
+    Path("job.yaml").write_text(JOB)
+    Path("items.csv").write_text("id,text\na,one\nb,two\n")
+    fake = FakeApi()
+    for name in vars(FakeApi):
+        if not name.startswith("_"):
+            monkeypatch.setattr(api, name, getattr(fake, name))
+
+    @contextmanager
+    def embedded(profile, settings, *, record=None, resuming=None):
+        fake.calls.append(("embedded", profile.name, resuming))
+        yield Runtime(profile, lambda: None)
+
+    monkeypatch.setattr(runner, "embedded", embedded)
+    monkeypatch.setattr(past, "_baseline_reports", lambda job: {})
+    monkeypatch.setattr(past, "last_job", lambda: "j9")
+    yield fake
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def firstline(capsys):
+    """Run a command; return its exit code, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(list(arguments))
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return run
+
+
+# run --------------------------------------------------------------------------------------------------------------
+
+
+def test_run_takes_a_job_file_from_its_items_to_its_report(fake, firstline):
+    code, out, err = firstline("run", "job.yaml", "--out", "out.jsonl")
+    assert (code, fake.items) == (0, [["a", "b"]])
+    assert "echo (j1): done" in out
+    assert "results: out.jsonl" in out
+    assert "2/2 items" in err
+    lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert [set(line) for line in lines] == [
+        {"item_id", "status", "output", "tier", "attempts", "cost_usd", "latency_s", "reason"}
+    ] * 2
+    assert lines[1]["reason"] == "no answer, twice"
+
+
+def test_run_with_json_prints_the_report_and_nothing_else(fake, firstline):
+    code, out, err = firstline("run", "job.yaml", "--json")
+    assert (code, err) == (0, "")
+    assert Report.model_validate_json(out) == report()
+
+
+def test_the_command_line_wins_over_the_job_file(fake, firstline):
+    Path("more.jsonl").write_text('{"text":"x"}\n{"text":"y"}\n{"text":"z"}\n')
+    code, _, _ = firstline("run", "job.yaml", "--input", "more.jsonl", "--limit", "2", "--budget", "1.5")
+    assert (code, fake.items) == (0, [["1", "2"]])
+    assert fake.requests[0].options.budget_usd == 1.5
+
+
+def test_run_takes_a_workflow_by_name(fake, firstline):
+    code, _, _ = firstline("run", "summarize", "--input", "items.csv", "--profile", "mine.yaml")
+    assert (code, fake.requests[0].workflow.name, fake.requests[0].profile.name) == (0, "summarize", "mine")
+
+
+def test_items_may_come_from_standard_input(fake, firstline, monkeypatch, tmp_path):
+    with (tmp_path / "items.csv").open("rb") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        code, _, _ = firstline("run", "job.yaml", "--input", "-")
+    assert (code, fake.items) == (0, [["a", "b"]])
+
+
+def test_wanted_baselines_are_run_over_the_same_items(fake, firstline):
+    Path("job.yaml").write_text(f"{JOB}baselines: [random]\n")
+    code, out, err = firstline("run", "job.yaml")
+    assert (code, fake.items) == (0, [["a", "b"]] * 3)
+    assert [request.options.tiers for request in fake.requests] == [(), ("cheap",), ("frontier",)]
+    assert "random routing (0.0% frontier)" in out
+    assert "cheap only: 2/2 items" in err
+
+
+def test_a_job_that_paused_says_why_and_how_to_go_on(fake, firstline):
+    fake.statuses = [status(state=JobState.PAUSED, settled=1, reason="the budget of $1 is used up")]
+    code, _, err = firstline("run", "job.yaml", "--out", "out.jsonl")
+    assert code == 1
+    assert "job j1 is paused (the budget of $1 is used up); go on: firstline resume j1" in err
+    assert Path("out.jsonl").exists()
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(fake, firstline):
+    fake.statuses = [status(state=JobState.RUNNING, settled=1)]
+    fake.raises = KeyboardInterrupt()
+    code, _, err = firstline("run", "job.yaml", "--out", "out.jsonl")
+    assert code == 130
+    assert "stopped; 1 of 2 items done and kept in .firstline. Go on: firstline resume j1" in err
+    assert ("pause", "j1") in fake.calls
+    assert not Path("out.jsonl").exists()
+
+
+def test_ctrl_c_leaves_a_job_alone_that_others_work_on(fake, firstline, monkeypatch):
+    monkeypatch.setenv("FIRSTLINE_REDIS_URL", "redis://localhost:1/0")
+    get_settings.cache_clear()
+    fake.statuses = [status(state=JobState.RUNNING, settled=1)]
+    fake.raises = KeyboardInterrupt()
+    code, _, err = firstline("run", "job.yaml")
+    assert code == 130
+    assert "job j1 goes on unwatched (1 of 2 items done). Watch: firstline watch j1" in err
+    assert ("pause", "j1") not in fake.calls
+
+
+def test_resume_starts_what_the_job_needs_when_nothing_runs(fake, firstline):
+    fake.statuses = [status(state=JobState.PAUSED), status(state=JobState.RUNNING), status()]
+    monkey = iter([status(state=JobState.PAUSED)])
+    api.status = lambda job: next(monkey, status())
+    code, out, _ = firstline("run", "--resume", "j7")
+    assert code == 0
+    assert fake.calls[:2] == [("embedded", "mine", "j7"), ("resume", "j7")]
+    assert "echo (j7): done" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["run"], "expected a job file, a workflow or --goal TEXT", id="nothing to run"),
+        pytest.param(["run", "job.yaml", "--goal", "x"], "expected a workflow or --goal, got both", id="both"),
+        pytest.param(["run", "nope"], "no workflow or skill is called 'nope'", id="unknown workflow"),
+        pytest.param(["run", "summarize"], "no items: give them with --input FILE", id="no items"),
+        pytest.param(["run", "job.yaml", "-i", "gone.csv"], "input gone.csv does not exist", id="missing input"),
+        pytest.param(["run", "job.yaml", "-i", "mine.yaml"], "mine.yaml: row ", id="not a table"),
+        pytest.param(["run", "job.yaml", "-p", "nope"], "no profile is called 'nope'", id="unknown profile"),
+        pytest.param(["run", "job.yaml", "-o", "no/o"], "results cannot be written to no/o", id="no such folder"),
+        pytest.param(["run", "job.yaml", "-o", "."], "results cannot be written to ., which is", id="out is a folder"),
+        pytest.param(["run", "gone/job.yaml"], "gone/job.yaml", id="missing job file"),
+        pytest.param(
+            ["submit", "job.yaml"], "no workers run: FIRSTLINE_REDIS_URL is not set", id="nobody to submit to"
+        ),
+        pytest.param(["status", "nope"], "there is no job 'nope'", id="unknown job"),
+        pytest.param(["tiers", "nope"], "no profile is called 'nope'", id="unknown profile to show"),
+        pytest.param(["retry", "j1", "--items", "settled"], "job j1 has no failed items", id="nothing to retry"),
+        pytest.param(["worker", "-t", "x", "-p", "mine.yaml"], "profile 'mine' has no tier 'x'", id="unknown tier"),
+    ],
+)
+def test_what_a_person_can_mend_is_a_sentence_and_exit_code_2(fake, firstline, arguments, sentence):
+    code, out, err = firstline(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        pytest.param(["nope"], "No such command", id="unknown command"),
+        pytest.param(["status"], "Missing argument", id="missing argument"),
+        pytest.param(["run", "job.yaml", "--limit", "0"], "Invalid value", id="limit of 0"),
+        pytest.param(["budget", "j1"], "Missing option", id="missing option"),
+        pytest.param(["results", "j1", "--format", "xml"], "Invalid value", id="unknown format"),
+    ],
+)
+def test_wrong_use_is_explained_with_exit_code_2(fake, firstline, arguments, complaint):
+    code, _, err = firstline(*arguments)
+    assert code == 2
+    assert complaint in err
+
+
+def test_a_bad_input_is_found_before_anything_is_started_or_submitted(fake, firstline):
+    Path("items.csv").write_text("id,text\na,one\na,two\n")
+    code, _, err = firstline("run", "job.yaml")
+    assert code == 2
+    assert "id 'a' stands twice, at row 2 and at row 3" in err
+    assert (fake.calls, fake.items) == ([], [])
+
+
+def test_a_tier_without_any_key_is_named_before_anything_is_started(fake, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    tier = Tier(name="cheap", models=(Model(name="openai/gpt-4o-mini"), Model(name="anthropic/claude")))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with pytest.raises(UserError, match="expected OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment"):
+        crew.require_keys(Profile(name="p", tiers=(tier,)))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    crew.require_keys(Profile(name="p", tiers=(tier,)))
+
+
+def test_a_profile_with_services_is_refused_where_nothing_would_start_them(fake, firstline, monkeypatch):
+    monkeypatch.setenv("FIRSTLINE_REDIS_URL", "redis://localhost:1/0")
+    get_settings.cache_clear()
+    Path("script.yaml").write_text("models: {}\n")
+    Path("job.yaml").write_text(f"{JOB.replace('mine.yaml', 'recorded')}script: script.yaml\n")
+    code, _, err = firstline("run", "job.yaml")
+    assert code == 2
+    assert "has services (simulator) that only `firstline run` without FIRSTLINE_REDIS_URL starts" in err
+
+
+def test_broken_infrastructure_is_a_sentence_too(fake, firstline):
+    fake.raises = InfrastructureError("worker-cheap stopped 6 times within a minute: see its log")
+    code, _, err = firstline("run", "job.yaml")
+    assert code == 2
+    assert err.endswith("worker-cheap stopped 6 times within a minute: see its log\n")
+
+
+def test_a_bug_names_the_file_that_holds_its_traceback(fake, firstline):
+    fake.raises = ZeroDivisionError("oops")
+    code, _, err = firstline("run", "job.yaml")
+    (log,) = Path(".firstline/logs").glob("crash-*.log")
+    assert code == 1
+    assert f"something went wrong inside Firstline (ZeroDivisionError); the details are in {log}" in err
+    assert "ZeroDivisionError: oops" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+# The other commands -----------------------------------------------------------------------------------------------
+
+
+def test_status_and_jobs_as_text_and_as_json(fake, firstline):
+    fake.statuses = [status(state=JobState.RUNNING, settled=1, failed=1, by_tier={"cheap": 1}, cost_usd=0.5)]
+    assert (
+        "echo (j1): running\n2/2 items · cheap 1 · escalated 0 (0%) · failed 1 · $0.5000"
+        in firstline("status", "j1")[1]
+    )
+    assert JobStatus.model_validate_json(firstline("status", "j1", "--json")[1]) == fake.statuses[0]
+    assert "running" in firstline("jobs")[1]
+    assert [one["job"] for one in json.loads(firstline("jobs", "--json")[1])] == ["j1"]
+
+
+def test_watch_with_json_prints_a_line_per_change(fake, firstline):
+    running = status(state=JobState.RUNNING, settled=0)
+    fake.statuses = [running, running, status()]
+    _, out, _ = firstline("watch", "j1", "--json")
+    assert [json.loads(line)["settled"] for line in out.splitlines()] == [0, 2]
+
+
+def test_results_as_jsonl_on_stdout_and_as_csv_in_a_file(fake, firstline):
+    _, out, _ = firstline("results", "j1")
+    assert [ItemResult.model_validate_json(line) for line in out.splitlines()] == RESULTS
+    firstline("results", "j1", "--out", "out.csv")
+    assert Path("out.csv").read_text().splitlines() == [
+        "item_id,status,output,tier,attempts,cost_usd,latency_s,reason",
+        'a,settled,"{""x"": 1}",cheap,1,0.25,,',
+        'b,failed,,,4,,,"no answer, twice"',
+    ]
+
+
+def test_report_shows_the_last_job_unless_one_is_named(fake, firstline):
+    assert json.loads(firstline("report", "--json")[1])["job"] == "j9"
+    assert "echo (j3): done" in firstline("report", "j3")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [
+        pytest.param(["cancel", "j1"], ("cancel", "j1"), id="cancel"),
+        pytest.param(["pause", "j1"], ("pause", "j1"), id="pause"),
+        pytest.param(["budget", "j1", "--raise", "5"], ("raise_budget", "j1", 5.0), id="budget"),
+        pytest.param(["retry", "j1"], ("retry", "j1", None), id="retry all"),
+        pytest.param(["retry", "j1", "--items", "a, b"], ("retry", "j1", ["a", "b"]), id="retry some"),
+    ],
+)
+def test_a_command_calls_the_one_function_that_does_it(fake, firstline, arguments, call):
+    assert firstline(*arguments)[0] == 0
+    assert call in fake.calls
+
+
+def test_lists_of_what_there_is(fake, firstline):
+    assert "summarize" in firstline("workflows")[1]
+    assert "summarize" in firstline("skills")[1]
+    assert "recorded" in firstline("tiers")[1]
+    _, out, _ = firstline("tiers", "mine.yaml")
+    assert "openai/small" in out
+    assert "1 / unknown / 2" in out
+
+
+def test_check_names_file_line_and_field(fake, firstline):
+    assert firstline("check", "job.yaml")[0] == 0
+    Path("job.yaml").write_text(JOB.replace("profile:", "profil:"))
+    code, _, err = firstline("check", "job.yaml")
+    assert code == 2
+    assert "job.yaml:7:" in err
+    assert "profil" in err
+
+
+def test_a_worker_process_becomes_one_that_holds_no_orchestrator(fake, firstline, monkeypatch):
+    became = []
+    monkeypatch.setattr("os.execv", lambda path, argv: became.append(argv[2:]))
+    firstline("worker", "--tier", "cheap", "--tier", "tools", "--profile", "mine.yaml", "--threads", "3")
+    firstline("simulate", "script.yaml", "--port", "7", "--log", "x.jsonl")
+    firstline("models", "serve", "qwen-0.5b")
+    assert became == [
+        ["-m", "workers.process", "--queue", "cheap", "--queue", "tools", "--threads", "3"],
+        ["-m", "workers.simulator", "script.yaml", "--port", "7", "--log", "x.jsonl"],
+        ["-m", "workers.local_models.server", "--model", "qwen-0.5b", "--port", "0"],
+    ]
+
+
+def test_the_lowest_tiers_worker_also_runs_plain_functions():
+    models = (Model(name="openai/x"),)
+    ladder = (Tier(name="cheap", models=models), Tier(name="frontier", queue="best", models=models))
+    tools = Tier(name="code", kind=TierKind.TOOLS)
+    assert crew.worker_queues(Profile(name="p", tiers=ladder)) == [("cheap", "tools"), ("best",)]
+    assert crew.worker_queues(Profile(name="p", tiers=(tools, *ladder))) == [("cheap", "code"), ("best",)]
+
+
+# Commands as files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", _names())
+def test_every_command_has_help_and_a_panel(firstline, name):
+    code, out, _ = firstline(name, "--help")
+    assert (code, "Usage: firstline" in out) == (0, True)
+    assert _module(name).PANEL in PANELS
+
+
+def test_help_loads_no_library_that_it_does_not_need():
+    code = (
+        "import sys; from orchestrator.cli import main; main(['--help']);"
+        "heavy = {'pydantic', 'celery', 'redis', 'sqlalchemy', 'litellm', 'yaml', 'starlette', 'httpx'};"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
