@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from config.settings import Settings
 from schemas.errors import UserError
@@ -35,7 +35,7 @@ def make_app(settings: Settings) -> Celery:
 def queue(settings: Settings, name: str) -> Queue:
     """Return a tier's queue; a queue without its own exchange and key would get the default queue's messages."""
     full = settings.keys.queue(name)
-    return Queue(full, Exchange(full), routing_key=full)
+    return Queue(full, Exchange(full), routing_key=full)  # type: ignore[no-untyped-call] # kombu has no types
 
 
 def _celery_url(url: str) -> str:

@@ -1,8 +1,6 @@
 """A batch row becomes a message: what SQL knows of its items, and only that."""
 
 from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import Connection, RowMapping
 
 from orchestrator.engine import Job
@@ -64,7 +62,7 @@ def subs_of(tx: Connection, *, job: Job, numbers: list[int]) -> dict[int, dict[s
     return {n: {step: sub_of(row) for step, row in rows.items()} for n, rows in found.items()}
 
 
-def sub_of(row: Mapping[str, Any]) -> Sub:
+def sub_of(row: RowMapping) -> Sub:
     """Return a subtask from its row."""
     return Sub(
         step=row["step"],

@@ -11,7 +11,7 @@ from schemas.plan import Plan
 from schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from workers.graph import applies, ready
 from workers.inputs import resolve
-from workers.paths import Absent
+from workers.paths import MISSING
 
 #: States in which a subtask has ended.
 ENDED = frozenset({"settled", "skipped", "failed"})
@@ -151,10 +151,9 @@ def stand(
     review = any(sub.state == "review" for sub in subs.values())
     flying = todo or any(sub.state in ("open", "deferred", "referred") for sub in subs.values())
     state = ItemState.REVIEW if review and not flying else ItemState.PENDING
-    reason = next((sub.reason for sub in subs.values() if sub.state == "review"), None) if review else None
-    return Standing(
-        subs, changed | frozenset(name for names in todo.values() for name in names), state, reason, todo=todo
-    )
+    why = next((sub.reason for sub in subs.values() if sub.state == "review"), None) if review else None
+    asked = frozenset(name for names in todo.values() for name in names)
+    return Standing(subs, changed | asked, state, why, todo=todo)
 
 
 def _skip(
@@ -193,4 +192,4 @@ def output(plan: Plan, *, item: JsonObject, values: Mapping[str, Json]) -> Json:
     if isinstance(plan.output, str):
         return values.get(plan.output)
     found = {name: resolve(reference, item, values) for name, reference in plan.output.items()}
-    return {name: None if isinstance(value, Absent) else value for name, value in found.items()}
+    return {name: None if value is MISSING else value for name, value in found.items()}

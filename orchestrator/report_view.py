@@ -14,9 +14,19 @@ from schemas.report import Baseline, ModelLine, Report
 _WORST_REASONS = 8
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print the report."""
-    console.print(rendered(report))
+#: Columns of a report in a file or a pipe; on a terminal, as many as there are.
+_PIPE_COLUMNS = 120
+
+
+def print_report(report: Report, console: Console | None = None) -> None:
+    """Print the report, on stdout unless another console is given."""
+    (console or wide_console()).print(rendered(report))
+
+
+def wide_console(*, stderr: bool = False) -> Console:
+    """Return a console that does not squeeze tables where nothing has to fit."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_PIPE_COLUMNS)
 
 
 def rendered(report: Report) -> RenderableType:

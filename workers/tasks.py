@@ -27,7 +27,7 @@ class Process(Protocol):
 def register(app: Celery, process: Process) -> None:
     """Put the task on an app."""
 
-    @app.task(name=ATTEMPT, ignore_result=True)
+    @app.task(name=ATTEMPT, ignore_result=True)  # type: ignore[untyped-decorator]
     def attempt_task(batch: str) -> str | None:
         return attempt(process, batch)
 

@@ -22,15 +22,16 @@ def show_json(value: "Frozen | Sequence[Frozen]") -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Print rows under headings; the columns in `right` hold numbers."""
-    from rich.console import Console
     from rich.table import Table
+
+    from orchestrator.report_view import wide_console
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def _cell(value: object) -> str:
@@ -46,11 +47,9 @@ def finish(finished: "Finished", *, as_json: bool, out: str | None) -> None:
     if as_json:
         show_json(finished.report)
     else:
-        from rich.console import Console
+        from orchestrator.report_view import print_report, wide_console
 
-        from orchestrator.report_view import print_report
-
-        print_report(finished.report, Console(stderr=out == "-"))
+        print_report(finished.report, wide_console(stderr=out == "-"))
         if out and out != "-":
             typer.echo(f"results: {out}")
     status = finished.status

@@ -14,8 +14,6 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Show what a job cost and how good it is, beside its baselines."""
-    from rich.console import Console
-
     from orchestrator.cli._show import show_json
     from orchestrator.past import full_report
     from orchestrator.report_view import print_report
@@ -24,4 +22,4 @@ def report(
     if as_json:
         show_json(full)
     else:
-        print_report(full, Console())
+        print_report(full)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, Row, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from orchestrator.store.tables import AttemptRow, ItemRow
 
@@ -40,10 +40,11 @@ def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
     return list(tx.execute(query).mappings())
 
 
-def latencies(tx: Connection, *, job: str) -> list[Row[tuple[str, str, float]]]:
+def latencies(tx: Connection, *, job: str) -> list[tuple[str, str, float]]:
     """Return (model, tier, seconds) of every call that was made."""
     query = select(_attempt.c.model, _attempt.c.tier, _attempt.c.latency_s)
-    return list(tx.execute(query.where(_attempt.c.job == job, _attempt.c.from_cache.is_(False))).all())
+    query = query.where(_attempt.c.job == job, _attempt.c.from_cache.is_(False))
+    return [(model, tier, latency_s) for model, tier, latency_s in tx.execute(query)]
 
 
 def accepted_tokens(tx: Connection, *, job: str) -> tuple[int, int, int, int]:

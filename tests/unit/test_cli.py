@@ -208,7 +208,7 @@ def test_wanted_baselines_are_run_over_the_same_items(fake, firstline):
     assert (code, fake.items) == (0, [["a", "b"]] * 3)
     assert [request.options.tiers for request in fake.requests] == [(), ("cheap",), ("frontier",)]
     assert "random routing (0.0% frontier)" in out
-    assert "cheap only: 2/2 items" in err
+    assert "cheap only: done · 2/2 items" in err
 
 
 def test_a_job_that_paused_says_why_and_how_to_go_on(fake, firstline):
