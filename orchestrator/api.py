@@ -135,7 +135,8 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
         _write(steering, rows)
     except BaseException as error:
         with steering.db.writing() as tx:
-            job_store.move(tx, job=job, to=JobState.CANCELLED, among=(JobState.RECEIVING,), reason=f"its items: {error}")
+            reason = f"its items could not be read: {error}"
+            job_store.move(tx, job=job, to=JobState.CANCELLED, among=(JobState.RECEIVING,), reason=reason)
         raise
     with steering.db.writing() as tx:
         batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))

@@ -1,6 +1,7 @@
 """A batch row becomes a message: what SQL knows of its items, and only that."""
 
 from collections.abc import Mapping
+
 from sqlalchemy import Connection, RowMapping
 
 from orchestrator.engine import Job

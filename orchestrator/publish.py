@@ -1,4 +1,4 @@
-"""Messages: a batch row is sent as `settle(batch)`, alone, in a chord, or in the slot of the batch that it came from."""
+"""Messages: a batch is sent as `settle(batch)`, alone, in a chord, or in the slot of the batch that it came from."""
 
 from collections.abc import Sequence
 

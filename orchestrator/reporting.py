@@ -71,7 +71,7 @@ def _notes(unpriced: int, baseline: float | None, ended: int, count: int) -> tup
 
 
 def _baseline(tx: Connection, *, job: str, profile: Profile) -> float | None:
-    """Return what one top-tier call for each accepted answer would have cost, from its price and the tokens measured."""
+    """Return what one top-tier call for each accepted answer would have cost, by its price and the measured tokens."""
     model = profile.ladder[-1].models[0]
     price = model.price or listed_price(model)
     answers, given, cached, produced = figures.accepted_tokens(tx, job=job)

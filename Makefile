@@ -1,0 +1,19 @@
+.PHONY: help check test up bench
+
+help:  ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+check:  ## Lint, types, and the configuration that ships
+	ruff check .
+	ruff format --check .
+	mypy
+	firstline check
+
+test:  ## All tests (no real model, no real provider)
+	pytest
+
+up:  ## Start the whole deployment with compose
+	docker compose up --build --wait
+
+bench:  ## Every bench, each figure beside its target
+	python -m bench all
