@@ -4,8 +4,9 @@
 
 The simulator plays a strict provider: its buckets hold no more than one second's worth of the minute's allowance, so
 that a burst of a second and a half is refused. Every worker process has its own gate and its own calls; they share the
-limits through Redis alone. What the gate would park sleeps for as long as the gate says, as in the due-set. Counted is
-what the simulator took (the tokens of prompt and `max_tokens`, as it counts them) from two seconds after the first call.
+limits through Redis alone. What the gate would park sleeps for as long as the gate says, as in the due-set. Counted
+is what the simulator took (the tokens of prompt and `max_tokens`, as it counts them) from two seconds after the first
+call.
 """
 
 import argparse
@@ -86,6 +87,7 @@ class Outcome:
     parked: int
 
     def targets(self) -> list[dict[str, object]]:
+        """Return the two figures with what they must reach."""
         name = f"{self.case}, {self.processes} process{'es' * (self.processes > 1)}"
         return [
             {
@@ -105,6 +107,7 @@ class HttpGateway:
         self._http = httpx.AsyncClient(base_url=base, limits=httpx.Limits(max_connections=None), timeout=60)
 
     async def call(self, call: Call, /) -> Reply:
+        """Answer one call."""
         began = time.perf_counter()
         body = {"model": call.model.name.rpartition("/")[2], "messages": list(call.messages), **call.params}
         response = await self._http.post("chat/completions", json=body)
@@ -138,6 +141,7 @@ class Caller:
     parked: int = 0
 
     async def run(self, at_once: int) -> None:
+        """Keep so many calls going."""
         refreshing = asyncio.create_task(self._refresh())
         await asyncio.gather(*(self._keep_calling() for _ in range(at_once)))
         refreshing.cancel()
@@ -179,27 +183,39 @@ class Caller:
         return None
 
 
-def work(redis_url: str, base: str, case: Case, place: tuple[int, int], seconds: float, line: Connection) -> None:
+@dataclass(frozen=True)
+class Order:
+    """What a worker process is told."""
+
+    redis_url: str
+    base: str
+    case: Case
+    number: int
+    processes: int
+    seconds: float
+    with_litellm: bool
+
+
+def work(order: Order, line: Connection) -> None:
     """Run a worker process: tell that it is ready, wait for the start, call, hand over what was sent."""
-    number, processes = place
-    gateway = _litellm() if "litellm" in base else HttpGateway(base)
+    gateway, case = _litellm() if order.with_litellm else HttpGateway(order.base), order.case
     line.send("ready")
     line.recv()
     limits = Limits(requests_per_minute=case.requests_per_minute, tokens_per_minute=case.tokens_per_minute)
-    model = Model(name="openai/small", api_base=base.partition("#")[0], limits=limits, api_key_env=None)
+    model = Model(name="openai/small", api_base=order.base, limits=limits)
 
     async def calls() -> Caller:
         caller = Caller(
-            gate=Gate(client=connect_async(redis_url), keys=Keys("bench")),
+            gate=Gate(client=connect_async(order.redis_url), keys=Keys("bench")),
             gateway=gateway,
             tier=Tier(name="economy", models=(model,)),
             case=case,
-            random=Random(number),
-            ends_at=time.time() + seconds,
+            random=Random(order.number),
+            ends_at=time.time() + order.seconds,
             estimator=Estimator(),
             sent=[],
         )
-        await caller.run(max(1, case.calls // processes))
+        await caller.run(max(1, case.calls // order.processes))
         return caller
 
     done = asyncio.run(calls())
@@ -213,16 +229,16 @@ def _litellm() -> Gateway:
 
 
 def measure(case: Case, processes: int, *, seconds: float, with_litellm: bool) -> Outcome:
+    """Run one case with so many worker processes."""
     with ValkeyServer(save="") as server, simulator(case) as base:
         url = f"redis://127.0.0.1:{server.port}/0"
         context = multiprocessing.get_context("spawn")
-        lines, workers = [], []
-        for number in range(processes):
-            ours, theirs = context.Pipe()
-            target = f"{base}#litellm" if with_litellm else base
-            args = (url, target, case, (number, processes), seconds, theirs)
-            workers.append(context.Process(target=work, args=args))
-            lines.append(ours)
+        pipes = [context.Pipe() for _ in range(processes)]
+        lines = [ours for ours, _ in pipes]
+        orders = [Order(url, base, case, number, processes, seconds, with_litellm) for number in range(processes)]
+        workers = [
+            context.Process(target=work, args=(order, theirs)) for order, (_, theirs) in zip(orders, pipes, strict=True)
+        ]
         for worker in workers:
             worker.start()
         for line in lines:

@@ -88,6 +88,7 @@ def _batches(
                 "shard": shard,
                 "tier": tier,
                 "items": numbers[at : at + step],
+                "size": len(numbers[at : at + step]),
                 "parent": parent,
                 "state": "ready",
                 "lost": 0,

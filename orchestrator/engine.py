@@ -1,10 +1,14 @@
 """The composition root of an orchestrator process or a producer: settings, database, broker."""
 
+import json
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import redis
 from celery import Celery
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from config.app import ORCHESTRATOR, PRIORITIES, SMALL_JOB, make_app
@@ -59,6 +63,8 @@ class Engine:
     """What steering needs, made once a process."""
 
     settings: Settings
+    _workers: Counter[str] = field(default_factory=Counter)
+    _counted_at: float = -10.0
     _parsed: dict[tuple[str, int], tuple[Plan, Profile, Options, tuple[str, ...]]] = field(default_factory=dict)
 
     @cached_property
@@ -75,6 +81,21 @@ class Engine:
     def redis(self) -> redis.Redis:
         """A client for what is not a message."""
         return connect(self.settings.redis_url)
+
+    def workers_of(self, queue: str) -> int:
+        """Return how many live worker processes serve a queue, as of a second ago."""
+        if time.monotonic() - self._counted_at > 1.0:
+            self._workers, self._counted_at = self._count_workers(), time.monotonic()
+        return self._workers[queue]
+
+    def _count_workers(self) -> Counter[str]:
+        keys = self.settings.keys
+        try:
+            names = [str(name) for name in self.redis.zrange(keys.workers, 0, -1)]
+            texts = self.redis.mget([keys.heartbeat(name) for name in names]) if names else []
+        except RedisError:
+            return self._workers
+        return Counter(queue for text in texts if text for queue in json.loads(text)["queues"])
 
     @property
     def orchestrators(self) -> str:

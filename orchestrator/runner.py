@@ -17,6 +17,9 @@ from schemas.jobfile import BaselineKind
 from schemas.report import Report
 from schemas.tier import Profile
 
+#: Exit code of a program that Ctrl-C ended: 128 + SIGINT.
+CTRL_C = 130
+
 
 class Interrupted(FirstlineError):
     """A person stopped the run; the message says what is kept and how to go on."""
@@ -159,7 +162,7 @@ def _kept(job: str, check: Callable[[], None] | None) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         if check:
             check()
-        code = 143 if isinstance(stop, Stopped) else 130
+        code = stop.exit_code if isinstance(stop, Stopped) else CTRL_C
         raise Interrupted(_farewell(job, embedded_run=check is not None), exit_code=code) from None
 
 

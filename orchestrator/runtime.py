@@ -29,7 +29,12 @@ _GRACE_S = 5.0
 
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop by a signal other than Ctrl-C."""
+    """The run was asked to stop by a signal other than Ctrl-C's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        #: What shells report of a process that a signal ended.
+        self.exit_code = 128 + number
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def embedded(
     """
     require_keys(profile)
     folder = StateFolder(settings.state_dir)
-    with _sigterm_interrupts(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
+    with _signals_interrupt(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
         url = _start_redis(parts, folder, free_port())
         env = _environment(settings, folder, url)
         complete = _start_services(parts, folder, profile, env)
@@ -127,13 +132,19 @@ def _stopping(parts: Parts) -> Iterator[Parts]:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that everything is stopped."""
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that everything is stopped.
+
+    A shell starts its background jobs deaf to SIGINT; whoever sends one to a run means it. `nohup` is respected.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(signal.Signals(number).name)
+        raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: stop}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        wanted[signal.SIGHUP] = stop
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
     finally:

@@ -47,8 +47,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
     _forget(engine, trail.batch)
     if judged.because(DeferCause.BUDGET_UNKNOWN) is not None:
         tell_budget(engine, job)
-    if judged.closed:
-        release(engine, job.id)
+    release(engine, job.id)
     if not going:
         return None
     publish.send_free(engine, job=job, made=going[1:])
@@ -140,11 +139,16 @@ def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int
         segments = items.reopen_failed(tx, job=job_id, numbers=numbers)
         first = min(segments.values())
         batches.drop_live(tx, job=job_id)
-        batches.replace_shards(tx, job=job_id, segment=first, rows=shard_rows(
+        batches.replace_shards(
+            tx,
             job=job_id,
             segment=first,
-            pending=items.pending_by_shard(tx, job=job_id, segment=first, size=SHARD_ITEMS),
-        ))
+            rows=shard_rows(
+                job=job_id,
+                segment=first,
+                pending=items.pending_by_shard(tx, job=job_id, segment=first, size=SHARD_ITEMS),
+            ),
+        )
         states = (JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
         jobs.move(tx, job=job_id, to=JobState.RUNNING, among=states, segment=first, ended_at=None)
     engine.redis.delete(engine.settings.keys.cancel(job_id))

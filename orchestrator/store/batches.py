@@ -19,18 +19,42 @@ def insert_shards(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
         tx.execute(_shard.insert(), rows)
 
 
-def claim_shards(tx: Connection, *, job: str, segment: int, window: int) -> list[int]:
-    """Mark waiting shards as released until `window` are in flight; return their numbers."""
-    mine = (_shard.c.job == job, _shard.c.segment == segment)
-    flying = tx.scalar(select(func.count()).where(*mine, _shard.c.state == "released")) or 0
-    waiting = tx.scalars(
-        select(_shard.c.n)
-        .where(*mine, _shard.c.state == "waiting")
-        .order_by(_shard.c.n)
-        .limit(max(0, window - flying))
-        .with_for_update(skip_locked=True)
+def in_flight(tx: Connection, *, job: str, segment: int) -> dict[str, int]:
+    """Return tier -> items of a segment that are out to it; those of shards that are about to be cut under ""."""
+    out = (
+        select(_batch.c.tier, func.sum(_batch.c["size"]))
+        .where(_batch.c.job == job, _batch.c.segment == segment, _batch.c.state.in_(("ready", "sent")))
+        .group_by(_batch.c.tier)
     )
-    return [n for n in waiting if set_shard(tx, job=job, segment=segment, n=n, to="released", among=("waiting",))]
+    uncut = select(func.coalesce(func.sum(_shard.c.open), 0)).where(
+        _shard.c.job == job, _shard.c.segment == segment, _shard.c.state == "released"
+    )
+    return {**{tier: int(size) for tier, size in tx.execute(out)}, "": int(tx.scalar(uncut) or 0)}
+
+
+def any_waiting(tx: Connection, *, job: str, segment: int) -> bool:
+    """Return whether shards wait for their release."""
+    query = select(_shard.c.n).where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state == "waiting")
+    return tx.scalar(query.limit(1)) is not None
+
+
+def claim_shards(tx: Connection, *, job: str, segment: int, room: int) -> list[int]:
+    """Mark waiting shards as released until they hold `room` items; return their numbers."""
+    waiting = tx.execute(
+        select(_shard.c.n, _shard.c.open)
+        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state == "waiting")
+        .order_by(_shard.c.n)
+        .limit(max(0, room))
+        .with_for_update(skip_locked=True)
+    ).all()
+    claimed: list[int] = []
+    for n, count in waiting:
+        if room <= 0:
+            break
+        if set_shard(tx, job=job, segment=segment, n=n, to="released", among=("waiting",)):
+            claimed.append(n)
+            room -= count
+    return claimed
 
 
 def set_shard(tx: Connection, *, job: str, segment: int, n: int, to: str, among: Collection[str]) -> bool:
@@ -68,7 +92,7 @@ def reset_shards(tx: Connection, *, job: str, segment: int) -> None:
     """Let what was released and is not closed be released again."""
     tx.execute(
         update(_shard)
-        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state.in_(("released", "passed")))
+        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state.in_(("released", "cut", "passed")))
         .values(state="waiting")
     )
 
@@ -87,7 +111,7 @@ def silent_shards(tx: Connection, *, job: str, segment: int) -> list[int]:
     query = select(_shard.c.n).where(
         _shard.c.job == job,
         _shard.c.segment == segment,
-        _shard.c.state == "released",
+        _shard.c.state.in_(("released", "cut")),
         _shard.c.released_at < now() - timedelta(seconds=2),
         _shard.c.n.not_in(alive),
     )

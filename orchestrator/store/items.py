@@ -73,7 +73,9 @@ def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     insert = sqlite.insert(_subtask) if tx.dialect.name == "sqlite" else postgresql.insert(_subtask)
     keys = ("job", "item", "step")
     changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-    query = insert.on_conflict_do_update(index_elements=keys, set_=changes, where=and_(*(_subtask.c.state != ended for ended in ENDED)))
+    query = insert.on_conflict_do_update(
+        index_elements=keys, set_=changes, where=and_(*(_subtask.c.state != ended for ended in ENDED))
+    )
     tx.execute(query, rows)
 
 

@@ -146,7 +146,8 @@ class ShardRow(SQLModel, table=True):
     hi: int
     #: Items (or the whole-job subtask) that have not finished this segment.
     open: int
-    #: waiting, released, passed (its chord is through, something is parked), closed
+    #: waiting, released (an orchestrator is to cut it), cut (its batches are out), passed (its chord is through,
+    #: something is parked), closed
     state: str = "waiting"
     released_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
@@ -163,6 +164,8 @@ class BatchRow(SQLModel, table=True):
     shard: int
     tier: str
     items: list[int] = Field(sa_type=JSON)
+    #: How many they are.
+    size: int = 0
     #: The batch whose judging made this one.
     parent: str | None = None
     #: ready (not yet published), sent, judged, dropped
@@ -229,8 +232,30 @@ class AuditRow(SQLModel, table=True):
     step: str = Field(primary_key=True)
     skill: str = Field(index=True)
     skill_digest: str
-    #: wanted, asked, done
+    #: The tier and the model whose answer was accepted.
+    tier: str
+    model: str
+    #: wanted, asked, done, void (the top tier gave no answer, or a person changed it)
     state: str = "wanted"
+    #: False: the accepted answer was lost (wrong where the top tier is right; without gold, not the same).
     agrees: bool | None = None
     cost_usd: float | None = None
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
+class GoldRow(SQLModel, table=True):
+    """A right answer that a person gave: what a skill is measured by, and may be shown as an example."""
+
+    __tablename__ = "gold"
+
+    job: str = Field(primary_key=True)
+    item: int = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    item_id: str
+    skill: str = Field(index=True)
+    skill_version: int
+    #: The skill's inputs by field name.
+    input: dict[str, Json] = Field(sa_type=JSON)
+    value: Json = Field(default=None, sa_type=JSON, nullable=True)
+    note: str = Field(default="", sa_type=Text)
     at: datetime = Field(sa_type=UtcDateTime)

@@ -15,7 +15,7 @@ _FORMATS = {
     "uri": "https://example.org/",
     "uuid": "123e4567-e89b-42d3-a456-426614174000",
 }
-_MAX_DEPTH = 8
+_MAX_DEPTH = 4
 
 
 def fabricate(schema: JsonObject, random: Random) -> Json:
@@ -94,7 +94,7 @@ class _Maker:
         found: Json = schema
         while isinstance(found, dict) and isinstance(ref := found.get("$ref"), str):
             found = self._root
-            for part in ref.removeprefix("#/").split("/"):
+            for part in filter(None, ref.removeprefix("#").split("/")):
                 found = found.get(part, {}) if isinstance(found, dict) else {}
         return found if isinstance(found, dict) else {}
 

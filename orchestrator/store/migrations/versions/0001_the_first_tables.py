@@ -56,6 +56,8 @@ def upgrade() -> None:
         sa.Column("step", sa.String(), nullable=False),
         sa.Column("skill", sa.String(), nullable=False),
         sa.Column("skill_digest", sa.String(), nullable=False),
+        sa.Column("tier", sa.String(), nullable=False),
+        sa.Column("model", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("agrees", sa.Boolean(), nullable=True),
         sa.Column("cost_usd", sa.Float(), nullable=True),
@@ -73,6 +75,7 @@ def upgrade() -> None:
         sa.Column("shard", sa.Integer(), nullable=False),
         sa.Column("tier", sa.String(), nullable=False),
         sa.Column("items", sa.JSON(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("parent", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("lost", sa.Integer(), nullable=False),
@@ -126,6 +129,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("decision", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_decision_job"), ["job"], unique=False)
+
+    op.create_table(
+        "gold",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("item", sa.Integer(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("item_id", sa.String(), nullable=False),
+        sa.Column("skill", sa.String(), nullable=False),
+        sa.Column("skill_version", sa.Integer(), nullable=False),
+        sa.Column("input", sa.JSON(), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("job", "item", "step"),
+    )
+    with op.batch_alter_table("gold", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_gold_skill"), ["skill"], unique=False)
 
     op.create_table(
         "item",
@@ -240,6 +260,10 @@ def downgrade() -> None:
         batch_op.drop_index("item_by_id")
 
     op.drop_table("item")
+    with op.batch_alter_table("gold", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_gold_skill"))
+
+    op.drop_table("gold")
     with op.batch_alter_table("decision", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_decision_job"))
 

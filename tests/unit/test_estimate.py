@@ -1,0 +1,61 @@
+"""Estimates before a call, and what they learn."""
+
+import pytest
+
+from schemas.attempt import Usage
+from schemas.base import JsonObject
+from schemas.tier import Model, Price
+from workers.estimate import Estimator, estimate, max_tokens, prompt_tokens
+from workers.gateway import Call, Reply
+
+PRICED = Model(name="openai/small", price=Price(input=1.0, output=10.0))
+
+
+def call_of(model: Model = PRICED, chars: int = 4_000, **params: object) -> Call:
+    return Call(model, ({"role": "user", "content": "x" * chars},), schema_name="sort", params=dict(params))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("params", "tokens", "firm"),
+    [
+        pytest.param({"max_tokens": 50}, 1_054, True, id="max_tokens is counted in full"),
+        pytest.param({"max_completion_tokens": 70, "max_tokens": 50}, 1_074, True, id="its newer name wins"),
+        pytest.param({}, 1_260, False, id="a guess without a bound"),
+    ],
+)
+def test_tokens_before_anything_is_known(params: JsonObject, tokens: int, firm: bool) -> None:
+    guess = estimate(call_of(**params))
+    assert (guess.tokens, guess.firm) == (tokens, firm)
+
+
+def test_a_provider_that_counts_what_is_used_is_told_what_is_expected() -> None:
+    call = call_of(Model(name="anthropic/claude"), max_tokens=5_000)
+    guess = estimate(call, output=20)
+    assert (guess.tokens, guess.firm) == (1_024, False)
+
+
+def test_dollars_come_from_the_price_and_are_unknown_without_one() -> None:
+    assert estimate(call_of(max_tokens=100)).cost_usd == pytest.approx((1_004 * 1 + 100 * 10) / 1e6)
+    assert estimate(call_of(Model(name="openai/unpriced"))).cost_usd is None
+
+
+def test_an_estimator_learns_how_long_prompts_and_answers_are() -> None:
+    estimator = Estimator()
+    for _ in range(5):
+        estimator.learn(call_of(), Reply(usage=Usage(input_tokens=2_008, output_tokens=30)))
+    assert estimator.estimate(call_of()).tokens == 2_008 + 30
+    assert estimator.estimate(call_of(max_tokens=10)).cost_usd == pytest.approx((2_008 + 10 * 10) / 1e6)
+
+
+def test_a_reply_without_usage_or_of_several_calls_teaches_nothing() -> None:
+    estimator = Estimator()
+    estimator.learn(call_of(), Reply())
+    estimator.learn(call_of(), Reply(usage=Usage(input_tokens=9_000, output_tokens=900), calls=2))
+    assert estimator.estimate(call_of()) == estimate(call_of())
+
+
+def test_schema_and_tools_count_as_prompt() -> None:
+    plain = call_of()
+    full = Call(plain.model, plain.messages, schema={"type": "object"}, tools=({"name": "look"},))
+    assert prompt_tokens(full) > prompt_tokens(plain)
+    assert max_tokens(plain) is None
