@@ -139,11 +139,11 @@ def _plan_step(
 
 
 def _threshold(skill: Skill, policy: Policy, tier: str, known: Thresholds) -> Threshold | None:
-    if not skill.confidence:
-        return None
     calibrated = known(skill, tier)
     if calibrated is not None:
         return calibrated
+    if not skill.confidence:
+        return None
     if policy.min_confidence is not None:
         return Threshold(signal=skill.confidence[0].label, value=policy.min_confidence)
     if policy.uncalibrated == "escalate":

@@ -8,7 +8,6 @@ from orchestrator import publish
 from orchestrator.conclude import conclude
 from orchestrator.engine import Engine, Job
 from orchestrator.store import batches, items
-from schemas.job import JobState
 
 #: Subtasks that one message carries at most.
 BATCH_ITEMS = 20
@@ -20,7 +19,7 @@ def release(engine: Engine, job_id: str) -> int:
     """Send shards of a running job until its window is full; return how many."""
     with engine.db.reading() as tx:
         job = engine.job(tx, job_id)
-        if job.state is not JobState.RUNNING or job.segment >= job.plan.segments:
+        if not job.state.works or job.segment >= job.plan.segments:
             return 0
         if not batches.any_waiting(tx, job=job.id, segment=job.segment) or _room(engine, tx, job) <= 0:
             return 0
@@ -46,7 +45,7 @@ def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
     with engine.db.writing() as tx:
         job = engine.job(tx, job_id)
         shard = batches.get_shard(tx, job=job_id, segment=segment, n=n)
-        if job.state is not JobState.RUNNING or shard is None or shard["state"] != "released":
+        if not job.state.works or shard is None or shard["state"] != "released":
             return
         made, closed = conclude(
             tx,

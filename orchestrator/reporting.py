@@ -53,6 +53,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
         by_tier=status.by_tier,
         failures=figures.failures(tx, job=job),
         cache_hits=sum(line["attempts"] for line in cached),
+        cache_saved_usd=sum(line["saved_usd"] for line in cached),
         duplicates=figures.duplicates(tx, job=job),
         wall_s=items.latency_s(row),
         notes=_notes(unpriced, baseline, ended, status.items),

@@ -20,7 +20,7 @@ from orchestrator.steer import start
 from orchestrator.store import batches, items, jobs
 from schemas.batch import WHOLE_JOB
 from schemas.errors import FirstlineError
-from schemas.job import JobState
+from schemas.job import WORKING, JobState
 from workers.claims import ANSWERED, JUDGED
 
 _log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def _again(
     by_shard: dict[tuple[int, int], list[int]] = {}
     with engine.db.writing() as tx:
         job = engine.job(tx, job_id)
-        if job.state is not JobState.RUNNING:
+        if not job.state.works:
             return
         for n, item in items.load(tx, job=job_id, numbers=numbers).items():
             shard = 0 if n == WHOLE_JOB else n // SHARD_ITEMS
@@ -204,7 +204,7 @@ def _send(engine: Engine, rows: Sequence[RowMapping]) -> int:
         for at in range(0, len(ids), _KEPT_BATCHES):
             with engine.db.writing() as tx:
                 job = engine.job(tx, job_id)
-                if job.state is not JobState.RUNNING:
+                if not job.state.works:
                     continue
                 ready = publish.assembled(tx, job=job, ids=ids[at : at + _KEPT_BATCHES])
             publish.send_free(engine, job=job, made=ready)
@@ -216,7 +216,7 @@ def nudge(engine: Engine) -> None:
     """Begin what was submitted and not begun, move windows whose chord is silent, close what is complete."""
     with engine.db.reading() as tx:
         submitted = [row["id"] for row in jobs.in_state(tx, states=[JobState.SUBMITTED])]
-        running = [(row["id"], row["segment"]) for row in jobs.in_state(tx, states=[JobState.RUNNING])]
+        running = [(row["id"], row["segment"]) for row in jobs.in_state(tx, states=WORKING)]
         silent = [
             (job, segment, n) for job, segment in running for n in batches.silent_shards(tx, job=job, segment=segment)
         ]
@@ -227,7 +227,7 @@ def nudge(engine: Engine) -> None:
     for job_id, segment in running:
         with engine.db.writing() as tx:
             job = engine.job(tx, job_id)
-            if job.state is JobState.RUNNING and job.segment == segment < job.plan.segments:
+            if job.state.works and job.segment == segment < job.plan.segments:
                 advance(tx, job=job, segment=segment)
         release(engine, job_id)
 

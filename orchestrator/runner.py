@@ -61,7 +61,7 @@ def run(order: Order, view: View, *, record: Path | None = None, resuming: str |
     Raises UserError before anything has begun, Interrupted when a person stops it.
     """
     check_writable(view.out)
-    with order.checked() as usable, _crew(usable, record, resuming) as crew:
+    with order.checked() as usable, crew_for(usable, record, resuming) as crew:
         job = resuming or submit(usable, crew.profile)
         if resuming:
             wake(resuming)
@@ -133,7 +133,7 @@ def follow(job: str, view: View, check: Callable[[], None] | None = None, *, tit
 
 
 @contextmanager
-def _crew(order: Order, record: Path | None, resuming: str | None) -> Iterator[Crew]:
+def crew_for(order: Order, record: Path | None, resuming: str | None) -> Iterator[Crew]:
     settings = get_settings()
     if settings.redis_url is None:
         with embedded(order.profile, settings, record=record, resuming=resuming) as runtime:

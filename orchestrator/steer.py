@@ -17,7 +17,7 @@ from orchestrator.release import release
 from orchestrator.store import batches, items, jobs
 from schemas.batch import Trail
 from schemas.errors import UserError
-from schemas.job import JobState
+from schemas.job import WORKING, JobState
 from schemas.verdict import DeferCause
 from workers.claims import CLAIM_S, JUDGED
 
@@ -39,10 +39,10 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
     with engine.db.writing() as tx:
         job = engine.job(tx, trail.job)
         judged = judge(tx, trail=trail, job=job)
-        going = publish.assembled(tx, job=job, ids=judged.batches) if job.state is JobState.RUNNING else []
+        going = publish.assembled(tx, job=job, ids=judged.batches) if job.state.works else []
         if (over := judged.because(DeferCause.BUDGET)) is not None:
             reason = f"{over}; raise it with `firstline budget {job.id} --raise USD`"
-            jobs.move(tx, job=job.id, to=JobState.PAUSED, among=(JobState.RUNNING,), reason=reason)
+            jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=reason)
         _note(tx, job, judged)
     _forget(engine, trail.batch)
     if judged.because(DeferCause.BUDGET_UNKNOWN) is not None:
@@ -86,7 +86,7 @@ def pause(engine: Engine, job_id: str, *, reason: str) -> bool:
     """Stop sending a job's work; what is under way comes in and is kept."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
-        return jobs.move(tx, job=job_id, to=JobState.PAUSED, among=(JobState.RUNNING,), reason=reason)
+        return jobs.move(tx, job=job_id, to=JobState.PAUSED, among=WORKING, reason=reason)
 
 
 def resume(engine: Engine, job_id: str) -> bool:

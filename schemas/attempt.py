@@ -64,7 +64,7 @@ class Attempt(Frozen):
     step: str
     #: 0, 1, 2, ... over all tiers: with job, item and step the key of everything paid.
     n: int
-    #: `answer`, or what else was paid for this subtask: `sample`, `verify`, `audit`, `refer`.
+    #: `answer`, or what else was paid for this subtask: `tool_round`, `sample`, `verify`, `audit`, `refer`.
     purpose: str = "answer"
     tier: str
     model: str
@@ -93,3 +93,5 @@ class Attempt(Frozen):
     effort: str | None = None
     #: Served from the response cache: nothing was paid.
     from_cache: bool = False
+    #: What the answer cost when it was paid for, where it came from the response cache; None: unknown, or not from it.
+    saved_usd: float | None = None

@@ -151,8 +151,28 @@ class Executable(_Check):
     path: str = Field(pattern=r"^[A-Za-z_][\w.]*[:.][A-Za-z_]\w*$")
 
 
+class PlanSound(_Check):
+    """A planner model's plan can be carried out: names that exist, no circles, within its limits and budget.
+
+    What there is to choose from and the limits are the skill's inputs, as in `config.draft.Given`.
+    """
+
+    kind: Literal["plan"]
+
+
 CheckSpec = Annotated[
-    OneOf | Regex | Range | Length | Date | Expression | Grounded | Citations | Language | NoRefusal | Executable,
+    OneOf
+    | Regex
+    | Range
+    | Length
+    | Date
+    | Expression
+    | Grounded
+    | Citations
+    | Language
+    | NoRefusal
+    | Executable
+    | PlanSound,
     Field(discriminator="kind"),
 ]
 

@@ -31,9 +31,18 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
     @property
+    def works(self) -> bool:
+        """Whether its messages are sent."""
+        return self in WORKING
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+#: States in which a job's messages are sent.
+WORKING = (JobState.PLANNING, JobState.RUNNING)
 
 
 class ItemState(StrEnum):

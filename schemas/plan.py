@@ -26,6 +26,8 @@ class StepKind(StrEnum):
     PLAN = "plan"
     #: One answer from all items (as a tree when they outgrow a context window).
     SYNTHESIZE = "synthesize"
+    #: The orchestrator model looks at what has come out so far and may change what follows; made by the engine.
+    ADAPT = "adapt"
 
 
 class Step(Frozen):
@@ -102,6 +104,8 @@ class Plan(Frozen):
     output: str | dict[str, Reference]
     quality: Quality | None = None
     adapt: bool = False
+    #: How the orchestrator model is asked about a subtask that nobody could answer; None: no policy refers.
+    refer: PlannedStep | None = None
 
     @property
     def segments(self) -> int:

@@ -1,7 +1,6 @@
 """Who holds a batch: a claim that only a live worker keeps."""
 
 import logging
-import time
 from enum import StrEnum
 
 import redis.asyncio
@@ -15,17 +14,24 @@ _log = logging.getLogger(__name__)
 CLAIM_S = 2 * 3600
 #: What a claim says when the batch needs no worker any more.
 JUDGED = "judged"
-#: What it begins with while the trail is on its way to a judge; the time in seconds follows.
+#: What it begins with while the trail is on its way to a judge; Redis's time in seconds follows.
 ANSWERED = "answered:"
 
-# KEYS: claim, prefix of heartbeats. ARGV: worker, seconds, the word for judged. -> taken / resumed / held / judged
+# KEYS: claim, prefix of heartbeats, cancel flag of the job. ARGV: worker, seconds, the word for judged.
+# -> taken / resumed / held / judged / cancelled
 _CLAIM = """
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[3] then return 'judged' end
 if holder and holder ~= ARGV[1] and redis.call('EXISTS', KEYS[2] .. holder) == 1 then return 'held' end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+if redis.call('EXISTS', KEYS[3]) == 1 then return 'cancelled' end
 if holder then return 'resumed' end
 return 'taken'
+"""
+# KEYS: claim. ARGV: what it begins with, seconds. Redis's clock is the one that all machines share.
+_HAND_ON = """
+if redis.call('GET', KEYS[1]) == ARGV[3] then return end
+redis.call('SET', KEYS[1], ARGV[1] .. redis.call('TIME')[1], 'EX', ARGV[2])
 """
 
 
@@ -35,16 +41,18 @@ class Claim(StrEnum):
     TAKEN = "taken"
     #: Somebody dead had it, or this worker on an earlier delivery: look for paid answers first.
     RESUMED = "resumed"
+    #: Taken, and nothing more may be called for its job.
+    CANCELLED = "cancelled"
     #: A live worker has it: this delivery is a repetition.
     HELD = "held"
     #: Nothing is left to do.
     JUDGED = "judged"
 
 
-async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, worker: str) -> Claim:
+async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: str, worker: str) -> Claim:
     """Claim a batch for a worker."""
     said = await client.eval(  # type: ignore[misc]
-        _CLAIM, 2, keys.claim(batch), keys.heartbeat(""), worker, str(CLAIM_S), JUDGED
+        _CLAIM, 3, keys.claim(batch), keys.heartbeat(""), keys.cancel(job), worker, str(CLAIM_S), JUDGED
     )
     return Claim(said)
 
@@ -52,7 +60,7 @@ async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, worker
 async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str) -> None:
     """Note that a batch was answered: from now on it waits for a judge."""
     try:
-        await client.set(keys.claim(batch), f"{ANSWERED}{time.time():.0f}", ex=CLAIM_S)
+        await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)  # type: ignore[misc]
     except RedisError:
         # The sweep will send it again and its paid answers will be found.
         _log.warning("claim.not_handed_on", extra={"batch": batch})

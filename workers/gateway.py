@@ -66,6 +66,8 @@ class Reply:
     limits: dict[str, str] = field(default_factory=dict)
     #: Answered provider calls behind this reply: more than 1 where an endpoint ignored a schema and was asked again.
     calls: int = 1
+    #: Items answered together in that call; of its tokens and dollars this reply holds one item's share.
+    packed: int = 1
 
 
 class Gateway(Protocol):

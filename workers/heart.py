@@ -3,22 +3,36 @@
 import json
 import logging
 import threading
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import redis.asyncio
+import redis
 from redis.exceptions import RedisError
 
+from config.redis import connect
 from config.settings import Settings
+from workers.claims import CLAIM_S
 from workers.loop import Loop
 from workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 
+#: Seconds after which a silent worker is no longer listed.
+_LISTED_S = 60
+
+# KEYS: heartbeat, list of workers. ARGV: worker, sign, milliseconds, seconds that it stays listed.
+# Redis's clock is the one that all machines share.
+_SIGN = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[4])
+"""
+
 
 @dataclass
 class Heart:
-    """Beats on a thread of its own, so that a busy loop is not taken for a dead one."""
+    """Beats on a thread and a connection of its own, so that a busy loop is not taken for a dead one."""
 
     worker: Worker
     loop: Loop
@@ -34,7 +48,7 @@ class Heart:
         self._thread.start()
 
     def hand_back(self) -> None:
-        """Take nothing more on; let running calls end, and cancel them when the grace period is over."""
+        """Begin no more calls; let running ones end, and cancel them when the grace period is over."""
         self.worker.stopping = True
         timer = threading.Timer(self.settings.grace_s, self.loop.soon, args=(self.worker.cancel_all,))
         timer.daemon = True
@@ -46,42 +60,55 @@ class Heart:
         if self._thread is not None:
             self._thread.join(timeout=5)
         try:
-            self.loop.run(self._leave())
+            self._leave(connect(self.settings.redis_url))
         except (RedisError, OSError):
             _log.warning("heart.no_goodbye", extra={"worker": self.worker.name})
 
     def _beat(self) -> None:
+        client = connect(self.settings.redis_url)
         while not self._stopped.is_set():
             try:
-                self.loop.run(self._sign())
+                self.sign(client)
             except (RedisError, OSError) as error:
                 _log.warning("heart.unheard", extra={"worker": self.worker.name, "error": str(error)})
+            self.loop.begin(self.worker.gate.refresh())
             self._stopped.wait(self.settings.heartbeat_s)
 
-    async def _sign(self) -> None:
-        worker, keys = self.worker, self.worker.keys
-        jobs = worker.jobs
-        sign = {
+    def sign(self, client: redis.Redis) -> None:
+        """Show that the worker lives and what it holds; hear which jobs were cancelled."""
+        worker, keys, jobs = self.worker, self.worker.keys, tuple(self.worker.jobs)
+        pipe = client.pipeline(transaction=False)
+        pipe.eval(
+            _SIGN,
+            2,
+            keys.heartbeat(worker.name),
+            keys.workers,
+            worker.name,
+            json.dumps(self._told()),
+            str(int(self.settings.dead_after_s * 1000)),
+            str(_LISTED_S),
+        )
+        for job in jobs:
+            pipe.exists(keys.cancel(job))
+        for batch in worker.batches:
+            # A Redis that was wiped has forgotten who holds what.
+            pipe.set(keys.claim(batch), worker.name, nx=True, ex=CLAIM_S)
+        said: Sequence[object] = pipe.execute()
+        for job, cancelled in zip(jobs, said[1:], strict=False):
+            if cancelled:
+                self.loop.soon(worker.cancel, job)
+
+    def _told(self) -> dict[str, object]:
+        worker = self.worker
+        return {
             "worker": worker.name,
             "queues": self.queues,
             "threads": self.threads,
-            "jobs": jobs,
+            "jobs": worker.jobs,
             "stopping": worker.stopping,
-            "at": time.time(),
         }
-        pipe: redis.asyncio.client.Pipeline = worker.client.pipeline(transaction=False)
-        pipe.set(keys.heartbeat(worker.name), json.dumps(sign), px=int(self.settings.dead_after_s * 1000))
-        pipe.zadd(keys.workers, {worker.name: time.time()})
-        pipe.zremrangebyscore(keys.workers, "-inf", time.time() - 60)
-        for job in jobs:
-            pipe.exists(keys.cancel(job))
-        said = await pipe.execute()
-        for job, cancelled in zip(jobs, said[3:], strict=True):
-            if cancelled:
-                worker.cancel(job)
-        await worker.gate.refresh()
 
-    async def _leave(self) -> None:
+    def _leave(self, client: redis.Redis) -> None:
         keys = self.worker.keys
-        await self.worker.client.delete(keys.heartbeat(self.worker.name))
-        await self.worker.client.zrem(keys.workers, self.worker.name)
+        client.delete(keys.heartbeat(self.worker.name))
+        client.zrem(keys.workers, self.worker.name)

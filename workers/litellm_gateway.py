@@ -38,6 +38,9 @@ _TIERED = (
 
 _OFFLINE = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
 
+#: Concurrency is the tiers' matter: calls must not queue for a connection while their timeout runs.
+_CONNECTIONS = ("AIOHTTP_CONNECTOR_LIMIT", "AIOHTTP_CONNECTOR_LIMIT_PER_HOST")
+
 
 def load() -> "LitellmGateway":
     """Import litellm, which takes seconds, with all off that talks, calls home or tries again; return the gateway.
@@ -46,6 +49,8 @@ def load() -> "LitellmGateway":
     """
     for name in _OFFLINE:
         os.environ[name] = "True"
+    for name in _CONNECTIONS:
+        os.environ.setdefault(name, "4000")
     os.environ.setdefault("LITELLM_LOG", "ERROR")
     import litellm
 
@@ -100,8 +105,8 @@ class LitellmGateway:
         return replace(reply, cost_usd=price.usd, price_source=price.source)
 
     def _can(self, model: Model, rung: Structured) -> bool:
-        """Say whether litellm believes that a provider's model takes a rung; an endpoint of one's own is just tried."""
-        if model.api_base is not None:
+        """Say whether litellm believes that a model takes a rung; one's own endpoint or a new model is just tried."""
+        if model.api_base is not None or not self._prices.knows(model):
             return True
         match rung:
             case Structured.JSON_SCHEMA:
@@ -189,6 +194,10 @@ class _PriceList:
             output=_per_million(entry, "output_cost_per_token", tier),
             source=self._source,
         )
+
+    def knows(self, model: Model) -> bool:
+        """Say whether the map lists the model."""
+        return self._entry(model.name) is not None
 
     def announce(self, model: Model) -> None:
         """Tell litellm of a model that it does not know: it would search its map at length on every call."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import redis.asyncio
 from pydantic import TypeAdapter, ValidationError
@@ -13,10 +14,19 @@ from config.keys import Keys
 from workers.gateway import Reply
 
 _log = logging.getLogger(__name__)
-_reply = TypeAdapter(Reply)
-
 #: Seconds that an answer is kept when nobody judges it.
 KEPT_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer with the time of its call: by that the same call is known in two trails."""
+
+    started_at: datetime
+    reply: Reply
+
+
+_kept = TypeAdapter(Kept)
 
 
 @dataclass
@@ -28,11 +38,10 @@ class PaidAnswers:
     _queue: list[tuple[str, str, bytes]] = field(default_factory=list)
     _writing: "asyncio.Task[None] | None" = None
 
-    def keep(self, *, batch: str, item: int, step: str, n: int, reply: Reply) -> None:
+    def keep(self, *, batch: str, item: int, step: str, n: int, kept: Kept) -> None:
         """Have an answer written soon; `written` waits for it."""
-        self._queue.append(
-            (self.keys.answers(batch), f"{item}:{step}:{n}", _reply.dump_json(reply, exclude_defaults=True))
-        )
+        text = _kept.dump_json(kept, exclude_defaults=True)
+        self._queue.append((self.keys.answers(batch), f"{item}:{step}:{n}", text))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
@@ -41,14 +50,14 @@ class PaidAnswers:
         while self._writing is not None and not self._writing.done():
             await asyncio.wait([self._writing])
 
-    async def of(self, batch: str) -> dict[str, Reply]:
-        """Return what an earlier delivery of this batch was answered: `item:step:n` -> reply."""
+    async def of(self, batch: str) -> dict[str, Kept]:
+        """Return what an earlier delivery of this batch was answered: `item:step:n` -> answer."""
         try:
-            kept: Mapping[str, str] = await self.client.hgetall(self.keys.answers(batch))  # type: ignore[misc]
+            texts: Mapping[str, str] = await self.client.hgetall(self.keys.answers(batch))  # type: ignore[misc]
         except RedisError:
             _log.warning("paid_answers.unreadable", extra={"batch": batch})
             return {}
-        return {name: reply for name, text in kept.items() if (reply := _read(text)) is not None}
+        return {name: kept for name, text in texts.items() if (kept := _read(text)) is not None}
 
     async def _write(self) -> None:
         while self._queue:
@@ -65,8 +74,8 @@ class PaidAnswers:
                 _log.warning("paid_answers.unwritten", extra={"answers": len(waiting)})
 
 
-def _read(text: str) -> Reply | None:
+def _read(text: str) -> Kept | None:
     try:
-        return _reply.validate_json(text)
+        return _kept.validate_json(text)
     except ValidationError:
         return None

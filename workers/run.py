@@ -1,7 +1,6 @@
 """A batch in a worker: every item goes through as many steps as this tier can answer, and waits for no neighbour."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,20 +8,16 @@ from schemas.attempt import Attempt
 from schemas.base import Json
 from schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
 from schemas.plan import PlannedStep
-from schemas.verdict import Defer, DeferCause, Reject
-from workers.gateway import Reply
 from workers.graph import applies, ready
+from workers.paid import Kept
 from workers.subtask import Outcome, Subtask, answer
 from workers.worker import Worker
-
-_log = logging.getLogger(__name__)
 
 
 async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> Trail:
     """Return the trail of a batch; only cancelling the whole worker raises."""
     paid = await worker.paid.of(batch.id) if resumed else {}
-    with worker.tracking(batch):
-        items = await asyncio.gather(*(_run_item(batch, work, worker, paid) for work in batch.work))
+    items = await asyncio.gather(*(_run_item(batch, work, worker, paid) for work in batch.work))
     await worker.paid.written()
     return Trail(
         batch=batch.id,
@@ -75,16 +70,16 @@ class _Journey:
                 self.left.append(left)
 
 
-async def _run_item(batch: Batch, work: Work, worker: Worker, paid: Mapping[str, Reply]) -> ItemTrail:
+async def _run_item(batch: Batch, work: Work, worker: Worker, paid: Mapping[str, Kept]) -> ItemTrail:
     journey = _Journey(batch, work, dict(work.settled), set(work.skipped), {*work.settled, *work.skipped})
     by_name = {planned.step.name: planned for planned in batch.steps}
     waiting = [(by_name[todo.step], todo) for todo in work.todo]
     while waiting:
         journey.begun.update(planned.step.name for planned, _ in waiting)
         if len(waiting) == 1:
-            outcomes = [await _guarded(journey, *waiting[0], worker, paid)]
+            outcomes = [await _ask(journey, *waiting[0], worker, paid)]
         else:
-            outcomes = await asyncio.gather(*(_guarded(journey, *pair, worker, paid) for pair in waiting))
+            outcomes = await asyncio.gather(*(_ask(journey, *pair, worker, paid) for pair in waiting))
         for outcome in outcomes:
             journey.take(outcome)
         waiting = _next_here(journey)
@@ -109,22 +104,7 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
             return found
 
 
-async def _guarded(
-    journey: _Journey, planned: PlannedStep, todo: Todo, worker: Worker, paid: Mapping[str, Reply]
+async def _ask(
+    journey: _Journey, planned: PlannedStep, todo: Todo, worker: Worker, paid: Mapping[str, Kept]
 ) -> Outcome:
-    subtask = Subtask(journey.batch, journey.work, planned, todo, journey.values, paid)
-    try:
-        return await answer(subtask, worker)
-    except asyncio.CancelledError:
-        if worker.stopping:
-            return _left(todo, Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was stopped"))
-        return _left(todo, Defer(cause=DeferCause.CANCELLED, wait_s=0, reason="the job was cancelled"))
-    except Exception as error:
-        # A bug of ours must not take the neighbours along, nor come back for ever.
-        _log.exception("subtask.bug", extra={"job": journey.batch.job, "step": todo.step, "item": journey.work.item})
-        reason = f"internal error in step '{todo.step}': {type(error).__name__}; the worker's log has the traceback"
-        return _left(todo, Reject(reason=reason))
-
-
-def _left(todo: Todo, verdict: Defer | Reject) -> Outcome:
-    return Outcome((), Left(step=todo.step, n=todo.n, used=todo.used, verdict=verdict, feedback=todo.feedback))
+    return await answer(Subtask(journey.batch, journey.work, planned, todo, journey.values, paid), worker)

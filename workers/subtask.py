@@ -1,6 +1,7 @@
 """One subtask on one tier: call, check, decide; again with feedback; until it settles or is left to others."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,9 +20,12 @@ from workers.checks import run_checks, runs_user_code
 from workers.confidence import Answered, Ask, assess, top_logprobs
 from workers.gateway import Call, Message, Reply
 from workers.inputs import Unfit, inputs_of
+from workers.paid import Kept
 from workers.policy import Situation, decide, threshold_of
 from workers.prompt import messages
 from workers.worker import Worker
+
+_log = logging.getLogger(__name__)
 
 #: The provider's or the model's own fault: another model takes over, the subtask loses no attempt.
 FAULTS = frozenset(
@@ -49,7 +53,7 @@ class Subtask:
     #: What earlier steps answered.
     values: Mapping[str, Json]
     #: Answers of an earlier delivery, already paid for.
-    paid: Mapping[str, Reply]
+    paid: Mapping[str, Kept]
 
     @property
     def skill(self) -> Skill:
@@ -88,6 +92,17 @@ async def answer(subtask: Subtask, worker: Worker) -> Outcome:
     """Try a subtask on its batch's tier until a verdict ends it here."""
     todo = subtask.todo
     line = _Line(todo.n, todo.used, todo.feedback, todo.effort)
+    try:
+        return await _answer(subtask, line, worker)
+    except Exception as error:
+        # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.
+        _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": todo.step, "item": subtask.work.item})
+        reason = f"internal error in step '{todo.step}': {type(error).__name__}; the worker's log has the traceback"
+        return _leave(todo, line, Reject(reason=reason))
+
+
+async def _answer(subtask: Subtask, line: _Line, worker: Worker) -> Outcome:
+    todo = subtask.todo
     inputs = inputs_of(subtask.planned.step, subtask.skill, subtask.work.input, subtask.values)
     if isinstance(inputs, Unfit):
         return _leave(todo, line, Reject(reason=inputs.reason))
@@ -275,8 +290,10 @@ async def _paid(subtask: Subtask, call: Call, tier: Tier, line: _Line, worker: W
     kept = subtask.paid.get(f"{item}:{step}:{n}")
     if kept is not None:
         line.n += 1
-        return _record(subtask, call, tier, n, kept, datetime.now(UTC), line.effort), kept
+        return _record(subtask, call, tier, n, kept.reply, kept.started_at, line.effort), kept.reply
     async with worker.slots(tier):
+        if (off := worker.called_off(batch.job)) is not None:
+            return off
         guess = worker.estimator.estimate(call)
         permit = await worker.gate.enter(
             tier=tier,
@@ -294,6 +311,12 @@ async def _paid(subtask: Subtask, call: Call, tier: Tier, line: _Line, worker: W
         try:
             with worker.calling(batch.job):
                 reply = await worker.gateway.call(call)
+        except asyncio.CancelledError:
+            off = worker.called_off(batch.job)
+            if off is None:
+                raise
+            line.attempts.append(_broken_off(subtask, call, tier, n, started_at, line.effort, off.reason))
+            return off
         finally:
             await worker.gate.leave(permit, reply=reply)
     if reply.error in FAULTS:
@@ -301,8 +324,17 @@ async def _paid(subtask: Subtask, call: Call, tier: Tier, line: _Line, worker: W
     else:
         worker.gate.success(tier, call.model)
     worker.estimator.learn(call, reply)
-    worker.paid.keep(batch=batch.id, item=item, step=step, n=n, reply=reply)
+    worker.paid.keep(batch=batch.id, item=item, step=step, n=n, kept=Kept(started_at, reply))
     return _record(subtask, call, tier, n, reply, started_at, line.effort), reply
+
+
+def _broken_off(
+    subtask: Subtask, call: Call, tier: Tier, n: int, started_at: datetime, effort: str | None, reason: str
+) -> Attempt:
+    """Return the attempt of a call that was cancelled while it ran: the provider may bill it, nobody knows how much."""
+    reply = Reply(latency_s=(datetime.now(UTC) - started_at).total_seconds())
+    attempt = _record(subtask, call, tier, n, reply, started_at, effort)
+    return attempt.model_copy(update={"verdict": "cancelled", "reason": reason})
 
 
 def _record(

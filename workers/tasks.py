@@ -1,13 +1,12 @@
 """The workers' Celery task: rebuilds its batch, runs it on the loop, answers a trail."""
 
 import logging
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from celery import Celery
 from pydantic import ValidationError
 
-from schemas.batch import MESSAGE_VERSION, Batch, ItemTrail, Left, Trail
-from schemas.verdict import Defer, DeferCause
+from schemas.batch import MESSAGE_VERSION, Batch, Trail
 from workers.claims import Claim, claim, hand_on
 from workers.loop import Loop
 from workers.run import run_batch
@@ -33,12 +32,12 @@ def register(app: Celery, process: Process) -> None:
 
 
 def attempt(process: Process, message: str) -> str | None:
-    """Return the trail of a batch as JSON; None for a delivery that is a repetition."""
+    """Return the trail of a batch as JSON; None for a delivery that is a repetition, or that newer code wrote."""
     try:
         batch = Batch.model_validate_json(message)
     except ValidationError:
-        # Written by newer code: another worker, or this one once updated, will understand it.
-        _log.error("batch.unreadable", extra={"expected_version": MESSAGE_VERSION})
+        _log.error("batch.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": "update this worker"})
+        # The sweep sends it again: by then another worker, or this one updated, may read it.
         return None
     trail = process.loop.run(_answer(process.worker, batch))
     return None if trail is None else trail.model_dump_json()
@@ -47,34 +46,19 @@ def attempt(process: Process, message: str) -> str | None:
 async def _answer(worker: Worker, batch: Batch) -> Trail | None:
     if worker.holds(batch.id):
         return None
-    if worker.stopping:
-        return _handed_back(worker, batch)
-    said = await claim(worker.client, worker.keys, batch=batch.id, worker=worker.name)
-    if said in (Claim.HELD, Claim.JUDGED):
-        _log.info("batch.repeated", extra={"batch": batch.id, "claim": said.value})
-        return None
-    trail = await run_batch(batch, worker, resumed=said is Claim.RESUMED)
-    await hand_on(worker.client, worker.keys, batch=batch.id)
+    with worker.tracking(batch):
+        said = await claim(worker.client, worker.keys, batch=batch.id, job=batch.job, worker=worker.name)
+        match said:
+            case Claim.HELD | Claim.JUDGED:
+                _log.info("batch.repeated", extra={"batch": batch.id, "claim": said.value})
+                return None
+            case Claim.CANCELLED:
+                worker.cancel(batch.job)
+            case Claim.TAKEN | Claim.RESUMED:
+                worker.allow(batch.job)
+            case _:
+                assert_never(said)
+        trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=said is not Claim.TAKEN)
+        worker.recent.keep(trail)
+        await hand_on(worker.client, worker.keys, batch=batch.id)
     return trail
-
-
-def _handed_back(worker: Worker, batch: Batch) -> Trail:
-    stopped = Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was stopped")
-    return Trail(
-        batch=batch.id,
-        job=batch.job,
-        segment=batch.segment,
-        shard=batch.shard,
-        tier=batch.tier.name,
-        worker=worker.name,
-        items=tuple(
-            ItemTrail(
-                item=work.item,
-                left=tuple(
-                    Left(step=todo.step, n=todo.n, used=todo.used, verdict=stopped, feedback=todo.feedback)
-                    for todo in work.todo
-                ),
-            )
-            for work in batch.work
-        ),
-    )

@@ -11,10 +11,12 @@ import redis.asyncio
 from config.keys import Keys
 from schemas.batch import Batch
 from schemas.tier import Tier
+from schemas.verdict import Defer, DeferCause
 from workers.estimate import Estimator
 from workers.gate import Gate
 from workers.gateway import Gateway
 from workers.paid import PaidAnswers
+from workers.recent import RecentTrails
 
 
 @dataclass
@@ -28,10 +30,12 @@ class Worker:
     paid: PaidAnswers
     gate: Gate
     estimator: Estimator = field(default_factory=Estimator)
+    recent: RecentTrails = field(default_factory=RecentTrails)
     stopping: bool = False
     _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     _batches: dict[str, str] = field(default_factory=dict)
     _calls: dict[str, set["asyncio.Task[object]"]] = field(default_factory=dict)
+    _cancelled: set[str] = field(default_factory=set)
 
     def slots(self, tier: Tier) -> asyncio.Semaphore:
         """Return what bounds the calls in flight on a tier in this process."""
@@ -45,9 +49,14 @@ class Worker:
         return batch in self._batches
 
     @property
+    def batches(self) -> tuple[str, ...]:
+        """Ids of the batches in work."""
+        return tuple(self._batches)
+
+    @property
     def jobs(self) -> Counter[str]:
         """Batches in work by job."""
-        return Counter(self._batches.values())
+        return Counter(tuple(self._batches.values()))
 
     @contextmanager
     def tracking(self, batch: Batch) -> Iterator[None]:
@@ -73,12 +82,28 @@ class Worker:
             if not tasks:
                 self._calls.pop(job, None)
 
+    def called_off(self, job: str) -> Defer | None:
+        """Return why no call of a job may begin, if so."""
+        if job in self._cancelled:
+            return Defer(cause=DeferCause.CANCELLED, wait_s=0, reason="the job was cancelled")
+        if self.stopping:
+            return Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was stopped")
+        return None
+
+    def allow(self, job: str) -> None:
+        """Note that a job is not cancelled, or no longer."""
+        self._cancelled.discard(job)
+
     def cancel(self, job: str) -> None:
-        """Cancel the running calls of a job; call it on the loop."""
-        for task in tuple(self._calls.get(job, ())):
-            task.cancel()
+        """Begin no more calls of a job and cancel the running ones; call it on the loop."""
+        self._cancelled.add(job)
+        self._end_calls(job)
 
     def cancel_all(self) -> None:
-        """Cancel every running call; call it on the loop."""
+        """Cancel every running call of a worker that is stopping; call it on the loop."""
         for job in tuple(self._calls):
-            self.cancel(job)
+            self._end_calls(job)
+
+    def _end_calls(self, job: str) -> None:
+        for task in tuple(self._calls.get(job, ())):
+            task.cancel()

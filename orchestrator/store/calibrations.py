@@ -2,34 +2,44 @@
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from orchestrator.store.tables import CalibrationRow
+from orchestrator.store.tables import CalibrationRow, JobRow
 
 _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
+
+#: Signal of a row that stands for drift where no threshold was calibrated: it is about every answer.
+ANY_SIGNAL = "(any)"
+#: States in which a calibration has a say.
+STANDING = ("live", "drifted")
 
 
 def insert(tx: Connection, *, row: CalibrationRow) -> int:
-    """Write a calibration and return its number; older ones for the same skill, models and signal die."""
+    """Write a calibration and return its number; older ones for the same skill, models and signal die.
+
+    A new live one also ends what an audit said of every signal.
+    """
+    signals = (row.signal, ANY_SIGNAL) if row.state == "live" else (row.signal,)
     same = (
         _calibration.c.skill == row.skill,
         _calibration.c.cheap_model == row.cheap_model,
         _calibration.c.frontier_model == row.frontier_model,
-        _calibration.c.signal == row.signal,
-        _calibration.c.state == "live",
+        _calibration.c.signal.in_(signals),
+        _calibration.c.state.in_(STANDING),
     )
     tx.execute(update(_calibration).where(*same).values(state="dead", reason="replaced by a newer calibration"))
     values = row.model_dump(exclude={"id"})
     return int(tx.execute(_calibration.insert().values(**values).returning(_calibration.c.id)).scalar_one())
 
 
-def live(tx: Connection, *, skill: str, cheap_model: str, frontier_model: str) -> list[RowMapping]:
-    """Return the calibrations that hold for a skill's name and these models, newest first."""
+def standing(tx: Connection, *, skill: str, cheap_model: str, frontier_model: str) -> list[RowMapping]:
+    """Return the live and the drifted calibrations for a skill's name and these models, newest first."""
     query = (
         select(_calibration)
         .where(
             _calibration.c.skill == skill,
             _calibration.c.cheap_model == cheap_model,
             _calibration.c.frontier_model == frontier_model,
-            _calibration.c.state == "live",
+            _calibration.c.state.in_(STANDING),
         )
         .order_by(_calibration.c.id.desc())
     )
@@ -45,3 +55,13 @@ def end(tx: Connection, *, calibration: int, state: str, reason: str) -> None:
 def every(tx: Connection) -> list[RowMapping]:
     """Return all calibrations, newest first."""
     return list(tx.execute(select(_calibration).order_by(_calibration.c.id.desc())).mappings())
+
+
+def rests_on(tx: Connection, *, key_prefix: str) -> bool:
+    """Return whether a calibration was concluded from a job whose idempotency key begins so."""
+    query = (
+        select(_calibration.c.id)
+        .join(_job, _job.c.id == _calibration.c.job)
+        .where(_job.c.idempotency_key.startswith(key_prefix, autoescape=True))
+    )
+    return tx.scalar(query.limit(1)) is not None

@@ -26,6 +26,7 @@ def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
             func.coalesce(func.sum(_attempt.c.cached_tokens), 0).label("cached_tokens"),
             func.coalesce(func.sum(_attempt.c.output_tokens), 0).label("output_tokens"),
             func.coalesce(func.sum(_attempt.c.cost_usd), 0.0).label("cost_usd"),
+            func.coalesce(func.sum(_attempt.c.saved_usd), 0.0).label("saved_usd"),
         )
         .where(_attempt.c.job == job)
         .group_by(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from orchestrator.store.tables import AttemptRow, ItemRow, JobRow
 from schemas.base import Json
 from schemas.errors import UserError
-from schemas.job import ItemState, JobState, JobStatus
+from schemas.job import WORKING, ItemState, JobState, JobStatus
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -79,7 +79,7 @@ def advance(tx: Connection, *, job: str, segment: int) -> bool:
     """Move the job from `segment` to the next one; return whether it stood there (compare-and-set)."""
     query = (
         update(_job)
-        .where(_job.c.id == job, _job.c.segment == segment, _job.c.state == JobState.RUNNING.value)
+        .where(_job.c.id == job, _job.c.segment == segment, _job.c.state.in_(WORKING))
         .values(segment=segment + 1)
     )
     return tx.execute(query).rowcount == 1

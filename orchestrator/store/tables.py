@@ -130,6 +130,7 @@ class AttemptRow(SQLModel, table=True):
     skill_digest: str | None = None
     effort: str | None = None
     from_cache: bool = False
+    saved_usd: float | None = None
     worker: str = ""
 
 

@@ -38,7 +38,8 @@ def test_an_error_has_a_kind(name, status, message, kind):
 
 
 def test_a_message_loses_keys_and_the_wrapping():
-    message = "litellm.AuthenticationError: AuthenticationError: OpenAIException - Incorrect API key: sk-abc123def456 or hunter2."
+    wrapping = "litellm.AuthenticationError: AuthenticationError: OpenAIException - "
+    message = f"{wrapping}Incorrect API key: sk-abc123def456 or hunter2."
     assert readable(message, secrets=("hunter2", None)) == "Incorrect API key: [key] or [key]."
 
 

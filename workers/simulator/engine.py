@@ -124,15 +124,14 @@ class Engine:
 
     def _usage(self, chat: Chat, said: Said, rule: Rule) -> Usage:
         recorded = said.recording.usage if said.recording else None
-        if recorded is not None and recorded.output_tokens is not None:
+        if recorded is not None and None not in (recorded.input_tokens, recorded.output_tokens):
             return recorded
         cached = 0
         if rule.cache_from_tokens is not None:
             cached = self._prefixes.cached_tokens(chat.model, chat.prompt, at_least=rule.cache_from_tokens)
         sent = recorded.input_tokens if recorded and recorded.input_tokens is not None else chat.prompt_tokens
-        return Usage(
-            input_tokens=sent, cached_tokens=min(cached, sent), output_tokens=_output_tokens(said), reasoning_tokens=0
-        )
+        given = recorded.output_tokens if recorded and recorded.output_tokens is not None else _output_tokens(said)
+        return Usage(input_tokens=sent, cached_tokens=min(cached, sent), output_tokens=given, reasoning_tokens=0)
 
     def _random(self, chat: Chat) -> Random:
         """Return the luck of this request, which no order of arrival changes: only how often the same one came."""

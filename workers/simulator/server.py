@@ -137,7 +137,13 @@ def listen(host: str, port: int) -> socket.socket:
 def server_config(app: Starlette) -> uvicorn.Config:
     """Return uvicorn's settings: quiet, since broken connections are played on purpose, and quick to stop."""
     return uvicorn.Config(
-        app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1, backlog=2048
+        app,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=120,
+        timeout_graceful_shutdown=1,
+        backlog=2048,
     )
 
 

@@ -158,7 +158,7 @@ def _side(tokens: list[str]) -> Side | None:
     bare = [token for token in tokens if token == "%" or token not in units and token.casefold() not in units]
     try:
         value = _Reader(bare).value()
-    except (ValueError, IndexError, ZeroDivisionError):
+    except (ValueError, IndexError, ZeroDivisionError, RecursionError):
         return None
     decimals = len(bare[0].partition(".")[2]) if len(bare) == 1 else 0
     first = _number(bare[0]) if bare[0][-1].isdigit() else None

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("skill_digest", sa.String(), nullable=True),
         sa.Column("effort", sa.String(), nullable=True),
         sa.Column("from_cache", sa.Boolean(), nullable=False),
+        sa.Column("saved_usd", sa.Float(), nullable=True),
         sa.Column("worker", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("job", "item", "step", "n"),
     )

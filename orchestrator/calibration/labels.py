@@ -1,0 +1,144 @@
+"""Labels for a calibration: what the cheap and the frontier model answered on the same items, and who was right."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.calibration.scores import Score
+from schemas.base import Json, JsonObject, digest
+from schemas.errors import UserError
+from schemas.plan import Quality, Workflow
+from schemas.policy import Confidence
+from workers.paths import MISSING, Absent, dig
+from workers.scoring import compare, gold_of
+
+#: Stands for "no confidence": below every signal's 0..1, so such an answer escalates.
+NO_CONFIDENCE = -1e9
+#: How answers are compared where nothing says otherwise.
+EXACT = "exact"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tier came to on one subtask; `MISSING`: it gave no usable answer."""
+
+    value: Json | Absent
+    model: str = ""
+    confidence: Confidence | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One item, answered by both."""
+
+    item_id: str
+    item: JsonObject
+    cheap: Answer
+    frontier: Answer
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is right: gold that items carry, else what the frontier says."""
+
+    #: None: no gold; the frontier counts as right.
+    quality: Quality | None = None
+    compare: str = EXACT
+    #: Dotted path that is compared; the whole answer when missing.
+    field: str | None = None
+    folders: tuple[Path, ...] = ()
+
+    def score(self, answer: Json | Absent, item: JsonObject) -> float | None:
+        """Return how well an answer meets the item's gold, 0..1; None where the item carries none."""
+        assert self.quality is not None
+        gold = gold_of(self.quality, item)
+        if gold is MISSING or gold is None:
+            return None
+        return self._like(answer, gold, self.quality.field)
+
+    def agreement(self, answer: Json | Absent, other: Json | Absent) -> float | None:
+        """Return how far an answer agrees with the frontier's, 0..1; None where the frontier has none."""
+        reference = _part(other, self.field)
+        return None if reference is MISSING else self._like(answer, reference, self.field)
+
+    def _like(self, answer: Json | Absent, wanted: Json, field: str | None) -> float:
+        found = _part(answer, field)
+        return 0.0 if found is MISSING else compare(self.compare, found, wanted, folders=self.folders)
+
+
+def _part(answer: Json | Absent, field: str | None) -> Json | Absent:
+    return dig(answer, field) if field and answer is not MISSING else answer
+
+
+def truth_of(workflow: Workflow, step: str, *, output: str | Mapping[str, str], folders: tuple[Path, ...]) -> Truth:
+    """Return what is right for one step: the workflow's gold where its output is that step's answer, else agreement."""
+    quality = workflow.quality
+    if quality is None:
+        return Truth(folders=folders)
+    field = _field_within(step, output, quality.field)
+    if field is MISSING:
+        return Truth(folders=folders)
+    mine = quality.evolve(field=field)
+    return Truth(quality=mine, compare=quality.compare, field=field, folders=folders)
+
+
+def _field_within(step: str, output: str | Mapping[str, str], field: str | None) -> str | None | Absent:
+    """Return the path into a step's answer that the quality looks at; `MISSING` where it looks at another step's."""
+    if isinstance(output, str):
+        return field if output == step else MISSING
+    if field is None:
+        return MISSING
+    name, _, rest = field.partition(".")
+    root, _, path = output.get(name, "").partition(".")
+    return (".".join(part for part in (path, rest) if part) or None) if root == step else MISSING
+
+
+def score_pairs(pairs: Sequence[Pair], truth: Truth, *, signal: str) -> list[Score]:
+    """Return a labelled confidence for every pair that can be labelled.
+
+    A loss is an item on which the cheap answer scores less than the frontier's; without gold, on which they differ. An
+    answer without a value of `signal`, or none at all, gets the lowest confidence: it escalates and is no loss.
+    """
+    _refuse_contradictions(pairs, truth.quality)
+    labelled = ((pair, _label(pair, truth)) for pair in pairs)
+    return [
+        Score(id=pair.item_id, confidence=_confidence(pair.cheap, signal), cheap_correct=right[0], frontier_correct=right[1])
+        for pair, right in labelled
+        if right is not None
+    ]
+
+
+def _label(pair: Pair, truth: Truth) -> tuple[bool, bool | None] | None:
+    if truth.quality is None:
+        agrees = truth.agreement(pair.cheap.value, pair.frontier.value)
+        return None if agrees is None else (agrees >= 1, None)
+    ours, theirs = (truth.score(answer.value, pair.item) for answer in (pair.cheap, pair.frontier))
+    return None if ours is None or theirs is None else (ours >= 1, theirs > ours or theirs >= 1)
+
+
+def _confidence(answer: Answer, signal: str) -> float:
+    known = answer.confidence
+    return known.value if known is not None and known.signal == signal and answer.value is not MISSING else NO_CONFIDENCE
+
+
+def main_signal(pairs: Sequence[Pair]) -> str | None:
+    """Return the signal that most cheap answers have a value of; None where none has any."""
+    counted = Counter(pair.cheap.confidence.signal for pair in pairs if pair.cheap.confidence is not None)
+    return max(counted, key=lambda name: counted[name], default=None)
+
+
+def _refuse_contradictions(pairs: Sequence[Pair], quality: Quality | None) -> None:
+    """Raise a UserError where equal inputs carry different gold: one of the labels must be wrong."""
+    if quality is None:
+        return
+    root = quality.gold.partition(".")[0]
+    seen: dict[str, Pair] = {}
+    for pair in pairs:
+        rest = {name: value for name, value in pair.item.items() if name not in ("id", root)}
+        first = seen.setdefault(digest(rest), pair)
+        if gold_of(quality, first.item) != gold_of(quality, pair.item):
+            raise UserError(
+                f"items {first.item_id} and {pair.item_id} are the same but carry different `{quality.gold}`; mend the "
+                "wrong one, or leave both out"
+            )
