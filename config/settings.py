@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     dead_after_s: float = Field(default=10.0, gt=0)
     #: Seconds between two sweeps for work that no live worker holds.
     sweep_s: float = Field(default=2.0, gt=0)
+    #: Dollars that the audit of one job may cost; None: the share that is audited is the only bound.
+    audit_budget_usd: float | None = Field(default=None, gt=0)
     #: Seconds that a stopping worker may take to hand its work back.
     grace_s: float = Field(default=20.0, gt=0)
 

@@ -34,6 +34,8 @@ from schemas.tier import Profile
 
 #: Items written in one transaction.
 _CHUNK = 1000
+#: Seconds after which a slow producer's items are written although they are few: a sign of its life.
+_WRITE_EVERY_S = 10.0
 #: Identical items are found among the first so many; beyond that memory would grow with the input.
 _REMEMBERED = 200_000
 
@@ -121,6 +123,7 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
     open_items: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
     count = 0
+    written_at = time.monotonic()
     try:
         for n, one in enumerate(given):
             item = one if isinstance(one, InputItem) else InputItem(str(one.get("id", n + 1)), one)
@@ -129,10 +132,11 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
             if item.error is None and same_as is None:
                 open_items[n // SHARD_ITEMS] = open_items.get(n // SHARD_ITEMS, 0) + 1
             count = n + 1
-            if len(rows) == _CHUNK:
-                _write(steering, rows)
+            if len(rows) == _CHUNK or time.monotonic() - written_at > _WRITE_EVERY_S:
+                _write(steering, job, rows)
+                written_at = time.monotonic()
                 rows = []
-        _write(steering, rows)
+        _write(steering, job, rows)
     except BaseException as error:
         with steering.db.writing() as tx:
             reason = f"its items could not be read: {error}"
@@ -140,7 +144,9 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
         raise
     with steering.db.writing() as tx:
         batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))
-        job_store.move(tx, job=job, to=JobState.SUBMITTED, among=(JobState.RECEIVING,), items=count)
+        taken = job_store.move(tx, job=job, to=JobState.SUBMITTED, among=(JobState.RECEIVING,), items=count)
+    if not taken:
+        raise UserError(f"job {job}: {status(job).reason}")
 
 
 def _same_as(seen: dict[str, int], item: InputItem, n: int) -> int | None:
@@ -164,7 +170,7 @@ def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[st
         "state": ItemState.FAILED.value if failed else ItemState.PENDING.value,
         "reason": item.error,
         "same_as": same_as,
-        "segment": 0,
+        "segment": -1 if failed else 0,
         "attempts": 0,
         "cost_usd": 0.0,
         "unpriced": 0,
@@ -172,9 +178,10 @@ def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[st
     }
 
 
-def _write(steering: Engine, rows: list[dict[str, Any]]) -> None:
+def _write(steering: Engine, job: str, rows: list[dict[str, Any]]) -> None:
     with steering.db.writing() as tx:
         item_store.insert(tx, rows=rows)
+        job_store.change(tx, job=job, heard_at=job_store.clock(tx))
 
 
 def _begin(steering: Engine, job: str) -> None:

@@ -1,8 +1,11 @@
 """`firstline calibrate WORKFLOW`: cheap and frontier answer the same sample, and a threshold follows for each skill."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection, RowMapping
+
+from config.catalogue import load_catalogue
 from orchestrator import api
 from orchestrator.calibration.command import calibrate_scores, explain
 from orchestrator.calibration.labels import Answer, Pair, Truth, main_signal, score_pairs, truth_of
@@ -17,7 +20,6 @@ from orchestrator.store import items as item_store
 from orchestrator.store.jobs import now
 from orchestrator.store.tables import CalibrationRow
 from orchestrator.trials import Trial, left_of, measurable, run_trial, sample, trial_key, trial_request
-from config.catalogue import load_catalogue
 from schemas.base import Frozen, Json
 from schemas.errors import UserError
 from schemas.plan import Plan, PlannedStep, Quality, Workflow
@@ -96,7 +98,7 @@ def calibrate(order: Order, aim: Aim, view: View) -> list[Calibrated]:
         drawn = sample(usable.items(), aim.labels, seed=aim.seed)
         if len(drawn) < 2:
             raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {len(drawn)}")
-        with crew_for(usable, None, None) as crew:
+        with crew_for(usable) as crew:
             plan = _plan(workflow, crew.profile, cheap)
             setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, usable)
             _refuse_silent(plan)
@@ -175,7 +177,7 @@ def _spent(job: str) -> float:
 def _conclude(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job: str) -> Calibrated:
     """Seek a step's threshold, and store it."""
     skill = setting.plan.skills[planned.step.skill or ""]
-    truth = truth_of(setting.workflow, planned.step.name, output=setting.plan.output, folders=setting.order.functions)
+    truth = truth_of(setting.workflow.quality, planned.step.name, output=setting.plan.output, folders=setting.order.functions)
     if truth.quality is None and setting.aim.compare:
         truth = Truth(compare=setting.aim.compare, field=setting.aim.field, folders=setting.order.functions)
     pairs = list(_pairs(setting, planned, cheap_job, frontier_job))
@@ -239,11 +241,8 @@ def _pairs(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job
     step = planned.step
     upstream = [name for name in step.after if name in {other.step.name for other in setting.plan.steps}]
     with api.engine().db.reading() as tx:
-        cheap, frontier = ({row["item"]: row for row in samples.answers(tx, job=job, step=step.name)} for job in (cheap_job, frontier_job))
-        before = [
-            [{item: value for item, _, value in item_store.outputs(tx, job=job, step=name)} for name in upstream]
-            for job in (cheap_job, frontier_job)
-        ]
+        cheap, frontier = (_last_answers(tx, job, step.name) for job in (cheap_job, frontier_job))
+        before = [[_values(tx, job, name) for name in upstream] for job in (cheap_job, frontier_job)]
     for item, row in cheap.items():
         other = frontier.get(item)
         same = all(ours.get(item) == theirs.get(item) for ours, theirs in zip(*before, strict=True))
@@ -251,7 +250,15 @@ def _pairs(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job
             yield Pair(row["item_id"], row["input"], _answer(row), _answer(other))
 
 
-def _answer(row: Mapping[str, Json]) -> Answer:
+def _last_answers(tx: Connection, job: str, step: str) -> dict[int, RowMapping]:
+    return {row["item"]: row for row in samples.answers(tx, job=job, step=step)}
+
+
+def _values(tx: Connection, job: str, step: str) -> dict[int, Json]:
+    return {item: value for item, _, value in item_store.outputs(tx, job=job, step=step)}
+
+
+def _answer(row: RowMapping) -> Answer:
     sure = row["confidence"]
     known = Confidence(signal=str(row["signal"]), value=float(sure)) if isinstance(sure, int | float) else None
     return Answer(row["value"] if row["verdict"] == "accept" else MISSING, str(row["model"]), known)

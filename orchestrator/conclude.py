@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +13,10 @@ from orchestrator.engine import Job
 from orchestrator.flow import close_shard, fail, settles_after
 from orchestrator.ladder import Standing, Sub, output, record, stand
 from orchestrator.store import batches, items
-from orchestrator.store.jobs import now
+from orchestrator.store.jobs import clock, now
 from schemas.attempt import Attempt
 from schemas.base import Json
-from schemas.batch import WHOLE_JOB, ItemTrail
+from schemas.batch import WHOLE_JOB, ItemTrail, Left
 from schemas.job import ItemState
 
 _OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
@@ -48,9 +48,10 @@ def conclude(
         after: Mapping[str, Sub] = known
         if n in trails:
             freed = {step: replace(sub, batch=None) if sub.batch == parent else sub for step, sub in known.items()}
-            after = record(freed, trails[n], ladder=job.ladder, tier=tier)
+            after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier)
         standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
-    made = _batches(job, segment, shard, parent, standings, loaded, size)
+    place = {"job": job.id, "segment": segment, "shard": shard, "parent": parent, "changed_at": clock(tx)}
+    made = _batches(place, standings, loaded, size)
     _save_subtasks(tx, job=job, standings=standings, made=made)
     finished = _save_items(tx, job=job, segment=segment, trails=trails, standings=standings, loaded=loaded)
     batches.insert(tx, rows=made)
@@ -62,11 +63,20 @@ def conclude(
     return [batch["id"] for batch in made], closed
 
 
+def _current(trail: ItemTrail, known: Mapping[str, Sub], batch: str | None) -> ItemTrail:
+    """Return a trail without what it says of unsettled subtasks that have gone on by another message since."""
+
+    def is_current(left: Left) -> bool:
+        sub = known.get(left.step)
+        if sub is None or sub.batch == batch:
+            return True
+        return sub.batch is None and sub.state in ("open", "paused") and left.n >= sub.n
+
+    return trail.evolve(left=tuple(left for left in trail.left if is_current(left)))
+
+
 def _batches(
-    job: Job,
-    segment: int,
-    shard: int,
-    parent: str | None,
+    place: Mapping[str, Any],
     standings: Mapping[int, Standing],
     loaded: Mapping[int, RowMapping],
     size: Callable[[str], int] | None,
@@ -82,17 +92,13 @@ def _batches(
         step = size(tier) if size else len(numbers)
         rows += [
             {
+                **place,
                 "id": uuid4().hex[:16],
-                "job": job.id,
-                "segment": segment,
-                "shard": shard,
                 "tier": tier,
                 "items": numbers[at : at + step],
                 "size": len(numbers[at : at + step]),
-                "parent": parent,
                 "state": "ready",
                 "lost": 0,
-                "changed_at": now(),
             }
             for at in range(0, len(numbers), step)
         ]
@@ -104,22 +110,24 @@ def _save_subtasks(
 ) -> None:
     holder = {(n, batch["tier"]): batch["id"] for batch in made for n in batch["items"]}
     rows = []
+    time = clock(tx)
     for n, standing in standings.items():
         asked = {step: tier for tier, steps in standing.todo.items() for step in steps}
         for step in sorted(standing.changed):
             sub = standing.subs.get(step) or Sub(step, asked[step])
             if step in asked:
                 sub = replace(sub, batch=holder.get((n, asked[step])))
-            rows.append(subtask_row(job.id, n, sub))
+            due_at = None if sub.wait_s is None else time + timedelta(seconds=sub.wait_s)
+            rows.append(subtask_row(job.id, n, sub, due_at=due_at))
     items.save_subtasks(tx, rows=rows)
 
 
-def subtask_row(job: str, item: int, sub: Sub) -> dict[str, Any]:
+def subtask_row(job: str, item: int, sub: Sub, *, due_at: datetime | None = None) -> dict[str, Any]:
     """Return the columns of a subtask."""
     row = sub.__dict__.copy()
-    wait_s = row.pop("wait_s")
+    del row["wait_s"]
     row["feedback"] = list(sub.feedback)
-    return {"job": job, "item": item, **row, "due_at": None if wait_s is None else now() + timedelta(seconds=wait_s)}
+    return {"job": job, "item": item, **row, "due_at": due_at}
 
 
 def _save_items(

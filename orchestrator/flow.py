@@ -9,7 +9,7 @@ from orchestrator.compile import is_barrier
 from orchestrator.engine import Job
 from orchestrator.store import batches, items, jobs
 from schemas.batch import WHOLE_JOB
-from schemas.job import JobState
+from schemas.job import WORKING, JobState
 from schemas.plan import Plan, StepKind
 
 #: Items of one shard.
@@ -46,10 +46,11 @@ def advance(tx: Connection, *, job: Job, segment: int) -> None:
         if segment >= job.plan.segments:
             finish(tx, job=job)
             return
-        _open(tx, job=job, segment=segment)
+        open_segment(tx, job=job, segment=segment)
 
 
-def _open(tx: Connection, *, job: Job, segment: int) -> None:
+def open_segment(tx: Connection, *, job: Job, segment: int) -> None:
+    """Cut what a segment has to do into shards."""
     steps = job.plan.segment(segment)
     if not is_barrier(steps[0].step):
         counted = items.pending_by_shard(tx, job=job.id, segment=segment, size=SHARD_ITEMS)
@@ -73,8 +74,10 @@ def settles_after(plan: Plan, segment: int) -> bool:
     return all(later.step.kind is StepKind.SYNTHESIZE for later in plan.steps if later.segment > segment)
 
 
-def fail(tx: Connection, *, job: str, reason: str) -> None:
+def fail(tx: Connection, *, job: str, reason: str, among: Collection[JobState] = WORKING) -> bool:
     """End a job that cannot go on; what has settled stays, the rest fails with the same reason."""
-    if jobs.move(tx, job=job, to=JobState.FAILED, among=(JobState.RUNNING, JobState.PLANNING), reason=reason):
+    failed = jobs.move(tx, job=job, to=JobState.FAILED, among=among, reason=reason)
+    if failed:
         items.fail_pending(tx, job=job, reason=f"the job failed: {reason}")
         batches.drop_live(tx, job=job)
+    return failed

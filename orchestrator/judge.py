@@ -1,14 +1,21 @@
 """Judging: a trail is recorded in one transaction, and what is left of its batch goes on."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
+from orchestrator.audit_draw import draw_audits
 from orchestrator.conclude import conclude, cost_row
 from orchestrator.engine import Job
 from orchestrator.store import batches, items
-from schemas.batch import Trail
+from schemas.attempt import Attempt
+from schemas.batch import ItemTrail, Trail
 from schemas.verdict import Defer, DeferCause
+
+#: Numbers from here on are for calls that were made twice: the ladder never counts so far.
+REPEATED_FROM = 1000
 
 
 @dataclass(frozen=True)
@@ -30,41 +37,70 @@ class Judged:
 
 
 def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
-    """Record a trail and decide what follows; a trail that was judged before changes nothing but the money."""
+    """Record a trail and decide what follows; of a trail that was judged before only calls paid anew are recorded."""
     row = batches.get(tx, batch=trail.batch, lock=True)
     if row is None:
         return Judged()
+    numbers = [one.item for one in trail.items]
+    items.lock(tx, job=job.id, numbers=numbers)
+    new = _new_calls(tx, job=job, row=row, trail=trail)
+    items.save_attempts(
+        tx, job=job.id, worker=trail.worker, attempts=[attempt for one in new for attempt in one.attempts]
+    )
     if row["state"] == "judged":
-        _record_repetition(tx, job=job, trail=trail)
+        items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
         going = [child["id"] for child in batches.children(tx, parent=trail.batch) if child["state"] == "ready"]
         return Judged(tuple(going))
-    attempts = [attempt for one in trail.items for attempt in one.attempts]
-    items.save_attempts(tx, job=job.id, worker=trail.worker, attempts=attempts)
     made, closed = conclude(
         tx,
         job=job,
         segment=trail.segment,
         shard=trail.shard,
-        numbers=[one.item for one in trail.items],
+        numbers=numbers,
         parent=trail.batch,
-        trails={one.item: one for one in trail.items},
+        trails={one.item: one for one in new},
         tier=trail.tier,
     )
+    draw_audits(tx, job=job, trails={one.item: one for one in trail.items}, tier=trail.tier)
     batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
     return Judged(tuple(made), closed, tuple(defers))
 
 
-def _record_repetition(tx: Connection, *, job: Job, trail: Trail) -> None:
-    """Record calls that were made, and paid, a second time: under numbers of their own, so that the money is right."""
-    for one in trail.items:
-        known = {(row["step"], row["n"]): row for row in items.attempts(tx, job=job.id, item=one.item)}
-        paid = {(row["step"], row["started_at"]) for row in known.values()}
-        again = [
-            attempt.model_copy(update={"n": 1000 + len(known) + index, "verdict": "repeated"})
-            for index, attempt in enumerate(one.attempts)
-            if (attempt.step, attempt.started_at) not in paid
-        ]
-        if again:
-            items.save_attempts(tx, job=job.id, worker=trail.worker, attempts=again)
-            items.add_costs(tx, rows=[cost_row(job.id, one.item, again)])
+def _new_calls(tx: Connection, *, job: Job, row: RowMapping, trail: Trail) -> list[ItemTrail]:
+    """Return the trail with those of its calls that are not on record.
+
+    A call is known by its subtask and the time it began, whichever delivery brings it. What was asked and paid a
+    second time is recorded under numbers of its own, so that the money is right.
+    """
+    numbers = [one.item for one in trail.items]
+    known = items.calls(tx, job=job.id, numbers=numbers)
+    late = row["state"] in ("judged", "dropped")
+    ended = items.ended(tx, job=job.id, numbers=numbers) if late else set()
+    recorded = {(item, step, began) for item, step, _, began in known}
+    taken = {(item, step, n) for item, step, n, _ in known}
+    repeated = Counter((item, step) for item, step, n, _ in known if n >= REPEATED_FROM)
+
+    def numbered(attempts: Iterable[Attempt]) -> Iterator[Attempt]:
+        for attempt in attempts:
+            key = (attempt.item, attempt.step)
+            again = key in ended or row["state"] == "judged"
+            if again or (*key, attempt.n) in taken:
+                n = REPEATED_FROM + repeated[key]
+                repeated[key] += 1
+                yield attempt.model_copy(update={"n": n, "verdict": "repeated" if again else attempt.verdict})
+            else:
+                yield attempt
+
+    return [
+        one.evolve(
+            attempts=tuple(
+                numbered(
+                    attempt
+                    for attempt in one.attempts
+                    if (attempt.item, attempt.step, attempt.started_at) not in recorded
+                )
+            )
+        )
+        for one in trail.items
+    ]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from celery import chain, chord
 from celery.canvas import Signature
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from orchestrator.assemble import assemble
@@ -16,6 +18,8 @@ JUDGE = "firstline.judge"
 START = "firstline.start"
 RELEASE = "firstline.release"
 SHARD = "firstline.shard"
+#: What publishing raises when Redis cannot be reached.
+UNREACHABLE = (RedisError, OperationalError, OSError)
 
 
 def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:

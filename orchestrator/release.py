@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 from orchestrator import publish
 from orchestrator.conclude import conclude
 from orchestrator.engine import Engine, Job
-from orchestrator.store import batches, items
+from orchestrator.fairness import Claimant, share
+from orchestrator.store import batches, items, jobs
+from schemas.job import Priority
 
 #: Subtasks that one message carries at most.
 BATCH_ITEMS = 20
@@ -33,16 +35,21 @@ def release(engine: Engine, job_id: str) -> int:
 def _room(engine: Engine, tx: Connection, job: Job) -> int:
     """Return how many more items may be sent: the first tier is kept busy, and no tier above it is flooded."""
     flying = batches.in_flight(tx, job=job.id, segment=job.segment)
+    if not sum(flying.values()):
+        # Each running job gets on, however small its share.
+        return 1
     first = job.plan.segment(job.segment)[0].start_tier
     tiers = {first, *job.ladder}
-    window = PER_SLOT * slots(engine, job, first)
-    everywhere = 2 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers)
+    mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
+    window = mine * PER_SLOT * slots(engine, job, first)
+    everywhere = mine * 2 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers)
     return math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
 
 
 def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
     """Cut a released shard into batches and send them as one chord; one that was sent already is left alone."""
     with engine.db.writing() as tx:
+        jobs.hold(tx, job=job_id)
         job = engine.job(tx, job_id)
         shard = batches.get_shard(tx, job=job_id, segment=segment, n=n)
         if not job.state.works or shard is None or shard["state"] != "released":

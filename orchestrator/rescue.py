@@ -3,9 +3,9 @@
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
@@ -16,7 +16,7 @@ from orchestrator.conclude import conclude
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, advance
 from orchestrator.release import passed, release
-from orchestrator.steer import start
+from orchestrator.steer import abandon, expire, start
 from orchestrator.store import batches, items, jobs
 from schemas.batch import WHOLE_JOB
 from schemas.errors import FirstlineError
@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that a sent batch may be neither queued nor held before it counts as lost.
 SETTLING_S = 3.0
+#: Seconds after which a batch counts as lost even though its queue holds messages: the others have overtaken it.
+OVERTAKEN_S = 60.0
+#: Seconds that a producer may be silent while it hands items in.
+PRODUCER_SILENT_S = 900.0
 #: Deliveries that ended with the worker's death, before a batch is cut up, and before a single subtask is given up.
 DEATHS_ALLOWED = 3
 _DEFERRED_AT_ONCE = 500
@@ -83,9 +87,21 @@ class Rescue:
         wake_due(self.engine)
         self._beats += 1
         if self._beats % 4 == 1:
+            end_hopeless(self.engine)
             publish_outbox(self.engine)
             resend_lost(self.engine)
             nudge(self.engine)
+
+
+def end_hopeless(engine: Engine) -> None:
+    """End jobs whose deadline has passed, or whose producer died while it handed items in."""
+    with engine.db.reading() as tx:
+        overdue = jobs.overdue(tx)
+        abandoned = jobs.abandoned(tx, silent_s=PRODUCER_SILENT_S)
+    for job_id in overdue:
+        expire(engine, job_id)
+    for job_id in abandoned:
+        abandon(engine, job_id)
 
 
 def wake_due(engine: Engine) -> int:
@@ -111,10 +127,11 @@ def _again(
     """Open subtasks of items of one job and send what that makes ready, shard by shard."""
     by_shard: dict[tuple[int, int], list[int]] = {}
     with engine.db.writing() as tx:
+        jobs.hold(tx, job=job_id)
         job = engine.job(tx, job_id)
         if not job.state.works:
             return
-        for n, item in items.load(tx, job=job_id, numbers=numbers).items():
+        for n, item in items.load(tx, job=job_id, numbers=numbers, lock=True).items():
             shard = 0 if n == WHOLE_JOB else n // SHARD_ITEMS
             by_shard.setdefault((item["segment"], shard), []).append(n)
         opening(tx, job_id, numbers)
@@ -138,32 +155,36 @@ def resend_lost(engine: Engine) -> int:
     """Send again what no live worker holds, no queue can still contain and nobody has judged."""
     with engine.db.reading() as tx:
         out = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "sent"]
-        queues = {row["job"]: engine.job(tx, row["job"]) for row in out}
+        owners = {row["job"]: engine.job(tx, row["job"]) for row in out}
+        overtaken_at = jobs.clock(tx) - timedelta(seconds=OVERTAKEN_S)
     if not out:
         return 0
-    lost, dead = _lost(engine, out, lambda row: queues[row["job"]].tier(row["tier"]).queue)
+    lost, dead = _lost(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
     for row in dead:
         _after_death(engine, row)
     return _send(engine, lost)
 
 
 def _lost(
-    engine: Engine, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str]
+    engine: Engine, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str], overtaken_at: datetime
 ) -> tuple[list[RowMapping], list[RowMapping]]:
     """Return the batches to send again: those that vanished, and those whose worker died."""
     keys = engine.settings.keys
-    claims = engine.redis.mget([keys.claim(row["id"]) for row in out])
-    holders = {claim for claim in claims if claim and claim != JUDGED and not claim.startswith(ANSWERED)}  # type: ignore[union-attr]
+    claims = [None if text is None else str(text) for text in engine.redis.mget([keys.claim(row["id"]) for row in out])]
+    holders = {claim for claim in claims if claim and claim != JUDGED and not claim.startswith(ANSWERED)}
     alive = {holder for holder in holders if engine.redis.exists(keys.heartbeat(holder))}
-    empty = {name: _is_empty(engine, keys.queue(name)) for name in {queue_of(row) for row in out}}
+    served = {name: engine.workers_of(name) > 0 for name in {queue_of(row) for row in out}}
+    empty = {name: _is_empty(engine, keys.queue(name)) for name in served}
     judges_idle = _is_empty(engine, engine.orchestrators)
+    now_s = float(engine.redis.time()[0])
     lost, dead = [], []
-    for row, claim in zip(out, claims, strict=True):  # type: ignore[arg-type]
+    for row, claim in zip(out, claims, strict=True):
+        overtaken = row["changed_at"] < overtaken_at
         if claim is None:
-            lost += [row] if empty[queue_of(row)] else []
+            lost += [row] if empty[queue_of(row)] or (overtaken and served[queue_of(row)]) else []
         elif claim.startswith(ANSWERED):
-            waited_s = time.time() - float(claim.removeprefix(ANSWERED))
-            lost += [row] if judges_idle and waited_s > SETTLING_S else []
+            waited_s = now_s - float(claim.removeprefix(ANSWERED))
+            lost += [row] if waited_s > SETTLING_S and (judges_idle or overtaken) else []
         elif claim == JUDGED or claim not in alive:
             dead.append(row)
     return lost, dead
@@ -171,7 +192,7 @@ def _lost(
 
 def _is_empty(engine: Engine, queue: str) -> bool:
     names = [queue if step == 0 else f"{queue}\x06\x16{step}" for step in STEPS]
-    return sum(engine.redis.llen(name) for name in names) == 0  # type: ignore[misc]
+    return sum(engine.redis.llen(name) for name in names) == 0
 
 
 def _after_death(engine: Engine, row: RowMapping) -> None:
@@ -220,15 +241,17 @@ def nudge(engine: Engine) -> None:
         silent = [
             (job, segment, n) for job, segment in running for n in batches.silent_shards(tx, job=job, segment=segment)
         ]
+        complete = {pair for pair in running if batches.unclosed(tx, job=pair[0], segment=pair[1]) == 0}
     for job_id in submitted:
         start(engine, job_id)
     for job_id, segment, n in silent:
         _resume_shard(engine, job_id, segment, n)
     for job_id, segment in running:
-        with engine.db.writing() as tx:
-            job = engine.job(tx, job_id)
-            if job.state.works and job.segment == segment < job.plan.segments:
-                advance(tx, job=job, segment=segment)
+        if (job_id, segment) in complete:
+            with engine.db.writing() as tx:
+                job = engine.job(tx, job_id)
+                if job.state.works and job.segment == segment < job.plan.segments:
+                    advance(tx, job=job, segment=segment)
         release(engine, job_id)
 
 

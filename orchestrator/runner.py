@@ -133,7 +133,8 @@ def follow(job: str, view: View, check: Callable[[], None] | None = None, *, tit
 
 
 @contextmanager
-def crew_for(order: Order, record: Path | None, resuming: str | None) -> Iterator[Crew]:
+def crew_for(order: Order, record: Path | None = None, resuming: str | None = None) -> Iterator[Crew]:
+    """Yield who works on an order: processes started here, or workers elsewhere where a Redis is configured."""
     settings = get_settings()
     if settings.redis_url is None:
         with embedded(order.profile, settings, record=record, resuming=resuming) as runtime:

@@ -17,7 +17,7 @@ from orchestrator.crew import require_keys, worker_queues
 from orchestrator.parts import Part, Parts, python
 from orchestrator.state_folder import StateFolder, free_port
 from schemas.errors import InfrastructureError, UserError
-from schemas.job import JobState
+from schemas.job import WORKING
 from schemas.tier import Model, Profile, Service, Tier
 
 _REDIS = "redis"
@@ -99,7 +99,7 @@ def set_aside(*, but: str | None) -> None:
     from orchestrator.store import jobs
 
     with api.engine().db.reading() as tx:
-        left = [row["id"] for row in jobs.in_state(tx, states=(JobState.RUNNING,))]
+        left = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
     for job in left:
         if job != but:
             api.pause(job)

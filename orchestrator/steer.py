@@ -11,7 +11,7 @@ from config.rations import seed
 from orchestrator import publish
 from orchestrator.assemble import rations
 from orchestrator.engine import Engine, Job
-from orchestrator.flow import SHARD_ITEMS, shard_rows
+from orchestrator.flow import advance, fail, open_segment
 from orchestrator.judge import Judged, judge
 from orchestrator.release import release
 from orchestrator.store import batches, items, jobs
@@ -22,6 +22,9 @@ from schemas.verdict import DeferCause
 from workers.claims import CLAIM_S, JUDGED
 
 _log = logging.getLogger(__name__)
+
+#: States of a job that is written and has not ended.
+_BEGUN = (JobState.SUBMITTED, JobState.PLANNING, JobState.AWAITING_APPROVAL, JobState.RUNNING, JobState.PAUSED)
 
 
 def start(engine: Engine, job_id: str) -> None:
@@ -37,22 +40,39 @@ def start(engine: Engine, job_id: str) -> None:
 def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
     """Judge a trail; return what goes on in its chord slot, if anything does."""
     with engine.db.writing() as tx:
+        jobs.hold(tx, job=trail.job)
         job = engine.job(tx, trail.job)
         judged = judge(tx, trail=trail, job=job)
         going = publish.assembled(tx, job=job, ids=judged.batches) if job.state.works else []
         if (over := judged.because(DeferCause.BUDGET)) is not None:
             reason = f"{over}; raise it with `firstline budget {job.id} --raise USD`"
             jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=reason)
+        called_off = job.state.works and judged.because(DeferCause.CANCELLED) is not None
+        if called_off:
+            # The job was cancelled and is tried again; workers have not heard of the latter.
+            items.let_go_unheld(tx, job=job.id)
         _note(tx, job, judged)
     _forget(engine, trail.batch)
     if judged.because(DeferCause.BUDGET_UNKNOWN) is not None:
         tell_budget(engine, job)
+    if called_off:
+        _allow(engine, job.id)
+    if judged.closed:
+        _advance(engine, job)
     release(engine, job.id)
     if not going:
         return None
     publish.send_free(engine, job=job, made=going[1:])
     publish.sent(engine, [going[0].id])
     return publish.settle(engine, going[0], priority=job.priority)
+
+
+def _advance(engine: Engine, job: Job) -> None:
+    """Open the next segment when judges of its last shards, side by side, each took the other's for open."""
+    with engine.db.writing() as tx:
+        now = engine.job(tx, job.id)
+        if now.state.works and now.segment == job.segment < job.plan.segments:
+            advance(tx, job=now, segment=now.segment)
 
 
 def _note(tx: Connection, job: Job, judged: Judged) -> None:
@@ -90,68 +110,89 @@ def pause(engine: Engine, job_id: str, *, reason: str) -> bool:
 
 
 def resume(engine: Engine, job_id: str) -> bool:
-    """Send a paused job's work again; return whether it was paused."""
+    """Go on with a paused job; return whether it was paused. What was under way all the time is not sent twice."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
+        jobs.hold(tx, job=job_id, alone=True)
         if not jobs.move(tx, job=job_id, to=JobState.RUNNING, among=(JobState.PAUSED,)):
             return False
-        reopen(engine, tx, job_id)
         job = engine.job(tx, job_id)
-    tell_budget(engine, job)
-    publish.task(engine, publish.RELEASE, job_id, priority=job.priority).apply_async()
+        items.let_go_unheld(tx, job=job_id)
+        batches.reset_shards(tx, job=job_id, segment=job.segment)
+    _go_on(engine, job)
     return True
-
-
-def reopen(engine: Engine, tx: Connection, job_id: str) -> None:
-    """Let everything of a job that has not ended be sent again."""
-    job = engine.job(tx, job_id)
-    batches.drop_live(tx, job=job_id)
-    items.let_all_go(tx, job=job_id)
-    batches.reset_shards(tx, job=job_id, segment=job.segment)
 
 
 def cancel(engine: Engine, job_id: str, *, reason: str) -> bool:
     """End a job; running calls are cancelled within seconds, what has settled stays."""
-    states = (JobState.SUBMITTED, JobState.RUNNING, JobState.PAUSED, JobState.PLANNING, JobState.AWAITING_APPROVAL)
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
-        if not jobs.move(tx, job=job_id, to=JobState.CANCELLED, among=states, reason=reason):
+        jobs.hold(tx, job=job_id, alone=True)
+        if not jobs.move(tx, job=job_id, to=JobState.CANCELLED, among=_BEGUN, reason=reason):
             return False
         items.cancel_pending(tx, job=job_id, reason=reason)
         batches.drop_live(tx, job=job_id)
-    try:
-        engine.redis.set(engine.settings.keys.cancel(job_id), "1", ex=24 * 3600)
-    except RedisError:
-        _log.warning("cancel.not_told", extra={"job": job_id})
+    _call_off(engine, job_id)
     return True
+
+
+def expire(engine: Engine, job_id: str) -> bool:
+    """End a job whose deadline has passed: what is not settled by now fails with that reason."""
+    with engine.db.writing() as tx:
+        deadline = jobs.get(tx, job=job_id)["deadline"]
+        jobs.hold(tx, job=job_id, alone=True)
+        reason = f"its deadline, {deadline:%Y-%m-%d %H:%M:%S} UTC, has passed"
+        if not fail(tx, job=job_id, reason=reason, among=_BEGUN):
+            return False
+    _call_off(engine, job_id)
+    return True
+
+
+def abandon(engine: Engine, job_id: str) -> bool:
+    """End a job whose producer went silent while it handed items in."""
+    reason = "its producer went silent before all items were handed in; submit it again"
+    with engine.db.writing() as tx:
+        return fail(tx, job=job_id, reason=reason, among=(JobState.RECEIVING,))
 
 
 def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int:
     """Open failed items again, all or those named; return how many. What has settled stays settled and paid."""
     with engine.db.writing() as tx:
-        row = jobs.get(tx, job=job_id, lock=True)
-        if not JobState(row["state"]).ended and row["state"] != JobState.PAUSED.value:
-            raise UserError(f"job {job_id} is {row['state']}; pause it, or wait until it has ended, then retry")
+        jobs.get(tx, job=job_id)
+        jobs.hold(tx, job=job_id, alone=True)
         job = engine.job(tx, job_id)
+        if not job.state.ended and job.state is not JobState.PAUSED:
+            raise UserError(f"job {job_id} is {job.state.value}; pause it, or wait until it has ended, then retry")
         numbers = items.failed(tx, job=job_id, item_ids=item_ids)
         if not numbers:
             return 0
-        segments = items.reopen_failed(tx, job=job_id, numbers=numbers)
-        first = min(segments.values())
-        batches.drop_live(tx, job=job_id)
-        batches.replace_shards(
-            tx,
-            job=job_id,
-            segment=first,
-            rows=shard_rows(
-                job=job_id,
-                segment=first,
-                pending=items.pending_by_shard(tx, job=job_id, segment=first, size=SHARD_ITEMS),
-            ),
-        )
+        first = min(items.reopen_failed(tx, job=job_id, numbers=numbers).values())
+        items.let_go_unheld(tx, job=job_id)
+        batches.forget_shards(tx, job=job_id, segment=first)
         states = (JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
-        jobs.move(tx, job=job_id, to=JobState.RUNNING, among=states, segment=first, ended_at=None)
+        jobs.move(tx, job=job_id, to=JobState.RUNNING, among=states, segment=first, ended_at=None, deadline=None)
+        open_segment(tx, job=job, segment=first)
+    _go_on(engine, job)
+    return sum(n >= 0 for n in numbers)
+
+
+def _go_on(engine: Engine, job: Job) -> None:
+    """Have a job's work sent; where Redis cannot be reached now, the sweep does it later."""
+    try:
+        _allow(engine, job.id)
+        tell_budget(engine, job)
+        publish.task(engine, publish.RELEASE, job.id, priority=job.priority).apply_async(retry=False)
+    except publish.UNREACHABLE:
+        _log.warning("job.not_told", extra={"job": job.id})
+
+
+def _call_off(engine: Engine, job_id: str) -> None:
+    """Have workers cancel the running calls of a job."""
+    try:
+        engine.redis.set(engine.settings.keys.cancel(job_id), "1", ex=24 * 3600)
+    except RedisError:
+        _log.warning("cancel.not_told", extra={"job": job_id})
+
+
+def _allow(engine: Engine, job_id: str) -> None:
     engine.redis.delete(engine.settings.keys.cancel(job_id))
-    tell_budget(engine, job)
-    publish.task(engine, publish.RELEASE, job_id, priority=job.priority).apply_async()
-    return len(numbers)

@@ -5,13 +5,14 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.canvas import Signature
+from pydantic import ValidationError
 
 from orchestrator import publish
 from orchestrator.engine import Engine
 from orchestrator.release import passed, release, send_shard
 from orchestrator.steer import settle_trail, start
-from schemas.batch import Trail
-from schemas.errors import InfrastructureError
+from schemas.batch import MESSAGE_VERSION, Trail
+from schemas.errors import InfrastructureError, UserError
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,18 @@ def register(app: Celery, engine: Engine) -> None:
         if trail is None:
             # A repeated delivery that a live worker refused: its twin brings the trail.
             return
-        following: Signature | None = settle_trail(engine, Trail.model_validate_json(trail))
+        following = judge_message(engine, trail)
         if following is not None:
             self.replace(following)
+
+
+def judge_message(engine: Engine, message: str) -> Signature | None:
+    """Judge a trail as it came; one that cannot be judged here is logged, and the sweep asks for it again."""
+    try:
+        return settle_trail(engine, Trail.model_validate_json(message))
+    except ValidationError:
+        _log.error("trail.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": "update this one"})
+    except UserError as error:
+        # Another deployment uses the same Redis and namespace, or the job was pruned meanwhile.
+        _log.error("trail.refused", extra={"reason": str(error)})
+    return None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from schemas.base import Frozen, Json
 from schemas.plan import Workflow
@@ -76,7 +76,7 @@ class Options(Frozen):
     #: Hard cap in dollars; the job pauses before it would exceed it.
     budget_usd: float | None = Field(default=None, gt=0)
     priority: Priority = Priority.NORMAL
-    deadline: datetime | None = None
+    deadline: AwareDatetime | None = None
     tenant: str = "default"
     #: Answer from, and keep in, the response cache that all jobs share.
     cache: bool = False

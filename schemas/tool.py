@@ -39,5 +39,5 @@ class ToolResult(Frozen):
     latency_s: float | None = Field(default=None, ge=0)
     #: The value is not all there was: rows, text or output were cut at a limit.
     truncated: bool = False
-    #: The error may be gone at the next try: a time limit, a server that was away.
+    #: The error may be gone at the next try: a server that was away, a process that died.
     transient: bool = False

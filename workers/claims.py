@@ -51,7 +51,7 @@ class Claim(StrEnum):
 
 async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: str, worker: str) -> Claim:
     """Claim a batch for a worker."""
-    said = await client.eval(  # type: ignore[misc]
+    said = await client.eval(
         _CLAIM, 3, keys.claim(batch), keys.heartbeat(""), keys.cancel(job), worker, str(CLAIM_S), JUDGED
     )
     return Claim(said)
@@ -60,7 +60,7 @@ async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: s
 async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str) -> None:
     """Note that a batch was answered: from now on it waits for a judge."""
     try:
-        await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)  # type: ignore[misc]
+        await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)
     except RedisError:
         # The sweep will send it again and its paid answers will be found.
         _log.warning("claim.not_handed_on", extra={"batch": batch})

@@ -143,7 +143,7 @@ class Cooldowns:
         finally:
             health.untold -= 1
         extra = {"model": model.name, "kind": cooling.kind.value, "seconds": round(wait_s, 1)}
-        _log.warning("model.cooling", extra=extra)
+        _log.log(logging.WARNING if cooling.probation else logging.INFO, "model.cooling", extra=extra)
 
     async def _forget(self, model: Model, *keys: str) -> None:
         health = self.of(model)

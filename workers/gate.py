@@ -19,7 +19,7 @@ from workers.background import Background
 from workers.cooldowns import Cooldowns
 from workers.gateway import Reply
 from workers.permit import NOTHING, Permit, used
-from workers.reservations import LONGEST_WAIT_S, Reservations
+from workers.reservations import BURST_S, LONGEST_WAIT_S, Reservations
 from workers.scripts import Scripts
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 _NO_PLACE_S = 3.0
 #: Seconds after which a call comes back when Redis cannot be reached.
 _NO_REDIS_S = 5.0
+#: Seconds of delay after which a call has missed its turn, and how many turns it may miss.
+_LATE_S = BURST_S / 2
+_TURNS = 4
 
 
 class Gate:
@@ -142,24 +145,35 @@ class Gate:
         return None
 
     async def _reserve(self, tier: Tier, permit: Permit) -> Defer | None:
-        said = await self._reservations.take(permit)
-        match said:
-            case ["granted", wait]:
-                await self._wait_for_turn(permit, float(wait))
-                return None
-            case ["cooling", _]:
-                await self._cooldowns.learn()
-                return self._cooldowns.none_left(tier, (permit.model.name,))
-            case _:
-                return _refusal(permit, said)
+        for _ in range(_TURNS):
+            said = await self._reservations.take(permit)
+            match said:
+                case ["granted", wait]:
+                    if await self._wait_for_turn(permit, float(wait)):
+                        return None
+                case ["cooling", _]:
+                    await self._cooldowns.learn()
+                    return self._cooldowns.none_left(tier, (permit.model.name,))
+                case _:
+                    return _refusal(permit, said)
+        reason = f"this worker is too busy to call {permit.model.name} in its turn"
+        return Defer(cause=DeferCause.LIMIT, wait_s=_NO_PLACE_S, reason=reason)
 
-    async def _wait_for_turn(self, permit: Permit, wait_s: float) -> None:
+    async def _wait_for_turn(self, permit: Permit, wait_s: float) -> bool:
+        """Wait; give everything back and return False where the turn was missed.
+
+        A loop that was held up wakes all that wait at once: they would go as one burst, larger than the limit allows.
+        """
+        if wait_s <= 0:
+            return True
+        due_at, is_missed = time.monotonic() + wait_s, True
         try:
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-        except asyncio.CancelledError:
-            await self._reservations.settle(permit, NOTHING)
-            raise
+            await asyncio.sleep(wait_s)
+            is_missed = time.monotonic() - due_at > _LATE_S
+        finally:
+            if is_missed:
+                await self._reservations.settle(permit, NOTHING)
+        return not is_missed
 
     def _warn_unpriced(self, model: Model) -> None:
         if model.name not in self._unpriced:

@@ -70,7 +70,8 @@ class LitellmGateway:
 
     def __init__(self, litellm: Any) -> None:
         self._litellm = litellm
-        self._prices = _PriceList(litellm)
+        #: What litellm lists for each model.
+        self.prices = PriceList(litellm)
         self._keys = _Keys()
         self._memory = Memory(can=self._can)
         self._unlogged = _unlogged()
@@ -87,7 +88,7 @@ class LitellmGateway:
         if key is None and call.model.api_key_env is not None:
             detail = f"no key: expected it in the environment variable {call.model.api_key_env} of the workers"
             return Reply(error=ErrorKind.AUTH, detail=detail)
-        self._prices.announce(call.model)
+        self.prices.announce(call.model)
         try:
             # Within this context litellm leaves the logging of a call to its caller: a fifth of its CPU per call.
             with self._unlogged():
@@ -101,12 +102,12 @@ class LitellmGateway:
     def _priced(self, reply: Reply, model: Model) -> Reply:
         if reply.usage.input_tokens is None and reply.usage.output_tokens is None:
             return reply
-        price = cost(reply.usage, model, self._prices.listed)
+        price = cost(reply.usage, model, self.prices.listed)
         return replace(reply, cost_usd=price.usd, price_source=price.source)
 
     def _can(self, model: Model, rung: Structured) -> bool:
         """Say whether litellm believes that a model takes a rung; one's own endpoint or a new model is just tried."""
-        if model.api_base is not None or not self._prices.knows(model):
+        if model.api_base is not None or not self.prices.knows(model):
             return True
         match rung:
             case Structured.JSON_SCHEMA:
@@ -169,7 +170,7 @@ def _headers(error: Exception) -> dict[str, str]:
     return found
 
 
-class _PriceList:
+class PriceList:
     """litellm's map of models and prices."""
 
     def __init__(self, litellm: Any) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -53,11 +52,11 @@ class PaidAnswers:
     async def of(self, batch: str) -> dict[str, Kept]:
         """Return what an earlier delivery of this batch was answered: `item:step:n` -> answer."""
         try:
-            texts: Mapping[str, str] = await self.client.hgetall(self.keys.answers(batch))  # type: ignore[misc]
+            texts = await self.client.hgetall(self.keys.answers(batch))
         except RedisError:
             _log.warning("paid_answers.unreadable", extra={"batch": batch})
             return {}
-        return {name: kept for name, text in texts.items() if (kept := _read(text)) is not None}
+        return {str(name): kept for name, text in texts.items() if (kept := _read(text)) is not None}
 
     async def _write(self) -> None:
         while self._queue:
@@ -74,7 +73,7 @@ class PaidAnswers:
                 _log.warning("paid_answers.unwritten", extra={"answers": len(waiting)})
 
 
-def _read(text: str) -> Kept | None:
+def _read(text: str | bytes) -> Kept | None:
     try:
         return _kept.validate_json(text)
     except ValidationError:

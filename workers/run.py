@@ -8,17 +8,21 @@ from schemas.attempt import Attempt
 from schemas.base import Json
 from schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
 from schemas.plan import PlannedStep
+from workers.answering import answer
 from workers.graph import applies, ready
+from workers.packer import Packer
 from workers.paid import Kept
-from workers.subtask import Outcome, Subtask, answer
+from workers.subtask import Outcome, Subtask
 from workers.worker import Worker
 
 
 async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> Trail:
     """Return the trail of a batch; only cancelling the whole worker raises."""
     paid = await worker.paid.of(batch.id) if resumed else {}
-    items = await asyncio.gather(*(_run_item(batch, work, worker, paid) for work in batch.work))
+    holding = _Holding(batch, worker, Packer(batch, worker), paid)
+    items = await asyncio.gather(*(_run_item(holding, work) for work in batch.work))
     await worker.paid.written()
+    await worker.cache.written()
     return Trail(
         batch=batch.id,
         job=batch.job,
@@ -28,6 +32,17 @@ async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> T
         worker=worker.name,
         items=tuple(items),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """A batch, and all that its items share."""
+
+    batch: Batch
+    worker: Worker
+    packer: Packer
+    #: Answers of an earlier delivery, already paid for.
+    paid: Mapping[str, Kept]
 
 
 @dataclass
@@ -70,17 +85,13 @@ class _Journey:
                 self.left.append(left)
 
 
-async def _run_item(batch: Batch, work: Work, worker: Worker, paid: Mapping[str, Kept]) -> ItemTrail:
-    journey = _Journey(batch, work, dict(work.settled), set(work.skipped), {*work.settled, *work.skipped})
-    by_name = {planned.step.name: planned for planned in batch.steps}
+async def _run_item(holding: _Holding, work: Work) -> ItemTrail:
+    journey = _Journey(holding.batch, work, dict(work.settled), set(work.skipped), {*work.settled, *work.skipped})
+    by_name = {planned.step.name: planned for planned in holding.batch.steps}
     waiting = [(by_name[todo.step], todo) for todo in work.todo]
     while waiting:
         journey.begun.update(planned.step.name for planned, _ in waiting)
-        if len(waiting) == 1:
-            outcomes = [await _ask(journey, *waiting[0], worker, paid)]
-        else:
-            outcomes = await asyncio.gather(*(_ask(journey, *pair, worker, paid) for pair in waiting))
-        for outcome in outcomes:
+        for outcome in await asyncio.gather(*(_ask(holding, journey, *pair) for pair in waiting)):
             journey.take(outcome)
         waiting = _next_here(journey)
     return journey.trail
@@ -104,7 +115,6 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
             return found
 
 
-async def _ask(
-    journey: _Journey, planned: PlannedStep, todo: Todo, worker: Worker, paid: Mapping[str, Kept]
-) -> Outcome:
-    return await answer(Subtask(journey.batch, journey.work, planned, todo, journey.values, paid), worker)
+async def _ask(holding: _Holding, journey: _Journey, planned: PlannedStep, todo: Todo) -> Outcome:
+    subtask = Subtask(holding.batch, journey.work, planned, todo, journey.values, holding.paid)
+    return await answer(subtask, holding.worker, holding.packer)

@@ -12,11 +12,13 @@ from config.keys import Keys
 from schemas.batch import Batch
 from schemas.tier import Tier
 from schemas.verdict import Defer, DeferCause
+from workers.cache import ResponseCache
 from workers.estimate import Estimator
 from workers.gate import Gate
 from workers.gateway import Gateway
 from workers.paid import PaidAnswers
 from workers.recent import RecentTrails
+from workers.toolbox import Toolbox
 
 
 @dataclass
@@ -31,11 +33,16 @@ class Worker:
     gate: Gate
     estimator: Estimator = field(default_factory=Estimator)
     recent: RecentTrails = field(default_factory=RecentTrails)
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    cache: ResponseCache = field(init=False)
     stopping: bool = False
     _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     _batches: dict[str, str] = field(default_factory=dict)
     _calls: dict[str, set["asyncio.Task[object]"]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.cache = ResponseCache(self.client, self.keys)
 
     def slots(self, tier: Tier) -> asyncio.Semaphore:
         """Return what bounds the calls in flight on a tier in this process."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.calibration.scores import Score
 from schemas.base import Json, JsonObject, digest
 from schemas.errors import UserError
-from schemas.plan import Quality, Workflow
+from schemas.plan import Quality
 from schemas.policy import Confidence
 from workers.paths import MISSING, Absent, dig
 from workers.scoring import compare, gold_of
@@ -71,9 +71,10 @@ def _part(answer: Json | Absent, field: str | None) -> Json | Absent:
     return dig(answer, field) if field and answer is not MISSING else answer
 
 
-def truth_of(workflow: Workflow, step: str, *, output: str | Mapping[str, str], folders: tuple[Path, ...]) -> Truth:
+def truth_of(
+    quality: Quality | None, step: str, *, output: str | Mapping[str, str], folders: tuple[Path, ...]
+) -> Truth:
     """Return what is right for one step: the workflow's gold where its output is that step's answer, else agreement."""
-    quality = workflow.quality
     if quality is None:
         return Truth(folders=folders)
     field = _field_within(step, output, quality.field)
@@ -83,7 +84,7 @@ def truth_of(workflow: Workflow, step: str, *, output: str | Mapping[str, str], 
     return Truth(quality=mine, compare=quality.compare, field=field, folders=folders)
 
 
-def _field_within(step: str, output: str | Mapping[str, str], field: str | None) -> str | None | Absent:
+def _field_within(step: str, output: str | Mapping[str, str], field: str | None) -> str | Absent | None:
     """Return the path into a step's answer that the quality looks at; `MISSING` where it looks at another step's."""
     if isinstance(output, str):
         return field if output == step else MISSING
@@ -102,11 +103,19 @@ def score_pairs(pairs: Sequence[Pair], truth: Truth, *, signal: str) -> list[Sco
     """
     _refuse_contradictions(pairs, truth.quality)
     labelled = ((pair, _label(pair, truth)) for pair in pairs)
-    return [
-        Score(id=pair.item_id, confidence=_confidence(pair.cheap, signal), cheap_correct=right[0], frontier_correct=right[1])
-        for pair, right in labelled
-        if right is not None
-    ]
+    return [_score(pair, right, signal) for pair, right in labelled if right is not None]
+
+
+def _score(pair: Pair, right: tuple[bool, bool | None], signal: str) -> Score:
+    cheap, frontier = right
+    sure = _confidence(pair.cheap, signal)
+    return Score(id=pair.item_id, confidence=sure, cheap_correct=cheap, frontier_correct=frontier)
+
+
+def is_loss(pair: Pair, truth: Truth) -> bool | None:
+    """Say whether accepting the cheap answer lost what the frontier has; None where nobody can tell."""
+    right = _label(pair, truth)
+    return None if right is None else not right[0] and right[1] is not False
 
 
 def _label(pair: Pair, truth: Truth) -> tuple[bool, bool | None] | None:
@@ -119,7 +128,9 @@ def _label(pair: Pair, truth: Truth) -> tuple[bool, bool | None] | None:
 
 def _confidence(answer: Answer, signal: str) -> float:
     known = answer.confidence
-    return known.value if known is not None and known.signal == signal and answer.value is not MISSING else NO_CONFIDENCE
+    if answer.value is MISSING or known is None or known.signal != signal:
+        return NO_CONFIDENCE
+    return known.value
 
 
 def main_signal(pairs: Sequence[Pair]) -> str | None:

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from orchestrator import cli
 
 #: The help shows panels in this order; a panel that is not listed comes last.
-PANELS = ("Run", "Jobs", "Set up", "Processes")
+PANELS = ("Run", "Jobs", "Quality", "Set up", "Processes")
 
 
 class CommandFolder(TyperGroup):

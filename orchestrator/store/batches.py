@@ -4,13 +4,23 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, or_, select, update
 
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import BatchRow, ShardRow
+from orchestrator.store.jobs import clock
+from orchestrator.store.tables import BatchRow, JobRow, ShardRow
+from schemas.job import WORKING
 
 _shard = ShardRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
+
+#: Seconds that a row may lie in the future, by a clock that was set back, before it counts as old.
+_AHEAD_S = 60
+
+
+def _older(tx: Connection, column: Any, seconds: float) -> Any:
+    time = clock(tx)
+    return or_(column < time - timedelta(seconds=seconds), column > time + timedelta(seconds=_AHEAD_S))
 
 
 def insert_shards(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
@@ -62,7 +72,7 @@ def set_shard(tx: Connection, *, job: str, segment: int, n: int, to: str, among:
     query = (
         update(_shard)
         .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == n, _shard.c.state.in_(among))
-        .values(state=to, **({"released_at": now()} if to == "released" else {}))
+        .values(state=to, **({"released_at": clock(tx)} if to == "released" else {}))
     )
     return tx.execute(query).rowcount == 1
 
@@ -112,7 +122,7 @@ def silent_shards(tx: Connection, *, job: str, segment: int) -> list[int]:
         _shard.c.job == job,
         _shard.c.segment == segment,
         _shard.c.state.in_(("released", "cut")),
-        _shard.c.released_at < now() - timedelta(seconds=2),
+        _older(tx, _shard.c.released_at, 2),
         _shard.c.n.not_in(alive),
     )
     return list(tx.scalars(query))
@@ -140,14 +150,19 @@ def set_state(tx: Connection, *, batches: Collection[str], to: str, among: Colle
     if not batches:
         return 0
     query = update(_batch).where(_batch.c.id.in_(batches), _batch.c.state.in_(among))
-    return tx.execute(query.values(state=to, changed_at=now())).rowcount
+    return tx.execute(query.values(state=to, changed_at=clock(tx))).rowcount
 
 
 def live(tx: Connection, *, older_than_s: float, limit: int = 2000) -> list[RowMapping]:
     """Return batches of running jobs that are ready or sent and have not changed for so long, oldest first."""
     query = (
         select(_batch)
-        .where(_batch.c.state.in_(("ready", "sent")), _batch.c.changed_at < now() - timedelta(seconds=older_than_s))
+        .join(_job, _job.c.id == _batch.c.job)
+        .where(
+            _batch.c.state.in_(("ready", "sent")),
+            _job.c.state.in_(WORKING),
+            _older(tx, _batch.c.changed_at, older_than_s),
+        )
         .order_by(_batch.c.changed_at)
         .limit(limit)
     )
@@ -156,7 +171,7 @@ def live(tx: Connection, *, older_than_s: float, limit: int = 2000) -> list[RowM
 
 def mark_lost(tx: Connection, *, batch: str) -> int:
     """Count a delivery that ended with its worker's death; return how many there were."""
-    tx.execute(update(_batch).where(_batch.c.id == batch).values(lost=_batch.c.lost + 1, changed_at=now()))
+    tx.execute(update(_batch).where(_batch.c.id == batch).values(lost=_batch.c.lost + 1, changed_at=clock(tx)))
     return int(tx.scalar(select(_batch.c.lost).where(_batch.c.id == batch)) or 0)
 
 
@@ -165,11 +180,10 @@ def drop_live(tx: Connection, *, job: str) -> None:
     tx.execute(
         update(_batch)
         .where(_batch.c.job == job, _batch.c.state.in_(("ready", "sent")))
-        .values(state="dropped", changed_at=now())
+        .values(state="dropped", changed_at=clock(tx))
     )
 
 
-def replace_shards(tx: Connection, *, job: str, segment: int, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the shards of a segment afresh, and forget those of later ones."""
+def forget_shards(tx: Connection, *, job: str, segment: int) -> None:
+    """Forget the shards of a segment and of later ones."""
     tx.execute(delete(_shard).where(_shard.c.job == job, _shard.c.segment >= segment))
-    insert_shards(tx, rows=rows)

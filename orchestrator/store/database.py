@@ -7,13 +7,22 @@ from typing import Any
 
 import pydantic_core
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from schemas.errors import InfrastructureError, UserError
 
 #: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30
+#: What a database says -> how to mend it. Work waits meanwhile and is not lost.
+_MENDS = {
+    "disk is full": "free some space, work goes on by itself",
+    "no space left": "free some space, work goes on by itself",
+    "readonly": "make the file and its folder writable, work goes on by itself",
+    "read-only": "make the database writable, work goes on by itself",
+    "no such table": "its file was removed or replaced while in use; stop Firstline, restore the file, start again",
+    "locked": "another program holds it for long; end that one, work goes on by itself",
+}
 
 
 class Database:
@@ -46,9 +55,18 @@ class Database:
 def _readable_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except (OperationalError, InterfaceError, InternalError, TimeoutError) as error:
         where = make_url(url).render_as_string(hide_password=True)
-        raise InfrastructureError(f"the database {where} did not answer as expected: {error.orig}") from error
+        raise InfrastructureError(f"the database {where} did not answer as expected: {_said(error)}") from error
+
+
+def _said(error: SQLAlchemyError) -> str:
+    """Return what the database said, with how to mend it where that is known."""
+    said = str(getattr(error, "orig", error)).strip()
+    for words, mend in _MENDS.items():
+        if words in said.lower():
+            return f"{said}; {mend}"
+    return said
 
 
 def _engine(url: str) -> Engine:
@@ -79,6 +97,7 @@ def _sqlite(url: str, database: str | None) -> Engine:
         json_serializer=_dump,
         json_deserializer=_load,
         poolclass=pool,
+        **({"pool_size": 8, "max_overflow": 16} if pool is QueuePool else {}),
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)

@@ -7,16 +7,18 @@ from typing import Any
 from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
+from orchestrator.store.jobs import clock, now
+from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
 from schemas.attempt import Attempt
 from schemas.base import Json
 from schemas.batch import WHOLE_JOB
-from schemas.job import ItemState
+from schemas.job import WORKING, ItemState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_batch = BatchRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
 
 #: States in which a subtask has ended.
 ENDED = ("settled", "skipped", "failed")
@@ -55,6 +57,13 @@ def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list
         .order_by(_item.c.n)
     )
     return list(tx.scalars(query))
+
+
+def lock(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
+    """Keep other judges from these items until the transaction ends; in order, so that no two wait for each other."""
+    if tx.dialect.name != "sqlite":
+        query = select(_item.c.n).where(_item.c.job == job, _item.c.n.in_(numbers)).order_by(_item.c.n)
+        tx.execute(query.with_for_update())
 
 
 def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, dict[str, RowMapping]]:
@@ -212,11 +221,26 @@ def end_duplicates(tx: Connection, *, job: str) -> None:
         tx.execute(query.values({name: value}))
 
 
-def due(tx: Connection, *, limit: int) -> list[Row[tuple[str, int, str, str]]]:
+def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int, str, int, datetime]]:
+    """Return (item, step, attempt number, time of the call) of all attempts on these items."""
+    query = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.started_at)
+    return list(tx.execute(query.where(_attempt.c.job == job, _attempt.c.item.in_(numbers))).all())
+
+
+def ended(tx: Connection, *, job: str, numbers: Collection[int]) -> set[tuple[int, str]]:
+    """Return (item, step) of the subtasks of these items that have ended."""
+    query = select(_subtask.c.item, _subtask.c.step).where(
+        _subtask.c.job == job, _subtask.c.item.in_(numbers), _subtask.c.state.in_(ENDED)
+    )
+    return {(row[0], row[1]) for row in tx.execute(query)}
+
+
+def due(tx: Connection, *, limit: int) -> list[Row[str, int, str, str]]:
     """Return (job, item, step, tier) of deferred subtasks whose time has come."""
     query = (
         select(_subtask.c.job, _subtask.c.item, _subtask.c.step, _subtask.c.tier)
-        .where(_subtask.c.state == "deferred", _subtask.c.due_at <= now())
+        .join(_job, _job.c.id == _subtask.c.job)
+        .where(_subtask.c.state == "deferred", _subtask.c.due_at <= clock(tx), _job.c.state.in_(WORKING))
         .order_by(_subtask.c.due_at)
         .limit(limit)
     )
@@ -261,7 +285,7 @@ def wake(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
         _subtask.c.job == job,
         _subtask.c.item.in_(numbers),
         _subtask.c.state == "deferred",
-        _subtask.c.due_at <= now(),
+        _subtask.c.due_at <= clock(tx),
     )
     tx.execute(query.values(state="open", due_at=None, batch=None))
 
@@ -272,9 +296,11 @@ def let_go(tx: Connection, *, job: str, batch: str) -> None:
     tx.execute(query.values(batch=None))
 
 
-def let_all_go(tx: Connection, *, job: str) -> None:
-    """Open whatever a paused job's subtasks were doing, so that they can be sent again."""
-    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.state.in_(("open", "paused")))
+def let_go_unheld(tx: Connection, *, job: str) -> None:
+    """Open the subtasks of a job that no message carries, so that they can be sent again."""
+    live = select(_batch.c.id).where(_batch.c.job == job, _batch.c.state.in_(("ready", "sent")))
+    adrift = and_(_subtask.c.state == "open", _subtask.c.batch.is_not(None), _subtask.c.batch.not_in(live))
+    query = update(_subtask).where(_subtask.c.job == job, or_(_subtask.c.state == "paused", adrift))
     tx.execute(query.values(state="open", batch=None, due_at=None))
 
 
@@ -285,12 +311,20 @@ def give_up(tx: Connection, *, job: str, batch: str, reason: str) -> None:
 
 
 def failed(tx: Connection, *, job: str, item_ids: Collection[str] | None) -> list[int]:
-    """Return the numbers of failed and cancelled items, all or those with these ids."""
-    states = [ItemState.FAILED.value, ItemState.CANCELLED.value]
-    query = select(_item.c.n).where(_item.c.job == job, _item.c.n >= 0, _item.c.state.in_(states))
+    """Return the numbers of failed and cancelled items, all or those with these ids.
+
+    Not those that were refused when they were handed in. With a duplicate comes the item that it takes its result
+    from, and with all of them the item that stands for the whole job.
+    """
+    query = select(_item.c.n, _item.c.same_as).where(
+        _item.c.job == job,
+        _item.c.state.in_([ItemState.FAILED.value, ItemState.CANCELLED.value]),
+        _item.c.segment >= 0,
+    )
     if item_ids is not None:
-        query = query.where(_item.c.item_id.in_(item_ids))
-    return list(tx.scalars(query.order_by(_item.c.n)))
+        query = query.where(_item.c.item_id.in_(item_ids), _item.c.n >= 0)
+    rows = tx.execute(query).all()
+    return sorted({row[0] for row in rows} | {row[1] for row in rows if row[1] is not None})
 
 
 def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, int]:
@@ -299,4 +333,4 @@ def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict
     tx.execute(update(_subtask).where(*again).values(state="open", used=0, batch=None, due_at=None, reason=None))
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))
-    return dict(tx.execute(select(_item.c.n, _item.c.segment).where(*mine)).tuples().all())
+    return dict(tx.execute(select(_item.c.n, _item.c.segment).where(*mine, _item.c.same_as.is_(None))).tuples().all())

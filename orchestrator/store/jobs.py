@@ -1,12 +1,12 @@
 """Jobs: written once, moved by compare-and-set."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, DateTime, RowMapping, cast, func, select, update
 
-from orchestrator.store.tables import AttemptRow, ItemRow, JobRow
+from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
 from schemas.base import Json
 from schemas.errors import UserError
 from schemas.job import WORKING, ItemState, JobState, JobStatus
@@ -14,11 +14,29 @@ from schemas.job import WORKING, ItemState, JobState, JobStatus
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_shard = ShardRow.__table__  # type: ignore[attr-defined]
 
 
 def now() -> datetime:
     """Return the time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def clock(tx: Connection) -> datetime:
+    """Return the time of the database, the clock that all machines share; it may differ from ours."""
+    if tx.dialect.name == "sqlite":
+        return now()
+    return tx.execute(select(cast(func.clock_timestamp(), DateTime(timezone=True)))).scalar_one()
+
+
+def hold(tx: Connection, *, job: str, alone: bool = False) -> None:
+    """Keep those who steer a job (`alone`) apart from those who judge its work, until the transaction ends.
+
+    Judges may go on side by side. On SQLite a writer is alone anyway.
+    """
+    if tx.dialect.name != "sqlite":
+        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+        tx.execute(select(lock(func.hashtextextended(job, 0))))
 
 
 def insert(tx: Connection, *, row: JobRow) -> None:
@@ -50,6 +68,33 @@ def with_key(tx: Connection, *, idempotency_key: str) -> str | None:
 def in_state(tx: Connection, *, states: Collection[JobState]) -> list[RowMapping]:
     """Return the jobs in these states, oldest first."""
     query = select(_job).where(_job.c.state.in_([state.value for state in states])).order_by(_job.c.created_at)
+    return list(tx.execute(query).mappings())
+
+
+def overdue(tx: Connection) -> list[str]:
+    """Return the jobs that have not ended by their deadline."""
+    ended = [state.value for state in JobState if state.ended]
+    query = select(_job.c.id).where(_job.c.deadline <= clock(tx), _job.c.state.not_in(ended))
+    return list(tx.scalars(query))
+
+
+def abandoned(tx: Connection, *, silent_s: float) -> list[str]:
+    """Return the jobs whose items are being handed in, and whose producer has been silent for so long."""
+    heard_at = func.coalesce(_job.c.heard_at, _job.c.created_at)
+    query = select(_job.c.id).where(
+        _job.c.state == JobState.RECEIVING.value, heard_at < clock(tx) - timedelta(seconds=silent_s)
+    )
+    return list(tx.scalars(query))
+
+
+def claimants(tx: Connection) -> list[RowMapping]:
+    """Return id, tenant and priority of the working jobs that have something to send or under way."""
+    busy = select(_shard.c.n).where(
+        _shard.c.job == _job.c.id,
+        _shard.c.segment == _job.c.segment,
+        _shard.c.state.in_(("waiting", "released", "cut")),
+    )
+    query = select(_job.c.id, _job.c.tenant, _job.c.priority).where(_job.c.state.in_(WORKING), busy.exists())
     return list(tx.execute(query).mappings())
 
 
@@ -162,7 +207,5 @@ def light(tx: Connection, *, job: str) -> RowMapping:
 
 def say(tx: Connection, *, job: str, reason: str | None) -> None:
     """Set what a running job's reason says, if that is news."""
-    query = update(_job).where(
-        _job.c.id == job, _job.c.state == JobState.RUNNING.value, _job.c.reason.is_distinct_from(reason)
-    )
+    query = update(_job).where(_job.c.id == job, _job.c.state.in_(WORKING), _job.c.reason.is_distinct_from(reason))
     tx.execute(query.values(reason=reason))

@@ -40,6 +40,8 @@ class JobRow(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    #: When its producer last handed items in.
+    heard_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class ItemRow(SQLModel, table=True):
@@ -53,7 +55,7 @@ class ItemRow(SQLModel, table=True):
     item_id: str
     input: dict[str, Json] = Field(sa_type=JSON)
     state: str = "pending"
-    #: The segment that it is in.
+    #: The segment that it is in; -1 for one that was refused when it was handed in.
     segment: int = 0
     output: Json = Field(default=None, sa_type=JSON, nullable=True)
     tier: str | None = None
@@ -236,8 +238,10 @@ class AuditRow(SQLModel, table=True):
     #: The tier and the model whose answer was accepted.
     tier: str
     model: str
-    #: wanted, asked, done, void (the top tier gave no answer, or a person changed it)
+    #: wanted, asked, done, void (the top tier gave no answer)
     state: str = "wanted"
+    #: The job in which the top tier was asked.
+    audit_job: str | None = None
     #: False: the accepted answer was lost (wrong where the top tier is right; without gold, not the same).
     agrees: bool | None = None
     cost_usd: float | None = None

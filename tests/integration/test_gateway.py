@@ -252,10 +252,10 @@ def test_connections_are_used_again(gateway, loop, url):
 
 
 def test_listed_prices_are_litellms_and_say_so(gateway):
-    price = gateway._prices.listed(Model(name="openai/gpt-4o-mini"), 10)
+    price = gateway.prices.listed(Model(name="openai/gpt-4o-mini"), 10)
     assert (price.input, price.output) == (pytest.approx(0.15), pytest.approx(0.6))
     assert price.source.startswith("litellm 1.")
-    assert gateway._prices.listed(Model(name="openai/good"), 10) is None
+    assert gateway.prices.listed(Model(name="openai/good"), 10) is None
 
 
 def test_a_recorded_run_is_replayed_without_keys(gateway, loop, url, tmp_path, monkeypatch):

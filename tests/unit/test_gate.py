@@ -1,6 +1,7 @@
 """The gate on a pretended Redis: who may call, when, and for how much money."""
 
 import asyncio
+import time
 from itertools import pairwise
 
 import fakeredis
@@ -235,6 +236,28 @@ def test_nothing_left_by_the_headers_makes_the_next_call_wait(house: House) -> N
         await gate.leave(permit, reply=Reply(limits={"x-ratelimit-remaining-tokens": "0"}))
         said = await refused(gate, model, tokens=5_000)
         assert said.wait_s == pytest.approx(5_000 / 980 - LONGEST_WAIT_S / 2, abs=0.2)
+
+    asyncio.run(scenario())
+
+
+def test_calls_that_a_busy_loop_woke_too_late_go_in_their_new_turns_not_as_a_burst(house: House) -> None:
+    async def scenario() -> None:
+        # Redis's clock stands for real time here: turns are given by it and kept by the loop.
+        client = fakeredis.FakeAsyncRedis(server=house.server, decode_responses=True)
+        gate, model = Gate(client=client, keys=KEYS), model_of(requests_per_minute=600)
+        starts: list[float] = []
+
+        async def call() -> None:
+            await admitted(gate, model)
+            starts.append(time.monotonic())
+
+        calls = [asyncio.create_task(call()) for _ in range(24)]
+        await asyncio.sleep(0.05)
+        time.sleep(1.7)
+        await asyncio.gather(*calls)
+        assert len(starts) == 24
+        bursts = [sum(at <= other < at + 0.1 for other in starts) for at in starts]
+        assert max(bursts) <= 12, "17 turns passed while the loop was held up"
 
     asyncio.run(scenario())
 

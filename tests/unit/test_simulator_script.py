@@ -1,6 +1,7 @@
 """The simulator's script and what is played from it, without HTTP."""
 
 import json
+from pathlib import Path
 from random import Random
 
 import jsonschema
@@ -16,7 +17,7 @@ from workers.simulator.fabricate import fabricate
 from workers.simulator.latency import LogNormal
 from workers.simulator.prefixes import PrefixCache
 from workers.simulator.recordings import Recordings, load_recordings
-from workers.simulator.script import Fault, RateLimits, load_script, parse_script
+from workers.simulator.script import Fault, FaultKind, RateLimits, load_script, parse_script
 from workers.simulator.tokens import pieces
 from workers.structured import instruct
 
@@ -44,6 +45,13 @@ def test_a_wrong_script_is_a_sentence_that_names_the_field(text, said):
     with pytest.raises(UserError, match="script: ") as caught:
         parse_script(text)
     assert said in str(caught.value)
+
+
+def test_the_documented_script_is_valid():
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    script = parse_script(page.partition("```yaml\n")[2].partition("```")[0])
+    assert set(script.models) == {"cheap", "*"}
+    assert all(f"`{kind}`" in page for kind in FaultKind)
 
 
 def test_files_of_a_script_are_looked_up_beside_it(tmp_path):
@@ -237,8 +245,12 @@ def test_answers_to_one_prompt_are_given_in_turn_and_the_last_one_for_ever():
 SCHEMAS = [
     SCHEMA,
     {"type": "array", "items": {"type": "integer", "minimum": 3, "maximum": 5}, "minItems": 2, "maxItems": 4},
-    {"type": "object", "properties": {"a": {"type": ["string", "null"]}, "b": {"$ref": "#/$defs/b"}}, "required": ["a", "b"],
-     "$defs": {"b": {"type": "object", "properties": {"c": {"type": "boolean"}}, "required": ["c"]}}},
+    {
+        "type": "object",
+        "properties": {"a": {"type": ["string", "null"]}, "b": {"$ref": "#/$defs/b"}},
+        "required": ["a", "b"],
+        "$defs": {"b": {"type": "object", "properties": {"c": {"type": "boolean"}}, "required": ["c"]}},
+    },
     {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}},
     {"type": "string", "pattern": "^[A-Z]{2}-\\d{4}$"},
     {"type": "string", "minLength": 30, "maxLength": 40},
@@ -246,8 +258,8 @@ SCHEMAS = [
     {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     {"type": "integer", "multipleOf": 7, "minimum": 10},
     {"anyOf": [{"type": "integer"}, {"const": "none"}]},
-    {"allOf": [{"type": "object", "properties": {"a": {"type": "integer"}}}, {"properties": {"b": {"type": "string"}}}]},
-]  # fmt: skip
+    {"allOf": [{"type": "object", "properties": {"a": {"const": 1}}}, {"properties": {"b": {"type": "string"}}}]},
+]
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: json.dumps(schema)[:40])

@@ -16,6 +16,7 @@ from schemas.check import (
     Length,
     NoRefusal,
     OneOf,
+    PlanSound,
     Range,
     Regex,
 )
@@ -30,6 +31,7 @@ from workers.checks import (
     length,
     no_refusal,
     one_of,
+    plan,
     range,
     regex,
     schema,
@@ -38,6 +40,8 @@ from workers.checks.subject import Subject
 from workers.paths import brief, reach
 
 _LONGEST_REASON = 500
+#: A plan is mended in one go or not at all: its planner hears of every fault.
+_LONGEST_PLAN_REASON = 3_000
 
 
 def run_checks(
@@ -88,7 +92,8 @@ def _result(spec: CheckSpec, subject: Subject) -> CheckResult:
         said = _first_reason(spec, subject)
     except Exception as error:  # a pattern that runs away, a broken detector: the answer is not to be trusted unchecked
         said = f"could not be checked: {type(error).__name__}: {brief(str(error), 200)}"
-    return CheckResult(check=name, reason=said and brief(said, _LONGEST_REASON), hint=spec.hint if said else None)
+    longest = _LONGEST_PLAN_REASON if isinstance(spec, PlanSound) else _LONGEST_REASON
+    return CheckResult(check=name, reason=said and brief(said, longest), hint=spec.hint if said else None)
 
 
 def _first_reason(spec: CheckSpec, subject: Subject) -> str | None:
@@ -122,4 +127,6 @@ def _reason(spec: CheckSpec, value: Json, subject: Subject) -> str | None:  # no
             return no_refusal.reason(spec, value)
         case Executable():
             return function.reason(spec, value, subject)
+        case PlanSound():
+            return plan.reason(value, subject)
     assert_never(spec)

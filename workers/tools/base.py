@@ -121,9 +121,9 @@ class BoundTool:
         return self.kind.call(given, chosen, self.place)
 
 
-def failed(reason: str, *, value: Json = None, truncated: bool = False) -> ToolResult:
+def failed(reason: str, *, value: Json = None, truncated: bool = False, transient: bool = False) -> ToolResult:
     """Return an error as data, with what there was until then."""
-    return ToolResult(value=value, error=reason[:2000], truncated=truncated)
+    return ToolResult(value=value, error=reason[:2000], truncated=truncated, transient=transient)
 
 
 def clip(result: ToolResult, chars: int) -> ToolResult:

@@ -50,9 +50,9 @@ def call(arguments: Arguments, options: Options, _: Place) -> ToolResult:
     except httpx.InvalidURL as error:
         return failed(f"not a URL: {error}")
     except httpx.TimeoutException:
-        return failed(f"{arguments.url} did not answer within {options.timeout_s:g} s")
+        return failed(f"{arguments.url} did not answer within {options.timeout_s:g} s", transient=True)
     except httpx.HTTPError as error:
-        return failed(f"cannot get {arguments.url}: {error or type(error).__name__}")
+        return failed(f"cannot get {arguments.url}: {error or type(error).__name__}", transient=True)
 
 
 def _follow(client: httpx.Client, url: httpx.URL, options: Options, deadline: float) -> ToolResult:
@@ -105,7 +105,7 @@ def _page(response: httpx.Response, url: httpx.URL, options: Options, deadline: 
         if len(body) > options.max_bytes:
             break
         if time.monotonic() > deadline:
-            return failed(f"{url} did not end within {options.timeout_s:g} s")
+            return failed(f"{url} did not end within {options.timeout_s:g} s", transient=True)
     truncated = len(body) > options.max_bytes
     text = _text(bytes(body[: options.max_bytes]), response.charset_encoding)
     if "\0" in text:
@@ -115,7 +115,11 @@ def _page(response: httpx.Response, url: httpx.URL, options: Options, deadline: 
         value={"url": str(url), "status": response.status_code, "content_type": kind, "text": text},
         truncated=truncated,
     )
-    return result if response.is_success else result.evolve(error=f"{url} answered {response.status_code}")
+    if response.is_success:
+        return result
+    # What the server could not do now, it may do a little later; what it will not do, it will not.
+    away = response.status_code == 429 or response.status_code >= 500
+    return result.evolve(error=f"{url} answered {response.status_code}", transient=away)
 
 
 def _text(body: bytes, encoding: str | None) -> str:

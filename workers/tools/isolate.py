@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,12 +37,13 @@ def run(
     *,
     options: Mapping[str, Any] | None = None,
     place: Place | None = None,
+    stop: threading.Event | None = None,
 ) -> ToolResult:
     """Call a declared tool within `spec.limits`; never raises for what the tool does.
 
     Kinds that bound themselves run in this process, all others in a child: own session, own PID namespace where the
     machine grants one, killed with everything it started; what it prints is thrown away. The child sees only harmless
-    environment variables and those that the declaration names, so no provider key.
+    environment variables and those that the declaration names, so no provider key. Setting `stop` kills the child.
     UserError when the declaration itself is wrong.
     """
     place = place or Place()
@@ -49,11 +51,13 @@ def run(
     if tool.kind.bounds_itself:
         return tool.run(arguments, options=options)
     started = time.perf_counter()
-    result = _in_child(spec, dict(arguments), dict(options or {}), place)
+    result = _in_child(spec, dict(arguments), dict(options or {}), place, stop)
     return result.evolve(latency_s=time.perf_counter() - started)
 
 
-def _in_child(spec: ToolSpec, arguments: JsonObject, options: JsonObject, place: Place) -> ToolResult:
+def _in_child(
+    spec: ToolSpec, arguments: JsonObject, options: JsonObject, place: Place, stop: threading.Event | None
+) -> ToolResult:
     limits = spec.limits
     try:
         call = to_json({"spec": spec, "arguments": arguments, "options": options, "place": _absolute(place)})
@@ -69,8 +73,11 @@ def _in_child(spec: ToolSpec, arguments: JsonObject, options: JsonObject, place:
             ),
             env=_environment(spec),
             given=call,
+            stop=stop,
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return failed(f"tool {spec.name!r} could not be called: {error}", transient=True)
+    except ValueError as error:
         return failed(f"tool {spec.name!r} could not be called: {error}")
     return _read(spec, ended)
 
@@ -83,7 +90,8 @@ def _read(spec: ToolSpec, ended: process.Ended) -> ToolResult:
     except ValidationError:
         last = ended.stderr.text.strip().splitlines()[-1:]
         reason = "".join(last) or "it said nothing"
-        return failed(f"tool {spec.name!r} died without an answer (exit code {ended.exit_code}): {reason[:500]}")
+        died = f"tool {spec.name!r} died without an answer (exit code {ended.exit_code}): {reason[:500]}"
+        return failed(died, transient=True)
 
 
 def _absolute(place: Place) -> Place:

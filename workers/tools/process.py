@@ -5,6 +5,7 @@ import selectors
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -67,10 +68,12 @@ def run(
     env: Mapping[str, str],
     given: bytes = b"",
     cwd: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> Ended:
     """Run a command in a session of its own with `given` on its standard input, and leave nothing of it alive.
 
-    It is killed with all its descendants when it meets a bound of time or processes. OSError when it cannot be started.
+    It is killed with all its descendants at a bound of time or processes, or when another thread sets `stop`.
+    OSError when it cannot be started.
     """
     with tempfile.TemporaryFile() as stdin:
         stdin.write(given)
@@ -87,13 +90,15 @@ def run(
     captures = Capture(bounds.stdout_bytes), Capture(bounds.stderr_bytes)
     with child:
         try:
-            stopped = _watch(child, captures, bounds)
+            stopped = _watch(child, captures, bounds, stop)
         finally:
             _kill(child)
     return Ended(child.returncode if stopped is None else None, *captures, stopped)
 
 
-def _watch(child: "subprocess.Popen[bytes]", captures: tuple[Capture, Capture], bounds: Bounds) -> str | None:
+def _watch(
+    child: "subprocess.Popen[bytes]", captures: tuple[Capture, Capture], bounds: Bounds, stop: threading.Event | None
+) -> str | None:
     """Read until the child is done; the reason when it has to be stopped."""
     deadline = time.monotonic() + bounds.timeout_s
     drained_by: float | None = None
@@ -105,6 +110,8 @@ def _watch(child: "subprocess.Popen[bytes]", captures: tuple[Capture, Capture], 
             now = time.monotonic()
             if now > deadline:
                 return f"it took longer than {bounds.timeout_s:g} s"
+            if stop is not None and stop.is_set():
+                return "nobody waits for its answer any more"
             if child.poll() is not None:
                 drained_by = drained_by or now + _DRAIN_S
                 if now > drained_by:

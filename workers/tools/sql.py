@@ -107,7 +107,7 @@ def _postgres(statement: str, parameters: Any, options: Options) -> ToolResult:
     except psycopg.errors.QueryCanceled:
         return failed(f"the statement took longer than {options.timeout_s:g} s")
     except psycopg.Error as error:
-        return failed(f"PostgreSQL: {error}")
+        return failed(f"PostgreSQL: {error}", transient=isinstance(error, psycopg.OperationalError))
 
 
 def _table(cursor: Any, max_rows: int) -> ToolResult:

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("tier", sa.String(), nullable=False),
         sa.Column("model", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("audit_job", sa.String(), nullable=True),
         sa.Column("agrees", sa.Boolean(), nullable=True),
         sa.Column("cost_usd", sa.Float(), nullable=True),
         sa.Column("at", UtcDateTime(), nullable=False),
@@ -196,6 +197,7 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("deadline", UtcDateTime(), nullable=True),
+        sa.Column("heard_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("idempotency_key"),
     )

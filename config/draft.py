@@ -1,0 +1,160 @@
+"""A plan as a planner model writes it: what it may choose from, what it answers, and the workflow that this becomes."""
+
+import re
+from typing import Any
+
+from pydantic import Field
+
+from config.rubric import Rubric
+from schemas.base import Frozen, Json, JsonObject
+from schemas.check import CheckSpec
+from schemas.plan import Reference, Step, Workflow
+from schemas.policy import Demand
+from schemas.skill import InputField, Skill
+
+#: Steps that the engine adds to a plan have this in their names; nobody else's may.
+RESERVED = "__"
+
+
+class OfferedSkill(Frozen):
+    """A skill that a plan may use."""
+
+    name: str
+    description: str = ""
+    reasoning: Demand = Demand.LOW
+    #: Input field -> description; a field that need not be given has `(optional)` in front.
+    input: dict[str, str] = Field(default_factory=dict)
+    output: JsonObject = Field(default_factory=dict)
+
+
+class OfferedTool(Frozen):
+    """A tool that a plan may use."""
+
+    name: str
+    description: str = ""
+
+
+class OfferedTier(Frozen):
+    """A rung of the ladder; dollars per million tokens, None where unknown."""
+
+    name: str
+    model: str
+    input_usd: float | None = None
+    output_usd: float | None = None
+
+
+class KnownStep(Frozen):
+    """A step that has been done already, which a plan may refer to."""
+
+    name: str
+    #: `item`: an answer for each item; `job`: one for all.
+    scope: str = "item"
+    output: JsonObject = Field(default_factory=dict)
+    settled: int = 0
+    failed: int = 0
+
+
+class ItemsView(Frozen):
+    """What the items are like."""
+
+    count: int = 0
+    mean_chars: int = 0
+    #: Names of the fields that items have.
+    fields: tuple[str, ...] = ()
+    sample: tuple[JsonObject, ...] = ()
+
+
+class PlanLimits(Frozen):
+    """Bounds of a plan."""
+
+    steps: int = 20
+    #: Steps on the longest chain.
+    depth: int = 10
+    #: Levels of sub-plans that may still be opened below this one.
+    levels: int = 1
+    #: Dollars that are left; None: no budget.
+    budget_usd: float | None = None
+
+
+class Given(Frozen):
+    """All that a planner is given: the input fields of the skills `planner` and `adapt`, by name."""
+
+    goal: str
+    skills: tuple[OfferedSkill, ...] = ()
+    tools: tuple[OfferedTool, ...] = ()
+    tiers: tuple[OfferedTier, ...] = ()
+    items: ItemsView = ItemsView()
+    done: tuple[KnownStep, ...] = ()
+    limits: PlanLimits = PlanLimits()
+
+    @classmethod
+    def of(cls, inputs: JsonObject) -> "Given":
+        """Return what a subtask's inputs give; fields that a prompt has besides are left out."""
+        return cls.model_validate({name: inputs[name] for name in cls.model_fields if name in inputs})
+
+
+class DraftSkill(Frozen):
+    """A skill that the planner writes for one plan."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    description: str = ""
+    instructions: str = Field(min_length=1)
+    #: Input field -> description.
+    input: dict[str, str] = Field(min_length=1)
+    output: JsonObject
+    checks: tuple[CheckSpec, ...] = ()
+    demand: Rubric
+
+    @property
+    def skill(self) -> Skill:
+        """The skill itself, its reasoning demand scored by the rubric."""
+        return Skill(
+            name=self.name,
+            description=self.description,
+            instructions=self.instructions,
+            input={name: InputField(description=text) for name, text in self.input.items()},
+            output=self.output,
+            checks=self.checks,
+            reasoning=self.demand.demand,
+        )
+
+
+class Draft(Frozen):
+    """A plan as it is answered."""
+
+    #: What the plan does and why so, in a sentence or two.
+    summary: str = ""
+    #: Why no plan can reach the goal; then there are no steps.
+    impossible: str | None = None
+    skills: tuple[DraftSkill, ...] = ()
+    steps: tuple[Step, ...] = ()
+    output: str | dict[str, Reference] | None = None
+
+    @classmethod
+    def of(cls, value: Json) -> "Draft":
+        """Return the draft in an answer that has passed its checks; what an adaption decides besides is left out."""
+        return cls.model_validate(tidy(value))
+
+    def workflow(self, name: str) -> Workflow:
+        """Return the plan as a workflow that can be saved and compiled."""
+        skills = tuple(draft.skill for draft in self.skills)
+        return Workflow(name=slug(name), description=self.summary, steps=self.steps, output=self.output, skills=skills)
+
+
+def tidy(value: Json) -> JsonObject:
+    """Return an answer's part that is a draft; models write null for what they leave out."""
+    given = value if isinstance(value, dict) else {}
+    draft: JsonObject = {name: given[name] for name in Draft.model_fields if given.get(name) is not None}
+    if isinstance(steps := draft.get("steps"), list):
+        draft["steps"] = [_without_nulls(step) for step in steps]
+    return draft
+
+
+def _without_nulls(part: Any) -> Json:
+    return {name: value for name, value in part.items() if value is not None} if isinstance(part, dict) else part
+
+
+def slug(text: str, *, most: int = 40) -> str:
+    """Return a text as a name: small letters, digits and dashes, beginning with a letter."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].strip("-")
+    return words if words[:1].isalpha() else f"plan-{words}".strip("-")

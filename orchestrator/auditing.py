@@ -1,0 +1,305 @@
+"""Audits: a share of accepted answers is also answered by the top tier, after the job, and the live loss follows."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, RowMapping
+
+from orchestrator import api
+from orchestrator.calibration.audit import LiveLoss, live_loss
+from orchestrator.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
+from orchestrator.engine import Job
+from orchestrator.inputs import InputItem
+from orchestrator.store import audits, calibrations, decisions, items, jobs
+from orchestrator.store.jobs import now
+from orchestrator.store.tables import CalibrationRow
+from orchestrator.trials import alone
+from schemas.base import Frozen, digest
+from schemas.job import ItemState, JobRequest, JobState, Options, Priority
+from schemas.plan import PlannedStep, Step, Workflow
+from schemas.policy import Policy
+from schemas.skill import Skill
+from workers.inputs import Unfit, inputs_of
+from workers.paths import MISSING
+
+_log = logging.getLogger(__name__)
+
+PURPOSE = "audit"
+
+
+class Audit(Frozen):
+    """What audits say of a skill's answers by one model, since they were last calibrated."""
+
+    skill: str
+    skill_version: int
+    skill_digest: str
+    model: str
+    frontier_model: str
+    #: Loss that is borne: the calibration's, else the policy's.
+    max_loss: float
+    loss: LiveLoss
+    #: Drawn and not compared yet.
+    pending: int
+    cost_usd: float | None
+    #: watched, sound (within `max_loss` beyond doubt), drifted (above it beyond doubt)
+    state: str
+    #: What a raised flag does: flag, escalate.
+    on_drift: str
+    #: The calibration that is watched; None: answers are accepted without one.
+    calibration: int | None
+    #: Where its calibration stands; None where there is none.
+    calibration_state: str | None
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A skill's answers by one model, and the newest job with an audit of them."""
+
+    job: Job
+    skill: Skill
+    policy: Policy
+    model: str
+
+    @property
+    def frontier_model(self) -> str:
+        return self.job.profile.ladder[-1].models[0].name
+
+
+# Asking -----------------------------------------------------------------------------------------------------------
+
+
+def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
+    """Have the top tier asked what was drawn in a job that has ended; return the audit jobs.
+
+    Each is an ordinary job of low priority with its own budget (the setting FIRSTLINE_AUDIT_BUDGET_USD when missing);
+    asking again while they run asks nothing twice.
+    """
+    steering = api.engine()
+    with steering.db.reading() as tx:
+        job = steering.job(tx, job_id)
+        drawn = audits.of(tx, job=job_id, state="wanted") if job.state.ended else []
+        wholes = {row["item"]: _values(tx, job, row["item"]) for row in drawn}
+    by_step: dict[str, list[RowMapping]] = {}
+    for row in drawn:
+        by_step.setdefault(row["step"], []).append(row)
+    return [_ask(job, step, rows, wholes, budget_usd) for step, rows in by_step.items()]
+
+
+def _values(tx: Connection, job: Job, item: int) -> Mapping[str, object]:
+    return {step: row["value"] for step, row in items.subtasks(tx, job=job.id, numbers=[item]).get(item, {}).items()}
+
+
+def _ask(
+    job: Job, step: str, rows: Sequence[RowMapping], settled: Mapping[int, Mapping[str, object]], budget_usd: float | None
+) -> str:
+    planned = job.plan.step(step)
+    steering = api.engine()
+    cap_usd = budget_usd if budget_usd is not None else steering.settings.audit_budget_usd
+    request = _request(job, planned, rows, cap_usd)
+    folders = tuple(Path(folder) for folder in job.folders)
+    asked = list(_items(job, planned, rows, settled))
+    audit_job = api.submit(request, asked, folders=folders)
+    with steering.db.writing() as tx:
+        audits.ask(tx, job=job.id, step=step, items=[row["item"] for row in rows], audit_job=audit_job)
+    return audit_job
+
+
+def _request(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], cap_usd: float | None) -> JobRequest:
+    skill = job.plan.skills[planned.step.skill or ""]
+    step = Step(name=planned.step.name, skill=skill.name)
+    workflow = Workflow(
+        name=f"audit-{skill.name}",
+        steps=(step,),
+        skills=(skill.evolve(policy=alone(skill.policy), confidence=()),),
+        tools=tuple(tool for name, tool in job.plan.tools.items() if name in skill.tools),
+    )
+    options = Options(
+        profile=job.profile.name,
+        budget_usd=cap_usd,
+        priority=Priority.LOW,
+        tenant=job.tenant,
+        dedupe=False,
+        tiers=(job.profile.ladder[-1].name,),
+        purpose=PURPOSE,
+    )
+    key = f"{PURPOSE}:{job.id}:{step.name}:{digest([row['item'] for row in rows])}"
+    name = f"audit of {job.name}: {step.name}"
+    return JobRequest(workflow=workflow, name=name, profile=job.profile, options=options, idempotency_key=key)
+
+
+def _items(
+    job: Job, planned: PlannedStep, rows: Sequence[RowMapping], settled: Mapping[int, Mapping[str, object]]
+) -> Iterable[InputItem]:
+    """Yield the skill's inputs as they were; an item's id is its number in the audited job."""
+    skill = job.plan.skills[planned.step.skill or ""]
+    for row in rows:
+        found = inputs_of(planned.step, skill, row["input"], settled[row["item"]])  # type: ignore[arg-type]
+        if isinstance(found, Unfit):
+            yield InputItem(str(row["item"]), {}, found.reason)
+        else:
+            yield InputItem(str(row["item"]), found)
+
+
+# Comparing --------------------------------------------------------------------------------------------------------
+
+
+def compare(audit_job: str) -> int:
+    """Compare what an audit job has answered with what was accepted, and raise the flag on drift; return how many."""
+    steering = api.engine()
+    with steering.db.writing() as tx:
+        ended = JobState(jobs.light(tx, job=audit_job)["state"]).ended
+        waiting = audits.in_audit_job(tx, audit_job=audit_job, state="asked")
+        results = {int(row["item_id"]): row for row in items.stream(tx, job=audit_job, after=-1, limit=len(waiting))}
+        parsed = {job: steering.job(tx, job) for job in {row["job"] for row in waiting}}
+        done = [row for row in waiting if _conclude(tx, parsed[row["job"]], row, results.get(row["item"]), ended=ended)]
+        for subject in _subjects(tx, audit_job=audit_job) if done else ():
+            _flag(tx, subject)
+    return len(done)
+
+
+def _conclude(tx: Connection, job: Job, row: RowMapping, result: RowMapping | None, *, ended: bool) -> bool:
+    answered = result is not None and result["state"] == ItemState.SETTLED.value
+    if not answered and not ended and (result is None or not ItemState(result["state"]).ended):
+        return False
+    value = result["output"] if result is not None and answered else MISSING
+    pair = Pair(row["item_id"], row["input"], Answer(row["value"]), Answer(value))
+    lost = is_loss(pair, _truth(job, row["step"])) if answered else None
+    cost_usd = result["cost_usd"] if result is not None else None
+    agrees = None if lost is None else not lost
+    audits.conclude(tx, job=job.id, item=row["item"], step=row["step"], agrees=agrees, cost_usd=cost_usd)
+    return True
+
+
+def _truth(job: Job, step: str) -> Truth:
+    folders = tuple(Path(folder) for folder in job.folders)
+    return truth_of(job.plan.quality, step, output=job.plan.output, folders=folders)
+
+
+# What they say ----------------------------------------------------------------------------------------------------
+
+
+def findings() -> list[Audit]:
+    """Return what all audits say, skill by skill; compares first what has been answered since."""
+    steering = api.engine()
+    with steering.db.reading() as tx:
+        asked = audits.asked(tx)
+    for audit_job in asked:
+        compare(audit_job)
+    with steering.db.reading() as tx:
+        return [finding(tx, subject) for subject in _subjects(tx)]
+
+
+def _subjects(tx: Connection, *, audit_job: str | None = None) -> list[_Subject]:
+    found = []
+    for name, skill_digest, model, job_id in audits.subjects(tx, audit_job=audit_job):
+        job = api.engine().job(tx, job_id)
+        skill = job.plan.skills[name]
+        policy = next((one.policy for one in job.plan.steps if one.step.skill == name), skill.policy)
+        if skill.digest == skill_digest:
+            found.append(_Subject(job, skill, policy, model))
+    return found
+
+
+def finding(tx: Connection, subject: _Subject) -> Audit:
+    """Return what the audits of a skill's answers by one model say."""
+    skill, policy = subject.skill, subject.policy
+    known = _calibration(tx, subject)
+    since: datetime | None = known["created_at"] if known is not None and known["threshold"] is not None else None
+    tally = audits.tally(tx, skill_digest=skill.digest, model=subject.model, since=since)
+    accepted = audits.accepted_by(tx, skill_digest=skill.digest, since=since)
+    share = accepted.get(subject.model, 0) / (sum(accepted.values()) or 1)
+    loss = live_loss(tally["losses"], tally["audited"], accepted_share=share)
+    max_loss = known["max_loss"] if known is not None else policy.max_loss
+    return Audit(
+        skill=skill.name,
+        skill_version=skill.version,
+        skill_digest=skill.digest,
+        model=subject.model,
+        frontier_model=subject.frontier_model,
+        max_loss=max_loss,
+        loss=loss,
+        pending=tally["pending"],
+        cost_usd=tally["cost_usd"],
+        state=state_of(loss, max_loss),
+        on_drift=policy.on_drift,
+        calibration=known["id"] if known is not None else None,
+        calibration_state=known["state"] if known is not None else None,
+    )
+
+
+def state_of(loss: LiveLoss, max_loss: float) -> str:
+    """Return what the interval of the live loss allows to say."""
+    if loss.drifted(max_loss):
+        return "drifted"
+    return "sound" if loss.sound(max_loss) else "watched"
+
+
+def _calibration(tx: Connection, subject: _Subject) -> RowMapping | None:
+    """Return the newest calibration that still has a say about these answers."""
+    rows = calibrations.standing(
+        tx, skill=subject.skill.name, cheap_model=subject.model, frontier_model=subject.frontier_model
+    )
+    return next((row for row in rows if row["skill_digest"] == subject.skill.digest), None)
+
+
+def _flag(tx: Connection, subject: _Subject) -> None:
+    """Mark the calibration as drifted where the live loss is above what is borne, once; the decision is written down."""
+    found = finding(tx, subject)
+    if found.state != "drifted" or found.calibration_state == "drifted":
+        return
+    reason = (
+        f"audits: {found.loss.losses} of {found.loss.audited} accepted answers were lost; the live loss is at least "
+        f"{found.loss.low:.1%}, above {found.max_loss:.1%}"
+    )
+    if found.calibration is not None:
+        calibrations.end(tx, calibration=found.calibration, state="drifted", reason=reason)
+    else:
+        calibrations.insert(tx, row=_drifted_row(subject, found, reason))
+    decisions.note(
+        tx,
+        job=subject.job.id,
+        kind="drift",
+        by="engine",
+        choice=found.on_drift,
+        reason=reason,
+        data=found.model_dump(mode="json"),
+    )
+    _log.warning("audit.drifted", extra={"skill": found.skill, "model": found.model, "losses": found.loss.losses})
+
+
+def _drifted_row(subject: _Subject, found: Audit, reason: str) -> CalibrationRow:
+    """Return what stands for drift where nothing was calibrated, so that the policy can act on it."""
+    return CalibrationRow(
+        skill=found.skill,
+        skill_version=found.skill_version,
+        skill_digest=found.skill_digest,
+        cheap_model=found.model,
+        frontier_model=found.frontier_model,
+        signal=calibrations.ANY_SIGNAL,
+        method=PURPOSE,
+        threshold=None,
+        labels_used=found.loss.audited,
+        max_loss=found.max_loss,
+        delta=found.loss.delta,
+        gold=subject.job.plan.quality is not None,
+        state="drifted",
+        reason=reason,
+        job=subject.job.id,
+        created_at=now(),
+    )
+
+
+# By itself --------------------------------------------------------------------------------------------------------
+
+
+def sweep() -> None:
+    """Ask what is due and compare what was answered: what a standing orchestrator does between other things."""
+    with api.engine().db.reading() as tx:
+        due, asked = audits.due(tx), audits.asked(tx)
+    for job in due:
+        ask(job)
+    for audit_job in asked:
+        compare(audit_job)

@@ -1,0 +1,59 @@
+"""`firstline calibrate`: from which confidence on a cheap answer is good enough, with a guarantee."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli._options import Budget, Input, Json, ProfileName, Target
+
+PANEL = "Quality"
+
+
+def calibrate(
+    target: Target = None,
+    *,
+    scores: Annotated[
+        Path | None,
+        typer.Option("--scores", metavar="F.csv", help="Columns id,confidence,cheap_correct[,frontier_correct]."),
+    ] = None,
+    input_: Input = None,
+    labels: Annotated[
+        int | None, typer.Option("--labels", min=1, help="Items to label (200 for a workflow, else all rows).")
+    ] = None,
+    max_loss: Annotated[
+        float | None, typer.Option("--max-loss", help="Loss to bear, 0..1 (the skill's own, else 0.05, when missing).")
+    ] = None,
+    delta: Annotated[float, typer.Option("--delta", help="Chance to bear that the guarantee fails.")] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", help="Draws the sample.")] = 0,
+    profile: ProfileName = None,
+    tier: Annotated[str | None, typer.Option("--tier", help="Tier to calibrate; the lowest when missing.")] = None,
+    budget: Budget = None,
+    gold: Annotated[
+        str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
+    ] = None,
+    field: Annotated[str | None, typer.Option("--field", help="Part of the answer that is compared.")] = None,
+    compare: Annotated[
+        str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find from which confidence on a cheap answer may be accepted.
+
+    With probability 1 - delta, at most max-loss of all items are then accepted wrong where the frontier is right. From
+    a CSV of scores; or for a workflow: cheap and frontier answer a sample, and `submit` uses what comes out.
+    """
+    from orchestrator.cli._calibration import show_calibrated, show_scores
+
+    if (scores is None) == (target is None):
+        raise typer.BadParameter("expected a workflow or --scores F.csv, and not both")
+    if scores is not None:
+        show_scores(scores, max_loss, delta, labels, seed, as_json=as_json)
+        return
+    from orchestrator.calibrating import Aim, calibrate
+    from orchestrator.order import Wishes, read_order
+    from orchestrator.runner import View
+
+    order = read_order(target, Wishes(input_, profile, None, budget, None))
+    aim = Aim(labels or 200, max_loss, delta, seed, tier, gold, field, compare)
+    show_calibrated(calibrate(order, aim, View(quiet=as_json)), as_json=as_json)

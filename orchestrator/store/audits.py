@@ -1,0 +1,115 @@
+"""Audits: accepted answers that the top tier is also asked for, and what came of it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, RowMapping, and_, func, select, update
+
+from orchestrator.store.items import insert_or_ignore
+from orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
+from schemas.job import JobState
+
+#: States of jobs in which nothing more happens.
+_ENDED = tuple(state.value for state in JobState if state.ended)
+
+_audit = AuditRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+
+def want(tx: Connection, *, rows: Sequence[AuditRow]) -> None:
+    """Note answers that are to be audited, each once."""
+    if rows:
+        tx.execute(insert_or_ignore(tx, _audit), [row.model_dump() for row in rows])
+
+
+def due(tx: Connection) -> list[str]:
+    """Return the jobs that have ended and have answers to be audited."""
+    query = select(_audit.c.job).join(_job, _job.c.id == _audit.c.job).where(_audit.c.state == "wanted")
+    return list(tx.scalars(query.where(_job.c.state.in_(_ENDED)).distinct().order_by(_audit.c.job)))
+
+
+def asked(tx: Connection) -> list[str]:
+    """Return the audit jobs whose answers have not all been compared."""
+    query = select(_audit.c.audit_job).where(_audit.c.state == "asked").distinct().order_by(_audit.c.audit_job)
+    return list(tx.scalars(query))
+
+
+def of(tx: Connection, *, job: str, state: str) -> list[RowMapping]:
+    """Return a job's audits in a state, with the item's input and the accepted value."""
+    return _with_answers(tx, _audit.c.job == job, state)
+
+
+def in_audit_job(tx: Connection, *, audit_job: str, state: str) -> list[RowMapping]:
+    """Return the audits that were asked in one audit job, with the item's input and the accepted value."""
+    return _with_answers(tx, _audit.c.audit_job == audit_job, state)
+
+
+def _with_answers(tx: Connection, which: Any, state: str) -> list[RowMapping]:
+    same = (_subtask.c.job == _audit.c.job, _subtask.c.item == _audit.c.item, _subtask.c.step == _audit.c.step)
+    query = (
+        select(_audit, _item.c.input, _item.c.item_id, _subtask.c.value)
+        .join(_item, and_(_item.c.job == _audit.c.job, _item.c.n == _audit.c.item))
+        .join(_subtask, and_(*same))
+        .where(which, _audit.c.state == state)
+        .order_by(_audit.c.item, _audit.c.step)
+    )
+    return list(tx.execute(query).mappings())
+
+
+def ask(tx: Connection, *, job: str, step: str, items: Collection[int], audit_job: str) -> None:
+    """Note in which job the top tier is asked."""
+    query = update(_audit).where(
+        _audit.c.job == job, _audit.c.step == step, _audit.c.item.in_(items), _audit.c.state == "wanted"
+    )
+    tx.execute(query.values(state="asked", audit_job=audit_job))
+
+
+def conclude(tx: Connection, *, job: str, item: int, step: str, agrees: bool | None, cost_usd: float | None) -> None:
+    """Write what an audit showed; `agrees` None: the top tier gave no answer."""
+    query = update(_audit).where(
+        _audit.c.job == job, _audit.c.item == item, _audit.c.step == step, _audit.c.state == "asked"
+    )
+    tx.execute(query.values(state="void" if agrees is None else "done", agrees=agrees, cost_usd=cost_usd))
+
+
+def subjects(tx: Connection, *, audit_job: str | None = None) -> list[Row[tuple[str, str, str, str]]]:
+    """Return (skill, digest, model, newest job) of what was ever audited, or in one audit job."""
+    query = (
+        select(_audit.c.skill, _audit.c.skill_digest, _audit.c.model, func.max(_audit.c.job))
+        .group_by(_audit.c.skill, _audit.c.skill_digest, _audit.c.model)
+        .order_by(_audit.c.skill, _audit.c.model)
+    )
+    return list(tx.execute(query if audit_job is None else query.where(_audit.c.audit_job == audit_job)).all())
+
+
+def tally(tx: Connection, *, skill_digest: str, model: str, since: datetime | None) -> RowMapping:
+    """Return `audited`, `losses`, `pending` and `cost_usd` of a skill's answers by one model, since a time."""
+    done = _audit.c.state == "done"
+    query = select(
+        func.count().filter(done).label("audited"),
+        func.count().filter(done, _audit.c.agrees.is_(False)).label("losses"),
+        func.count().filter(_audit.c.state.in_(("wanted", "asked"))).label("pending"),
+        func.sum(_audit.c.cost_usd).label("cost_usd"),
+    ).where(_audit.c.skill_digest == skill_digest, _audit.c.model == model)
+    return tx.execute(query if since is None else query.where(_audit.c.at >= since)).mappings().one()
+
+
+def accepted_by(tx: Connection, *, skill_digest: str, since: datetime | None) -> dict[str, int]:
+    """Return model -> accepted answers of a skill in ordinary jobs, since a time."""
+    query = (
+        select(_attempt.c.model, func.count())
+        .join(_job, _job.c.id == _attempt.c.job)
+        .where(
+            _job.c.purpose == "run",
+            _attempt.c.skill_digest == skill_digest,
+            _attempt.c.purpose == "answer",
+            _attempt.c.verdict == "accept",
+        )
+        .group_by(_attempt.c.model)
+    )
+    found = tx.execute(query if since is None else query.where(_attempt.c.started_at >= since)).all()
+    return {str(model): int(count) for model, count in found}

@@ -1,0 +1,34 @@
+"""Decisions that are no verdicts on one answer: by the orchestrator model, a person or the engine."""
+
+from sqlalchemy import Connection, RowMapping, select
+
+from orchestrator.store.jobs import now
+from orchestrator.store.tables import DecisionRow
+from schemas.base import JsonObject
+
+_decision = DecisionRow.__table__  # type: ignore[attr-defined]
+
+
+def note(
+    tx: Connection,
+    *,
+    job: str,
+    kind: str,
+    by: str,
+    choice: str,
+    reason: str = "",
+    item: int | None = None,
+    step: str | None = None,
+    data: JsonObject | None = None,
+) -> None:
+    """Write a decision down."""
+    row = DecisionRow(
+        job=job, item=item, step=step, kind=kind, by=by, choice=choice, reason=reason, data=data or {}, at=now()
+    )
+    tx.execute(_decision.insert().values(**row.model_dump(exclude={"id"})))
+
+
+def of(tx: Connection, *, job: str, kind: str | None = None) -> list[RowMapping]:
+    """Return a job's decisions in order, all or those of one kind."""
+    query = select(_decision).where(_decision.c.job == job).order_by(_decision.c.id)
+    return list(tx.execute(query if kind is None else query.where(_decision.c.kind == kind)).mappings())

@@ -1,0 +1,178 @@
+"""One subtask on one tier: call, check, decide; again with feedback; until it settles or is left to others."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from schemas.attempt import Attempt
+from schemas.base import JsonObject
+from schemas.batch import Settled
+from schemas.errors import UserError
+from schemas.plan import StepKind
+from schemas.tier import Model
+from schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
+from workers.booking import book, book_cached, book_sent
+from workers.cache import Shared, digest_of
+from workers.confidence import top_logprobs
+from workers.cooldown import FAULTS
+from workers.gateway import Call, Reply
+from workers.inputs import Unfit, inputs_of
+from workers.judging import Said, judge
+from workers.line import Line
+from workers.packer import Packer, is_short
+from workers.prompt import messages
+from workers.rounds import is_last, offered, refused, take_round
+from workers.subtask import Outcome, Subtask
+from workers.tool_step import answer_by_tool
+from workers.toolbox import Tools
+from workers.tools.base import definition
+from workers.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
+    """Try a subtask on its batch's tier until a verdict ends it here."""
+    todo, line = subtask.todo, Line.of(subtask.todo)
+    try:
+        if subtask.planned.step.kind is StepKind.TOOL:
+            return await answer_by_tool(subtask, line, worker)
+        inputs = inputs_of(subtask.planned.step, subtask.skill, subtask.work.input, subtask.values)
+        if isinstance(inputs, Unfit):
+            return line.leave(todo, Reject(reason=inputs.reason))
+        return await _answer(_Asking(subtask, inputs, line, worker, packer))
+    except Exception as error:
+        # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.
+        _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": todo.step, "item": subtask.work.item})
+        reason = f"internal error in step '{todo.step}': {type(error).__name__}; the worker's log has the traceback"
+        return line.leave(todo, Reject(reason=reason))
+
+
+async def _answer(asking: "_Asking") -> Outcome:
+    todo, line = asking.subtask.todo, asking.line
+    while True:
+        verdict = await asking.attempt()
+        match verdict:
+            case None:
+                continue
+            case Accept():
+                last = line.attempts[-1]
+                return Outcome(tuple(line.attempts), Settled(step=todo.step, n=last.n, value=last.value))
+            case Retry():
+                line.used += 1
+                line.feedback, line.effort = verdict.feedback, verdict.effort or line.effort
+                line.previous = line.attempts[-1].text
+            case Escalate() | Refer() | Review() | Reject():
+                line.feedback = _feedback(line)
+                return line.leave(todo, verdict)
+            case Defer():
+                return line.leave(todo, verdict)
+            case _:
+                assert_never(verdict)
+
+
+def _feedback(line: Line) -> tuple[str, ...]:
+    """Return what a stronger tier should know: what the checks said of the last answer."""
+    failed = [check for check in line.attempts[-1].checks if not check.passed] if line.attempts else []
+    return tuple(check.feedback for check in failed if check.feedback) or line.feedback
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A subtask that models are asked about, and all that asking takes."""
+
+    subtask: Subtask
+    inputs: JsonObject
+    line: Line
+    worker: Worker
+    packer: Packer
+
+    async def attempt(self) -> Verdict | Defer | None:
+        """Make one attempt; None when it led to no verdict, so that another follows at once."""
+        line, batch = self.line, self.subtask.batch
+        model = self.worker.gate.pick(batch.tier, avoid=line.avoid)
+        if isinstance(model, Defer):
+            return model
+        try:
+            tools = await offered(self.subtask, self.worker) if self.subtask.skill.tools else {}
+        except UserError as error:
+            return Reject(reason=str(error))
+        call = self._call(model, tools)
+        shared = digest_of(call, self.subtask.skill.digest) if batch.cache and not tools else None
+        said = await self._say(call, shared)
+        if isinstance(said, Defer):
+            return said
+        if said.reply.error in FAULTS:
+            line.avoid.add(model.name)
+            line.add(said.attempt, verdict="fault", reason=said.reply.detail or "")
+            return None
+        line.avoid.clear()
+        if said.reply.tool_calls and said.reply.error is None:
+            if tools and not is_last(self.subtask, line):
+                return await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
+            said = replace(said, reply=refused(said.reply))
+        return await self._judge(said, shared)
+
+    def _call(self, model: Model, tools: Tools) -> Call:
+        skill, line = self.subtask.skill, self.line
+        params: JsonObject = dict(skill.params)
+        if line.effort is not None:
+            params["reasoning_effort"] = line.effort
+        if tools and is_last(self.subtask, line):
+            # The tools stay: providers want those that the conversation speaks of, and cache the prompt with them.
+            params["tool_choice"] = "none"
+        return Call(
+            model=model,
+            messages=messages(
+                skill,
+                self.inputs,
+                feedback=line.feedback,
+                instruction=self.subtask.todo.instruction,
+                previous=line.previous,
+                tool_results=line.rounds,
+            ),
+            schema=None if skill.is_text else skill.output,
+            schema_name=skill.name,
+            timeout_s=self.subtask.batch.tier.timeout_s,
+            params=params,
+            top_logprobs=top_logprobs(skill) if self.subtask.is_weighed and model.logprobs else None,
+            tools=tuple(definition(tool) for tool in tools.values()),
+        )
+
+    async def _say(self, call: Call, shared: str | None) -> Said | Defer:
+        """Return what is said to a call: paid for already, shared by an earlier job, as part of a pack, or alone."""
+        subtask, line, tier = self.subtask, self.line, self.subtask.batch.tier
+        booked: tuple[Attempt, Reply] | Defer | None = None
+        if subtask.paid_for(line.n) is None:
+            if shared and (hit := await self.worker.cache.find(shared)) is not None:
+                attempt = book_cached(subtask, call, tier, line, hit.reply)
+                return Said(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
+            if self._may_be_packed():
+                sent = await self.packer.ask(subtask.skill, self.inputs, call)
+                booked = sent and book_sent(subtask, call, tier, line, self.worker, sent)
+        booked = booked or await book(subtask, call, tier, line, self.worker)
+        return booked if isinstance(booked, Defer) else Said(*booked, call.messages, self.inputs)
+
+    def _may_be_packed(self) -> bool:
+        """Say whether the item may share its call.
+
+        Thresholds speak of answers that were given alone, tools of one item, and so does what is said of a last answer.
+        """
+        subtask, line, skill = self.subtask, self.line, self.subtask.skill
+        is_plain = not (skill.tools or subtask.is_weighed or subtask.todo.instruction or line.feedback or line.effort)
+        return skill.pack > 1 and is_plain and not line.alone and is_short(self.inputs)
+
+    async def _judge(self, said: Said, shared: str | None) -> Verdict | None:
+        verdict, line = await judge(self.subtask, said, self.line, self.worker), self.line
+        last = line.attempts[-1]
+        if isinstance(verdict, Accept):
+            if shared and not last.from_cache:
+                self.worker.cache.keep(shared, Shared(said.reply, last.confidence))
+            return verdict
+        if said.reply.packed == 1:
+            return verdict
+        # The pack may be to blame: that the item is asked alone now costs it none of its attempts.
+        reason = f"{last.reason}; it was one of a pack of {said.reply.packed} and is asked alone"
+        line.attempts[-1] = last.model_copy(update={"verdict": "unpacked", "reason": reason})
+        line.alone = True
+        return None

@@ -1,0 +1,75 @@
+"""Calls as attempts: numbered, kept under their number, and never made twice."""
+
+from datetime import UTC, datetime
+
+from schemas.attempt import Attempt
+from schemas.tier import Tier
+from schemas.verdict import Defer
+from workers.gateway import Call, Reply
+from workers.line import Line
+from workers.paid import Kept
+from workers.sending import BrokenOff, send
+from workers.subtask import Subtask
+from workers.worker import Worker
+
+#: Where the price of a cached answer comes from.
+CACHE = "cache"
+
+
+async def book(subtask: Subtask, call: Call, tier: Tier, line: Line, worker: Worker) -> tuple[Attempt, Reply] | Defer:
+    """Return a call's attempt and reply: the one kept from an earlier delivery, or a new one that is kept at once."""
+    kept = subtask.paid_for(line.n)
+    if kept is not None:
+        return _enter(subtask, call, tier, line, kept), kept.reply
+    return book_sent(subtask, call, tier, line, worker, await send(call, tier, subtask.batch, worker))
+
+
+def book_sent(
+    subtask: Subtask, call: Call, tier: Tier, line: Line, worker: Worker, sent: Kept | Defer | BrokenOff
+) -> tuple[Attempt, Reply] | Defer:
+    """Enter what came of sending a call, and keep an answer before anything else is done with it."""
+    match sent:
+        case Defer():
+            return sent
+        case BrokenOff(why=why):
+            line.add(_enter(subtask, call, tier, line, sent.kept), verdict="cancelled", reason=why.reason)
+            return why
+        case Kept():
+            worker.paid.keep(
+                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=line.n, kept=sent
+            )
+            return _enter(subtask, call, tier, line, sent), sent.reply
+
+
+def book_cached(subtask: Subtask, call: Call, tier: Tier, line: Line, reply: Reply) -> Attempt:
+    """Enter an answer of the response cache: nothing was paid, and what it once cost was saved."""
+    attempt = _enter(subtask, call, tier, line, Kept(datetime.now(UTC), reply))
+    saved = {"from_cache": True, "latency_s": 0.0, "cost_usd": 0.0, "saved_usd": reply.cost_usd}
+    return attempt.model_copy(update={**saved, "price_source": CACHE})
+
+
+def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> Attempt:
+    skill, reply, n = subtask.skill, made.reply, line.n
+    line.n += 1
+    # Every field is of the right type already; validating twenty a call would cost as much as the call's own work.
+    return Attempt.model_construct(
+        item=subtask.work.item,
+        step=subtask.todo.step,
+        n=n,
+        tier=tier.name,
+        model=call.model.name,
+        started_at=made.started_at,
+        latency_s=reply.latency_s,
+        usage=reply.usage,
+        cost_usd=reply.cost_usd,
+        price_source=reply.price_source,
+        finish_reason=reply.finish_reason,
+        structured=reply.structured,
+        text=reply.text,
+        error=reply.error,
+        detail=reply.detail,
+        skill=skill.name,
+        skill_version=skill.version,
+        skill_digest=skill.digest,
+        effort=line.effort,
+    )

@@ -1,0 +1,90 @@
+"""The response cache: accepted answers that all jobs share, by everything that shapes an answer."""
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+
+import redis.asyncio
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+from redis.exceptions import RedisError
+
+from config.keys import Keys
+from schemas.policy import Confidence
+from workers.background import Background
+from workers.gateway import Call, Reply
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that an answer is shared.
+KEPT_S = 7 * 24 * 3600
+#: Larger answers are not kept: this Redis evicts nothing, and it carries the queues.
+_LARGEST_BYTES = 256_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An accepted answer, and how sure it was."""
+
+    reply: Reply
+    confidence: Confidence | None = None
+
+
+_shared = TypeAdapter(Shared)
+
+
+@dataclass
+class ResponseCache:
+    """Reads and writes shared answers; without Redis there are none, and nothing else suffers."""
+
+    client: "redis.asyncio.Redis"
+    keys: Keys
+    _background: Background = field(default_factory=Background)
+
+    async def find(self, digest: str) -> Shared | None:
+        """Return the answer under a digest (`digest_of`)."""
+        try:
+            text = await self.client.get(self.keys.cached(digest))
+            return None if text is None else _shared.validate_json(text)
+        except (RedisError, ValidationError) as error:
+            _log.warning("cache.unreadable", extra={"error": type(error).__name__})
+            return None
+
+    def keep(self, digest: str, shared: Shared) -> None:
+        """Have an accepted answer written soon; `written` waits for it."""
+        text = _shared.dump_json(shared, exclude_defaults=True)
+        if len(text) <= _LARGEST_BYTES:
+            self._background.do(self._write(digest, text))
+
+    async def written(self) -> None:
+        """Wait until everything kept so far is shared."""
+        await self._background.done()
+
+    async def _write(self, digest: str, text: bytes) -> None:
+        await self.client.set(self.keys.cached(digest), text, ex=KEPT_S)
+
+
+def digest_of(call: Call, skill_digest: str) -> str:
+    """Return the SHA-256 over model, endpoint, parameters, messages, schema, tools and the skill's own digest."""
+    model = call.model
+    shaping = {
+        "model": [model.name, model.api_base],
+        "params": {**model.params, **call.params},
+        "messages": call.messages,
+        "schema": [call.schema_name, call.schema],
+        "tools": call.tools,
+        "logprobs": call.top_logprobs,
+        "structured": model.structured,
+        "skill": skill_digest,
+    }
+    return hashlib.sha256(to_json(_ordered(shaping))).hexdigest()
+
+
+def _ordered(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _ordered(value[name]) for name in sorted(value)}
+        case list() | tuple():
+            return [_ordered(part) for part in value]
+        case _:
+            return value

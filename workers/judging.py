@@ -1,0 +1,132 @@
+"""An answer is checked, weighed where a threshold is known, and recorded with what follows from it."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from schemas.attempt import Attempt, ErrorKind
+from schemas.base import Json, JsonObject
+from schemas.check import CheckResult
+from schemas.policy import Confidence
+from schemas.verdict import Defer, Escalate, Verdict
+from workers.booking import book
+from workers.checks import run_checks, runs_user_code
+from workers.confidence import Answered, Ask, assess
+from workers.gateway import Call, Message, Reply
+from workers.line import Line
+from workers.policy import Situation, decide, threshold_of
+from workers.subtask import Subtask
+from workers.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said to a subtask."""
+
+    attempt: Attempt
+    reply: Reply
+    prompt: tuple[Message, ...]
+    inputs: JsonObject
+    #: Known from when the answer was first given, where it comes from the response cache.
+    confidence: Confidence | None = None
+
+
+async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Verdict:
+    """Return what follows from an answer; the line's last attempt is the judged one."""
+    skill, reply, place = subtask.skill, said.reply, len(line.attempts)
+    # It was paid for, so it is on record whatever happens from here on.
+    line.attempts.append(said.attempt)
+    value: Json = reply.text if skill.is_text else reply.value
+    checks = await _checks(subtask, said, value) if reply.error is None else ()
+    situation = _situation(subtask, line, reply, checks)
+    if reply.error is None and not situation.failed and _is_weighed(situation):
+        found = said.confidence or await _weigh(subtask, said, value, line, worker)
+        situation = replace(situation, confidence=found)
+    verdict = decide(situation)
+    # What was asked to weigh the answer stands before it: the last attempt is the one that was judged.
+    del line.attempts[place]
+    line.add(
+        said.attempt,
+        value=value,
+        error=_error(situation, verdict),
+        checks=checks,
+        confidence=situation.confidence,
+        verdict=verdict.kind,
+        reason=verdict.reason,
+    )
+    return verdict
+
+
+def _situation(subtask: Subtask, line: Line, reply: Reply, checks: tuple[CheckResult, ...]) -> Situation:
+    tier = subtask.batch.tier.name
+    return Situation(
+        policy=subtask.planned.policy,
+        tier=tier,
+        ladder=subtask.batch.ladder,
+        used=line.used + 1,
+        error=reply.error,
+        detail=reply.detail,
+        checks=checks,
+        threshold=subtask.planned.thresholds.get(tier),
+        effort=line.effort,
+    )
+
+
+def _is_weighed(situation: Situation) -> bool:
+    threshold = threshold_of(situation)
+    return threshold is not None and threshold.value is not None
+
+
+async def _weigh(subtask: Subtask, said: Said, value: Json, line: Line, worker: Worker) -> Confidence | None:
+    answered = Answered(subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders)
+    return await assess(answered, _Asker(subtask, line, worker))
+
+
+async def _checks(subtask: Subtask, said: Said, value: Json) -> tuple[CheckResult, ...]:
+    skill, tier = subtask.skill, subtask.batch.tier.name
+    item = {**subtask.work.input, **said.inputs}
+
+    def run() -> tuple[CheckResult, ...]:
+        return run_checks(skill, value, text=said.reply.text, item=item, tier=tier, folders=subtask.folders)
+
+    # A user's function may take its time; the loop has other calls to look after.
+    return await asyncio.to_thread(run) if runs_user_code(skill) else run()
+
+
+def _error(situation: Situation, verdict: Verdict) -> ErrorKind | None:
+    if situation.error is not None:
+        return situation.error
+    if situation.failed:
+        return ErrorKind.OFF_SCHEMA if situation.failed[0].check == "schema" else ErrorKind.CHECKS
+    return ErrorKind.UNSURE if isinstance(verdict, Escalate) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Makes the further calls that a confidence signal wants, each an attempt of its own."""
+
+    subtask: Subtask
+    line: Line
+    worker: Worker
+
+    async def __call__(self, ask: Ask) -> Reply | None:
+        batch = self.subtask.batch
+        tier = batch.tier if ask.tier is None else batch.others.get(ask.tier)
+        model = None if tier is None else self.worker.gate.pick(tier)
+        if tier is None or model is None or isinstance(model, Defer):
+            return None
+        call = Call(
+            model=model,
+            messages=ask.messages,
+            schema=ask.schema,
+            schema_name=ask.schema_name,
+            timeout_s=tier.timeout_s,
+            params=ask.params,
+            top_logprobs=ask.top_logprobs if model.logprobs else None,
+        )
+        said = await book(self.subtask, call, tier, self.line, self.worker)
+        if isinstance(said, Defer):
+            return None
+        attempt, reply = said
+        value: Json = reply.text if ask.schema is None else reply.value
+        self.line.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
+        return reply

@@ -1,0 +1,47 @@
+"""How far a subtask has come on one tier."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from schemas.attempt import Attempt
+from schemas.batch import Left, Todo
+from schemas.verdict import Parked
+from workers.prompt import ToolRound
+from workers.subtask import Outcome
+
+
+@dataclass(slots=True)
+class Line:
+    """What changes while a subtask is tried."""
+
+    #: Number of the next attempt.
+    n: int
+    #: Attempts used on this tier.
+    used: int
+    feedback: tuple[str, ...]
+    effort: str | None
+    #: The text that was refused last.
+    previous: str | None = None
+    #: What the model asked of tools so far, and was told.
+    rounds: list[ToolRound] = field(default_factory=list)
+    #: Its answer in a pack was no good: it is asked alone.
+    alone: bool = False
+    #: Models that failed on their own account since the last answer.
+    avoid: set[str] = field(default_factory=set)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, todo: Todo) -> Self:
+        """Return the line that a todo goes on with."""
+        return cls(todo.n, todo.used, todo.feedback, todo.effort)
+
+    def add(self, attempt: Attempt, *, verdict: str, reason: str, **changes: object) -> None:
+        """Record an attempt with what followed from it."""
+        self.attempts.append(attempt.model_copy(update={**changes, "verdict": verdict, "reason": reason}))
+
+    def leave(self, todo: Todo, verdict: Parked) -> Outcome:
+        """Return the outcome of a subtask that is left to others."""
+        left = Left(
+            step=todo.step, n=self.n, used=self.used, verdict=verdict, feedback=self.feedback, effort=self.effort
+        )
+        return Outcome(tuple(self.attempts), left)

@@ -1,0 +1,82 @@
+"""Rounds of tool calls: a model asks for declared tools while it answers, within bounds, and never for others."""
+
+import asyncio
+from dataclasses import replace
+
+from schemas.attempt import Attempt, ErrorKind
+from schemas.base import Json
+from schemas.errors import UserError
+from schemas.tool import ToolResult
+from workers.gateway import Reply, ToolCall
+from workers.line import Line
+from workers.prompt import ToolRound
+from workers.subtask import Subtask
+from workers.toolbox import Tools
+from workers.tools.base import clip, failed
+from workers.tools.registry import read_arguments
+from workers.worker import Worker
+
+#: Calls of one round that are made; what a model asks for beyond them is refused.
+_CALLS_A_ROUND = 8
+#: Characters of a result that the model is shown: it is paid for in every round that follows.
+_SHOWN_CHARS = 20_000
+_RECORDED_CHARS = 2_000
+
+
+async def offered(subtask: Subtask, worker: Worker) -> Tools:
+    """Return the tools that the skill declares; UserError when one is not declared or cannot be reached.
+
+    The declaration alone grants a tool: no text of an item and no answer of a model adds to it.
+    """
+    names, declared = subtask.skill.tools, subtask.batch.tools
+    missing = [name for name in names if name not in declared]
+    if missing:
+        raise UserError(f"skill '{subtask.skill.name}' offers the tool '{missing[0]}', which nobody declares")
+    return await worker.toolbox.bound({name: declared[name] for name in names}, subtask.place)
+
+
+def is_last(subtask: Subtask, line: Line) -> bool:
+    """Say whether the rounds are used up, so that the answer itself is asked for."""
+    return len(line.rounds) >= subtask.skill.tool_rounds
+
+
+def refused(reply: Reply) -> Reply:
+    """Return a reply that asks for a tool after the last round as an answer that is none."""
+    wanted = ", ".join(call.name for call in reply.tool_calls)
+    return replace(reply, error=ErrorKind.MALFORMED, detail=f"asked for a tool ({wanted}) instead of answering")
+
+
+async def take_round(
+    subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, line: Line, worker: Worker
+) -> None:
+    """Make the calls that a model asked for, together, and note what came of them for the model and on record."""
+    at = len(line.attempts)
+    line.add(attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(reply.tool_calls)}")
+    # Ids of our own: providers' differ from run to run, and the same conversation is to have the same digest.
+    calls = tuple(
+        replace(call, id=f"call{len(line.rounds) % 100:02d}{place % 1000:03d}")
+        for place, call in enumerate(reply.tool_calls)
+    )
+    with worker.calling(subtask.batch.job):
+        results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(calls)))
+    line.rounds.append(ToolRound(calls, tuple(results), reply.text))
+    record: list[Json] = [_record(call, result) for call, result in zip(calls, results, strict=True)]
+    line.attempts[at] = line.attempts[at].model_copy(update={"value": record})
+
+
+async def _result(place: int, call: ToolCall, tools: Tools, worker: Worker) -> ToolResult:
+    if place >= _CALLS_A_ROUND:
+        return failed(f"not called: at most {_CALLS_A_ROUND} calls in one round")
+    arguments = read_arguments(tools, call.name, call.raw)
+    if isinstance(arguments, ToolResult):
+        return arguments
+    return clip(await worker.toolbox.call(tools[call.name], arguments), _SHOWN_CHARS)
+
+
+def _names(calls: tuple[ToolCall, ...]) -> str:
+    return ", ".join(dict.fromkeys(call.name for call in calls))
+
+
+def _record(call: ToolCall, result: ToolResult) -> Json:
+    kept = clip(result, _RECORDED_CHARS)
+    return {"tool": call.name, "arguments": call.arguments, "value": kept.value, "error": kept.error}

@@ -1,0 +1,62 @@
+"""One call to a provider: its place among the calls in flight, what it may cost, and what is learnt from it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from schemas.batch import Batch
+from schemas.tier import Tier
+from schemas.verdict import Defer
+from workers.cooldown import FAULTS
+from workers.gateway import Call, Reply
+from workers.paid import Kept
+from workers.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """A call that was cancelled while it ran: the provider may bill it, nobody knows how much."""
+
+    started_at: datetime
+    why: Defer
+
+    @property
+    def kept(self) -> Kept:
+        """The call as an answer without content, tokens or price."""
+        return Kept(self.started_at, Reply(latency_s=(datetime.now(UTC) - self.started_at).total_seconds()))
+
+
+async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | Defer | BrokenOff:
+    """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made."""
+    async with worker.slots(tier):
+        if (off := worker.called_off(batch.job)) is not None:
+            return off
+        guess = worker.estimator.estimate(call)
+        permit = await worker.gate.enter(
+            tier=tier,
+            model=call.model,
+            rations=batch.rations,
+            tokens=guess.tokens,
+            cost_usd=guess.cost_usd,
+            firm=guess.firm,
+        )
+        if isinstance(permit, Defer):
+            return permit
+        reply: Reply | None = None
+        started_at = datetime.now(UTC)
+        try:
+            with worker.calling(batch.job):
+                reply = await worker.gateway.call(call)
+        except asyncio.CancelledError:
+            off = worker.called_off(batch.job)
+            if off is None:
+                raise
+            return BrokenOff(started_at, off)
+        finally:
+            await worker.gate.leave(permit, reply=reply)
+    if reply.error in FAULTS:
+        worker.gate.fault(tier, call.model, reply)
+    else:
+        worker.gate.success(tier, call.model)
+    worker.estimator.learn(call, reply)
+    return Kept(started_at, reply)

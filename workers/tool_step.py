@@ -1,0 +1,135 @@
+"""A step that a tool answers instead of a model: its arguments, its call, and what follows."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from schemas.attempt import Attempt, ErrorKind
+from schemas.base import Json, JsonObject
+from schemas.batch import Settled
+from schemas.errors import UserError
+from schemas.plan import Step
+from schemas.tool import ToolResult
+from schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
+from workers.inputs import Unfit, resolve
+from workers.line import Line
+from workers.paths import MISSING
+from workers.policy import Situation, decide
+from workers.subtask import Outcome, Subtask
+from workers.tools.base import BoundTool
+from workers.worker import Worker
+
+#: A tool is called twice at most, and only when its error may be gone the second time.
+_MOST_CALLS = 2
+_PAUSE_S = 1.0
+
+
+async def answer_by_tool(subtask: Subtask, line: Line, worker: Worker) -> Outcome:
+    """Call a step's tool, once more after a passing error if the policy allows a second attempt."""
+    todo, step = subtask.todo, subtask.planned.step
+    try:
+        tool = await _bound(subtask, worker)
+    except UserError as error:
+        return line.leave(todo, Reject(reason=str(error)))
+    arguments = arguments_of(step, tool.parameters, subtask.work.input, subtask.values)
+    if isinstance(arguments, Unfit):
+        return line.leave(todo, Reject(reason=arguments.reason))
+    while True:
+        verdict = await _attempt(subtask, tool, arguments, line, worker)
+        match verdict:
+            case Accept():
+                last = line.attempts[-1]
+                return Outcome(tuple(line.attempts), Settled(step=todo.step, n=last.n, value=last.value))
+            case Retry():
+                line.used += 1
+                await asyncio.sleep(_PAUSE_S)
+            case Escalate() | Refer() | Review() | Reject() | Defer():
+                return line.leave(todo, verdict)
+
+
+def arguments_of(
+    step: Step, parameters: JsonObject, item: JsonObject, settled: Mapping[str, Json]
+) -> JsonObject | Unfit:
+    """Return the tool's arguments by name, or why there are none.
+
+    An argument takes what its reference in `step.inputs` stands for, else the item's field of the same name; one that
+    is absent or null is left out unless the tool requires it.
+    """
+    properties, required = parameters.get("properties"), parameters.get("required")
+    known = {name: f"item.{name}" for name in properties} if isinstance(properties, dict) else {}
+    found: JsonObject = {}
+    for name, reference in {**known, **step.inputs}.items():
+        value = resolve(reference, item, settled)
+        if value is not MISSING and value is not None:
+            found[name] = value
+        elif isinstance(required, list) and name in required:
+            return Unfit(reason=f"required argument '{name}' ({reference}) of tool '{step.tool}' is missing")
+    return found
+
+
+async def _bound(subtask: Subtask, worker: Worker) -> BoundTool:
+    name = subtask.planned.step.tool or ""
+    spec = subtask.batch.tools.get(name)
+    if spec is None:
+        raise UserError(f"step '{subtask.todo.step}' calls the tool '{name}', which nobody declares")
+    tools = await worker.toolbox.bound({name: spec}, subtask.place)
+    if name not in tools:
+        raise UserError(f"tool '{name}' is a whole MCP server; a step names one of its tools with the option `tool`")
+    return tools[name]
+
+
+async def _attempt(
+    subtask: Subtask, tool: BoundTool, arguments: JsonObject, line: Line, worker: Worker
+) -> Verdict | Defer:
+    batch, started_at = subtask.batch, datetime.now(UTC)
+    try:
+        async with worker.slots(batch.tier):
+            if (off := worker.called_off(batch.job)) is not None:
+                return off
+            with worker.calling(batch.job):
+                result = await worker.toolbox.call(tool, arguments, options=subtask.planned.step.options)
+    except asyncio.CancelledError:
+        off = worker.called_off(batch.job)
+        if off is None:
+            raise
+        return off
+    verdict = _verdict(subtask, result, used=line.used + 1)
+    line.attempts.append(_record(subtask, result, line.n, started_at, verdict))
+    line.n += 1
+    return verdict
+
+
+def _verdict(subtask: Subtask, result: ToolResult, *, used: int) -> Verdict:
+    if result.error is None:
+        return Accept(reason="the tool answered; its result was cut" if result.truncated else "the tool answered")
+    policy = subtask.planned.step.policy or subtask.planned.policy
+    calls = min(policy.attempts_per_tier, _MOST_CALLS) if result.transient else 1
+    return decide(
+        Situation(
+            policy=policy.evolve(attempts_per_tier=calls),
+            tier=subtask.batch.tier.name,
+            # Nothing stands above a tool.
+            ladder=(subtask.batch.tier.name,),
+            used=min(used, calls),
+            error=ErrorKind.TOOL,
+            detail=result.error,
+        )
+    )
+
+
+def _record(subtask: Subtask, result: ToolResult, n: int, started_at: datetime, verdict: Verdict) -> Attempt:
+    return Attempt.model_construct(
+        item=subtask.work.item,
+        step=subtask.todo.step,
+        n=n,
+        tier=subtask.batch.tier.name,
+        model=subtask.planned.step.tool or "",
+        started_at=started_at,
+        latency_s=(datetime.now(UTC) - started_at).total_seconds(),
+        cost_usd=0.0,
+        value=result.value,
+        error=None if result.error is None else ErrorKind.TOOL,
+        detail=result.error,
+        verdict=verdict.kind,
+        reason=verdict.reason,
+    )
