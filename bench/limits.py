@@ -62,7 +62,7 @@ class Case:
 CASES = (
     Case("requests", 2_400, 10_000_000, (50, 400)),
     Case("tokens", 100_000, 600_000, (50, 450)),
-    Case("large prompts", 100_000, 600_000, (1_000, 6_000), calls=24),
+    Case("large prompts", 100_000, 600_000, (500, 3_000), calls=48),
 )
 
 
@@ -297,12 +297,12 @@ def simulator(case: Case) -> Iterator[str]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="12 seconds a case instead of 60")
+    parser.add_argument("--quick", action="store_true", help="15 seconds a case instead of 60")
     parser.add_argument("--seconds", type=float, help="seconds a case")
     parser.add_argument("--json", action="store_true", help="print the targets as JSON")
     parser.add_argument("--litellm", action="store_true", help="call through litellm, as workers do")
     options = parser.parse_args(argv)
-    seconds = options.seconds or (12.0 if options.quick else 60.0)
+    seconds = options.seconds or (15.0 if options.quick else 60.0)
     targets: list[dict[str, object]] = []
     for case in CASES:
         for processes in (1, 2, 4):

@@ -1,12 +1,13 @@
 """Settings of a deployment, from `FIRSTLINE_*` environment variables and `.env`."""
 
+import base64
 import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -62,6 +63,18 @@ class Settings(BaseSettings):
     sweep_s: float = Field(default=2.0, gt=0)
     #: Dollars that the audit of one job may cost; None: the share that is audited is the only bound.
     audit_budget_usd: float | None = Field(default=None, gt=0)
+    #: Standard Webhooks secret (`whsec_` and base64) that webhooks are signed with; None: jobs may name no webhook.
+    webhook_secret: SecretStr | None = None
+    #: Let webhooks reach loopback, private and link-local addresses too.
+    webhook_private: bool = False
+    #: Requests a minute that one API token may make of one web process.
+    api_requests_per_minute: float = Field(default=1200.0, gt=0)
+    #: Megabytes of a JSON request to the API.
+    api_max_body_mb: float = Field(default=16.0, gt=0)
+    #: Megabytes of an uploaded file of items.
+    api_max_upload_mb: float = Field(default=2000.0, gt=0)
+    #: Seconds that the OpenAI-compatible endpoint waits for an answer.
+    api_answer_s: float = Field(default=300.0, gt=0)
     #: Seconds that a stopping worker may take to hand its work back.
     grace_s: float = Field(default=20.0, gt=0)
 
@@ -81,6 +94,17 @@ class Settings(BaseSettings):
             raise ValueError("expected a URL such as postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE")
         scheme, rest = url.split("://", 1)
         return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _webhook_key(cls, secret: SecretStr | None) -> SecretStr | None:
+        try:
+            key = base64.b64decode((secret.get_secret_value() if secret else "").removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if secret is not None and len(key) < 24:
+            raise ValueError("expected `whsec_` and base64 of at least 24 random bytes (`openssl rand -base64 32`)")
+        return secret
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -151,4 +175,5 @@ def _sentences(error: ValidationError) -> list[str]:
 def _sentence(error: ErrorDetails) -> str:
     name = str(error["loc"][0])
     # A URL may hold a password.
-    return f"{PREFIX}{name.upper()}: {sentence(error, show=not name.endswith('_url'))}"
+    shown = not name.endswith(("_url", "_secret"))
+    return f"{PREFIX}{name.upper()}: {sentence(error, show=shown)}"

@@ -21,10 +21,12 @@ from orchestrator.reporting import make_report
 from orchestrator.store import batches
 from orchestrator.store import items as item_store
 from orchestrator.store import jobs as job_store
+from orchestrator.store import webhooks as webhook_store
 from orchestrator.store.jobs import now
 from orchestrator.store.migrate import migrate
 from orchestrator.store.tables import JobRow
 from orchestrator.thresholds import known_thresholds
+from orchestrator.webhooks import refuse_bad_url
 from schemas.base import JsonObject, digest
 from schemas.errors import UserError
 from schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus
@@ -64,6 +66,8 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
             known = job_store.with_key(tx, idempotency_key=request.idempotency_key)
         if known is not None:
             return known
+    if request.options.webhook_url is not None:
+        refuse_bad_url(request.options.webhook_url, steering.settings)
     catalogue = load_catalogue()
     profile = request.profile or catalogue.profile(request.options.profile)
     workflow = _workflow(request, catalogue)
@@ -79,6 +83,8 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     try:
         with steering.db.writing() as tx:
             job_store.insert(tx, row=row)
+            if request.options.webhook_url is not None:
+                webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)
     except IntegrityError:
         return submit(request, items, folders=folders)
     _receive(steering, row.id, items, dedupe=request.options.dedupe and plan.segments == 1)

@@ -13,11 +13,11 @@ from orchestrator.calibration.audit import LiveLoss, live_loss
 from orchestrator.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
 from orchestrator.engine import Job
 from orchestrator.inputs import InputItem
+from orchestrator.lone_tier import alone
 from orchestrator.store import audits, calibrations, decisions, items, jobs
 from orchestrator.store.jobs import now
 from orchestrator.store.tables import CalibrationRow
-from orchestrator.trials import alone
-from schemas.base import Frozen, digest
+from schemas.base import Frozen, Json, digest
 from schemas.job import ItemState, JobRequest, JobState, Options, Priority
 from schemas.plan import PlannedStep, Step, Workflow
 from schemas.policy import Policy
@@ -28,6 +28,9 @@ from workers.paths import MISSING
 _log = logging.getLogger(__name__)
 
 PURPOSE = "audit"
+
+#: item -> step -> value.
+_Settled = Mapping[int, Mapping[str, Json]]
 
 
 class Audit(Frozen):
@@ -72,7 +75,7 @@ class _Subject:
 
 
 def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
-    """Have the top tier asked what was drawn in a job that has ended; return the audit jobs.
+    """Have the top tier asked what was drawn in a job that has ended; return the audit jobs that are under way.
 
     Each is an ordinary job of low priority with its own budget (the setting FIRSTLINE_AUDIT_BUDGET_USD when missing);
     asking again while they run asks nothing twice.
@@ -85,16 +88,23 @@ def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
     by_step: dict[str, list[RowMapping]] = {}
     for row in drawn:
         by_step.setdefault(row["step"], []).append(row)
-    return [_ask(job, step, rows, wholes, budget_usd) for step, rows in by_step.items()]
+    for step, rows in by_step.items():
+        _ask(job, step, rows, wholes, budget_usd)
+    with steering.db.reading() as tx:
+        return audits.asked(tx, job=job_id)
 
 
-def _values(tx: Connection, job: Job, item: int) -> Mapping[str, object]:
+def _values(tx: Connection, job: Job, item: int) -> Mapping[str, Json]:
     return {step: row["value"] for step, row in items.subtasks(tx, job=job.id, numbers=[item]).get(item, {}).items()}
 
 
 def _ask(
-    job: Job, step: str, rows: Sequence[RowMapping], settled: Mapping[int, Mapping[str, object]], budget_usd: float | None
-) -> str:
+    job: Job,
+    step: str,
+    rows: Sequence[RowMapping],
+    settled: _Settled,
+    budget_usd: float | None,
+) -> None:
     planned = job.plan.step(step)
     steering = api.engine()
     cap_usd = budget_usd if budget_usd is not None else steering.settings.audit_budget_usd
@@ -104,7 +114,6 @@ def _ask(
     audit_job = api.submit(request, asked, folders=folders)
     with steering.db.writing() as tx:
         audits.ask(tx, job=job.id, step=step, items=[row["item"] for row in rows], audit_job=audit_job)
-    return audit_job
 
 
 def _request(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], cap_usd: float | None) -> JobRequest:
@@ -130,13 +139,11 @@ def _request(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], cap_usd
     return JobRequest(workflow=workflow, name=name, profile=job.profile, options=options, idempotency_key=key)
 
 
-def _items(
-    job: Job, planned: PlannedStep, rows: Sequence[RowMapping], settled: Mapping[int, Mapping[str, object]]
-) -> Iterable[InputItem]:
+def _items(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], settled: _Settled) -> Iterable[InputItem]:
     """Yield the skill's inputs as they were; an item's id is its number in the audited job."""
     skill = job.plan.skills[planned.step.skill or ""]
     for row in rows:
-        found = inputs_of(planned.step, skill, row["input"], settled[row["item"]])  # type: ignore[arg-type]
+        found = inputs_of(planned.step, skill, row["input"], settled[row["item"]])
         if isinstance(found, Unfit):
             yield InputItem(str(row["item"]), {}, found.reason)
         else:
@@ -194,12 +201,12 @@ def findings() -> list[Audit]:
 
 def _subjects(tx: Connection, *, audit_job: str | None = None) -> list[_Subject]:
     found = []
-    for name, skill_digest, model, job_id in audits.subjects(tx, audit_job=audit_job):
-        job = api.engine().job(tx, job_id)
-        skill = job.plan.skills[name]
-        policy = next((one.policy for one in job.plan.steps if one.step.skill == name), skill.policy)
-        if skill.digest == skill_digest:
-            found.append(_Subject(job, skill, policy, model))
+    for row in audits.subjects(tx, audit_job=audit_job):
+        job = api.engine().job(tx, row["job"])
+        skill = job.plan.skills[row["skill"]]
+        policy = next((one.policy for one in job.plan.steps if one.step.skill == skill.name), skill.policy)
+        if skill.digest == row["skill_digest"]:
+            found.append(_Subject(job, skill, policy, row["model"]))
     return found
 
 
@@ -246,7 +253,7 @@ def _calibration(tx: Connection, subject: _Subject) -> RowMapping | None:
 
 
 def _flag(tx: Connection, subject: _Subject) -> None:
-    """Mark the calibration as drifted where the live loss is above what is borne, once; the decision is written down."""
+    """Mark the calibration as drifted, once, where the live loss is above what is borne; write the decision down."""
     found = finding(tx, subject)
     if found.state != "drifted" or found.calibration_state == "drifted":
         return

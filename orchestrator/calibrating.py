@@ -13,13 +13,15 @@ from orchestrator.calibration.scores import scores_of
 from orchestrator.calibration.threshold import Calibration
 from orchestrator.compile import compile_plan
 from orchestrator.inputs import InputItem
+from orchestrator.lone_tier import measurable
 from orchestrator.order import Order
 from orchestrator.runner import Crew, View, crew_for
+from orchestrator.sampling import sample
 from orchestrator.store import calibrations, jobs, samples
 from orchestrator.store import items as item_store
 from orchestrator.store.jobs import now
 from orchestrator.store.tables import CalibrationRow
-from orchestrator.trials import Trial, left_of, measurable, run_trial, sample, trial_key, trial_request
+from orchestrator.trials import Trial, left_of, run_trial, trial_key, trial_request
 from schemas.base import Frozen, Json
 from schemas.errors import UserError
 from schemas.plan import Plan, PlannedStep, Quality, Workflow
@@ -177,9 +179,10 @@ def _spent(job: str) -> float:
 def _conclude(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job: str) -> Calibrated:
     """Seek a step's threshold, and store it."""
     skill = setting.plan.skills[planned.step.skill or ""]
-    truth = truth_of(setting.workflow.quality, planned.step.name, output=setting.plan.output, folders=setting.order.functions)
+    quality, output, folders = setting.workflow.quality, setting.plan.output, setting.order.functions
+    truth = truth_of(quality, planned.step.name, output=output, folders=folders)
     if truth.quality is None and setting.aim.compare:
-        truth = Truth(compare=setting.aim.compare, field=setting.aim.field, folders=setting.order.functions)
+        truth = Truth(compare=setting.aim.compare, field=setting.aim.field, folders=folders)
     pairs = list(_pairs(setting, planned, cheap_job, frontier_job))
     signal = main_signal(pairs)
     blank = Calibrated(

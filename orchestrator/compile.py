@@ -1,20 +1,28 @@
 """A workflow becomes a plan: dependencies made explicit, segments cut at barriers, tiers and thresholds resolved."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Protocol
 
-from config.catalogue import Catalogue
+from config.references import ITEMS
+from orchestrator.patterns.routing import routed
 from schemas.errors import UserError
 from schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
-from schemas.policy import Policy, Threshold
+from schemas.policy import LastResort, Policy, Threshold
 from schemas.skill import Skill
 from schemas.tier import Profile, TierKind
 from schemas.tool import ToolSpec
 from workers.conditions import names_in
-from workers.policy import start_tier
+from workers.policy import orchestrator_tier, start_tier
 
 #: Steps that see all items and so wait for all.
-BARRIERS = frozenset({StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN})
+BARRIERS = frozenset({StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN, StepKind.ADAPT})
+#: Built-in skills of steps that need not name one.
+DEFAULT_SKILLS = {StepKind.CHECKPOINT: "checkpoint", StepKind.PLAN: "planner"}
+#: Built-in skill that decides on subtasks which nobody could answer.
+REFER = "refer"
+#: Built-in skill that looks at what has come out and may change what follows.
+ADAPT = "adapt"
 #: Name of the tier on which tools answer where a profile names none.
 TOOLS = "tools"
 
@@ -22,19 +30,58 @@ TOOLS = "tools"
 Thresholds = Callable[[Skill, str], Threshold | None]
 
 
+class Shelves(Protocol):
+    """Where skills and tools are looked up: the catalogue, or what an earlier plan brought along."""
+
+    @property
+    def skills(self) -> Iterable[Skill]:
+        """All skills."""
+        ...
+
+    @property
+    def tools(self) -> Iterable[ToolSpec]:
+        """All tools."""
+        ...
+
+    def skill(self, name: str, /) -> Skill:
+        """Return a skill; UserError when there is none."""
+        ...
+
+    def tool(self, name: str, /) -> ToolSpec:
+        """Return a tool; UserError when there is none."""
+        ...
+
+
 def compile_plan(
-    workflow: Workflow, *, catalogue: Catalogue, profile: Profile, tiers: tuple[str, ...], thresholds: Thresholds
+    workflow: Workflow,
+    *,
+    catalogue: Shelves,
+    profile: Profile,
+    tiers: tuple[str, ...],
+    thresholds: Thresholds,
+    done: Collection[str] = (),
 ) -> Plan:
-    """Return the plan of a job; UserError for unknown names and cycles."""
-    steps = _ordered(workflow)
+    """Return the plan of a job; UserError for unknown names and cycles.
+
+    `done` names steps of an earlier plan that this one may refer to.
+    """
+    steps = _ordered(workflow, done)
     skills = _skills(workflow, steps, catalogue)
     ladder = ladder_of(profile, tiers)
     segments = _segments(steps)
+    steps, skills = _with_labels(steps, skills)
     planned = tuple(
         _plan_step(step, segment=segments[step.name], skills=skills, ladder=ladder, profile=profile, known=thresholds)
         for step in steps.values()
     )
     tools = {name: catalogue.tool(name) for name in _tool_names(steps, skills) if name not in _own_tools(workflow)}
+    refer = _refer(planned, orchestrator_tier(profile, ladder))
+    if refer is not None:
+        skills = {REFER: catalogue.skill(REFER), **skills}
+    if workflow.adapt or any(step.kind is StepKind.PLAN for step in steps.values()):
+        # Whoever plans later chooses among everything that there was when the job was submitted.
+        skills = {**{skill.name: skill for skill in catalogue.skills}, ADAPT: catalogue.skill(ADAPT), **skills}
+        tools = {**{tool.name: tool for tool in catalogue.tools}, **tools}
     return Plan(
         workflow=workflow.name,
         steps=planned,
@@ -43,7 +90,25 @@ def compile_plan(
         output=workflow.output or _last_item_step(planned),
         quality=workflow.quality,
         adapt=workflow.adapt,
+        refer=refer,
     )
+
+
+def _with_labels(steps: Mapping[str, Step], skills: Mapping[str, Skill]) -> tuple[dict[str, Step], dict[str, Skill]]:
+    """Return the steps and skills with routers held to the labels that their steps declare."""
+    found, known = dict(steps), dict(skills)
+    for name, step in steps.items():
+        if step.kind is StepKind.ROUTE and step.skill and step.options.get("labels"):
+            skill = routed(step, skills[step.skill])
+            found[name], known[skill.name] = step.evolve(skill=skill.name), skill
+    return found, known
+
+
+def _refer(planned: Iterable[PlannedStep], tier: str) -> PlannedStep | None:
+    """Return how subtasks are referred, if any policy does."""
+    if all(one.policy.last_resort is not LastResort.REFER for one in planned):
+        return None
+    return PlannedStep(step=Step(name="refer__", skill=REFER), segment=0, start_tier=tier)
 
 
 def ladder_of(profile: Profile, tiers: tuple[str, ...]) -> tuple[str, ...]:
@@ -55,11 +120,11 @@ def ladder_of(profile: Profile, tiers: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if not tiers or name in tiers)
 
 
-def _ordered(workflow: Workflow) -> dict[str, Step]:
-    named = {step.name: step for step in workflow.steps}
-    needs = {step.name: _needs(step, named) for step in workflow.steps}
+def _ordered(workflow: Workflow, done: Collection[str]) -> dict[str, Step]:
+    named = {step.name: step.evolve(**_defaults(step)) for step in workflow.steps}
+    needs = {name: _needs(step, named, done) for name, step in named.items()}
     try:
-        order = list(TopologicalSorter(needs).static_order())
+        order = [name for name in TopologicalSorter(needs).static_order() if name in named]
     except CycleError as error:
         raise UserError(
             f"workflow '{workflow.name}': steps wait for each other: {' -> '.join(error.args[1])}"
@@ -68,17 +133,31 @@ def _ordered(workflow: Workflow) -> dict[str, Step]:
     return {name: named[name].evolve(after=tuple(sorted(needs[name]))) for name in order}
 
 
-def _needs(step: Step, named: Mapping[str, Step]) -> set[str]:
+def _defaults(step: Step) -> dict[str, str]:
+    """Return what a step's kind says for it: barriers are of the whole job, some have a built-in skill."""
+    skill = {"skill": DEFAULT_SKILLS[step.kind]} if step.skill is None and step.kind in DEFAULT_SKILLS else {}
+    return {**skill, "scope": "job"} if step.kind in BARRIERS else skill
+
+
+def _needs(step: Step, named: Mapping[str, Step], done: Collection[str]) -> set[str]:
     referred = {reference.split(".")[0] for reference in step.inputs.values() if not reference.startswith("=")}
     referred |= names_in(step.when) if step.when else set()
     if step.reviews:
         referred.add(step.reviews)
-    if step.scope == "job" and not step.after and not step.reviews:
-        referred |= {other.name for other in named.values() if other.scope == "item" and other.name != step.name}
-    unknown = [name for name in step.after if name not in named]
+    known = {*named, *done}
+    waits = bool(step.after) or bool(referred & known)
+    if step.scope == "job" and step.kind is not StepKind.PLAN and (ITEMS in referred or not waits):
+        referred |= _per_item_before(step, named)
+    unknown = [name for name in step.after if name not in known]
     if unknown:
         raise UserError(f"step '{step.name}': after: there is no step '{unknown[0]}'; there are {', '.join(named)}")
-    return (referred & named.keys() | set(step.after)) - {step.name}
+    return (referred & known | set(step.after)) - {step.name}
+
+
+def _per_item_before(step: Step, named: Mapping[str, Step]) -> set[str]:
+    """Return the per-item steps declared before a step of the whole job: those that it waits for where it says none."""
+    before = list(named)[: list(named).index(step.name)]
+    return {name for name in before if named[name].scope == "item"}
 
 
 def _segments(steps: Mapping[str, Step]) -> dict[str, int]:
@@ -86,7 +165,7 @@ def _segments(steps: Mapping[str, Step]) -> dict[str, int]:
     levels: dict[str, int] = {}
     for name, step in steps.items():
         wanted = 0
-        for before in step.after:
+        for before in (name for name in step.after if name in steps):
             step_up = is_barrier(step) or is_barrier(steps[before])
             wanted = max(wanted, levels[before] + (1 if step_up else 0))
         while any(levels[other] == wanted and (is_barrier(step) or is_barrier(steps[other])) for other in levels):
@@ -101,7 +180,7 @@ def is_barrier(step: Step) -> bool:
     return step.kind in BARRIERS or step.scope == "job"
 
 
-def _skills(workflow: Workflow, steps: Mapping[str, Step], catalogue: Catalogue) -> dict[str, Skill]:
+def _skills(workflow: Workflow, steps: Mapping[str, Step], catalogue: Shelves) -> dict[str, Skill]:
     own = {skill.name: skill for skill in workflow.skills}
     wanted = {step.skill for step in steps.values() if step.skill}
     return {name: own[name] if name in own else catalogue.skill(name) for name in sorted(wanted)}
@@ -134,7 +213,7 @@ def _plan_step(
     found = {name: threshold for name in ladder[:-1] if (threshold := _threshold(skill, policy, name, known))}
     start = start_tier(step.reasoning or skill.reasoning, ladder, policy)
     if step.kind in BARRIERS and policy.start is None:
-        start = profile.orchestrator if profile.orchestrator in ladder else ladder[-1]
+        start = orchestrator_tier(profile, ladder)
     return PlannedStep(step=step, segment=segment, start_tier=start, policy=policy, thresholds=found)
 
 

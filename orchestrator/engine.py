@@ -19,6 +19,7 @@ from orchestrator.store.database import Database
 from schemas.job import JobState, Options, Priority
 from schemas.plan import Plan
 from schemas.tier import Profile, Tier, TierKind
+from workers.policy import orchestrator_tier
 
 #: Items up to which a job of normal priority goes before larger ones.
 SMALL_ITEMS = 50
@@ -45,6 +46,11 @@ class Job:
         """Names of the tiers that models answer on, cheapest first."""
         chosen = self.options.tiers
         return tuple(tier.name for tier in self.profile.ladder if not chosen or tier.name in chosen)
+
+    @property
+    def orchestrator(self) -> str:
+        """Name of the tier that plans, reviews and is referred to."""
+        return orchestrator_tier(self.profile, self.ladder)
 
     def tier(self, name: str) -> Tier:
         """Return a tier by name; the tools tier exists even where the profile does not name it."""

@@ -62,7 +62,9 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
         tier=trail.tier,
     )
     draw_audits(tx, job=job, trails={one.item: one for one in trail.items}, tier=trail.tier)
-    batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
+    # A trail may bring a part of its batch; the batch is judged with the last one.
+    if set(row["items"]) <= set(numbers) or not items.holds(tx, job=job.id, batch=trail.batch):
+        batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
     return Judged(tuple(made), closed, tuple(defers))
 

@@ -3,8 +3,11 @@
 from sqlalchemy import Connection
 
 from config.catalogue import load_catalogue
+from config.settings import get_settings
 from orchestrator import api, baselines
 from orchestrator.calibration.standing import Standing, model_pairs, standing
+from orchestrator.runner import View, audit
+from orchestrator.runtime import embedded, running_redis, using_redis
 from orchestrator.store import calibrations, jobs
 from schemas.errors import UserError
 from schemas.job import JobState
@@ -48,3 +51,15 @@ def standings() -> list[Standing]:
 
 def _profile_name(tx: Connection, job: str | None) -> str:
     return str(jobs.get(tx, job=job)["profile"]["name"]) if job is not None else ""
+
+
+def audit_again(job: str, *, budget_usd: float | None, quiet: bool) -> None:
+    """Ask the top tier what is still to be audited of a job, starting what that needs where nothing runs."""
+    settings = get_settings()
+    profile, view = api.profile(job), View(quiet=quiet)
+    if url := running_redis(settings):
+        with using_redis(url):
+            audit(job, None, view, budget_usd=budget_usd)
+    else:
+        with embedded(profile, settings) as runtime:
+            audit(job, runtime.check, view, budget_usd=budget_usd)

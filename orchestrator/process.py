@@ -13,6 +13,7 @@ from orchestrator.engine import Engine
 from orchestrator.rescue import Rescue
 from orchestrator.store.migrate import migrate
 from orchestrator.tasks import register
+from orchestrator.webhooks import Webhooks
 from schemas.errors import FirstlineError
 
 
@@ -30,8 +31,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     register(app, engine)
     app.conf.task_queues = [queue(settings, ORCHESTRATOR)]
-    rescue = Rescue(engine)
+    rescue, webhooks = Rescue(engine), Webhooks(engine)
     signals.worker_ready.connect(lambda **_: rescue.start(), weak=False)
+    signals.worker_ready.connect(lambda **_: webhooks.start(), weak=False)
     app.worker_main(
         [
             "worker",
@@ -44,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
     )
     rescue.stop()
+    webhooks.stop()
     engine.db.close()
     return 0
 

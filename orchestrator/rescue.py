@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
 from config.app import STEPS
-from orchestrator import publish
+from orchestrator import auditing, publish
 from orchestrator.conclude import conclude
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, advance
@@ -91,6 +91,8 @@ class Rescue:
             publish_outbox(self.engine)
             resend_lost(self.engine)
             nudge(self.engine)
+        if self._beats % 40 == 39:
+            auditing.sweep()
 
 
 def end_hopeless(engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """A job's results as a file: a JSON line or a CSV row per item, whole or not at all."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -29,9 +30,10 @@ def format_of(path: str | None) -> ResultFormat:
 
 def write_results(results: Iterable[ItemResult], path: str | None, kind: ResultFormat | None = None) -> int:
     """Write results to a file (None or `-`: standard output) and return how many there were."""
-    write = _write_csv if (kind or format_of(path)) is ResultFormat.CSV else _write_jsonl
+    kind = kind or format_of(path)
     with _target(path) as file:
-        return write(results, file)
+        written = sum(1 for text in lines(results, kind) if file.write(text))
+    return written - (kind is ResultFormat.CSV)
 
 
 def check_writable(path: str | None) -> None:
@@ -64,15 +66,25 @@ def _target(path: str | None, *, keep: bool = True) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def _write_jsonl(results: Iterable[ItemResult], file: TextIO) -> int:
-    return sum(1 for result in results if file.write(f"{result.model_dump_json()}\n"))
-
-
-def _write_csv(results: Iterable[ItemResult], file: TextIO) -> int:
-    writer = csv.DictWriter(file, fieldnames=list(ItemResult.model_fields))
+def lines(results: Iterable[ItemResult], kind: ResultFormat) -> Iterator[str]:
+    """Yield results as the lines of a file, a CSV's header first."""
+    if kind is ResultFormat.JSONL:
+        yield from (f"{result.model_dump_json()}\n" for result in results)
+        return
+    line = io.StringIO()
+    writer = csv.DictWriter(line, fieldnames=list(ItemResult.model_fields))
     writer.writeheader()
-    rows = (result.model_dump(mode="json") | {"output": _cell(result)} for result in results)
-    return sum(1 for row in rows if writer.writerow(row))
+    yield _taken(line)
+    for result in results:
+        writer.writerow(result.model_dump(mode="json") | {"output": _cell(result)})
+        yield _taken(line)
+
+
+def _taken(line: io.StringIO) -> str:
+    text = line.getvalue()
+    line.seek(0)
+    line.truncate()
+    return text
 
 
 def _cell(result: ItemResult) -> object:

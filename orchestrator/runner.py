@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import get_settings
-from orchestrator import api, baselines
+from orchestrator import api, auditing, baselines
 from orchestrator.order import Order
 from orchestrator.progress import show_progress
 from orchestrator.results_file import check_writable, write_results
@@ -67,7 +67,18 @@ def run(order: Order, view: View, *, record: Path | None = None, resuming: str |
             wake(resuming)
         status = follow(job, view, crew.check)
         measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
+        audit(job, crew.check, view)
         return Finished(status, baselines.compared(api.report(job), measured, crew.profile))
+
+
+def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd: float | None = None) -> None:
+    """Have the top tier also answer what was drawn of a job that has ended; the job's own results stand already."""
+    with suppress(Interrupted):
+        for audit_job in auditing.ask(job, budget_usd=budget_usd):
+            if api.status(audit_job).state is JobState.PAUSED:
+                api.resume(audit_job)
+            follow(audit_job, View(quiet=view.quiet), check, title="audit: ")
+            auditing.compare(audit_job)
 
 
 def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None:

@@ -1,7 +1,6 @@
-"""Trials: the same items on one tier alone, as ordinary jobs; what calibrations, comparisons and audits are made of."""
+"""Trials: the same items on one tier alone, as ordinary jobs; calibrations and comparisons rest on them."""
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +8,10 @@ from orchestrator import api
 from orchestrator.inputs import InputItem
 from orchestrator.order import Order
 from orchestrator.runner import Crew, Interrupted, View, follow
-from schemas.base import JsonObject, digest
+from schemas.base import digest
 from schemas.errors import UserError
 from schemas.job import JobRequest, JobState
-from schemas.plan import Step, StepKind, Workflow
-from schemas.policy import LastResort, Policy
-from schemas.skill import Skill
-
-#: Steps that look at one item alone.
-_PER_ITEM = frozenset({StepKind.SKILL, StepKind.ROUTE, StepKind.TOOL})
+from schemas.plan import Workflow
 
 
 @dataclass(frozen=True)
@@ -85,78 +79,3 @@ def trial_key(purpose: str, workflow: Workflow, models: Iterable[str], items: Se
     asked = [[item.item_id, item.input] for item in items]
     what = [workflow.model_dump(mode="json"), list(models), asked]
     return f"{purpose}:{digest(what, length=32)}"
-
-
-def measurable(workflow: Workflow, skills: Mapping[str, Skill]) -> Workflow:
-    """Return the workflow with its per-item steps only, every answer weighed and none sent on.
-
-    A declared threshold of 0 lets confidence be measured although nothing depends on it; nobody is asked for help, as
-    what is to be known is how the tier does alone.
-    """
-    steps = per_item(workflow)
-    names = {step.name for step in steps}
-    own = tuple(skill.evolve(policy=alone(skill.policy)) for skill in skills.values())
-    output = workflow.output if _is_within(workflow.output, names) else None
-    return workflow.evolve(
-        steps=tuple(step.evolve(policy=alone(step.policy)) if step.policy else step for step in steps),
-        skills=own,
-        output=output,
-        adapt=False,
-    )
-
-
-def alone(policy: Policy) -> Policy:
-    """Return a policy for a tier that has nobody to turn to, with its confidence measured."""
-    return policy.evolve(
-        min_confidence=0.0, uncalibrated="accept", unsure="accept", last_resort=LastResort.REJECT, audit_share=0.0
-    )
-
-
-def per_item(workflow: Workflow) -> tuple[Step, ...]:
-    """Return the steps that look at one item alone and wait for no step that sees all of them."""
-    kept: dict[str, Step] = {}
-    names = {step.name for step in workflow.steps}
-    waiting = list(workflow.steps)
-    while found := [step for step in waiting if _stands_alone(step, names, kept)]:
-        kept |= {step.name: step for step in found}
-        waiting = [step for step in waiting if step.name not in kept]
-    return tuple(step for step in workflow.steps if step.name in kept)
-
-
-def _stands_alone(step: Step, names: set[str], kept: Mapping[str, Step]) -> bool:
-    needs = {*step.after, *(reference.partition(".")[0] for reference in step.inputs.values())} & names
-    return step.kind in _PER_ITEM and step.scope == "item" and needs <= kept.keys()
-
-
-def _is_within(output: str | Mapping[str, str] | None, names: set[str]) -> bool:
-    if output is None or isinstance(output, str):
-        return output is None or output in names
-    roots = {reference.partition(".")[0] for reference in output.values() if not reference.startswith("=")}
-    return roots <= {*names, "item"}
-
-
-def sample(items: Iterable[InputItem], count: int, *, seed: int, but: Iterable[JsonObject] = ()) -> list[InputItem]:
-    """Return `count` usable items drawn evenly at random (all where there are fewer), each input once.
-
-    Equal inputs would count as several labels for one. Reservoir sampling (Vitter 1985, algorithm R): one pass, and
-    memory for the sample and a hash per item. What is in `but` is not drawn.
-    """
-    rng = random.Random(seed)
-    seen = {_key(other) for other in but}
-    drawn: list[InputItem] = []
-    usable = 0
-    for item in items:
-        key = _key(item.input)
-        if item.error is not None or key in seen:
-            continue
-        seen.add(key)
-        usable += 1
-        if len(drawn) < count:
-            drawn.append(item)
-        elif (place := rng.randrange(usable)) < count:
-            drawn[place] = item
-    return drawn
-
-
-def _key(fields: JsonObject) -> str:
-    return digest({name: value for name, value in fields.items() if name != "id"})

@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from schemas.attempt import Attempt
 from schemas.base import JsonObject
 from schemas.batch import Settled
 from schemas.errors import UserError
@@ -15,11 +14,11 @@ from workers.booking import book, book_cached, book_sent
 from workers.cache import Shared, digest_of
 from workers.confidence import top_logprobs
 from workers.cooldown import FAULTS
-from workers.gateway import Call, Reply
+from workers.gateway import Call
 from workers.inputs import Unfit, inputs_of
 from workers.judging import Said, judge
 from workers.line import Line
-from workers.packer import Packer, is_short
+from workers.packer import Packer, Sent, is_short
 from workers.prompt import messages
 from workers.rounds import is_last, offered, refused, take_round
 from workers.subtask import Outcome, Subtask
@@ -109,7 +108,8 @@ class _Asking:
         line.avoid.clear()
         if said.reply.tool_calls and said.reply.error is None:
             if tools and not is_last(self.subtask, line):
-                return await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
+                await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
+                return None
             said = replace(said, reply=refused(said.reply))
         return await self._judge(said, shared)
 
@@ -142,15 +142,17 @@ class _Asking:
     async def _say(self, call: Call, shared: str | None) -> Said | Defer:
         """Return what is said to a call: paid for already, shared by an earlier job, as part of a pack, or alone."""
         subtask, line, tier = self.subtask, self.line, self.subtask.batch.tier
-        booked: tuple[Attempt, Reply] | Defer | None = None
+        sent: Sent | None = None
         if subtask.paid_for(line.n) is None:
             if shared and (hit := await self.worker.cache.find(shared)) is not None:
                 attempt = book_cached(subtask, call, tier, line, hit.reply)
                 return Said(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
             if self._may_be_packed():
                 sent = await self.packer.ask(subtask.skill, self.inputs, call)
-                booked = sent and book_sent(subtask, call, tier, line, self.worker, sent)
-        booked = booked or await book(subtask, call, tier, line, self.worker)
+        if sent is None:
+            booked = await book(subtask, call, tier, line, self.worker)
+        else:
+            booked = book_sent(subtask, call, tier, line, self.worker, sent)
         return booked if isinstance(booked, Defer) else Said(*booked, call.messages, self.inputs)
 
     def _may_be_packed(self) -> bool:

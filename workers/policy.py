@@ -6,6 +6,7 @@ from typing import assert_never
 from schemas.attempt import ErrorKind
 from schemas.check import CheckResult
 from schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
+from schemas.tier import Profile
 from schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review, Verdict
 
 #: Reasoning efforts in rising order.
@@ -103,6 +104,11 @@ def start_tier(demand: Demand, ladder: tuple[str, ...], policy: Policy) -> str:
         case Demand.HIGH:
             return ladder[-1]
     assert_never(demand)
+
+
+def orchestrator_tier(profile: Profile, ladder: tuple[str, ...]) -> str:
+    """Return the tier that plans, reviews and is referred to: the one that the profile names, else the top one."""
+    return profile.orchestrator if profile.orchestrator in ladder else ladder[-1]
 
 
 def above(tier: str, ladder: tuple[str, ...]) -> str | None:

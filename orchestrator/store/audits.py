@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, and_, func, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
 from orchestrator.store.items import insert_or_ignore
 from orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
@@ -32,10 +32,10 @@ def due(tx: Connection) -> list[str]:
     return list(tx.scalars(query.where(_job.c.state.in_(_ENDED)).distinct().order_by(_audit.c.job)))
 
 
-def asked(tx: Connection) -> list[str]:
-    """Return the audit jobs whose answers have not all been compared."""
+def asked(tx: Connection, *, job: str | None = None) -> list[str]:
+    """Return the audit jobs whose answers have not all been compared, of one job or of all."""
     query = select(_audit.c.audit_job).where(_audit.c.state == "asked").distinct().order_by(_audit.c.audit_job)
-    return list(tx.scalars(query))
+    return list(tx.scalars(query if job is None else query.where(_audit.c.job == job)))
 
 
 def of(tx: Connection, *, job: str, state: str) -> list[RowMapping]:
@@ -76,14 +76,14 @@ def conclude(tx: Connection, *, job: str, item: int, step: str, agrees: bool | N
     tx.execute(query.values(state="void" if agrees is None else "done", agrees=agrees, cost_usd=cost_usd))
 
 
-def subjects(tx: Connection, *, audit_job: str | None = None) -> list[Row[tuple[str, str, str, str]]]:
-    """Return (skill, digest, model, newest job) of what was ever audited, or in one audit job."""
+def subjects(tx: Connection, *, audit_job: str | None = None) -> list[RowMapping]:
+    """Return `skill`, `skill_digest`, `model` and the newest `job` of what was ever audited, or in one audit job."""
     query = (
-        select(_audit.c.skill, _audit.c.skill_digest, _audit.c.model, func.max(_audit.c.job))
+        select(_audit.c.skill, _audit.c.skill_digest, _audit.c.model, func.max(_audit.c.job).label("job"))
         .group_by(_audit.c.skill, _audit.c.skill_digest, _audit.c.model)
         .order_by(_audit.c.skill, _audit.c.model)
     )
-    return list(tx.execute(query if audit_job is None else query.where(_audit.c.audit_job == audit_job)).all())
+    return list(tx.execute(query if audit_job is None else query.where(_audit.c.audit_job == audit_job)).mappings())
 
 
 def tally(tx: Connection, *, skill_digest: str, model: str, since: datetime | None) -> RowMapping:

@@ -1,6 +1,6 @@
 """Decisions that are no verdicts on one answer: by the orchestrator model, a person or the engine."""
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from orchestrator.store.jobs import now
 from orchestrator.store.tables import DecisionRow
@@ -32,3 +32,11 @@ def of(tx: Connection, *, job: str, kind: str | None = None) -> list[RowMapping]
     """Return a job's decisions in order, all or those of one kind."""
     query = select(_decision).where(_decision.c.job == job).order_by(_decision.c.id)
     return list(tx.execute(query if kind is None else query.where(_decision.c.kind == kind)).mappings())
+
+
+def count(tx: Connection, *, job: str, kind: str, choice: str, step: str) -> int:
+    """Return how often a step came to a choice."""
+    query = select(func.count()).where(
+        _decision.c.job == job, _decision.c.kind == kind, _decision.c.choice == choice, _decision.c.step == step
+    )
+    return int(tx.scalar(query) or 0)

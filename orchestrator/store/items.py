@@ -290,6 +290,12 @@ def wake(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
     tx.execute(query.values(state="open", due_at=None, batch=None))
 
 
+def holds(tx: Connection, *, job: str, batch: str) -> bool:
+    """Return whether a batch holds subtasks that are open."""
+    query = select(_subtask.c.item).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
+    return tx.scalar(query.limit(1)) is not None
+
+
 def let_go(tx: Connection, *, job: str, batch: str) -> None:
     """Take its subtasks from a batch that will not be judged."""
     query = update(_subtask).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
@@ -329,7 +335,11 @@ def failed(tx: Connection, *, job: str, item_ids: Collection[str] | None) -> lis
 
 def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, int]:
     """Let items be tried again from where they failed; return item -> segment. Attempts and their numbers stay."""
-    again = (_subtask.c.job == job, _subtask.c.item.in_(numbers), _subtask.c.state.not_in(("settled", "skipped")))
+    again = (
+        _subtask.c.job == job,
+        _subtask.c.item.in_(numbers),
+        _subtask.c.state.not_in(("settled", "skipped", "waiting")),
+    )
     tx.execute(update(_subtask).where(*again).values(state="open", used=0, batch=None, due_at=None, reason=None))
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))

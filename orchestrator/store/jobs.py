@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, DateTime, RowMapping, cast, func, select, update
 
 from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
-from schemas.base import Json
+from schemas.base import Json, JsonObject
 from schemas.errors import UserError
 from schemas.job import WORKING, ItemState, JobState, JobStatus
 
@@ -118,6 +118,11 @@ def move(
 def change(tx: Connection, *, job: str, **values: Json | datetime) -> None:
     """Set columns that are not the state."""
     tx.execute(update(_job).where(_job.c.id == job).values(**values))
+
+
+def set_plan(tx: Connection, *, job: str, plan: JsonObject) -> None:
+    """Write a plan that has changed."""
+    tx.execute(update(_job).where(_job.c.id == job).values(plan=plan, plan_version=_job.c.plan_version + 1))
 
 
 def advance(tx: Connection, *, job: str, segment: int) -> bool:

@@ -78,7 +78,7 @@ class SubtaskRow(SQLModel, table=True):
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
     step: str = Field(primary_key=True)
-    #: open, deferred, referred, review, settled, skipped, failed
+    #: open, deferred, paused, waiting (to be asked anew in its turn), referred, review, settled, skipped, failed
     state: str
     tier: str
     #: Number of its next attempt.
@@ -264,3 +264,38 @@ class GoldRow(SQLModel, table=True):
     value: Json = Field(default=None, sa_type=JSON, nullable=True)
     note: str = Field(default="", sa_type=Text)
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TokenRow(SQLModel, table=True):
+    """A bearer token of the HTTP API; the token itself is never kept."""
+
+    __tablename__ = "token"
+
+    id: str = Field(primary_key=True)
+    name: str
+    #: SHA-256 of the token, in hex.
+    digest: str = Field(unique=True)
+    role: str
+    tenant: str = "default"
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class WebhookRow(SQLModel, table=True):
+    """Whom to tell when a job comes to rest, and what was told last."""
+
+    __tablename__ = "webhook"
+    __table_args__ = (Index("webhook_due", "state", "due_at"),)
+
+    job: str = Field(primary_key=True)
+    url: str = Field(sa_type=Text)
+    #: waiting, given_up
+    state: str = "waiting"
+    #: The job's state that was told last, and when the job had ended by then.
+    told: str | None = None
+    told_ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    #: Deliveries of the present news that failed.
+    failures: int = 0
+    reason: str | None = Field(default=None, sa_type=Text)
+    due_at: datetime = Field(sa_type=UtcDateTime)

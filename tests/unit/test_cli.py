@@ -143,6 +143,7 @@ def fake(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runner, "embedded", embedded)
     monkeypatch.setattr(past, "_baseline_reports", lambda job: {})
+    monkeypatch.setattr(runner, "audit", lambda *_: None)
     monkeypatch.setattr(past, "last_job", lambda: "j9")
     yield fake
     get_settings.cache_clear()

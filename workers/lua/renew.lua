@@ -1,7 +1,6 @@
 -- Keeps the reservations of a call in flight alive, and restores them where Redis had lost or released them.
 --
--- KEYS: calls in flight (sorted set), then two per budget: money (hash),
---       reservations (sorted set).
+-- KEYS: calls in flight (sorted set), then two per budget: money (hash), reservations (sorted set).
 -- ARGV: 1 now ('': this server's clock), 2 permit, 3 lease s, 4 nanodollars, 5 '1' where calls in flight are limited.
 
 local now = tonumber(ARGV[1])

@@ -28,6 +28,9 @@ class Chat:
     logprobs: bool = False
     top_logprobs: int = 0
     max_tokens: int | None = None
+    #: The tools may be called, and so many rounds of calls are in the conversation already.
+    may_call: bool = False
+    rounds: int = 0
 
 
 def read_chat(body: JsonObject) -> Chat | str:
@@ -53,6 +56,8 @@ def read_chat(body: JsonObject) -> Chat | str:
         logprobs=body.get("logprobs") is True,
         top_logprobs=_int(body.get("top_logprobs")) or 0,
         max_tokens=_int(body.get("max_completion_tokens")) or _int(body.get("max_tokens")),
+        may_call=bool(body.get("tools")) and body.get("tool_choice", "auto") in ("auto", "required"),
+        rounds=sum(bool(message.get("tool_calls")) for message in own),
     )
 
 

@@ -120,6 +120,8 @@ class Engine:
             return replay(recording)
         if rule.answer is None and self.script.recordings:
             return None
+        if chat.may_call and chat.rounds < len(rule.tool_calls):
+            return Said("", tool_calls=(rule.tool_calls[chat.rounds],))
         return compose(rule.answer or Answer(), chat, random, seed=self.script.seed, truth=self._truth)
 
     def _usage(self, chat: Chat, said: Said, rule: Rule) -> Usage:

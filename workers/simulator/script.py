@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.base import Frozen
 from schemas.errors import UserError
+from workers.recording import RecordedToolCall
 from workers.simulator.latency import Constant, Latency
 
 
@@ -121,6 +122,8 @@ class Rule(Frozen):
     """How one model behaves."""
 
     answer: Annotated[Answer, BeforeValidator(_shorthand_answer)] | None = None
+    #: Calls wished for before it answers, one a round, where the request offers tools; whether it offers these or not.
+    tool_calls: tuple[RecordedToolCall, ...] = ()
     latency: Annotated[Latency, BeforeValidator(_shorthand_latency), Field(discriminator="kind")] = Constant(seconds=0)
     faults: tuple[Fault, ...] = ()
     limits: RateLimits = RateLimits()

@@ -242,9 +242,42 @@ def upgrade() -> None:
     with op.batch_alter_table("subtask", schema=None) as batch_op:
         batch_op.create_index("subtask_due", ["state", "due_at"], unique=False)
 
+    op.create_table(
+        "token",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=True),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_table(
+        "webhook",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("told", sa.String(), nullable=True),
+        sa.Column("told_ended_at", UtcDateTime(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("job"),
+    )
+    with op.batch_alter_table("webhook", schema=None) as batch_op:
+        batch_op.create_index("webhook_due", ["state", "due_at"], unique=False)
+
 
 def downgrade() -> None:
     """Go back."""
+    with op.batch_alter_table("webhook", schema=None) as batch_op:
+        batch_op.drop_index("webhook_due")
+
+    op.drop_table("webhook")
+    op.drop_table("token")
     with op.batch_alter_table("subtask", schema=None) as batch_op:
         batch_op.drop_index("subtask_due")
 

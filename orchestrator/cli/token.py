@@ -1,0 +1,61 @@
+"""`firstline token`: who may use the HTTP API and the pages."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli._options import Json
+from schemas.access import Role, Token
+
+PANEL = "Set up"
+
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke tokens of the HTTP API.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what for.")] = "default",
+    role: Annotated[Role, typer.Option("--role", "-r", help="What it may do.")] = Role.ADMIN,
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose jobs it may see; an admin sees all.")] = "default",
+    days: Annotated[float | None, typer.Option("--days", min=0.001, help="Days until it expires.")] = None,
+) -> None:
+    """Make a token and print it, once: only its digest is kept."""
+    from orchestrator import api, tokens
+
+    token, listed = tokens.create(api.engine().db, name=name, role=role, tenant=tenant, days=days)
+    typer.echo(f"token {listed.id} ({listed.role}, tenant {listed.tenant}); it is shown only now:", err=True)
+    typer.echo(token)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List all tokens, newest first."""
+    from orchestrator import api, tokens
+    from orchestrator.cli._show import show_json, show_table
+
+    found = tokens.listed(api.engine().db)
+    if as_json:
+        show_json(found)
+        return
+    rows = [(one.id, one.name, one.role, one.tenant, _when(one.created_at), _end(one)) for one in found]
+    show_table(("id", "name", "role", "tenant", "created", "in force"), rows)
+
+
+@app.command()
+def revoke(token: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")]) -> None:
+    """End a token at once."""
+    from orchestrator import api, tokens
+
+    tokens.revoke(api.engine().db, token)
+    typer.echo(f"token {token} is revoked")
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _end(token: Token) -> str:
+    if token.revoked_at is not None:
+        return f"revoked {_when(token.revoked_at)}"
+    return f"until {_when(token.expires_at)}" if token.expires_at is not None else "yes"

@@ -1,0 +1,58 @@
+"""A workflow as one tier does it alone: every answer weighed, none sent on, nobody asked for help."""
+
+from collections.abc import Mapping
+
+from schemas.plan import Step, StepKind, Workflow
+from schemas.policy import LastResort, Policy
+from schemas.skill import Skill
+
+#: Steps that look at one item alone.
+_PER_ITEM = frozenset({StepKind.SKILL, StepKind.ROUTE, StepKind.TOOL})
+
+
+def measurable(workflow: Workflow, skills: Mapping[str, Skill]) -> Workflow:
+    """Return the workflow with its per-item steps only, every answer weighed and none sent on.
+
+    A declared threshold of 0 lets confidence be measured although nothing depends on it; nobody is asked for help, as
+    what is to be known is how the tier does alone.
+    """
+    steps = per_item(workflow)
+    names = {step.name for step in steps}
+    own = tuple(skill.evolve(policy=alone(skill.policy)) for skill in skills.values())
+    output = workflow.output if _is_within(workflow.output, names) else None
+    return workflow.evolve(
+        steps=tuple(step.evolve(policy=alone(step.policy)) if step.policy else step for step in steps),
+        skills=own,
+        output=output,
+        adapt=False,
+    )
+
+
+def alone(policy: Policy) -> Policy:
+    """Return a policy for a tier that has nobody to turn to, with its confidence measured."""
+    return policy.evolve(
+        min_confidence=0.0, uncalibrated="accept", unsure="accept", last_resort=LastResort.REJECT, audit_share=0.0
+    )
+
+
+def per_item(workflow: Workflow) -> tuple[Step, ...]:
+    """Return the steps that look at one item alone and wait for no step that sees all of them."""
+    kept: dict[str, Step] = {}
+    names = {step.name for step in workflow.steps}
+    waiting = list(workflow.steps)
+    while found := [step for step in waiting if _stands_alone(step, names, kept)]:
+        kept |= {step.name: step for step in found}
+        waiting = [step for step in waiting if step.name not in kept]
+    return tuple(step for step in workflow.steps if step.name in kept)
+
+
+def _stands_alone(step: Step, names: set[str], kept: Mapping[str, Step]) -> bool:
+    needs = {*step.after, *(reference.partition(".")[0] for reference in step.inputs.values())} & names
+    return step.kind in _PER_ITEM and step.scope == "item" and needs <= kept.keys()
+
+
+def _is_within(output: str | Mapping[str, str] | None, names: set[str]) -> bool:
+    if output is None or isinstance(output, str):
+        return output is None or output in names
+    roots = {reference.partition(".")[0] for reference in output.values() if not reference.startswith("=")}
+    return roots <= {*names, "item"}

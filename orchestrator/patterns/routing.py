@@ -1,0 +1,34 @@
+"""Dynamic routing: a cheap classifier chooses the branch, and each branch's steps apply to its own items only."""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.base import Json
+from schemas.check import OneOf
+from schemas.errors import UserError
+from schemas.plan import Step, StepKind
+from schemas.skill import Skill
+
+
+def route(router: Step, branches: Mapping[str, Sequence[Step]], *, field: str | None = "label") -> tuple[Step, ...]:
+    """Return the steps of a router and its branches, label -> steps; a step's own `when` holds besides.
+
+    `field` is where the router's answer has the label, None where the answer is the label itself. An answer with
+    another label fails its checks: it is tried again, climbs, and at last ends that item alone.
+    """
+    where = f"{router.name}.{field}" if field else router.name
+    options: dict[str, Json] = {**router.options, "labels": list(branches), "field": field}
+    first = router.evolve(kind=StepKind.ROUTE, options=options)
+    return (first, *(_on(step, f"{where} == {label!r}") for label, steps in branches.items() for step in steps))
+
+
+def _on(step: Step, condition: str) -> Step:
+    return step.evolve(when=f"({condition}) and ({step.when})" if step.when else condition)
+
+
+def routed(step: Step, skill: Skill) -> Skill:
+    """Return a router's skill held to the labels in its step's `options` (`labels`, and the `field` that has them)."""
+    labels, field = step.options["labels"], step.options.get("field")
+    if not isinstance(labels, list) or not labels:
+        raise UserError(f"step '{step.name}': options.labels: expected a list of labels, got {labels!r}")
+    held = OneOf(kind="one_of", field=str(field) if field else None, values=tuple(labels))
+    return skill.evolve(name=f"{skill.name}-{step.name}", checks=(*skill.checks, held))

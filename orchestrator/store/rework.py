@@ -1,0 +1,55 @@
+"""Going back: what has ended is asked anew, or corrected."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, update
+
+from orchestrator.store.tables import ItemRow, SubtaskRow
+from schemas.base import Json
+from schemas.job import ItemState
+
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
+
+#: Numbers in one `IN (...)`.
+_AT_ONCE = 500
+
+
+def ask_anew(
+    tx: Connection, *, job: str, numbers: Sequence[int], steps: Sequence[str], feedback: Sequence[str] = ()
+) -> None:
+    """Let subtasks that have ended be asked again when what they wait for has ended; attempts go on being counted."""
+    for at in range(0, len(numbers), _AT_ONCE):
+        query = update(_subtask).where(
+            _subtask.c.job == job,
+            _subtask.c.item.in_(numbers[at : at + _AT_ONCE]),
+            _subtask.c.step.in_(steps),
+            _subtask.c.state.in_(("settled", "skipped")),
+        )
+        tx.execute(query.values(state="waiting", used=0, value=None, batch=None, feedback=list(feedback), effort=None))
+
+
+def go_back(tx: Connection, *, job: str, numbers: Sequence[int], segment: int) -> None:
+    """Let open items take a segment again."""
+    for at in range(0, len(numbers), _AT_ONCE):
+        query = update(_item).where(
+            _item.c.job == job,
+            _item.c.n.in_(numbers[at : at + _AT_ONCE]),
+            _item.c.state == ItemState.PENDING.value,
+            _item.c.segment > segment,
+        )
+        tx.execute(query.values(segment=segment))
+
+
+def correct(tx: Connection, *, job: str, item: int, step: str, value: Json) -> None:
+    """Replace the value of a subtask that has settled."""
+    query = update(_subtask).where(
+        _subtask.c.job == job, _subtask.c.item == item, _subtask.c.step == step, _subtask.c.state == "settled"
+    )
+    tx.execute(query.values(value=value))
+
+
+def set_output(tx: Connection, *, job: str, item: int, output: Json) -> None:
+    """Replace an open item's result."""
+    query = update(_item).where(_item.c.job == job, _item.c.n == item, _item.c.state == ItemState.PENDING.value)
+    tx.execute(query.values(output=output))

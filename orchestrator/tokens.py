@@ -1,0 +1,70 @@
+"""Bearer tokens of the HTTP API: made, listed, revoked, recognised."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import RowMapping
+
+from orchestrator.store import tokens
+from orchestrator.store.database import Database
+from orchestrator.store.jobs import now
+from orchestrator.store.tables import TokenRow
+from schemas.access import Role, Token
+from schemas.errors import UserError
+
+#: How a token begins, so that scanners for leaked secrets can tell it.
+PREFIX = "fl_"
+
+
+def create(db: Database, *, name: str, role: Role, tenant: str, days: float | None = None) -> tuple[str, Token]:
+    """Make a token; return it, which nobody can look up again, and how it is listed."""
+    token = f"{PREFIX}{secrets.token_urlsafe(32)}"
+    made_at = now()
+    row = TokenRow(
+        id=secrets.token_hex(4),
+        name=name,
+        digest=_digest(token),
+        role=role.value,
+        tenant=tenant,
+        created_at=made_at,
+        expires_at=made_at + timedelta(days=days) if days is not None else None,
+    )
+    with db.writing() as tx:
+        tokens.insert(tx, row=row)
+    return token, Token.model_validate(row.model_dump(exclude={"digest"}))
+
+
+def listed(db: Database) -> list[Token]:
+    """Return all tokens, newest first."""
+    with db.reading() as tx:
+        return [_token(row) for row in tokens.every(tx)]
+
+
+def revoke(db: Database, token_id: str) -> None:
+    """End a token at once; UserError when none in force has that id."""
+    with db.writing() as tx:
+        if not tokens.revoke(tx, token=token_id):
+            raise UserError(f"no token in force has the id '{token_id}'; `firstline token list` shows them")
+
+
+def recognise(db: Database, token: str) -> Token | None:
+    """Return whose token this is; None where it is unknown, revoked or expired."""
+    with db.reading() as tx:
+        row = tokens.live(tx, digest=_digest(token))
+    return _token(row) if row is not None else None
+
+
+def any_live(db: Database) -> bool:
+    """Return whether any token is in force."""
+    with db.reading() as tx:
+        return tokens.count_live(tx) > 0
+
+
+def _token(row: RowMapping) -> Token:
+    return Token.model_validate({name: row[name] for name in Token.model_fields})
+
+
+def _digest(token: str) -> str:
+    # 256 random bits need no slow hash: there is nothing to guess.
+    return hashlib.sha256(token.encode()).hexdigest()

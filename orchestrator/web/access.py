@@ -1,0 +1,159 @@
+"""Who is asking, and whether they may: bearer tokens, the browser's cookie, and the open house on loopback."""
+
+import hashlib
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from config.settings import Settings
+from orchestrator import api, tokens
+from orchestrator.store import views
+from orchestrator.web.fields import JobId
+from orchestrator.web.problem import Refusal
+from orchestrator.web.rates import Rates
+from schemas.access import Role, Token
+
+COOKIE = "firstline"
+#: Seconds that the answer to "is there any token?" is kept.
+_KNOWN_S = 1.0
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_bearer = HTTPBearer(auto_error=False, description="A token made by `firstline token create`.")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks."""
+
+    name: str
+    role: Role
+    #: Whose jobs they see and submit; an administrator sees all.
+    tenant: str
+
+    @property
+    def sees(self) -> str | None:
+        """The one tenant whose jobs they see; None: all."""
+        return None if self.role is Role.ADMIN else self.tenant
+
+    def require(self, role: Role) -> None:
+        """Refuse what takes a higher role."""
+        if not self.role.covers(role):
+            raise Refusal(HTTPStatus.FORBIDDEN, f"this takes the role {role.value}; the token has {self.role.value}")
+
+
+@dataclass
+class Doors:
+    """Decides who comes in."""
+
+    settings: Settings
+    #: Without any token, let everyone in: only where nobody but this machine's users can knock.
+    loopback: bool
+    rates: Rates = field(init=False)
+    _any_token: tuple[bool, float] = (False, -math.inf)
+
+    def __post_init__(self) -> None:
+        self.rates = Rates(self.settings.api_requests_per_minute)
+
+    def are_open(self) -> bool:
+        """Return whether everyone on this machine is let in: no token is configured."""
+        known, at_s = self._any_token
+        if time.monotonic() - at_s > _KNOWN_S:
+            known = tokens.any_live(api.engine().db)
+            self._any_token = (known, time.monotonic())
+        return self.loopback and not known
+
+    def visitor(self, secret: str | None) -> Visitor | None:
+        """Return whose secret this is; None where nobody is let in with it. Refused: too many requests."""
+        token = tokens.recognise(api.engine().db, secret) if secret else None
+        if token is None:
+            return Visitor("this machine", Role.ADMIN, "default") if self.are_open() else None
+        self._pace(token)
+        return Visitor(token.name, token.role, token.tenant)
+
+    def _pace(self, token: Token) -> None:
+        wait_s = math.ceil(self.rates.take(token.id))
+        if wait_s:
+            detail = f"more than {self.settings.api_requests_per_minute:g} requests a minute; wait {wait_s} s"
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": str(wait_s)})
+
+
+def doors_of(request: Request) -> Doors:
+    """Return the doors of the app that a request came to."""
+    doors = request.app.state.doors
+    assert isinstance(doors, Doors)
+    return doors
+
+
+def _asking(
+    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None
+) -> Visitor:
+    """Return who asks; a browser's cookie is good for looking only, as forms have a guard of their own."""
+    secret = bearer.credentials if bearer else None
+    if "authorization" in request.headers and bearer is None:
+        raise _unknown()
+    if secret is None and request.method in _SAFE:
+        secret = request.cookies.get(COOKIE)
+    visitor = doors_of(request).visitor(secret)
+    if visitor is None:
+        raise _unknown()
+    return visitor
+
+
+def _unknown() -> Refusal:
+    detail = "expected `Authorization: Bearer TOKEN` with a token in force; `firstline token create` makes one"
+    return Refusal(HTTPStatus.UNAUTHORIZED, detail, headers={"www-authenticate": "Bearer"})
+
+
+def needs(role: Role) -> Callable[..., Visitor]:
+    """Return a dependency: the visitor, who has at least this role."""
+
+    def visitor(asking: Annotated[Visitor, Depends(_asking)]) -> Visitor:
+        asking.require(role)
+        return asking
+
+    return visitor
+
+
+Viewer = Annotated[Visitor, Depends(needs(Role.VIEWER))]
+Submitter = Annotated[Visitor, Depends(needs(Role.SUBMITTER))]
+Operator = Annotated[Visitor, Depends(needs(Role.OPERATOR))]
+Admin = Annotated[Visitor, Depends(needs(Role.ADMIN))]
+
+
+def seen_job(job: JobId, visitor: Viewer) -> str:
+    """Return the job's id where the visitor may see it; else there is no such job."""
+    return find_job(job, visitor)
+
+
+def steered_job(job: JobId, visitor: Operator) -> str:
+    """Return the job's id where the visitor may steer it."""
+    return find_job(job, visitor)
+
+
+def find_job(job: str, visitor: Visitor) -> str:
+    """Return the job's id; refused as unknown when it is another tenant's."""
+    with api.engine().db.reading() as tx:
+        tenant = views.tenant_of(tx, job=job)
+    if tenant is None or visitor.sees not in (None, tenant):
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no job '{job}'; GET /v1/jobs lists them")
+    return job
+
+
+SeenJob = Annotated[str, Depends(seen_job)]
+SteeredJob = Annotated[str, Depends(steered_job)]
+
+
+def form_guard(cookie: str) -> str:
+    """Return what a form must send back: only a page of ours knows it (a double-submit token, bound to the cookie)."""
+    return hashlib.sha256(f"form:{cookie}".encode()).hexdigest()
+
+
+def new_cookie() -> str:
+    """Return a cookie for a browser that has none yet."""
+    return secrets.token_urlsafe(24)

@@ -1,0 +1,1 @@
+"""The web pages: one file a page, each with its router."""

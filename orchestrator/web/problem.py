@@ -1,0 +1,107 @@
+"""The one shape of every error of the API: RFC 9457 problem details."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from starlette.exceptions import HTTPException
+
+from config.problem import dotted
+from config.wording import sentence
+from schemas.base import Frozen
+from schemas.errors import FirstlineError, InfrastructureError, UserError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Fault(Frozen):
+    """One thing that is wrong with a request, and where: `body.items[0]`."""
+
+    at: str
+    text: str
+
+
+class OpenAIError(Frozen):
+    """The same error for clients of the OpenAI API."""
+
+    message: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+
+
+class Problem(Frozen):
+    """Why a request was refused, and how to mend it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    errors: tuple[Fault, ...] = ()
+    #: Only from the OpenAI-compatible endpoints.
+    error: OpenAIError | None = None
+
+
+class Refusal(FirstlineError):
+    """A request that is refused with a status of its own."""
+
+    def __init__(self, status: HTTPStatus, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers or {}
+
+
+def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
+    """Return an exception as a problem, with the headers that go with it."""
+    match error:
+        case Refusal():
+            return _problem(error.status, str(error)), error.headers
+        case RequestValidationError():
+            faults = tuple(Fault(at=dotted(tuple(one["loc"])), text=sentence(one)) for one in error.errors())
+            detail = "; ".join(f"{fault.at}: {fault.text}" for fault in faults)
+            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail).evolve(errors=faults), {}
+        case UserError():
+            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)), {}
+        case InfrastructureError():
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)), {"retry-after": "2"}
+        case HTTPException():
+            return _problem(HTTPStatus(error.status_code), str(error.detail)), dict(error.headers or {})
+        case _:
+            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong inside Firstline; see its log"), {}
+
+
+def _problem(status: HTTPStatus, detail: str) -> Problem:
+    return Problem(title=status.phrase, status=status, detail=detail)
+
+
+def problem_response(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request of the API with the problem that an exception stands for."""
+    problem, headers = problem_of(error)
+    if request.url.path in ("/v1/chat/completions", "/v1/models"):
+        kind = "server_error" if problem.status >= 500 else "invalid_request_error"
+        said = OpenAIError(message=problem.detail, type=kind, code=str(problem.status))
+        problem = problem.evolve(error=said)
+    return JSONResponse(
+        problem.model_dump(mode="json", exclude_none=True), problem.status, headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of errors: those that any request may meet, and these."""
+    usual = (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        int(status): {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in (*usual, *statuses)
+    }

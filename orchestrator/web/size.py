@@ -1,0 +1,45 @@
+"""How large a request may be."""
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.web.problem import Refusal, problem_response
+
+UPLOADS = ("/v1/jobs/upload", "/submit")
+
+
+class SizeLimit:
+    """Refuses a body that is too large, by its announced length or as soon as that much has come."""
+
+    def __init__(self, app: ASGIApp, *, body_mb: float, upload_mb: float) -> None:
+        self._app = app
+        self._body_mb = body_mb
+        self._upload_mb = upload_mb
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, its body counted."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most_mb = self._upload_mb if scope["path"] in UPLOADS else self._body_mb
+        said = f"the request is larger than {most_mb:g} MB; send fewer items, or upload them as a file"
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > most_mb * 1e6:
+            refusal = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+            await problem_response(Request(scope), refusal)(scope, receive, send)
+            return
+        come = 0
+
+        async def counted() -> Message:
+            nonlocal come
+            message = await receive()
+            come += len(message.get("body", b""))
+            if come > most_mb * 1e6:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+            return message
+
+        await self._app(scope, counted, send)

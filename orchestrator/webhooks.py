@@ -1,0 +1,136 @@
+"""Webhooks: a job that comes to rest tells its URL, signed by the Standard Webhooks scheme, until it is heard."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic_core import to_json
+from sqlalchemy import RowMapping
+
+from config.settings import Settings
+from orchestrator.engine import Engine
+from orchestrator.store import jobs, webhooks
+from schemas.errors import FirstlineError, UserError
+from workers.tools.addresses import resolve
+
+_log = logging.getLogger(__name__)
+
+#: Seconds before each next try of a delivery; after the last one it is given up (about 22 hours in all).
+BACK_OFF_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 21600.0)
+_TIMEOUT_S = 10.0
+_AT_ONCE = 20
+_POLL_S = 1.0
+_PORTS = {"http": 80, "https": 443}
+
+
+def refuse_bad_url(url: str, settings: Settings) -> None:
+    """Raise a UserError when a webhook to this URL could never be sent."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname or parts.username or parts.password:
+        raise UserError(f"webhook_url: expected a URL such as https://example.org/hook, got '{url}'")
+    if settings.webhook_secret is None:
+        raise UserError("webhook_url: webhooks are signed, so they need a secret; set FIRSTLINE_WEBHOOK_SECRET")
+
+
+@dataclass
+class Webhooks:
+    """Delivers what is due on a thread of its own; any number of processes may do it side by side."""
+
+    engine: Engine
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread = threading.Thread(target=self._run, name="firstline-webhooks", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop delivering; a call under way is let finish."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_POLL_S):
+            try:
+                deliver_due(self.engine)
+            except (FirstlineError, OSError) as error:
+                _log.warning("webhook.postponed", extra={"error": str(error)})
+            except Exception:
+                _log.exception("webhook.bug")
+
+
+def deliver_due(engine: Engine) -> int:
+    """Deliver what is due; return how many were heard."""
+    with engine.db.reading() as tx:
+        if not webhooks.due(tx):
+            return 0
+    with engine.db.writing() as tx:
+        rows = webhooks.claim(tx, limit=_AT_ONCE, for_s=_AT_ONCE * _TIMEOUT_S * 2)
+    return sum(_deliver(engine, row) for row in rows)
+
+
+def _deliver(engine: Engine, row: RowMapping) -> bool:
+    with engine.db.reading() as tx:
+        status = jobs.status(tx, job=row["job"])
+    body = to_json({"type": f"job.{row['state']}", "timestamp": datetime.now(UTC), "data": status})
+    reason = send(row["url"], body, message_id=_message_id(row), settings=engine.settings)
+    with engine.db.writing() as tx:
+        if reason is None:
+            webhooks.heard(tx, job=row["job"], told=row["state"], ended_at=row["ended_at"])
+            return True
+        left = BACK_OFF_S[row["failures"] :]
+        webhooks.unheard(tx, job=row["job"], reason=reason, again_s=left[0] if left else None)
+    _log.warning("webhook.unheard", extra={"job": row["job"], "failures": row["failures"] + 1})
+    return False
+
+
+def _message_id(row: RowMapping) -> str:
+    """Return the id of this news: the same at every try, so that a receiver can tell repetitions."""
+    ended = f"_{row['ended_at']:%Y%m%dT%H%M%S%f}" if row["ended_at"] is not None else ""
+    return f"msg_{row['job']}_{row['state']}{ended}"
+
+
+def send(url: str, body: bytes, *, message_id: str, settings: Settings) -> str | None:
+    """Post a signed message (Standard Webhooks 1.0.0); return None when it was heard, else why not.
+
+    The host's name is resolved once and its address checked, then connected to: a second answer of the name server
+    (DNS rebinding) changes nothing. Redirects are not followed.
+    """
+    from standardwebhooks import Webhook
+
+    if settings.webhook_secret is None:
+        return "FIRSTLINE_WEBHOOK_SECRET is not set here"
+    sent_at = datetime.now(UTC)
+    signature = Webhook(settings.webhook_secret.get_secret_value()).sign(message_id, sent_at, body.decode())
+    headers = {
+        "content-type": "application/json",
+        "user-agent": "firstline",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": signature,
+    }
+    try:
+        return _post(httpx.URL(url), body, headers, settings)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        return f"{type(error).__name__}: {error}"[:300]
+
+
+def _post(url: httpx.URL, body: bytes, headers: dict[str, str], settings: Settings) -> str | None:
+    host = url.raw_host.decode("ascii").strip("[]")
+    address = resolve(host, url.port or _PORTS[url.scheme], allow_private=settings.webhook_private)
+    with httpx.Client(trust_env=False, follow_redirects=False, timeout=_TIMEOUT_S) as client:
+        request = client.build_request(
+            "POST",
+            url.copy_with(host=address),
+            content=body,
+            headers={**headers, "host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": host},
+        )
+        response = client.send(request, stream=True)
+        response.close()
+    return None if response.is_success else f"it answered {response.status_code}"

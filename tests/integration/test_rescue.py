@@ -1,0 +1,228 @@
+"""The sweep on both databases: whatever was lost is sent again, and the job ends."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis.exceptions import RedisError
+
+from orchestrator import publish, rescue
+from orchestrator.engine import Engine
+from orchestrator.release import send_shard
+from orchestrator.rescue import Rescue
+from orchestrator.steer import settle_trail, start
+from orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
+from schemas.verdict import Defer, DeferCause
+from tests.integration.jobs import (
+    age,
+    answered,
+    batch_row,
+    begun,
+    change,
+    flying,
+    money,
+    queued,
+    rows,
+    state,
+    submitted,
+    subtasks,
+    work,
+)
+from workers.claims import ANSWERED, JUDGED
+
+
+def empty_queues(engine: Engine) -> None:
+    for key in engine.redis.scan_iter(f"{engine.settings.namespace}.*"):
+        engine.redis.delete(key)
+
+
+def claim(engine: Engine, batch: str, text: str) -> None:
+    engine.redis.set(engine.settings.keys.claim(batch), text)
+
+
+def test_what_was_decided_and_never_published_is_published(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = submitted(2)
+    start(engine, job)
+
+    def dies(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as dying:
+        dying.setattr(publish, "send_shard", dies)
+        with pytest.raises(SystemExit):
+            send_shard(engine, job, 0, 0)
+    assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"ready"}
+    age(engine, job)
+    assert rescue.publish_outbox(engine) == 2
+    assert queued(engine, "cheap") == 2
+    assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"sent"}
+
+
+def test_half_a_chord_that_was_published_is_completed_and_its_shard_passes(engine: Engine) -> None:
+    job = begun(engine, 2)
+    done, lost = flying(engine, job)
+    change(engine, BatchRow, {"state": "ready"}, id=lost.id)
+    settle_trail(engine, answered(done))
+    age(engine, job)
+    rescue.publish_outbox(engine)
+    settle_trail(engine, answered(lost))
+    assert state(engine, job) == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sent_again"),
+    [
+        pytest.param(None, True, id="vanished from its queue"),
+        pytest.param("dead-worker", True, id="its worker died"),
+        pytest.param("live-worker", False, id="its worker lives"),
+        pytest.param(f"{ANSWERED}0", True, id="its trail was lost on the way"),
+        pytest.param(f"{ANSWERED}99999999999", False, id="its trail is on the way"),
+        pytest.param(JUDGED, True, id="Redis takes it for judged, SQL does not"),
+    ],
+)
+def test_a_batch_that_nobody_holds_is_sent_again(engine: Engine, text: str | None, is_sent_again: bool) -> None:
+    job = begun(engine, 1)
+    (batch,) = flying(engine, job)
+    empty_queues(engine)
+    engine.redis.set(engine.settings.keys.heartbeat("live-worker"), "{}")
+    if text is not None:
+        claim(engine, batch.id, text)
+    age(engine, job)
+    rescue.resend_lost(engine)
+    assert queued(engine, "cheap") == int(is_sent_again)
+
+
+def test_a_batch_that_waits_in_its_queue_is_not_sent_again_until_others_have_overtaken_it(engine: Engine) -> None:
+    job = begun(engine, 1)
+    keys = engine.settings.keys
+    engine.redis.zadd(keys.workers, {"w": 1})
+    engine.redis.set(keys.heartbeat("w"), '{"queues": ["cheap"]}')
+    age(engine, job)
+    rescue.resend_lost(engine)
+    assert queued(engine, "cheap") == 1
+    age(engine, job, rescue.OVERTAKEN_S + 1)
+    rescue.resend_lost(engine)
+    assert queued(engine, "cheap") == 2
+
+
+def test_a_clock_that_was_set_back_does_not_hide_what_was_lost(engine: Engine) -> None:
+    job = begun(engine, 1)
+    empty_queues(engine)
+    age(engine, job, -3600)
+    rescue.resend_lost(engine)
+    assert queued(engine, "cheap") == 1
+
+
+def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_given_up(engine: Engine) -> None:
+    job = begun(engine, 40)
+    batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
+    poison = batch.work[0].item
+
+    def kill_all_with_poison() -> None:
+        for one in flying(engine, job):
+            if poison in {work.item for work in one.work}:
+                claim(engine, one.id, "dead-worker")
+        age(engine, job)
+        rescue.resend_lost(engine)
+
+    for _ in range(rescue.DEATHS_ALLOWED):
+        kill_all_with_poison()
+    assert batch_row(engine, batch.id)["state"] == "dropped"
+    assert [len(one.work) for one in flying(engine, job) if poison in {work.item for work in one.work}] == [1]
+    for _ in range(rescue.DEATHS_ALLOWED):
+        kill_all_with_poison()
+    work(engine, job)
+    failed = [row for row in rows(engine, ItemRow, job=job) if row["state"] == "failed"]
+    assert [row["n"] for row in failed] == [poison]
+    assert "worker died 3 times" in failed[0]["reason"]
+    assert state(engine, job) == "done"
+
+
+def test_deferred_subtasks_come_back_when_their_time_has_come(engine: Engine) -> None:
+    job = begun(engine, 1)
+    later = Defer(cause=DeferCause.LIMIT, wait_s=3600, reason="full")
+    settle_trail(engine, answered(flying(engine, job)[0], lambda item, todo: later))
+    assert rescue.wake_due(engine) == 0
+    change(engine, SubtaskRow, {"due_at": datetime.now(UTC) - timedelta(seconds=1)}, job=job)
+    assert rescue.wake_due(engine) == 1
+    work(engine, job)
+    assert state(engine, job) == "done"
+
+
+def test_a_shard_whose_chord_is_silent_is_closed_from_sql_and_the_window_moves_on(engine: Engine) -> None:
+    job = begun(engine, 450)
+    first = rows(engine, ShardRow, job=job, n=0)[0]
+    assert first["state"] == "cut"
+    for batch in flying(engine, job):
+        if batch.shard == 0:
+            settle_trail(engine, answered(batch))
+    assert rows(engine, ShardRow, job=job, n=0)[0]["state"] == "closed"
+    age(engine, job)
+    rescue.nudge(engine)
+    work(engine, job)
+    assert state(engine, job) == "done"
+    assert money(engine, job)[0] == 450
+
+
+def test_a_job_that_was_submitted_while_redis_was_away_is_begun(engine: Engine) -> None:
+    job = submitted(1)
+    empty_queues(engine)
+    rescue.nudge(engine)
+    assert state(engine, job) == "running"
+    work(engine, job)
+    assert state(engine, job) == "done"
+
+
+def test_everything_redis_held_may_be_wiped_and_the_job_ends(engine: Engine) -> None:
+    job = begun(engine, 30, steps=2)
+    engine.redis.flushdb()
+    age(engine, job)
+    rescue.resend_lost(engine)
+    assert queued(engine, "cheap") == len(flying(engine, job))
+    work(engine, job)
+    assert state(engine, job) == "done"
+
+
+def test_only_one_orchestrator_leads_and_another_takes_over(engine: Engine) -> None:
+    one, two = Rescue(engine), Rescue(engine)
+    assert one._leads()
+    assert not two._leads()
+    assert one._leads()
+    one.stop()
+    assert two._leads()
+
+
+def test_a_sweep_without_redis_is_postponed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> bool:
+        raise RedisError
+
+    monkeypatch.setattr(engine.redis, "set", gone)
+    sweeping = Rescue(engine)
+    sweeping.start()
+    sweeping.stop()
+    assert sweeping._thread is not None
+    assert not sweeping._thread.is_alive()
+
+
+def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Engine) -> None:
+    job = begun(engine, 2, deadline=datetime.now(UTC) + timedelta(hours=1))
+    settle_trail(engine, answered(flying(engine, job)[0]))
+    rescue.end_hopeless(engine)
+    assert state(engine, job) == "running"
+    change(engine, JobRow, {"deadline": datetime.now(UTC) - timedelta(seconds=1)}, id=job)
+    rescue.end_hopeless(engine)
+    assert state(engine, job) == "failed"
+    assert sorted(row["state"] for row in rows(engine, ItemRow, job=job)) == ["failed", "settled"]
+    assert "deadline" in rows(engine, ItemRow, job=job, state="failed")[0]["reason"]
+    assert engine.redis.exists(engine.settings.keys.cancel(job))
+
+
+def test_a_job_whose_producer_died_while_it_handed_items_in_is_ended(engine: Engine) -> None:
+    job = submitted(3)
+    change(engine, JobRow, {"state": "receiving"}, id=job)
+    rescue.end_hopeless(engine)
+    assert state(engine, job) == "receiving"
+    change(engine, JobRow, {"heard_at": datetime.now(UTC) - timedelta(hours=1)}, id=job)
+    rescue.end_hopeless(engine)
+    assert state(engine, job) == "failed"
+    assert "producer" in rows(engine, JobRow, id=job)[0]["reason"]
+    assert subtasks(engine, job) == []
