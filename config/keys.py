@@ -47,7 +47,7 @@ class Keys:
         return self._key("limit", model)
 
     def cooldown(self, model: str) -> str:
-        """Text that expires: why a model is left alone for now."""
+        """Hash that expires: why a model is left alone for now."""
         return self._key("cooldown", model)
 
     def structured(self, model: str) -> str:

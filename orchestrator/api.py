@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from config.catalogue import Catalogue, load_catalogue
 from config.settings import Settings, get_settings
-from orchestrator import publish, steer
+from orchestrator import baselines, publish, steer
 from orchestrator.compile import compile_plan
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, shard_rows
@@ -79,6 +79,8 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
             tiers=request.options.tiers,
             thresholds=known_thresholds(tx, profile=profile),
         )
+    if request.options.purpose == baselines.PURPOSE:
+        plan = baselines.as_they_come(plan)
     row = _job_row(request, workflow, plan, profile, folders or catalogue.functions)
     try:
         with steering.db.writing() as tx:

@@ -4,9 +4,13 @@ from collections.abc import Callable, Collection, Mapping
 
 from schemas.job import JobRequest
 from schemas.jobfile import BaselineKind
+from schemas.plan import Plan
+from schemas.policy import Policy
 from schemas.report import Baseline, Report
 from schemas.tier import Profile
 
+#: What the jobs that measure a baseline are for.
+PURPOSE = "baseline"
 #: What people read for each kind.
 NAMES = {
     BaselineKind.CHEAP: "cheap only",
@@ -34,9 +38,23 @@ def tier_of(kind: BaselineKind, profile: Profile) -> str:
 
 def request(main: JobRequest, job: str, kind: BaselineKind, profile: Profile) -> JobRequest:
     """Return the request of a baseline of `job`: the same work, on one tier alone, under the same budget."""
-    options = main.options.evolve(tiers=(tier_of(kind, profile),), purpose="baseline", webhook_url=None, approve=False)
+    options = main.options.evolve(tiers=(tier_of(kind, profile),), purpose=PURPOSE, webhook_url=None, approve=False)
     name = f"{main.name}: {NAMES[kind]}" if main.name else NAMES[kind]
     return main.evolve(name=name, options=options, idempotency_key=key(job, kind))
+
+
+def as_they_come(plan: Plan) -> Plan:
+    """Return the plan with every answer of the asked-for form accepted: what a model does without our judgement.
+
+    With the checks on, a tier alone would fail on what it would have sent up, and look worse than its answers are.
+    """
+    skills = {name: skill.evolve(checks=(), confidence=()) for name, skill in plan.skills.items()}
+    steps = (planned.evolve(thresholds={}, policy=_trusting(planned.policy)) for planned in plan.steps)
+    return plan.evolve(skills=skills, steps=tuple(steps))
+
+
+def _trusting(policy: Policy) -> Policy:
+    return policy.evolve(min_confidence=None, uncalibrated="accept", unsure="accept", audit_share=0.0)
 
 
 def compared(main: Report, measured: Mapping[BaselineKind, Report], profile: Profile) -> Report:

@@ -23,7 +23,7 @@ class Sub:
 
     step: str
     tier: str
-    #: open, deferred, paused, referred, review, settled, skipped, failed
+    #: open, deferred, paused, waiting (to be asked anew in its turn), referred, review, settled, skipped, failed
     state: str = "open"
     n: int = 0
     used: int = 0
@@ -139,7 +139,8 @@ def stand(
     """
     subs = _skip(dict(subs), plan=plan, segment=segment, item=item, context=context or {})
     steps = plan.segment(segment)
-    failed = next((sub for sub in subs.values() if sub.state == "failed"), None)
+    # What was asked about a subtask may fail; that the subtask itself fails of it says the subtask.
+    failed = next((sub for sub in subs.values() if sub.state == "failed" and RESERVED_ASKED not in sub.step), None)
     changed = frozenset(name for name, sub in subs.items() if before.get(name) != sub)
     if failed is not None:
         reason = failed.reason or "rejected"

@@ -1,13 +1,13 @@
 """An orchestrator process: its Celery worker, and the rescue sweep while it leads."""
 
 import argparse
-import os
 import sys
 
 from celery import signals
 
-from config.app import ORCHESTRATOR, queue
+from config.app import ORCHESTRATOR
 from config.logs import configure
+from config.serving import serve
 from config.settings import get_settings
 from orchestrator.engine import Engine
 from orchestrator.rescue import Rescue
@@ -30,21 +30,10 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     register(app, engine)
-    app.conf.task_queues = [queue(settings, ORCHESTRATOR)]
     rescue, webhooks = Rescue(engine), Webhooks(engine)
     signals.worker_ready.connect(lambda **_: rescue.start(), weak=False)
     signals.worker_ready.connect(lambda **_: webhooks.start(), weak=False)
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={options.threads}",
-            f"--hostname=orchestrator.{os.getpid()}@%h",
-            f"--loglevel={settings.log_level}",
-            "--without-mingle",
-            "--without-gossip",
-        ]
-    )
+    serve(app, settings, queues=(ORCHESTRATOR,), threads=options.threads)
     rescue.stop()
     webhooks.stop()
     engine.db.close()

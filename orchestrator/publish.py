@@ -36,6 +36,8 @@ def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:
         JUDGE,
         queue=engine.orchestrators,
         priority=priority,
+        # Whoever publishes what leaves a result subscribes to it. A chord counts its members without results.
+        ignore_result=True,
         argsrepr=f"(job={batch.job} tier={batch.tier.name} batch={batch.id})",
     )
     return chain(attempt, judge, app=engine.app)

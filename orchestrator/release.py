@@ -60,7 +60,7 @@ def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
             segment=segment,
             shard=n,
             numbers=items.pending(tx, job=job_id, segment=segment, lo=shard["lo"], hi=shard["hi"]),
-            size=lambda tier: batch_size(job.items, slots=slots(engine, job, tier)),
+            size=lambda tier: max(pack_of(job, segment, tier), batch_size(job.items, slots=slots(engine, job, tier))),
         )
         ready = publish.assembled(tx, job=job, ids=made)
         going = ready or batches.alive(tx, job=job_id, segment=segment, shard=n)
@@ -84,6 +84,12 @@ def passed(engine: Engine, job_id: str, segment: int, n: int) -> None:
 def batch_size(count: int, *, slots: int) -> int:
     """Return how many items go in one message: one while there are few (lowest latency), at most 20."""
     return max(1, min(BATCH_ITEMS, math.ceil(count / (2 * slots))))
+
+
+def pack_of(job: Job, segment: int, tier: str) -> int:
+    """Return how many items the first steps on a tier want to answer in one call: a message carries as many."""
+    starting = (planned.step.skill for planned in job.plan.segment(segment) if planned.start_tier == tier)
+    return max((job.plan.skills[skill].pack for skill in starting if skill), default=1)
 
 
 def slots(engine: Engine, job: Job, tier: str) -> int:

@@ -108,12 +108,14 @@ class _Case:
         return self.input if isinstance(found, Unfit) else found
 
 
-def waiting(engine: Engine, *, job: str | None = None, limit: int | None = None) -> list[Waiting]:
-    """Return what waits for a person, oldest first."""
+def waiting(
+    engine: Engine, *, job: str | None = None, tenant: str | None = None, limit: int | None = None
+) -> list[Waiting]:
+    """Return what waits for a person, oldest first; of one job, of one tenant, or of all."""
     with engine.db.reading() as tx:
         if job is not None:
             jobs.light(tx, job=job)
-        rows = reviews.waiting(tx, job=job, limit=limit)
+        rows = reviews.waiting(tx, job=job, tenant=tenant, limit=limit)
     return [_waiting(row) for row in rows]
 
 

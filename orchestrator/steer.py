@@ -156,7 +156,10 @@ def abandon(engine: Engine, job_id: str) -> bool:
 
 
 def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int:
-    """Open failed items again, all or those named; return how many. What has settled stays settled and paid."""
+    """Open failed items again, all or those named; return how many, the whole job's own among them.
+
+    What has settled stays settled and paid.
+    """
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
         jobs.hold(tx, job=job_id, alone=True)
@@ -173,7 +176,7 @@ def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int
         jobs.move(tx, job=job_id, to=JobState.RUNNING, among=states, segment=first, ended_at=None, deadline=None)
         open_segment(tx, job=job, segment=first)
     _go_on(engine, job)
-    return sum(n >= 0 for n in numbers)
+    return len(numbers)
 
 
 def _go_on(engine: Engine, job: Job) -> None:

@@ -33,7 +33,7 @@ def register(app: Celery, engine: Engine) -> None:
     def start_task(job: str) -> None:
         start(engine, job)
 
-    @app.task(name=publish.RELEASE, **_PATIENCE)  # type: ignore[untyped-decorator]
+    @app.task(name=publish.RELEASE, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def release_task(job: str, segment: int | None = None, shard: int | None = None) -> None:
         if segment is None or shard is None:
             release(engine, job)
@@ -44,7 +44,7 @@ def register(app: Celery, engine: Engine) -> None:
     def shard_task(job: str, segment: int, shard: int) -> None:
         send_shard(engine, job, segment, shard)
 
-    @app.task(name=publish.JUDGE, bind=True, **_PATIENCE)  # type: ignore[untyped-decorator]
+    @app.task(name=publish.JUDGE, bind=True, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def judge_task(self: "Task[Any, Any]", trail: str | None) -> None:
         if trail is None:
             # A repeated delivery that a live worker refused: its twin brings the trail.

@@ -110,7 +110,8 @@ class _Asking:
             if tools and not is_last(self.subtask, line):
                 await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
                 return None
-            said = replace(said, reply=refused(said.reply))
+            reply = refused(said.reply)
+            said = replace(said, reply=reply, attempt=said.attempt.model_copy(update={"detail": reply.detail}))
         return await self._judge(said, shared)
 
     def _call(self, model: Model, tools: Tools) -> Call:

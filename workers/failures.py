@@ -18,6 +18,8 @@ _CONTEXT = re.compile(
     r"|input is too long|exceeds the available context size|reduce the length",
     re.I,
 )
+#: What the simulator says when its script has no answer to a prompt: the item's lack, not the model's.
+_NOT_RECORDED = re.compile(r"no recording matches", re.I)
 _FILTER = re.compile(r"content[ _](policy|filter|management)|safety system|responsibleai", re.I)
 _CONNECTION = re.compile(
     r"connection error|cannot connect|connection (reset|refused|aborted)|server disconnected"
@@ -78,6 +80,8 @@ def _by_message(status: int | None, message: str) -> ErrorKind | None:
             return ErrorKind.CONTEXT_LENGTH
         case 400 | 403 if _FILTER.search(message):
             return ErrorKind.CONTENT_FILTER
+        case 404 if _NOT_RECORDED.search(message):
+            return ErrorKind.INPUT
         case 400 if _QUOTA.search(message):
             return ErrorKind.QUOTA
         case 500 | None if _CONNECTION.search(message):

@@ -11,16 +11,21 @@ from pathlib import Path
 
 from celery import signals
 
-from config.app import make_app, queue
+from config.app import make_app
 from config.logs import configure
 from config.redis import connect_async
+from config.serving import serve
 from config.settings import Settings, get_settings
+from schemas.attempt import Usage
 from schemas.errors import UserError
+from schemas.tier import Model
+from workers.estimate import Estimator
 from workers.gate import Gate
-from workers.gateway import Gateway
 from workers.heart import Heart
+from workers.litellm_gateway import load
 from workers.loop import Loop
 from workers.paid import PaidAnswers
+from workers.pricing import cost
 from workers.recording import RecordingGateway
 from workers.tasks import register
 from workers.worker import Worker
@@ -45,25 +50,24 @@ def assemble(settings: Settings, *, queues: tuple[str, ...], threads: int, recor
 
     async def make() -> Worker:
         client = connect_async(settings.redis_url)
+        gateway = load()
+
+        def price(usage: Usage, model: Model) -> float | None:
+            return cost(usage, model, gateway.prices.listed).usd
+
         return Worker(
             name=name,
-            gateway=_gateway(record),
+            gateway=gateway if record is None else RecordingGateway(gateway, record),
             client=client,
             keys=settings.keys,
             paid=PaidAnswers(client, settings.keys),
             gate=Gate(client=client, keys=settings.keys),
+            estimator=Estimator(price=price),
         )
 
     worker = loop.run(make())
     heart = Heart(worker=worker, loop=loop, settings=settings, queues=queues, threads=threads)
     return WorkerProcess(settings, loop, worker, heart)
-
-
-def _gateway(record: Path | None) -> Gateway:
-    from workers.litellm_gateway import load
-
-    gateway = load()
-    return gateway if record is None else RecordingGateway(gateway, record)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,20 +82,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     process = assemble(settings, queues=tuple(options.queue), threads=options.threads, record=options.record)
     register(app, process)
-    app.conf.task_queues = [queue(settings, name) for name in options.queue]
     signals.worker_ready.connect(lambda **_: process.heart.start(), weak=False)
     signals.worker_shutting_down.connect(lambda **_: process.heart.hand_back(), weak=False)
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={options.threads}",
-            f"--hostname={'-'.join(options.queue)}.{os.getpid()}@%h",
-            f"--loglevel={settings.log_level}",
-            "--without-mingle",
-            "--without-gossip",
-        ]
-    )
+    serve(app, settings, queues=tuple(options.queue), threads=options.threads)
     process.heart.stop()
     return 0
 

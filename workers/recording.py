@@ -38,7 +38,7 @@ class Recording(Frozen):
     model: str | None = None
     #: `messages_key` of the messages.
     key: str | None = None
-    #: A piece of the last user message; the longest piece that matches wins.
+    #: A piece of what the user said, the newest message first; the longest piece that matches wins.
     contains: str | None = Field(default=None, min_length=1)
     text: str | None = None
     refused: bool = False

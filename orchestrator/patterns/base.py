@@ -23,5 +23,3 @@ class Next:
     back_to: int | None = None
     #: The job cannot go on, and why.
     failure: str | None = None
-    #: A person is asked first.
-    waits: bool = False

@@ -343,4 +343,5 @@ def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict
     tx.execute(update(_subtask).where(*again).values(state="open", used=0, batch=None, due_at=None, reason=None))
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))
-    return dict(tx.execute(select(_item.c.n, _item.c.segment).where(*mine, _item.c.same_as.is_(None))).tuples().all())
+    rows = tx.execute(select(_item.c.n, _item.c.segment).where(*mine, _item.c.same_as.is_(None)))
+    return {n: segment for n, segment in rows}

@@ -56,3 +56,13 @@ def pending_numbers(tx: Connection, *, job: str) -> list[int]:
         _item.c.job == job, _item.c.n >= 0, _item.c.state == ItemState.PENDING.value, _item.c.same_as.is_(None)
     )
     return list(tx.scalars(query.order_by(_item.c.n)))
+
+
+def by_tier(tx: Connection, *, job: str) -> dict[str, int]:
+    """Return tier -> answers of it that were accepted."""
+    query = (
+        select(_subtask.c.tier, func.count())
+        .where(_subtask.c.job == job, _subtask.c.item >= 0, _subtask.c.state == "settled")
+        .group_by(_subtask.c.tier)
+    )
+    return dict(tx.execute(query).tuples().all())

@@ -16,7 +16,9 @@ _gold = GoldRow.__table__  # type: ignore[attr-defined]
 REVIEW = "review"
 
 
-def waiting(tx: Connection, *, job: str | None = None, limit: int | None = None) -> list[RowMapping]:
+def waiting(
+    tx: Connection, *, job: str | None = None, tenant: str | None = None, limit: int | None = None
+) -> list[RowMapping]:
     """Return the subtasks that wait for a person, of one job or of all that have not ended, oldest job first."""
     query = (
         select(
@@ -34,6 +36,8 @@ def waiting(tx: Connection, *, job: str | None = None, limit: int | None = None)
         .order_by(_job.c.created_at, _subtask.c.item, _subtask.c.step)
         .limit(limit)
     )
+    if tenant is not None:
+        query = query.where(_job.c.tenant == tenant)
     return list(tx.execute(query if job is None else query.where(_subtask.c.job == job)).mappings())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator import api, publish
 from orchestrator.engine import Engine
-from orchestrator.release import send_shard
+from orchestrator.release import release, send_shard
 from orchestrator.steer import settle_trail, start
 from orchestrator.store import batches
 from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
@@ -63,6 +63,7 @@ def begun(engine: Engine, count: int = 3, **options: Any) -> str:
 
 def cut(engine: Engine, job: str) -> None:
     """Do what orchestrators do with the messages that release shards."""
+    release(engine, job)
     for shard in rows(engine, ShardRow, job=job, state="released"):
         send_shard(engine, job, shard["segment"], shard["n"])
 
@@ -144,13 +145,13 @@ def _item(batch: Batch, item: int, todos: Sequence[Todo], deal: Deal, began: dat
 
 def work(engine: Engine, job: str, deal: Deal = lambda item, todo: None) -> None:
     """Answer and judge until nothing is out any more."""
-    for _ in range(50):
+    for turn in range(50):
         cut(engine, job)
         out = flying(engine, job)
         if not out:
             return
         for batch in out:
-            settle_trail(engine, answered(batch, deal))
+            settle_trail(engine, answered(batch, deal, began=datetime.now(UTC) + timedelta(seconds=turn)))
     raise AssertionError("the job does not come to an end")
 
 

@@ -92,10 +92,10 @@ def test_a_batch_that_nobody_holds_is_sent_again(engine: Engine, text: str | Non
 
 
 def test_a_batch_that_waits_in_its_queue_is_not_sent_again_until_others_have_overtaken_it(engine: Engine) -> None:
-    job = begun(engine, 1)
     keys = engine.settings.keys
     engine.redis.zadd(keys.workers, {"w": 1})
     engine.redis.set(keys.heartbeat("w"), '{"queues": ["cheap"]}')
+    job = begun(engine, 1)
     age(engine, job)
     rescue.resend_lost(engine)
     assert queued(engine, "cheap") == 1

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from orchestrator import baselines
 from schemas.job import JobRequest, Options
 from schemas.jobfile import BaselineKind
+from schemas.plan import Plan, PlannedStep, Step
+from schemas.policy import Threshold
 from schemas.report import Baseline, Percentiles, QualityScore, Report
+from schemas.skill import Skill
 from schemas.tier import Model, Profile, Tier, TierKind
 
 CHEAP, FRONTIER, RANDOM = BaselineKind.CHEAP, BaselineKind.FRONTIER, BaselineKind.RANDOM
@@ -120,3 +123,28 @@ def test_random_routing_never_leaves_the_range_of_the_two(low, high, share):
     assert line.cost_usd is not None
     assert min(low, high) - 1e-6 <= line.cost_usd <= max(low, high) + 1e-6
     assert not line.measured
+
+
+def test_a_baseline_takes_answers_as_they_come():
+    skill = Skill.model_validate(
+        {
+            "name": "sort",
+            "instructions": "Sort.",
+            "input": {"text": {}},
+            "output": {"type": "string"},
+            "checks": [{"kind": "regex", "pattern": "x"}],
+            "confidence": [{"kind": "mean_logprob"}],
+            "policy": {"min_confidence": 0.9, "audit_share": 0.5, "attempts_per_tier": 3},
+        }
+    )
+    planned = PlannedStep(
+        step=Step(name="sort", skill="sort"),
+        segment=0,
+        start_tier="small",
+        policy=skill.policy,
+        thresholds={"small": Threshold(signal="mean_logprob", value=None)},
+    )
+    plan = baselines.as_they_come(Plan(workflow="w", steps=(planned,), skills={"sort": skill}, output="sort"))
+    assert (plan.skills["sort"].checks, plan.skills["sort"].confidence, plan.steps[0].thresholds) == ((), (), {})
+    policy = plan.steps[0].policy
+    assert (policy.min_confidence, policy.audit_share, policy.attempts_per_tier) == (None, 0.0, 3)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import fakeredis
 import pytest
 
 from schemas.policy import Policy
@@ -113,13 +114,8 @@ def test_without_redis_a_job_pays_as_if_there_were_no_cache():
 
 
 def test_what_is_shared_is_forgotten_after_a_while():
-    import asyncio
-
-    import fakeredis
-
     rig = Rig([say(A)])
     rig.item(job("one", "x"))
     client = fakeredis.FakeRedis(server=rig.server)
     (key,) = client.keys("*cache*")
     assert 0 < client.ttl(key) <= 7 * 24 * 3600
-    asyncio.run(asyncio.sleep(0))

@@ -18,6 +18,7 @@ from workers.failures import kind_of, rate_limits, readable, retry_after
         ("AuthenticationError", 401, "invalid x-api-key", ErrorKind.AUTH),
         ("PermissionDeniedError", 403, "no access", ErrorKind.AUTH),
         ("NotFoundError", 404, "no such model", ErrorKind.NOT_FOUND),
+        ("NotFoundError", 404, "No recording matches: model m", ErrorKind.INPUT),
         ("ContextWindowExceededError", 400, "too long", ErrorKind.CONTEXT_LENGTH),
         ("BadRequestError", 400, "prompt is too long: 210000 tokens", ErrorKind.CONTEXT_LENGTH),
         ("BadRequestError", 400, "the request exceeds the available context size", ErrorKind.CONTEXT_LENGTH),

@@ -1,5 +1,6 @@
 """Several items in one call: each gets its answer and its share of the price, and a pack that fails is taken apart."""
 
+import asyncio
 import json
 import re
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.attempt import ErrorKind, Usage
 from schemas.policy import Policy, Threshold
+from schemas.verdict import DeferCause
 from tests.unit.worker_rig import A, B, Gated, Rig, batch, planned, simple, skill, tier, work
 from workers.fake import say
 from workers.gateway import Call, Reply
@@ -144,31 +146,23 @@ def test_a_bound_on_the_answer_grows_with_the_pack():
     assert rig.calls[0].params["max_tokens"] == 150
 
 
-def test_a_job_that_is_called_off_asks_for_no_pack():
+def test_a_job_that_is_called_off_while_items_gather_asks_for_no_pack():
     rig = Rig(Gated(sort))
-    given_ = simple(*"abc", of=PACKED)
-    trail = rig.run(given_, during=lambda worker: None)
-    assert trail.items[0].settled
-    rig = Rig(Gated(sort))
-
-    def stop(worker):
-        worker.stopping = True
-
-    import tests.unit.worker_rig as house
-
-    original = house.run_batch
-
-    async def stopped(batch_, worker, *, resumed):
-        stop(worker)
-        return await original(batch_, worker, resumed=resumed)
-
-    house.run_batch = stopped
-    try:
-        left = [item.left[0].verdict.kind for item in rig.run(given_).items]
-    finally:
-        house.run_batch = original
-    assert left == ["defer"] * 3
+    trail = rig.run(simple(*"abc", of=PACKED), before=lambda worker: worker.cancel("j1"))
+    assert [item.left[0].verdict.cause for item in trail.items] == [DeferCause.CANCELLED] * 3
     assert rig.calls == []
+
+
+def test_a_pack_that_is_broken_off_is_on_record_for_each_item_at_unknown_cost():
+    async def never(_: Call) -> Reply:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody cancelled it")
+
+    gateway = Gated(sort)
+    gateway.call = never
+    trail = Rig(gateway).run(simple(*"abca", of=PACKED), during=lambda worker: worker.cancel("j1"))
+    assert [[one.cost_usd for one in item.attempts] for item in trail.items] == [[None]] * 4
+    assert [item.left[0].verdict.cause for item in trail.items] == [DeferCause.CANCELLED] * 4
 
 
 @given(

@@ -237,6 +237,12 @@ def test_a_piece_is_found_wherever_it_stands(texts, before, after):
         assert len(found.text) >= len(text)
 
 
+def test_an_item_is_found_behind_what_a_retry_says_of_the_last_answer():
+    kept = Recordings([Recording(contains=piece, text=piece) for piece in ("ducks lay eggs", "hens lay more")])
+    assert kept.find("m", "-", "The last answer was not accepted", "her ducks lay eggs").text == "ducks lay eggs"
+    assert kept.find("m", "-", "ducks lay eggs", "hens lay more than others").text == "ducks lay eggs"
+
+
 def test_answers_to_one_prompt_are_given_in_turn_and_the_last_one_for_ever():
     kept = Recordings([Recording(key="k", text=text) for text in "ab"])
     assert [kept.find("m", "k", "").text for _ in range(4)] == ["a", "b", "b", "b"]

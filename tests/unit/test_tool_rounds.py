@@ -8,7 +8,7 @@ from schemas.attempt import ErrorKind
 from schemas.base import JsonObject
 from schemas.batch import Batch
 from schemas.tool import ToolLimits, ToolSpec
-from tests.unit.worker_rig import A, Rig, simple, skill
+from tests.unit.worker_rig import A, Rig, simple, skill, tier
 from workers.fake import say
 from workers.gateway import Call, Reply, ToolCall
 
@@ -114,7 +114,7 @@ def test_a_model_that_never_stops_calling_ends_like_any_wrong_answer(folder):
     [
         pytest.param(wish("sql", {}), "there is no tool 'sql' here; there are: add", id="a tool that does not exist"),
         pytest.param(wish("boom", {}), "there is no tool 'boom'", id="a tool that the job has but the skill lacks"),
-        pytest.param(wish("add", "{not json"), "expected the arguments as a JSON object", id="arguments that are no JSON"),
+        pytest.param(wish("add", "{not json"), "expected the arguments as a JSON object", id="no JSON"),
         pytest.param(wish("add", "[1]"), "expected the arguments as a JSON object", id="a list"),
         pytest.param(wish("add", {"a": "one", "b": 1}), "do not fit", id="a wrong type"),
         pytest.param(wish("add", {"a": 1, "b": 1, "path": "os:system"}), "do not fit", id="an option of the tool"),
@@ -156,8 +156,6 @@ def test_a_round_of_too_many_calls_is_cut(folder):
 
 
 def test_another_model_takes_over_a_conversation_whose_model_fails(folder):
-    from tests.unit.worker_rig import tier
-
     rig = Rig([wish("add", {"a": 1, "b": 1}), Reply(error=ErrorKind.SERVER, detail="away"), say(A)])
     trail = rig.item(asking(folder, "add").evolve(tier=tier("m1", "m2")))
     assert [(one.model, one.verdict) for one in trail.attempts] == [("m1", "tools"), ("m1", "fault"), ("m2", "accept")]

@@ -61,9 +61,7 @@ def step(name: str = "s", **changes: object) -> PlannedStep:
 
 
 def asking(spec: ToolSpec, folder, *texts: str, steps: tuple[PlannedStep, ...] = ()) -> Batch:
-    return batch(
-        steps or (step(),), [], work(*texts), tier=TOOLS, tools={spec.name: spec}, folders=(str(folder),)
-    )
+    return batch(steps or (step(),), [], work(*texts), tier=TOOLS, tools={spec.name: spec}, folders=(str(folder),))
 
 
 def test_a_tools_answer_settles_the_step_and_costs_nothing(folder):

@@ -65,9 +65,7 @@ def work(*texts: str, step: str = "s") -> tuple[Work, ...]:
     )
 
 
-def batch(
-    steps: Iterable[PlannedStep], skills: Iterable[Skill], items: tuple[Work, ...], **changes: object
-) -> Batch:
+def batch(steps: Iterable[PlannedStep], skills: Iterable[Skill], items: tuple[Work, ...], **changes: object) -> Batch:
     """Return a batch for the tier `cheap`, below `frontier`."""
     given: dict[str, object] = {
         "id": "b1",
@@ -95,22 +93,34 @@ class Rig:
     def __init__(self, gateway: Gateway | Iterable[Line]) -> None:
         self.gateway = gateway if hasattr(gateway, "call") else ScriptedGateway(gateway)
         self.server = fakeredis.FakeServer()
-        self.worker: Worker | None = None
 
     @property
     def calls(self) -> list[Call]:
         return self.gateway.calls  # type: ignore[union-attr]
 
-    def run(self, given: Batch, *, resumed: bool = False, during: Callable[[Worker], object] | None = None) -> Trail:
+    def run(
+        self,
+        given: Batch,
+        *,
+        resumed: bool = False,
+        before: Callable[[Worker], object] | None = None,
+        during: Callable[[Worker], object] | None = None,
+    ) -> Trail:
         """Return the trail; both ways through JSON, as on the wire. `during` is called shortly after the start."""
-        return Trail.model_validate_json(asyncio.run(self._run(given, resumed, during)).model_dump_json())
+        return Trail.model_validate_json(asyncio.run(self._run(given, resumed, before, during)).model_dump_json())
 
     def item(self, given: Batch, *, resumed: bool = False) -> ItemTrail:
         """Return the trail of a batch's only item."""
         (only,) = self.run(given, resumed=resumed).items
         return only
 
-    async def _run(self, given: Batch, resumed: bool, during: Callable[[Worker], object] | None) -> Trail:
+    async def _run(
+        self,
+        given: Batch,
+        resumed: bool,
+        before: Callable[[Worker], object] | None,
+        during: Callable[[Worker], object] | None,
+    ) -> Trail:
         client, keys = fakeredis.FakeAsyncRedis(server=self.server, decode_responses=True), Keys("test")
         worker = Worker(
             name="w1",
@@ -120,7 +130,8 @@ class Rig:
             paid=PaidAnswers(client, keys),
             gate=Gate(client=client, keys=keys),
         )
-        self.worker = worker
+        if before is not None:
+            before(worker)
         received = Batch.model_validate_json(given.model_dump_json())
         if during is not None:
             asyncio.get_running_loop().call_later(0.1, during, worker)

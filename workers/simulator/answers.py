@@ -8,6 +8,7 @@ from schemas.base import Json, JsonObject
 from workers.recording import RecordedToolCall, Recording
 from workers.simulator.chat import Chat
 from workers.simulator.fabricate import fabricate
+from workers.simulator.packs import joined, parts_of
 from workers.simulator.recordings import Recordings
 from workers.simulator.script import Answer, FaultKind
 from workers.structured import WRAP
@@ -42,8 +43,12 @@ def replay(recording: Recording) -> Said:
 def compose(answer: Answer, chat: Chat, random: Random, *, seed: int, truth: Recordings) -> Said:
     """Return a right answer with the scripted probability, else a wrong one.
 
-    What is right for a prompt depends on the seed and the last user message alone, so all models agree on it.
+    What is right for a prompt depends on the seed and the last user message alone, so all models agree on it. Each item
+    of a pack is answered as if it had come alone.
     """
+    if parts := parts_of(chat):
+        answers = [compose(answer, part, random, seed=seed, truth=truth) for part in parts]
+        return Said(joined([said.text for said in answers]), right=all(said.right for said in answers))
     right = _right(answer, chat, Random(f"{seed}:{chat.last_user}"), truth)
     if answer.accuracy >= 1 or random.random() < answer.accuracy:
         return Said(right)
@@ -85,7 +90,7 @@ def _right(answer: Answer, chat: Chat, random: Random, truth: Recordings) -> str
         case "from_schema":
             return _made(chat, random)
         case "truth":
-            known = truth.find(chat.model, chat.key, chat.last_user)
+            known = truth.find(chat.model, chat.key, *chat.users)
             return _fit(known.text, chat) if known is not None and known.text is not None else _made(chat, random)
 
 

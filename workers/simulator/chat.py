@@ -17,7 +17,8 @@ class Chat:
     #: Hash of the messages, without the ladder's instruction to answer in JSON.
     key: str
     prompt: str
-    last_user: str
+    #: What the user said, the newest first.
+    users: tuple[str, ...]
     prompt_tokens: int
     #: The schema of the answer, from the response format, the forced tool or the instruction in the prompt.
     schema: JsonObject | None = None
@@ -31,6 +32,11 @@ class Chat:
     #: The tools may be called, and so many rounds of calls are in the conversation already.
     may_call: bool = False
     rounds: int = 0
+
+    @property
+    def last_user(self) -> str:
+        """The last thing that the user said."""
+        return self.users[0] if self.users else ""
 
 
 def read_chat(body: JsonObject) -> Chat | str:
@@ -47,7 +53,7 @@ def read_chat(body: JsonObject) -> Chat | str:
         model=model,
         key=messages_key(own),
         prompt="\n".join(texts),
-        last_user=next((message_text(message) for message in reversed(own) if message.get("role") == "user"), ""),
+        users=tuple(message_text(message) for message in reversed(own) if message.get("role") == "user"),
         prompt_tokens=count_prompt(texts),
         schema=asked or instructed,
         instructed=instructed,

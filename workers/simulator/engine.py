@@ -116,7 +116,7 @@ class Engine:
 
     def _say(self, chat: Chat, rule: Rule, random: Random) -> Said | None:
         """Return a recorded answer, or else one by the rule; None where the script has neither."""
-        if (recording := self._recordings.find(chat.model, chat.key, chat.last_user)) is not None:
+        if (recording := self._recordings.find(chat.model, chat.key, *chat.users)) is not None:
             return replay(recording)
         if rule.answer is None and self.script.recordings:
             return None

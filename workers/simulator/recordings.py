@@ -1,4 +1,4 @@
-"""Finds the recorded answer to a prompt: by hash of the messages, or by a piece of the last user message."""
+"""Finds the recorded answer to a prompt: by hash of the messages, or by a piece of what the user said."""
 
 import re
 from collections import Counter, defaultdict
@@ -53,9 +53,12 @@ class Recordings:
         self._pieces = {model: Pieces(found) for model, found in pieces.items()}
         self._given: Counter[tuple[str, str]] = Counter()
 
-    def find(self, model: str, key: str, text: str) -> Recording | None:
-        """Return the answer of a model to the messages with that key and that last user message."""
-        found = self._matching(model, key, text)
+    def find(self, model: str, key: str, *texts: str) -> Recording | None:
+        """Return the answer of a model to the messages with that key, or else to the first text that has one.
+
+        The texts are the user's, newest first: what a retry says of the last answer stands after the item.
+        """
+        found = next((found for text in texts or ("",) if (found := self._matching(model, key, text))), [])
         if not found:
             return None
         nth = self._given[model, key]

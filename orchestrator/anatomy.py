@@ -1,0 +1,84 @@
+"""A job's plan with live figures on every step: counts, dollars, seconds, and how much climbed."""
+
+from collections import defaultdict
+
+from sqlalchemy import Connection, RowMapping
+
+from orchestrator.compile import is_barrier
+from orchestrator.store import jobs, views
+from schemas.base import Frozen
+from schemas.plan import Plan, PlannedStep, StepKind
+
+
+
+
+class StepFigures(Frozen):
+    """One step of a job's plan, and how far it is."""
+
+    name: str
+    kind: StepKind
+    #: Name of the skill or the tool.
+    does: str
+    segment: int
+    start_tier: str
+    after: tuple[str, ...]
+    when: str | None = None
+    why: str = ""
+    #: Subtasks that there will be.
+    total: int
+    settled: int = 0
+    failed: int = 0
+    skipped: int = 0
+    review: int = 0
+    #: Settled above the tier that the step starts on.
+    escalated: int = 0
+    calls: int = 0
+    #: None: no call of it has a price.
+    cost_usd: float | None = None
+    latency_s: float | None = None
+
+    @property
+    def ended(self) -> int:
+        """Subtasks that have ended."""
+        return self.settled + self.failed + self.skipped
+
+
+def anatomy(tx: Connection, *, job: str) -> list[StepFigures]:
+    """Return the steps of a job's plan in order, with their figures; none while there is no plan."""
+    row = jobs.get(tx, job=job)
+    if not row["plan"]:
+        return []
+    plan = Plan.model_validate(row["plan"])
+    counts: dict[str, list[RowMapping]] = defaultdict(list)
+    for count in views.subtask_counts(tx, job=job):
+        counts[count["step"]].append(count)
+    costs = {cost["step"]: cost for cost in views.step_costs(tx, job=job)}
+    return [_figures(step, row["items"], counts[step.step.name], costs.get(step.step.name)) for step in plan.steps]
+
+
+def _figures(planned: PlannedStep, items: int, counts: list[RowMapping], cost: RowMapping | None) -> StepFigures:
+    step = planned.step
+
+    def count(state: str) -> int:
+        return sum(line["count"] for line in counts if line["state"] == state)
+
+    climbed = (line["count"] for line in counts if line["state"] == "settled" and line["tier"] != planned.start_tier)
+    return StepFigures(
+        name=step.name,
+        kind=step.kind,
+        does=step.skill or step.tool or step.kind.value,
+        segment=planned.segment,
+        start_tier=planned.start_tier,
+        after=step.after,
+        when=step.when,
+        why=step.why,
+        total=1 if is_barrier(step) else items,
+        settled=count("settled"),
+        failed=count("failed"),
+        skipped=count("skipped"),
+        review=count("review"),
+        escalated=sum(climbed),
+        calls=cost["calls"] if cost else 0,
+        cost_usd=cost["cost_usd"] if cost and cost["priced"] else None,
+        latency_s=cost["latency_s"] if cost else None,
+    )

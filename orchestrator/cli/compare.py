@@ -1,0 +1,78 @@
+"""`firstline compare`: models side by side on your own items."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli._options import Budget, Input, Json, Limit, ProfileName
+
+if TYPE_CHECKING:
+    from schemas.comparison import Comparison
+
+PANEL = "Quality"
+
+_SHOWN = 20
+
+
+def compare(
+    target: Annotated[
+        str, typer.Argument(metavar="WORKFLOW_OR_SKILL", help="A workflow or skill by name or path, or a job file.")
+    ],
+    *,
+    models: Annotated[
+        str | None,
+        typer.Option("--models", "-m", metavar="A,B,C", help="Models or tiers of the profile, or litellm's names."),
+    ] = None,
+    input_: Input = None,
+    limit: Limit = None,
+    profile: ProfileName = None,
+    budget: Budget = None,
+    gold: Annotated[
+        str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
+    ] = None,
+    field: Annotated[str | None, typer.Option("--field", help="Part of the output that is compared.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page to send to a colleague.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let models answer the same items and show quality, cost, speed and errors side by side, and where to start."""
+    from orchestrator.cli._show import show_json
+    from orchestrator.comparing import Question, compare_models
+    from orchestrator.order import Wishes, read_order
+    from orchestrator.results_file import check_writable
+    from orchestrator.runner import View
+
+    check_writable(str(html) if html else None)
+    order = read_order(target, Wishes(input_, profile, limit, budget, None))
+    named = tuple(name.strip() for name in (models or "").split(",") if name.strip())
+    found = compare_models(order, Question(named, gold, field, by), View(quiet=as_json))
+    if html:
+        from orchestrator.comparison_view import render_page
+
+        html.write_text(render_page(found), encoding="utf-8")
+        typer.echo(f"page: {html}", err=True)
+    if as_json:
+        show_json(found)
+    else:
+        _show(found)
+
+
+def _show(found: "Comparison") -> None:
+    from orchestrator.cli._show import show_table
+    from orchestrator.comparison_view import candidate_columns, candidate_row, item_row
+
+    models = [one.model for one in found.candidates]
+    gold = ("gold",) if found.gold else ()
+    show_table(("item", *models, *gold), [item_row(row, found) for row in found.rows[:_SHOWN]])
+    if len(found.rows) > _SHOWN:
+        typer.echo(f"... and {len(found.rows) - _SHOWN} more items (--json or --html shows all)")
+    typer.echo("")
+    show_table(candidate_columns(found), [candidate_row(one, found) for one in found.candidates])
+    typer.echo("")
+    for start in found.start:
+        typer.echo(f"{start.step} ({start.skill}): {start.said}")

@@ -1,0 +1,156 @@
+"""`firstline compare`: each model answers the same items alone, as an ordinary job, and they are laid side by side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from config.catalogue import load_catalogue
+from orchestrator import api
+from orchestrator.calibrating import with_gold
+from orchestrator.calibration.labels import Truth, truth_of
+from orchestrator.comparison import Called, Measured, Run, build
+from orchestrator.compile import compile_plan
+from orchestrator.inputs import InputItem
+from orchestrator.lone_tier import measurable
+from orchestrator.order import Order
+from orchestrator.runner import Crew, View, crew_for
+from orchestrator.store import jobs, samples
+from orchestrator.trials import Trial, left_of, run_trial, trial_request
+from schemas.base import Json
+from schemas.comparison import Comparison
+from schemas.errors import UserError
+from schemas.job import ItemState
+from schemas.plan import Plan, Workflow
+from schemas.tier import Model, Profile, Tier, TierKind
+from workers.paths import MISSING, Absent
+
+PURPOSE = "compare"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be compared, and by what."""
+
+    #: Names of models in the profile, of its tiers, or as litellm names them; empty: the first model of each tier.
+    models: tuple[str, ...] = ()
+    gold: str | None = None
+    field: str | None = None
+    compare: str | None = None
+
+
+def compare_models(order: Order, question: Question, view: View) -> Comparison:
+    """Run each model over the order's items and return them side by side.
+
+    UserError: an unknown model, no usable items, or the budget is used up.
+    """
+    profile = compare_profile(order.profile, question.models)
+    workflow = _workflow(order, question)
+    with order.checked() as usable:
+        items = [item for item in usable.items() if item.error is None]
+        if not items:
+            raise UserError("none of the items can be read; `firstline run` would say what is wrong with each")
+        with crew_for(replace(usable, profile=profile)) as crew:
+            found = list(_run_all(usable, workflow, items, crew, view))
+    plan = _plan(workflow, profile)
+    quality, folders = workflow.quality, order.functions
+    truth = Truth(
+        quality=quality,
+        compare=quality.compare if quality else question.compare or "exact",
+        field=quality.field if quality else question.field,
+        folders=folders,
+    )
+    steps = [
+        Measured(
+            planned.step.name,
+            planned.step.skill,
+            truth_of(quality, planned.step.name, output=plan.output, folders=folders),
+        )
+        for planned in plan.steps
+        if planned.step.skill
+    ]
+    fields = {item.item_id: item.input for item in items}
+    return build(found, fields, workflow=workflow.name, truth=truth, steps=steps)
+
+
+def compare_profile(profile: Profile, names: Sequence[str]) -> Profile:
+    """Return the ladder of a comparison: a tier for each model, on a queue that the profile's workers serve."""
+    chosen = [pick(profile, name) for name in names] or [(tier, tier.models[0]) for tier in profile.ladder]
+    doubled = [model.name for at, (_, model) in enumerate(chosen) if model in [other for _, other in chosen[:at]]]
+    if doubled:
+        raise UserError(f"--models names {doubled[0]} twice; each model is compared once")
+    tiers = tuple(
+        tier.evolve(name=f"model-{number}", queue=tier.queue, models=(model,), kind=TierKind.MODEL)
+        for number, (tier, model) in enumerate(chosen, 1)
+    )
+    used = {model.service for _, model in chosen}
+    tools = tuple(tier for tier in profile.tiers if tier.kind is TierKind.TOOLS)
+    services = tuple(service for service in profile.services if service.name in used)
+    return profile.evolve(tiers=(*tools, *tiers), services=services, orchestrator=None)
+
+
+def pick(profile: Profile, name: str) -> tuple[Tier, Model]:
+    """Return a model by its name (with or without its provider), its tier's name, or as litellm names it."""
+    for tier in profile.ladder:
+        for model in tier.models:
+            if name in (model.name, model.name.rpartition("/")[2], tier.name):
+                return tier, model
+    if "/" not in name:
+        known = ", ".join(model.name for model in profile.models)
+        raise UserError(
+            f"--models: profile '{profile.name}' has no model or tier '{name}'; it has {known}. Any other model is "
+            "named as litellm does: provider/model"
+        )
+    return profile.ladder[0], Model(name=name)
+
+
+def _workflow(order: Order, question: Question) -> Workflow:
+    workflow = order.request.workflow
+    if not isinstance(workflow, Workflow):
+        raise UserError("expected a workflow or a skill to compare models on, got a goal; name the workflow")
+    quality = with_gold(workflow.quality, question.gold, question.field, question.compare)
+    return measurable(workflow.evolve(quality=quality), load_catalogue().parts(workflow).skills)
+
+
+def _plan(workflow: Workflow, profile: Profile) -> Plan:
+    return compile_plan(
+        workflow, catalogue=load_catalogue(), profile=profile, tiers=(), thresholds=lambda skill, name: None
+    )
+
+
+def _run_all(order: Order, workflow: Workflow, items: Sequence[InputItem], crew: Crew, view: View) -> Iterator[Run]:
+    """Run one model after the other, so that none slows another down."""
+    budget_usd, spent_usd = order.request.options.budget_usd, 0.0
+    for tier in crew.profile.ladder:
+        model = tier.models[0].name
+        request = trial_request(order, workflow, crew, tier=tier.name, purpose=PURPOSE)
+        options = request.options.evolve(budget_usd=left_of(budget_usd, spent_usd))
+        trial = Trial(request.evolve(options=options), items, order.functions, f"{model}: ")
+        job = run_trial(trial, crew, view)
+        with api.engine().db.reading() as tx:
+            spent_usd += jobs.spent(tx, job=job)
+        yield _read(job, model)
+
+
+def _read(job: str, model: str) -> Run:
+    results = {result.item_id: result for result in api.results(job)}
+    outputs: dict[str, Json | Absent] = {}
+    failures: dict[str, str] = {}
+    for item_id, result in results.items():
+        settled = result.status is ItemState.SETTLED
+        outputs[item_id] = result.output if settled else MISSING
+        if not settled:
+            failures[item_id] = result.reason or result.status.value
+    answers, calls = _answers(job)
+    return Run(model, job, outputs, failures, answers, calls)
+
+
+def _answers(job: str) -> tuple[Mapping[str, Mapping[str, Json | Absent]], list[Called]]:
+    answers: dict[str, dict[str, Json | Absent]] = {}
+    calls: list[Called] = []
+    with api.engine().db.reading() as tx:
+        for row in samples.answers(tx, job=job):
+            accepted = row["verdict"] == "accept"
+            answers.setdefault(row["step"], {})[row["item_id"]] = row["value"] if accepted else MISSING
+            calls.append(
+                Called(row["step"], row["latency_s"], row["cost_usd"], row["error"], answered=row["verdict"] != "fault")
+            )
+    return answers, calls

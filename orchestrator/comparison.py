@@ -1,0 +1,292 @@
+"""A comparison from what each model came to on the same items; pure."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.calibration.intervals import clopper_pearson
+from orchestrator.calibration.labels import Truth
+from orchestrator.reporting import percentiles
+from schemas.attempt import ErrorKind
+from schemas.base import Json, JsonObject
+from schemas.comparison import Candidate, ComparedItem, Comparison, Output, Share, StartTier
+from workers.paths import MISSING, Absent
+from workers.scoring import gold_of
+
+#: An answer came back, and not in the form asked for.
+MALFORMED = frozenset(
+    {
+        ErrorKind.MALFORMED.value,
+        ErrorKind.OFF_SCHEMA.value,
+        ErrorKind.TRUNCATED.value,
+        ErrorKind.REFUSED.value,
+        ErrorKind.EMPTY.value,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Called:
+    """One call of a run."""
+
+    step: str
+    latency_s: float
+    cost_usd: float | None
+    error: str | None
+    #: False: the provider failed, nothing was answered.
+    answered: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model's run over the items."""
+
+    model: str
+    job: str
+    #: Item id -> output; `MISSING` where the item failed.
+    outputs: Mapping[str, Json | Absent]
+    #: Item id -> why it failed.
+    failures: Mapping[str, str] = field(default_factory=dict)
+    #: Step -> item id -> answer; `MISSING` where none was accepted.
+    answers: Mapping[str, Mapping[str, Json | Absent]] = field(default_factory=dict)
+    calls: Sequence[Called] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A step whose skill is to be started somewhere, and what is right for it."""
+
+    step: str
+    skill: str
+    truth: Truth
+
+
+def build(
+    runs: Sequence[Run], items: Mapping[str, JsonObject], *, workflow: str, truth: Truth, steps: Sequence[Measured]
+) -> Comparison:
+    """Return the comparison of runs over the same items (id -> fields); the dearest run is the reference."""
+    reference = dearest(runs)
+    judge = _Judge(truth, reference, items)
+    return Comparison(
+        workflow=workflow,
+        items=len(items),
+        gold=truth.quality.gold if truth.quality else None,
+        reference=reference.model,
+        candidates=tuple(_candidate(run, judge, len(items)) for run in runs),
+        agreement={run.model: {other.model: judge.alike(run, other) for other in runs} for run in runs},
+        start=tuple(_start(measured, runs, reference, items) for measured in steps),
+        rows=tuple(_row(item_id, fields, runs, judge) for item_id, fields in items.items()),
+    )
+
+
+def dearest(runs: Sequence[Run]) -> Run:
+    """Return the run that cost most; the last one named where a price is unknown."""
+    costs = [_cost(run.calls) for run in runs]
+    if any(cost is None for cost in costs):
+        return runs[-1]
+    return max(zip(costs, runs, strict=True), key=lambda pair: pair[0] or 0.0)[1]
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Says whether a model's output on an item is right."""
+
+    truth: Truth
+    reference: Run
+    items: Mapping[str, JsonObject]
+
+    def right(self, run: Run, item_id: str) -> bool | None:
+        """Against gold where the item carries it, else against the reference."""
+        return self._right(run.outputs.get(item_id, MISSING), item_id)
+
+    def _right(self, value: Json | Absent, item_id: str) -> bool | None:
+        if self.truth.quality is None:
+            score = self.truth.agreement(value, self.reference.outputs.get(item_id, MISSING))
+        else:
+            score = self.truth.score(value, self.items[item_id])
+        return None if score is None else score >= 1
+
+    def agrees(self, run: Run, item_id: str) -> bool | None:
+        """Whether an output is the same as the reference's."""
+        said = self.truth.agreement(run.outputs.get(item_id, MISSING), self.reference.outputs.get(item_id, MISSING))
+        return None if said is None else said >= 1
+
+    def alike(self, run: Run, other: Run) -> float | None:
+        """Return the share of items on which two runs have the same output; None where the other has none at all."""
+        said = [self.truth.agreement(run.outputs[one], other.outputs.get(one, MISSING)) for one in run.outputs]
+        known = [score for score in said if score is not None]
+        return sum(score >= 1 for score in known) / len(known) if known else None
+
+
+def _candidate(run: Run, judge: _Judge, count: int) -> Candidate:
+    errors = Counter(call.error for call in run.calls if call.error)
+    answered = [call for call in run.calls if call.answered]
+    malformed = sum(call.error in MALFORMED for call in answered)
+    gold = judge.truth.quality is not None
+    return Candidate(
+        model=run.model,
+        job=run.job,
+        settled=len(run.outputs) - len(run.failures),
+        failed=len(run.failures),
+        accuracy=share([judge.right(run, one) for one in run.outputs]) if gold else None,
+        agreement=share([judge.agrees(run, one) for one in run.outputs]) if run is not judge.reference else None,
+        usd_per_1000_items=_per_1000(_cost(run.calls), count),
+        latency_s=percentiles(call.latency_s for call in run.calls),
+        calls=len(run.calls),
+        malformed_rate=malformed / len(answered) if answered else None,
+        errors=dict(errors.most_common()),
+    )
+
+
+def share(right: Sequence[bool | None]) -> Share | None:
+    """Return how many are right with the interval; what nobody can tell is left out. None where nothing is left."""
+    known = [one for one in right if one is not None]
+    if not known:
+        return None
+    found = clopper_pearson(sum(known), len(known))
+    return Share(right=found.successes, of=found.trials, low=found.low, high=found.high)
+
+
+def said_share(counted: Share) -> str:
+    """Return a share in words: `37 of 40; 95% interval 80-98%`."""
+    return f"{counted.right} of {counted.of}; 95% interval {100 * counted.low:.0f}-{100 * counted.high:.0f}%"
+
+
+def _cost(calls: Sequence[Called]) -> float | None:
+    """Return what calls cost; None where one that answered has no known price."""
+    if any(call.cost_usd is None and call.answered for call in calls):
+        return None
+    return sum(call.cost_usd or 0.0 for call in calls)
+
+
+def _per_1000(cost_usd: float | None, count: int) -> float | None:
+    return None if cost_usd is None or not count else 1000 * cost_usd / count
+
+
+def _row(item_id: str, fields: JsonObject, runs: Sequence[Run], judge: _Judge) -> ComparedItem:
+    gold = gold_of(judge.truth.quality, fields) if judge.truth.quality else None
+    return ComparedItem(
+        item_id=item_id,
+        input=fields,
+        gold=None if gold is MISSING else gold,
+        outputs={run.model: _output(run, item_id, judge) for run in runs},
+    )
+
+
+def _output(run: Run, item_id: str, judge: _Judge) -> Output:
+    value = run.outputs.get(item_id, MISSING)
+    failed = value is MISSING
+    return Output(
+        value=None if failed else value,
+        failure=run.failures.get(item_id, "no output") if failed else None,
+        right=judge.right(run, item_id),
+    )
+
+
+# Where to start ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Option:
+    """A model to start a step with."""
+
+    model: str
+    counted: Share
+    usd_per_1000: float
+    #: Starting here costs less than the reference alone if it is right this often.
+    pays_from: float
+    expected_usd: float
+
+
+def _start(measured: Measured, runs: Sequence[Run], reference: Run, items: Mapping[str, JsonObject]) -> StartTier:
+    """Recommend the model that a step should start on.
+
+    Whoever starts on a cheap model pays it for every item, and the reference again for the share that it gets wrong:
+    that is less than the reference alone if it is right more often than its price is of the reference's. Recommended is
+    the cheapest such way among the models that pass that mark with their interval's lower end.
+    """
+    top_usd = _step_usd(reference, measured.step, len(items))
+    options = [
+        option
+        for run in runs
+        if run is not reference and (option := _option(measured, run, reference, items, top_usd)) is not None
+    ]
+    sure = min((one for one in options if one.counted.low > one.pays_from), key=_expected, default=None)
+    hopeful = min((one for one in options if one.counted.high > one.pays_from), key=_expected, default=None)
+    chosen = sure or hopeful
+    return StartTier(
+        step=measured.step,
+        skill=measured.skill,
+        model=sure.model if sure else None if hopeful else reference.model,
+        reference=reference.model,
+        share=chosen.counted if chosen else None,
+        against="gold" if measured.truth.quality else f"agreement with {reference.model}",
+        pays_from=chosen.pays_from if chosen else None,
+        expected_usd_per_1000_items=chosen.expected_usd if chosen else top_usd,
+        reference_usd_per_1000_items=top_usd,
+        said=_said(sure, hopeful, reference.model, top_usd, others=len(runs) - 1),
+    )
+
+
+def _option(
+    measured: Measured, run: Run, reference: Run, items: Mapping[str, JsonObject], top_usd: float | None
+) -> _Option | None:
+    counted = share(_rights(measured, run, reference, items))
+    usd = _step_usd(run, measured.step, len(items))
+    if counted is None or usd is None or not top_usd:
+        return None
+    expected = usd + (1 - counted.right / counted.of) * top_usd
+    return _Option(run.model, counted, usd, usd / top_usd, expected)
+
+
+def _rights(measured: Measured, run: Run, reference: Run, items: Mapping[str, JsonObject]) -> list[bool | None]:
+    ours, theirs = (one.answers.get(measured.step, {}) for one in (run, reference))
+    truth = measured.truth
+    scores = [
+        truth.score(ours.get(one, MISSING), fields)
+        if truth.quality
+        else truth.agreement(ours.get(one, MISSING), theirs.get(one, MISSING))
+        for one, fields in items.items()
+        if one in ours
+    ]
+    return [None if score is None else score >= 1 for score in scores]
+
+
+def _step_usd(run: Run, step: str, count: int) -> float | None:
+    return _per_1000(_cost([call for call in run.calls if call.step == step]), count)
+
+
+def _expected(option: _Option) -> float:
+    return option.expected_usd
+
+
+def _said(sure: _Option | None, hopeful: _Option | None, reference: str, top_usd: float | None, *, others: int) -> str:
+    if others and not top_usd:
+        return f"what {reference} costs is unknown; give its model a `price:` in the profile to have a recommendation"
+    if sure is not None:
+        return (
+            f"start on {sure.model}: right on {said_share(sure.counted)}; it pays from {sure.pays_from:.0%} on. With "
+            f"the rest going up, about ${sure.expected_usd:.4g} per 1,000 items against ${top_usd:.4g} on {reference} "
+            "alone; `firstline calibrate` finds the threshold that tells right from wrong"
+        )
+    if hopeful is not None:
+        needed = items_needed(hopeful.counted, hopeful.pays_from)
+        more = f"about {needed} items would tell" if needed else "it is too close to call"
+        return (
+            f"undecided: {hopeful.model} was right on {said_share(hopeful.counted)}, and would pay from "
+            f"{hopeful.pays_from:.0%} on; {more}"
+        )
+    return f"start on {reference}: no cheaper model was right often enough to pay for itself"
+
+
+def items_needed(counted: Share, mark: float) -> int | None:
+    """Return about how many items would put the interval clear of the mark, if the share stayed; None: far too many.
+
+    Normal approximation: the half-width 1.96 * sqrt(p (1 - p) / n) must be less than the distance.
+    """
+    rate = counted.right / counted.of
+    distance = abs(rate - mark)
+    if distance < 0.01:
+        return None
+    return max(counted.of + 1, math.ceil(1.96**2 * max(rate * (1 - rate), 0.01) / distance**2))

@@ -1,0 +1,104 @@
+"""What was spent in a span of days, by what, beside what the top tier alone would have cost."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from sqlalchemy import Connection, RowMapping
+
+from config.prices import listed_price
+from orchestrator.store import views
+from orchestrator.store.jobs import now
+from schemas.attempt import Usage
+from schemas.base import Frozen
+from schemas.tier import Profile
+from workers.pricing import dollars
+
+
+class MoneyLine(Frozen):
+    """What one model, skill, tenant, day or purpose took."""
+
+    name: str
+    calls: int
+    cost_usd: float
+    #: Calls of unknown cost, not in the sum.
+    unpriced: int = 0
+
+
+class Money(Frozen):
+    """Spending in a span of days."""
+
+    days: int
+    cost_usd: float
+    unpriced: int
+    #: Of jobs of purpose `run`, whose answers the baseline is reckoned from.
+    run_cost_usd: float
+    #: The accepted answers of those jobs at the price of their top tiers; None: a top tier has no price.
+    baseline_cost_usd: float | None
+    by_model: tuple[MoneyLine, ...]
+    by_skill: tuple[MoneyLine, ...]
+    by_tenant: tuple[MoneyLine, ...]
+    by_day: tuple[MoneyLine, ...]
+    by_purpose: tuple[MoneyLine, ...]
+
+    @property
+    def saving(self) -> float | None:
+        """The share of the baseline that was not spent."""
+        return None if not self.baseline_cost_usd else 1 - self.run_cost_usd / self.baseline_cost_usd
+
+
+def money(tx: Connection, *, tenant: str | None, days: int) -> Money:
+    """Return what was spent in the last `days` days, of one tenant (None: all)."""
+    since = now() - timedelta(days=days)
+    rows = views.spending(tx, tenant=tenant, since=since)
+    return Money(
+        days=days,
+        cost_usd=_sum(rows),
+        unpriced=_unpriced(rows),
+        run_cost_usd=_sum(row for row in rows if row["purpose"] == "run"),
+        baseline_cost_usd=_baseline(tx, views.accepted_tokens_by_job(tx, tenant=tenant, since=since)),
+        by_model=_lines(rows, lambda row: f"{row['model']} ({row['tier']})"),
+        by_skill=_lines(rows, lambda row: row["skill"] or "(no skill)"),
+        by_tenant=_lines(rows, lambda row: row["tenant"]),
+        by_day=tuple(sorted(_lines(rows, lambda row: str(row["day"])), key=lambda line: line.name)),
+        by_purpose=_lines(rows, lambda row: row["purpose"]),
+    )
+
+
+def _lines(rows: Iterable[RowMapping], name: Callable[[RowMapping], str]) -> tuple[MoneyLine, ...]:
+    grouped: dict[str, list[RowMapping]] = defaultdict(list)
+    for row in rows:
+        grouped[name(row)].append(row)
+    lines = (
+        MoneyLine(
+            name=key, calls=sum(row["calls"] for row in group), cost_usd=_sum(group), unpriced=_unpriced(group)
+        )
+        for key, group in grouped.items()
+    )
+    return tuple(sorted(lines, key=lambda line: (-line.cost_usd, line.name)))
+
+
+def _sum(rows: Iterable[RowMapping]) -> float:
+    return float(sum(row["cost_usd"] for row in rows))
+
+
+def _unpriced(rows: Iterable[RowMapping]) -> int:
+    return sum(row["calls"] - row["priced"] for row in rows)
+
+
+def _baseline(tx: Connection, rows: list[RowMapping]) -> float | None:
+    profiles = views.profiles_of(tx, jobs=[row["job"] for row in rows])
+    costs = [_top_cost(row, Profile.model_validate(profiles[row["job"]])) for row in rows]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
+
+
+def _top_cost(row: RowMapping, profile: Profile) -> float | None:
+    model = profile.ladder[-1].models[0]
+    price = model.price or listed_price(model)
+    if price is None:
+        return None
+    usage = Usage(
+        input_tokens=row["input_tokens"], cached_tokens=row["cached_tokens"], output_tokens=row["output_tokens"]
+    )
+    return dollars(usage, price)

@@ -1,0 +1,51 @@
+"""Going back in a plan: steps, and what was built on them, are asked anew."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from orchestrator.compile import is_barrier
+from orchestrator.engine import Job
+from orchestrator.patterns.base import Next
+from orchestrator.store import batches, jobs, rework
+from schemas.batch import WHOLE_JOB
+from schemas.plan import Plan
+
+
+def dependents(plan: Plan, first: Collection[str], *, upto: int) -> list[str]:
+    """Return steps and all that was built on them, up to a segment, in the plan's order."""
+    found = set(first)
+    for planned in plan.steps:
+        if planned.segment <= upto and not found.isdisjoint(planned.step.after):
+            found.add(planned.step.name)
+    return [planned.step.name for planned in plan.steps if planned.step.name in found]
+
+
+def rewind(
+    tx: Connection,
+    *,
+    job: Job,
+    first: Sequence[str],
+    numbers: Sequence[int],
+    upto: int,
+    feedback: Sequence[str] = (),
+    but: str | None = None,
+) -> Next:
+    """Have steps asked anew for some items, with feedback, and then what was built on them up to a segment.
+
+    Steps of the whole job that were built on them are asked anew too, except `but`.
+    """
+    again = [job.plan.step(name) for name in dependents(job.plan, first, upto=upto) if name != but]
+    whole = [planned.step.name for planned in again if is_barrier(planned.step)]
+    single = [planned.step.name for planned in again if not is_barrier(planned.step)]
+    for steps, who in ((whole, [WHOLE_JOB]), (single, numbers)):
+        told = [name for name in steps if name in first]
+        rework.ask_anew(tx, job=job.id, numbers=who, steps=told, feedback=feedback)
+        rework.ask_anew(tx, job=job.id, numbers=who, steps=[name for name in steps if name not in first])
+    segment = min(planned.segment for planned in again)
+    if single:
+        rework.go_back(tx, job=job.id, numbers=numbers, segment=segment)
+    jobs.change(tx, job=job.id, segment=segment)
+    batches.forget_shards(tx, job=job.id, segment=segment)
+    return Next(replace(job, segment=segment), back_to=segment)

@@ -1,0 +1,23 @@
+"""The plan that a goal begins with: one step, which asks the planner model for the rest."""
+
+from config.draft import slug
+from schemas.errors import UserError
+from schemas.plan import Step, StepKind, Workflow
+
+#: Name of the step that plans a goal.
+PLANNING = "plan__0"
+#: Longer goals hold material, which belongs into items.
+MAX_GOAL_CHARS = 20_000
+
+
+def planning_workflow(goal: str) -> Workflow:
+    """Return the workflow that plans a goal; UserError for a goal that is empty or too long."""
+    if not goal.strip():
+        raise UserError("expected a goal in plain words, got an empty one; say what is wanted of the items")
+    if len(goal) > MAX_GOAL_CHARS:
+        raise UserError(
+            f"expected a goal of at most {MAX_GOAL_CHARS:,} characters, got {len(goal):,}; "
+            "give long material as items (--input) and say in the goal what is to be done with it"
+        )
+    step = Step(name=PLANNING, kind=StepKind.PLAN, options={"goal": goal.strip()}, why="The goal says it.")
+    return Workflow(name=slug(goal), description=goal.strip()[:200], steps=(step,))

@@ -1,0 +1,220 @@
+"""What the web pages and the API look at, across jobs and within one."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select
+
+from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
+from schemas.attempt import ErrorKind
+
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+#: What counts against no model: it was unsure, which is honest.
+_NO_FAULT = (ErrorKind.UNSURE.value,)
+
+
+def tenant_of(tx: Connection, *, job: str) -> str | None:
+    """Return whose job it is; None when there is none."""
+    tenant: str | None = tx.scalar(select(_job.c.tenant).where(_job.c.id == job))
+    return tenant
+
+
+def job_ids(
+    tx: Connection,
+    *,
+    tenant: str | None,
+    states: Collection[str] = (),
+    purpose: str | None = None,
+    before: str | None = None,
+    limit: int,
+) -> list[str]:
+    """Return ids of jobs, newest first; `before` is the last one of the page before."""
+    query = select(_job.c.id).order_by(_job.c.created_at.desc(), _job.c.id.desc()).limit(limit)
+    if tenant is not None:
+        query = query.where(_job.c.tenant == tenant)
+    if states:
+        query = query.where(_job.c.state.in_(states))
+    if purpose is not None:
+        query = query.where(_job.c.purpose == purpose)
+    if before is not None:
+        query = query.where(_job.c.created_at < select(_job.c.created_at).where(_job.c.id == before).scalar_subquery())
+    return list(tx.scalars(query))
+
+
+def job_facts(tx: Connection, *, job: str) -> RowMapping:
+    """Return the columns of a job that say what was asked for."""
+    query = select(
+        _job.c.name,
+        _job.c.workflow,
+        _job.c.goal,
+        _job.c.tenant,
+        _job.c.priority,
+        _job.c.purpose,
+        _job.c.segment,
+        _job.c.deadline,
+        _job.c.state,
+        _job.c["items"],
+    ).where(_job.c.id == job)
+    return tx.execute(query).mappings().one()
+
+
+def subtask_counts(tx: Connection, *, job: str) -> list[RowMapping]:
+    """Return (step, state, tier, count) of a job's subtasks."""
+    columns = (_subtask.c.step, _subtask.c.state, _subtask.c.tier)
+    query = select(*columns, func.count().label("count")).where(_subtask.c.job == job).group_by(*columns)
+    return list(tx.execute(query).mappings())
+
+
+def step_costs(tx: Connection, *, job: str) -> list[RowMapping]:
+    """Return (step, calls, priced calls, dollars, mean seconds) of a job's attempts."""
+    query = (
+        select(
+            _attempt.c.step,
+            func.count().label("calls"),
+            func.count(_attempt.c.cost_usd).label("priced"),
+            func.sum(_attempt.c.cost_usd).label("cost_usd"),
+            func.avg(_attempt.c.latency_s).label("latency_s"),
+        )
+        .where(_attempt.c.job == job)
+        .group_by(_attempt.c.step)
+    )
+    return list(tx.execute(query).mappings())
+
+
+def items(
+    tx: Connection,
+    *,
+    job: str,
+    state: str | None = None,
+    tier: str | None = None,
+    text: str | None = None,
+    after: int = -1,
+    limit: int,
+) -> list[RowMapping]:
+    """Return items with numbers above `after` in order: a state, a tier, a part of the id."""
+    query = select(_item).where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
+    if state is not None:
+        query = query.where(_item.c.state == state)
+    if tier is not None:
+        query = query.where(_item.c.tier == tier)
+    if text:
+        query = query.where(_item.c.item_id.contains(text, autoescape=True))
+    return list(tx.execute(query).mappings())
+
+
+def item(tx: Connection, *, job: str, n: int) -> RowMapping | None:
+    """Return one item; None when there is none of that number."""
+    return tx.execute(select(_item).where(_item.c.job == job, _item.c.n == n)).mappings().first()
+
+
+def item_subtasks(tx: Connection, *, job: str, n: int) -> list[RowMapping]:
+    """Return the subtasks of one item."""
+    query = select(_subtask).where(_subtask.c.job == job, _subtask.c.item == n)
+    return list(tx.execute(query).mappings())
+
+
+def tokens_of(tx: Connection, *, job: str) -> tuple[int | None, int | None]:
+    """Return the input and output tokens of all attempts of a job; None where no provider said."""
+    query = select(func.sum(_attempt.c.input_tokens), func.sum(_attempt.c.output_tokens)).where(_attempt.c.job == job)
+    row = tx.execute(query).one()
+    return row[0], row[1]
+
+
+# Across jobs --------------------------------------------------------------------------------------------------------
+
+
+def _since(query: Select[Any], *, tenant: str | None, since: datetime) -> Select[Any]:
+    query = query.join(_job, _job.c.id == _attempt.c.job).where(_attempt.c.started_at >= since)
+    return query if tenant is None else query.where(_job.c.tenant == tenant)
+
+
+def spending(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+    """Return calls and dollars by day, model, tier, skill, tenant and purpose of the job."""
+    keys = (
+        func.date(_attempt.c.started_at).label("day"),
+        _attempt.c.model,
+        _attempt.c.tier,
+        _attempt.c.skill,
+        _job.c.tenant,
+        _job.c.purpose,
+    )
+    query = select(
+        *keys,
+        func.count().label("calls"),
+        func.count(_attempt.c.cost_usd).label("priced"),
+        func.coalesce(func.sum(_attempt.c.cost_usd), 0.0).label("cost_usd"),
+    )
+    return list(tx.execute(_since(query, tenant=tenant, since=since).group_by(*keys)).mappings())
+
+
+def accepted_tokens_by_job(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+    """Return the tokens of accepted answers by job of purpose `run`: what one call for each would use."""
+    query = (
+        _since(
+            select(
+                _attempt.c.job,
+                func.coalesce(func.sum(_attempt.c.input_tokens), 0).label("input_tokens"),
+                func.coalesce(func.sum(_attempt.c.cached_tokens), 0).label("cached_tokens"),
+                func.coalesce(func.sum(_attempt.c.output_tokens), 0).label("output_tokens"),
+            ),
+            tenant=tenant,
+            since=since,
+        )
+        .where(_attempt.c.purpose == "answer", _attempt.c.verdict == "accept", _job.c.purpose == "run")
+        .group_by(_attempt.c.job)
+    )
+    return list(tx.execute(query).mappings())
+
+
+def profiles_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the profiles of jobs."""
+    query = select(_job.c.id, _job.c.profile).where(_job.c.id.in_(jobs))
+    return {row["id"]: row["profile"] for row in tx.execute(query).mappings()}
+
+
+def model_marks(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+    """Return by model and tier: answers asked for, accepted ones, faults, unsure ones, mean seconds and dollars."""
+    keys = (_attempt.c.model, _attempt.c.tier)
+    faulty = and_(_attempt.c.error.is_not(None), _attempt.c.error.not_in(_NO_FAULT))
+    query = select(
+        *keys,
+        func.count().label("attempts"),
+        _count(_attempt.c.verdict == "accept").label("accepted"),
+        _count(faulty).label("faults"),
+        _count(_attempt.c.error.in_(_NO_FAULT)).label("unsure"),
+        func.avg(_attempt.c.latency_s).label("latency_s"),
+        func.avg(_attempt.c.cost_usd).label("cost_usd"),
+    ).where(_attempt.c.purpose == "answer")
+    query = _since(query, tenant=tenant, since=since).group_by(*keys).order_by(_attempt.c.tier, _attempt.c.model)
+    return list(tx.execute(query).mappings())
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def faults(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+    """Return how often each kind of fault was met, by model."""
+    keys = (_attempt.c.error, _attempt.c.model)
+    query = select(*keys, func.count().label("count")).where(_attempt.c.error.is_not(None))
+    query = _since(query, tenant=tenant, since=since).group_by(*keys).order_by(func.count().desc())
+    return list(tx.execute(query).mappings())
+
+
+def failures(tx: Connection, *, tenant: str | None, since: datetime, limit: int) -> list[RowMapping]:
+    """Return why items failed: the reason, how many of which job, and one of them."""
+    keys = (_item.c.reason, _item.c.job, _job.c.name)
+    query = (
+        select(*keys, func.count().label("count"), func.min(_item.c.n).label("n"))
+        .join(_job, _job.c.id == _item.c.job)
+        .where(_item.c.state == "failed", _item.c.n >= 0, _job.c.created_at >= since)
+        .group_by(*keys)
+        .order_by(func.count().desc())
+        .limit(limit)
+    )
+    return list(tx.execute(query if tenant is None else query.where(_job.c.tenant == tenant)).mappings())

@@ -1,0 +1,125 @@
+"""One item's story: what was asked, every attempt, its checks and its price, and why it climbed."""
+
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, RowMapping
+
+from orchestrator.store import decisions, items, views
+from schemas.base import Frozen, Json, JsonObject
+from schemas.check import CheckResult
+from schemas.errors import UserError
+from schemas.job import ItemState
+
+Line = TypeVar("Line", bound=Frozen)
+
+
+class ItemLine(Frozen):
+    """One item as it is listed."""
+
+    n: int
+    item_id: str
+    status: ItemState
+    tier: str | None = None
+    attempts: int
+    #: None: nobody knows what its calls cost.
+    cost_usd: float | None
+    latency_s: float | None = None
+    reason: str | None = None
+    #: Number of the item whose result it takes over.
+    same_as: int | None = None
+
+
+class AttemptLine(Frozen):
+    """One model call as it is shown."""
+
+    step: str
+    n: int
+    purpose: str
+    tier: str
+    model: str
+    started_at: datetime
+    latency_s: float
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    text: str | None = None
+    value: Json = None
+    error: str | None = None
+    detail: str | None = None
+    checks: tuple[CheckResult, ...] = ()
+    signal: str | None = None
+    confidence: float | None = None
+    verdict: str = ""
+    reason: str = ""
+    effort: str | None = None
+    from_cache: bool = False
+    worker: str = ""
+
+
+class SubtaskLine(Frozen):
+    """One step of the item as it stands."""
+
+    step: str
+    state: str
+    tier: str
+    value: Json = None
+    reason: str | None = None
+
+
+class DecisionLine(Frozen):
+    """A decision about the item that was no verdict on one answer."""
+
+    at: datetime
+    kind: str
+    by: str
+    choice: str
+    reason: str = ""
+    step: str | None = None
+
+
+class Story(Frozen):
+    """Everything about one item."""
+
+    item: ItemLine
+    input: JsonObject
+    output: Json = None
+    subtasks: tuple[SubtaskLine, ...]
+    attempts: tuple[AttemptLine, ...]
+    decisions: tuple[DecisionLine, ...] = ()
+
+
+def item_line(row: RowMapping) -> ItemLine:
+    """Return an item's row as it is listed."""
+    return ItemLine(
+        n=row["n"],
+        item_id=row["item_id"],
+        status=ItemState(row["state"]),
+        tier=row["tier"],
+        attempts=row["attempts"],
+        cost_usd=None if row["unpriced"] and not row["cost_usd"] else row["cost_usd"],
+        latency_s=items.latency_s(row),
+        reason=row["reason"],
+        same_as=row["same_as"],
+    )
+
+
+def story_of(tx: Connection, *, job: str, n: int) -> Story:
+    """Return one item's story; UserError when the job has no item of that number."""
+    row = views.item(tx, job=job, n=n)
+    if row is None:
+        raise UserError(f"job {job} has no item number {n}")
+    return Story(
+        item=item_line(row),
+        input=row["input"],
+        output=row["output"],
+        subtasks=tuple(_line(SubtaskLine, one) for one in views.item_subtasks(tx, job=job, n=n)),
+        attempts=tuple(_line(AttemptLine, one) for one in items.attempts(tx, job=job, item=n)),
+        decisions=tuple(_line(DecisionLine, one) for one in decisions.of(tx, job=job) if one["item"] == n),
+    )
+
+
+def _line(model: type[Line], row: RowMapping) -> Line:
+    return model.model_validate({name: row[name] for name in model.model_fields})

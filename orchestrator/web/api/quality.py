@@ -1,0 +1,91 @@
+"""Quality and money across jobs: calibrations, audits, models, failures, spending."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from orchestrator import api, auditing, marks
+from orchestrator.auditing import Audit
+from orchestrator.marks import Failure, Fault, ModelMarks
+from orchestrator.money import Money, money
+from orchestrator.store import calibrations
+from orchestrator.web.access import Viewer
+from orchestrator.web.problem import documented
+from schemas.base import Frozen
+
+router = APIRouter(prefix="/v1", tags=["quality"], responses=documented())
+
+Days = Annotated[int, Query(ge=1, le=3650, description="How many days back.")]
+
+
+class CalibrationLine(Frozen):
+    """A threshold with its guarantee."""
+
+    id: int
+    skill: str
+    skill_version: int
+    skill_digest: str
+    cheap_model: str
+    frontier_model: str
+    signal: str
+    method: str
+    threshold: float | None
+    labels_used: int
+    expected_frontier_share: float | None
+    max_loss: float
+    certified_max_loss: float | None
+    delta: float
+    gold: bool
+    state: str
+    reason: str | None
+    job: str | None
+    created_at: datetime
+
+
+class Failures(Frozen):
+    """Why items failed, and which faults were met on the way."""
+
+    failures: tuple[Failure, ...]
+    faults: tuple[Fault, ...]
+
+
+def calibration_lines() -> list[CalibrationLine]:
+    """Return all calibrations, newest first."""
+    with api.engine().db.reading() as tx:
+        rows = calibrations.every(tx)
+    return [CalibrationLine.model_validate({name: row[name] for name in CalibrationLine.model_fields}) for row in rows]
+
+
+@router.get("/calibrations", summary="Thresholds and their guarantees")
+def list_calibrations(visitor: Viewer) -> list[CalibrationLine]:
+    """Return all calibrations, newest first, dead ones among them."""
+    return calibration_lines()
+
+
+@router.get("/audits", summary="What live audits say")
+def list_audits(visitor: Viewer) -> list[Audit]:
+    """Return the live loss of each audited skill and model with its interval."""
+    return auditing.findings()
+
+
+@router.get("/model-marks", summary="How models did")
+def list_marks(visitor: Viewer, days: Days = 30) -> list[ModelMarks]:
+    """Return answers, faults, seconds and dollars by model."""
+    with api.engine().db.reading() as tx:
+        return marks.model_marks(tx, tenant=visitor.sees, days=days)
+
+
+@router.get("/failures", summary="Why items failed")
+def list_failures(visitor: Viewer, days: Days = 30) -> Failures:
+    """Return failed items by reason, and faults of models by kind."""
+    with api.engine().db.reading() as tx:
+        failed = marks.failures(tx, tenant=visitor.sees, days=days)
+        return Failures(failures=tuple(failed), faults=tuple(marks.faults(tx, tenant=visitor.sees, days=days)))
+
+
+@router.get("/money", summary="What was spent")
+def get_money(visitor: Viewer, days: Days = 30) -> Money:
+    """Return spending by model, skill, tenant and day beside the baseline of the top tier alone."""
+    with api.engine().db.reading() as tx:
+        return money(tx, tenant=visitor.sees, days=days)

@@ -1,0 +1,145 @@
+"""What a request for a new job holds, and how it becomes one."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Annotated, BinaryIO
+
+from pydantic import AwareDatetime, Field
+
+from config.catalogue import Catalogue, load_catalogue
+from config.settings import get_settings
+from orchestrator import api
+from orchestrator.inputs import InputItem, read_items
+from orchestrator.web.access import Visitor
+from orchestrator.web.fields import NAME, plain_name
+from orchestrator.web.problem import Refusal
+from schemas.access import Role
+from schemas.base import Frozen, JsonObject
+from schemas.errors import UserError
+from schemas.job import JobRequest, JobStatus, Options, Priority
+from schemas.plan import StepKind, Workflow
+
+_Tier = Annotated[str, Field(pattern=NAME)]
+
+
+class JobOrder(Frozen):
+    """A job to be done, without its items."""
+
+    #: Name of a workflow or skill of the catalogue.
+    workflow: str | None = Field(default=None, pattern=NAME, description="Name of a workflow or skill.")
+    goal: str | None = Field(default=None, min_length=1, max_length=20_000, description="What is wanted, in words.")
+    name: str | None = Field(default=None, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
+    profile: str | None = Field(default=None, pattern=NAME, description="Name of the ladder of models.")
+    budget_usd: float | None = Field(default=None, gt=0, le=1e9, description="The job pauses before it exceeds this.")
+    priority: Priority = Priority.NORMAL
+    deadline: AwareDatetime | None = None
+    tenant: str | None = Field(default=None, pattern=NAME, description="Only an administrator may name another.")
+    cache: bool = False
+    dedupe: bool = True
+    tiers: tuple[_Tier, ...] = Field(default=(), max_length=20, description="Only these tiers of the ladder.")
+    webhook_url: str | None = Field(default=None, max_length=2000, description="Told when the job comes to rest.")
+    approve: bool = Field(default=False, description="Wait for a person's yes to the plan of a goal.")
+    id_field: str | None = Field(default=None, max_length=200, description="Field with each item's id; `id`.")
+
+
+class JobBody(JobOrder):
+    """A job with its items in the request."""
+
+    workflow: str | Workflow | None = Field(  # type: ignore[assignment]
+        default=None, description="Name of a workflow or skill, or a workflow itself."
+    )
+    items: tuple[JsonObject, ...] = Field(default=(), max_length=100_000, description="The items; none for a goal.")
+
+
+def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequest:
+    """Return the request for a job; UserError, Refusal: names that are paths, another's tenant, unsafe workflows."""
+    if (order.workflow is None) == (order.goal is None):
+        came = "neither" if order.goal is None else "both"
+        raise UserError(f"expected `workflow` (a name or steps) or `goal` (plain words), got {came}")
+    tenant = order.tenant or visitor.tenant
+    if visitor.sees not in (None, tenant):
+        raise Refusal(HTTPStatus.FORBIDDEN, f"the token belongs to tenant '{visitor.tenant}', not to '{tenant}'")
+    catalogue = load_catalogue()
+    profile = catalogue.profile(plain_name(order.profile or get_settings().profile))
+    shared = order.model_dump(include=set(Options.model_fields) - {"profile", "tenant"})
+    return JobRequest(
+        workflow=_workflow(order.workflow, catalogue, visitor) if order.workflow is not None else None,
+        goal=order.goal,
+        name=order.name,
+        profile=profile,
+        options=Options(profile=profile.name, tenant=tenant, **shared),
+        # Two tenants may choose the same key.
+        idempotency_key=f"{tenant}:{key}" if key is not None else None,
+    )
+
+
+def _workflow(given: str | Workflow, catalogue: Catalogue, visitor: Visitor) -> Workflow:
+    if isinstance(given, str):
+        return catalogue.workflow(plain_name(given))
+    refuse_unsafe(given, visitor)
+    flaws = catalogue.flaws(given)
+    if flaws:
+        raise UserError("\n".join(f"workflow: {flaw.where}: {flaw.text}" for flaw in flaws))
+    return given
+
+
+
+
+def refuse_unsafe(workflow: Workflow, visitor: Visitor) -> None:
+    """Refuse what only an administrator may bring along: tools of any kind, which reach files, hosts and databases."""
+    for step in workflow.steps:
+        plain_name(step.skill or "x")
+    uses_tools = (
+        workflow.tools
+        or any(skill.tools for skill in workflow.skills)
+        or any(step.kind is StepKind.TOOL for step in workflow.steps)
+    )
+    if uses_tools and not visitor.role.covers(Role.ADMIN):
+        detail = "a workflow that brings tools takes the role admin; have one saved in the catalogue, and name it"
+        raise Refusal(HTTPStatus.FORBIDDEN, detail)
+
+
+def submit(order: JobOrder, source: Path | None, visitor: Visitor, *, key: str | None) -> JobStatus:
+    """Write the job with the items of a file (None: a goal is an item of its own) and return how it stands."""
+    request = request_of(order, visitor, key=key)
+    job = api.submit(request, _items(request, source, order.id_field))
+    return api.status(job)
+
+
+def _items(request: JobRequest, source: Path | None, id_field: str | None) -> Iterator[InputItem]:
+    if source is not None:
+        return read_items(source, id_field=id_field)
+    if request.goal is None:
+        raise UserError("no items: give them as `items`, or upload a file to /v1/jobs/upload")
+    return iter([InputItem("1", {"goal": request.goal})])
+
+
+@contextmanager
+def as_file(items: Sequence[JsonObject]) -> Iterator[Path | None]:
+    """Yield items as a JSONL file, so that they are read, checked and named as those of a file are; None: no items."""
+    if not items:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="firstline-") as folder:
+        path = Path(folder) / "items.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            # Half a character (an unpaired surrogate) is written as an escape: its item fails, not the request.
+            file.writelines(f"{json.dumps(item)}\n" for item in items)
+        yield path
+
+
+@contextmanager
+def as_named_file(stream: BinaryIO, name: str) -> Iterator[Path]:
+    """Yield an uploaded file under a name with its own ending, which tells CSV from JSONL."""
+    suffix = Path(name).suffix.lower()
+    suffix = suffix if suffix in (".csv", ".tsv", ".jsonl", ".ndjson", ".json") else ""
+    with tempfile.TemporaryDirectory(prefix="firstline-") as folder:
+        path = Path(folder) / f"items{suffix}"
+        with path.open("wb") as file:
+            copyfileobj(stream, file, 1 << 20)
+        yield path

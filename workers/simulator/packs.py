@@ -1,0 +1,42 @@
+"""Prompts that hold several items: taken apart for the rule that answers one, and the answers put together again."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from schemas.base import Json, JsonObject
+from workers.simulator.chat import Chat
+
+_ITEM = re.compile(r'^<item n="\d+">\n(.*?)\n</item>$', re.DOTALL | re.MULTILINE)
+
+
+def parts_of(chat: Chat) -> list[Chat]:
+    """Return a request for each item of a pack (`workers.pack`), as if it had come alone; none if it is no pack."""
+    inner = _inner_schema(chat.schema)
+    if inner is None:
+        return []
+    return [replace(chat, users=(item,), schema=inner) for item in _ITEM.findall(chat.last_user)]
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return the answers of a pack's items as the pack's answer."""
+    results: list[Json] = [{"n": n, "answer": _value(text)} for n, text in enumerate(texts, 1)]
+    return json.dumps({"results": results}, ensure_ascii=False)
+
+
+def _inner_schema(schema: JsonObject | None) -> JsonObject | None:
+    match schema:
+        case {"properties": {"results": {"items": {"properties": {"n": _, "answer": dict() as inner}}}}}:
+            shared = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
+            return {**inner, **shared}
+        case _:
+            return None
+
+
+def _value(text: str) -> Json:
+    try:
+        value: Json = json.loads(text)
+    except ValueError:
+        return text
+    return value
