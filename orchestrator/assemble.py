@@ -4,8 +4,12 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, RowMapping
 
+from orchestrator import barriers, referral
 from orchestrator.engine import Job
 from orchestrator.ladder import Sub
+from orchestrator.names import base_of, is_referral
+from orchestrator.patterns.base import View
+from orchestrator.referral import planned_of
 from orchestrator.store import items
 from schemas.base import Json
 from schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
@@ -28,9 +32,10 @@ def assemble(tx: Connection, *, job: Job, row: RowMapping) -> Batch | None:
     )
     if not work:
         return None
-    steps = job.plan.segment(row["segment"])
-    used = {planned.step.skill for planned in steps} - {None}
-    skills = {name: skill for name, skill in job.plan.skills.items() if name in used}
+    steps = _steps(job, row)
+    skills = {name: job.plan.skills[name] for planned in steps if (name := planned.step.skill)}
+    offered = {name for skill in skills.values() for name in skill.tools}
+    wanted = offered | {planned.step.tool for planned in steps}
     verifiers = {signal.tier for skill in skills.values() for signal in skill.confidence if signal.tier}
     return Batch(
         id=row["id"],
@@ -43,12 +48,25 @@ def assemble(tx: Connection, *, job: Job, row: RowMapping) -> Batch | None:
         others={name: job.tier(name) for name in sorted(verifiers)},
         steps=steps,
         skills=skills,
-        tools=job.plan.tools,
+        tools={name: tool for name, tool in job.plan.tools.items() if name in wanted},
         folders=job.folders,
         rations=rations(job),
         cache=job.options.cache,
         work=work,
     )
+
+
+def lane(n: int, step: str) -> str:
+    """Return what sets a subtask's batch apart: of the whole job, or made by the engine, each goes by itself.
+
+    What such a subtask is shown stands for its item's input, so no other may share its message.
+    """
+    return step if n == WHOLE_JOB or base_of(step) is not None else ""
+
+
+def _steps(job: Job, row: RowMapping) -> tuple[PlannedStep, ...]:
+    """Return the steps that a batch may answer: its own alone, or those of its segment."""
+    return (planned_of(job.plan, row["lane"]),) if row["lane"] else job.plan.segment(row["segment"])
 
 
 def rations(job: Job) -> tuple[Ration, ...]:
@@ -98,31 +116,34 @@ def _work(
     held = [sub for sub in subs.values() if sub.state == "open" and sub.batch == row["id"]]
     if not held:
         return None
-    above = values_of(context)
-    if item["n"] == WHOLE_JOB:
-        above = {**_all_items(tx, job=job, segment=row["segment"]), **above}
+    read = {name for planned in _steps(job, row) for name in planned.step.after}
+    above = {name: value for name, value in values_of(context).items() if name in read}
+    view = _view(tx, job=job, row=row, item=item, values={**above, **values_of(subs)})
     return Work(
         item=item["n"],
         item_id=item["item_id"],
-        input=item["input"],
-        settled={**above, **values_of(subs)},
+        input=view.input,
+        settled=view.settled,
         skipped=tuple(name for name, sub in subs.items() if sub.state == "skipped"),
+        asked={name: sub.n for name, sub in subs.items() if sub.state == "waiting"},
         todo=tuple(_todo(sub) for sub in held),
     )
+
+
+def _view(tx: Connection, *, job: Job, row: RowMapping, item: RowMapping, values: dict[str, Json]) -> View:
+    """Return what stands for the item and for earlier answers in this batch."""
+    name = row["lane"]
+    if item["n"] == WHOLE_JOB and base_of(name) is None:
+        seen = barriers.view(tx, job=job, planned=job.plan.step(name))
+        read = job.plan.step(name).step.after
+        above = {step: value for step, value in values.items() if step in read}
+        return View(seen.input or item["input"], {**above, **seen.settled})
+    if is_referral(name):
+        return referral.view(tx, job=job, name=name, n=item["n"], item=item["input"], values=values)
+    return View(item["input"], values)
 
 
 def _todo(sub: Sub) -> Todo:
     return Todo(
         step=sub.step, n=sub.n, used=sub.used, feedback=sub.feedback, effort=sub.effort, instruction=sub.instruction
     )
-
-
-def _all_items(tx: Connection, *, job: Job, segment: int) -> dict[str, Json]:
-    """Return what a step of the whole job sees: step -> list of {id, value} over the items that have it."""
-    steps: tuple[PlannedStep, ...] = job.plan.segment(segment)
-    wanted = {name for planned in steps for name in planned.step.after}
-    return {
-        name: [{"id": item_id, "value": value} for _, item_id, value in items.outputs(tx, job=job.id, step=name)]
-        for name in sorted(wanted)
-        if job.plan.step(name).step.scope == "item"
-    }

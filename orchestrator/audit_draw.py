@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection
 
 from orchestrator.engine import Job
+from orchestrator.names import base_of
 from orchestrator.store import audits
 from orchestrator.store.jobs import now
 from orchestrator.store.tables import AuditRow
@@ -24,6 +25,8 @@ def draw_audits(tx: Connection, *, job: Job, trails: Mapping[int, ItemTrail], ti
 
 def _drawn(job: Job, trail: ItemTrail, tier: str) -> Iterator[AuditRow]:
     for settled in trail.settled:
+        if base_of(settled.step) is not None:
+            continue
         planned = job.plan.step(settled.step)
         share = planned.policy.audit_share
         if settled.skipped or planned.step.skill is None or not is_drawn(job.id, trail.item, settled.step, share):

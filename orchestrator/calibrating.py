@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
@@ -12,16 +13,15 @@ from orchestrator.calibration.labels import Answer, Pair, Truth, main_signal, sc
 from orchestrator.calibration.scores import scores_of
 from orchestrator.calibration.threshold import Calibration
 from orchestrator.compile import compile_plan
-from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import measurable
+from orchestrator.lone_tier import on_its_own
 from orchestrator.order import Order
-from orchestrator.runner import Crew, View, crew_for
+from orchestrator.runner import View, crew_for
 from orchestrator.sampling import sample
-from orchestrator.store import calibrations, jobs, samples
+from orchestrator.store import calibrations, samples
 from orchestrator.store import items as item_store
 from orchestrator.store.jobs import now
 from orchestrator.store.tables import CalibrationRow
-from orchestrator.trials import Trial, left_of, run_trial, trial_key, trial_request
+from orchestrator.trials import Trials
 from schemas.base import Frozen, Json
 from schemas.errors import UserError
 from schemas.plan import Plan, PlannedStep, Quality, Workflow
@@ -77,7 +77,7 @@ class _Setting:
     profile: Profile
     cheap: str
     frontier: str
-    order: Order
+    functions: tuple[Path, ...]
 
     @property
     def cheap_model(self) -> str:
@@ -102,9 +102,10 @@ def calibrate(order: Order, aim: Aim, view: View) -> list[Calibrated]:
             raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {len(drawn)}")
         with crew_for(usable) as crew:
             plan = _plan(workflow, crew.profile, cheap)
-            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, usable)
+            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions)
             _refuse_silent(plan)
-            answered = _ask(setting, drawn, crew, view)
+            trials = Trials(usable, crew, view, PURPOSE)
+            answered = [trials.run(workflow, drawn, tier=tier) for tier in (cheap, frontier)]
     return [_conclude(setting, planned, *answered) for planned in plan.steps if planned.step.skill]
 
 
@@ -113,7 +114,7 @@ def _workflow(order: Order, aim: Aim) -> Workflow:
     if not isinstance(workflow, Workflow):
         raise UserError("expected a workflow or a skill to calibrate, got a goal; name the workflow")
     workflow = workflow.evolve(quality=with_gold(workflow.quality, aim.gold, aim.field, aim.compare))
-    return measurable(workflow, load_catalogue().parts(workflow).skills)
+    return on_its_own(workflow, load_catalogue().parts(workflow).skills, weighed=True)
 
 
 def with_gold(quality: Quality | None, gold: str | None, field: str | None, compare: str | None) -> Quality | None:
@@ -149,37 +150,10 @@ def _refuse_silent(plan: Plan) -> None:
         )
 
 
-def _ask(setting: _Setting, drawn: Sequence[InputItem], crew: Crew, view: View) -> tuple[str, str]:
-    """Run the two jobs; return their ids."""
-    order, models = setting.order, (setting.cheap_model, setting.frontier_model)
-    key = _fresh_key(trial_key(PURPOSE, setting.workflow, models, drawn))
-    found: list[str] = []
-    for tier in (setting.cheap, setting.frontier):
-        budget = left_of(order.request.options.budget_usd, sum(_spent(job) for job in found))
-        request = trial_request(order, setting.workflow, crew, tier=tier, purpose=PURPOSE, key=f"{key}:{tier}")
-        request = request.evolve(options=request.options.evolve(budget_usd=budget))
-        found.append(run_trial(Trial(request, drawn, order.functions, f"{tier}: "), crew, view))
-    return found[0], found[1]
-
-
-def _fresh_key(base: str) -> str:
-    """Return the first key under which no calibration was concluded: a new one asks anew, since models change."""
-    with api.engine().db.reading() as tx:
-        number = 0
-        while calibrations.rests_on(tx, key_prefix=f"{base}:{number}:"):
-            number += 1
-    return f"{base}:{number}"
-
-
-def _spent(job: str) -> float:
-    with api.engine().db.reading() as tx:
-        return jobs.spent(tx, job=job)
-
-
 def _conclude(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job: str) -> Calibrated:
     """Seek a step's threshold, and store it."""
     skill = setting.plan.skills[planned.step.skill or ""]
-    quality, output, folders = setting.workflow.quality, setting.plan.output, setting.order.functions
+    quality, output, folders = setting.workflow.quality, setting.plan.output, setting.functions
     truth = truth_of(quality, planned.step.name, output=output, folders=folders)
     if truth.quality is None and setting.aim.compare:
         truth = Truth(compare=setting.aim.compare, field=setting.aim.field, folders=folders)

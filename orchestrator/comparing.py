@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from config.catalogue import load_catalogue
 from orchestrator import api
@@ -15,7 +16,7 @@ from orchestrator.order import Order
 from orchestrator.runner import Crew, View, crew_for
 from orchestrator.store import jobs, samples
 from orchestrator.trials import Trial, left_of, run_trial, trial_request
-from schemas.base import Json
+from schemas.base import Json, JsonObject
 from schemas.comparison import Comparison
 from schemas.errors import UserError
 from schemas.job import ItemState
@@ -50,12 +51,31 @@ def compare_models(order: Order, question: Question, view: View) -> Comparison:
             raise UserError("none of the items can be read; `firstline run` would say what is wrong with each")
         with crew_for(replace(usable, profile=profile)) as crew:
             found = list(_run_all(usable, workflow, items, crew, view))
-    plan = _plan(workflow, profile)
-    quality, folders = workflow.quality, order.functions
+    return laid_out(
+        found,
+        {item.item_id: item.input for item in items},
+        plan=_plan(workflow, profile),
+        compare=question.compare,
+        field=question.field,
+        folders=order.functions,
+    )
+
+
+def laid_out(
+    runs: Sequence[Run],
+    fields: Mapping[str, JsonObject],
+    *,
+    plan: Plan,
+    compare: str | None = None,
+    field: str | None = None,
+    folders: tuple[Path, ...] = (),
+) -> Comparison:
+    """Return runs of one plan side by side; `compare` and `field` say how outputs are compared where it has no gold."""
+    quality = plan.quality
     truth = Truth(
         quality=quality,
-        compare=quality.compare if quality else question.compare or "exact",
-        field=quality.field if quality else question.field,
+        compare=quality.compare if quality else compare or "exact",
+        field=quality.field if quality else field,
         folders=folders,
     )
     steps = [
@@ -67,8 +87,7 @@ def compare_models(order: Order, question: Question, view: View) -> Comparison:
         for planned in plan.steps
         if planned.step.skill
     ]
-    fields = {item.item_id: item.input for item in items}
-    return build(found, fields, workflow=workflow.name, truth=truth, steps=steps)
+    return build(runs, fields, workflow=plan.workflow, truth=truth, steps=steps)
 
 
 def compare_profile(profile: Profile, names: Sequence[str]) -> Profile:
@@ -127,10 +146,11 @@ def _run_all(order: Order, workflow: Workflow, items: Sequence[InputItem], crew:
         job = run_trial(trial, crew, view)
         with api.engine().db.reading() as tx:
             spent_usd += jobs.spent(tx, job=job)
-        yield _read(job, model)
+        yield read_run(job, model)
 
 
-def _read(job: str, model: str) -> Run:
+def read_run(job: str, model: str) -> Run:
+    """Return what a model came to in a job of its own."""
     results = {result.item_id: result for result in api.results(job)}
     outputs: dict[str, Json | Absent] = {}
     failures: dict[str, str] = {}

@@ -113,10 +113,12 @@ class _Judge:
         return None if said is None else said >= 1
 
     def alike(self, run: Run, other: Run) -> float | None:
-        """Return the share of items on which two runs have the same output; None where the other has none at all."""
-        said = [self.truth.agreement(run.outputs[one], other.outputs.get(one, MISSING)) for one in run.outputs]
-        known = [score for score in said if score is not None]
-        return sum(score >= 1 for score in known) / len(known) if known else None
+        """Return the share of items on which two runs have the same output; None where neither has any."""
+        pairs = [(run.outputs[one], other.outputs.get(one, MISSING)) for one in run.outputs]
+        said = [
+            self.truth.agreement(ours, theirs) or 0.0 for ours, theirs in pairs if (ours, theirs) != (MISSING, MISSING)
+        ]
+        return sum(score >= 1 for score in said) / len(said) if said else None
 
 
 def _candidate(run: Run, judge: _Judge, count: int) -> Candidate:

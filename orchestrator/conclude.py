@@ -8,17 +8,22 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator.assemble import subs_of, values_of
+from orchestrator import barriers
+from orchestrator.assemble import lane, subs_of, values_of
 from orchestrator.engine import Job
-from orchestrator.flow import close_shard, fail, settles_after
+from orchestrator.flow import close_shard, fail, open_segment, settles_after
 from orchestrator.ladder import Standing, Sub, output, record, stand
+from orchestrator.referral import carry_out, note_referred
 from orchestrator.store import batches, items
 from orchestrator.store.jobs import clock, now
 from schemas.attempt import Attempt
 from schemas.base import Json
 from schemas.batch import WHOLE_JOB, ItemTrail, Left
 from schemas.job import ItemState
+from schemas.plan import StepKind
 
+#: Kinds of steps whose answers steer the job and are no result of it.
+_STEERING = frozenset({StepKind.PLAN, StepKind.CHECKPOINT, StepKind.ADAPT})
 _OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
 
 
@@ -49,18 +54,49 @@ def conclude(
         if n in trails:
             freed = {step: replace(sub, batch=None) if sub.batch == parent else sub for step, sub in known.items()}
             after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier)
+        after, decided = carry_out(after, plan=job.plan, ladder=job.ladder)
+        note_referred(tx, job=job.id, item=n, decided=decided, trail=trails.get(n))
+        if n == WHOLE_JOB:
+            after = barriers.forgive(after, job.plan)
         standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
     place = {"job": job.id, "segment": segment, "shard": shard, "parent": parent, "changed_at": clock(tx)}
     made = _batches(place, standings, loaded, size)
     _save_subtasks(tx, job=job, standings=standings, made=made)
     finished = _save_items(tx, job=job, segment=segment, trails=trails, standings=standings, loaded=loaded)
     batches.insert(tx, rows=made)
-    whole = standings.get(WHOLE_JOB)
-    if whole is not None and whole.state is ItemState.FAILED:
-        fail(tx, job=job.id, reason=whole.reason or "a step of the whole job failed")
-        return [], False
+    if WHOLE_JOB in standings:
+        ahead = _pass_barrier(tx, job, standings[WHOLE_JOB], before.get(WHOLE_JOB, {}), trails.get(WHOLE_JOB))
+        if ahead is None:
+            return [], False
+        job = ahead
     closed = close_shard(tx, job=job, segment=segment, shard=shard, finished=finished)
     return [batch["id"] for batch in made], closed
+
+
+def _pass_barrier(
+    tx: Connection, job: Job, whole: Standing, before: Mapping[str, Sub], trail: ItemTrail | None
+) -> Job | None:
+    """Return the job as it goes on from what steps of the whole job came to; None when it failed or went back."""
+    if whole.state is ItemState.FAILED:
+        fail(tx, job=job.id, reason=_why_failed(whole))
+        return None
+    ended = [name for name in whole.changed if whole.subs[name].ended and not (name in before and before[name].ended)]
+    models = {one.step: one.model for one in trail.attempts if one.verdict == "accept"} if trail else {}
+    ahead = barriers.follow(tx, job=job, subs=whole.subs, steps=sorted(ended), by=models)
+    if ahead.failure is not None:
+        fail(tx, job=job.id, reason=ahead.failure)
+        return None
+    if ahead.back_to is not None:
+        open_segment(tx, job=ahead.job, segment=ahead.back_to)
+        return None
+    return ahead.job
+
+
+def _why_failed(whole: Standing) -> str:
+    """Return why a step of the whole job failed, with what was wrong with its last answer."""
+    failed = [sub for sub in whole.subs.values() if sub.state == "failed"]
+    faults = [fault for sub in failed for fault in sub.feedback]
+    return ": ".join([whole.reason or "a step of the whole job failed", *(["; ".join(faults)] if faults else [])])
 
 
 def _current(trail: ItemTrail, known: Mapping[str, Sub], batch: str | None) -> ItemTrail:
@@ -82,19 +118,20 @@ def _batches(
     size: Callable[[str], int] | None,
 ) -> list[dict[str, Any]]:
     """Return a batch row for each tier that something goes on to, cut to size."""
-    by_tier: dict[str, list[int]] = {}
+    together: dict[tuple[str, str], list[int]] = {}
     for n, standing in standings.items():
         if loaded[n]["state"] in _OPEN:
-            for tier in standing.todo:
-                by_tier.setdefault(tier, []).append(n)
+            for key in dict.fromkeys((tier, lane(n, step)) for tier, steps in standing.todo.items() for step in steps):
+                together.setdefault(key, []).append(n)
     rows: list[dict[str, Any]] = []
-    for tier, numbers in by_tier.items():
+    for (tier, own), numbers in together.items():
         step = size(tier) if size else len(numbers)
         rows += [
             {
                 **place,
                 "id": uuid4().hex[:16],
                 "tier": tier,
+                "lane": own,
                 "items": numbers[at : at + step],
                 "size": len(numbers[at : at + step]),
                 "state": "ready",
@@ -108,7 +145,7 @@ def _batches(
 def _save_subtasks(
     tx: Connection, *, job: Job, standings: Mapping[int, Standing], made: Sequence[Mapping[str, Any]]
 ) -> None:
-    holder = {(n, batch["tier"]): batch["id"] for batch in made for n in batch["items"]}
+    holder = {(n, batch["tier"], batch["lane"]): batch["id"] for batch in made for n in batch["items"]}
     rows = []
     time = clock(tx)
     for n, standing in standings.items():
@@ -116,7 +153,7 @@ def _save_subtasks(
         for step in sorted(standing.changed):
             sub = standing.subs.get(step) or Sub(step, asked[step])
             if step in asked:
-                sub = replace(sub, batch=holder.get((n, asked[step])))
+                sub = replace(sub, batch=holder.get((n, asked[step], lane(n, step))))
             due_at = None if sub.wait_s is None else time + timedelta(seconds=sub.wait_s)
             rows.append(subtask_row(job.id, n, sub, due_at=due_at))
     items.save_subtasks(tx, rows=rows)
@@ -185,7 +222,8 @@ def cost_row(job: str, item: int, attempts: Sequence[Attempt]) -> dict[str, str 
 def _output(job: Job, item: RowMapping, standing: Standing) -> Json:
     values = values_of(standing.subs)
     if item["n"] == WHOLE_JOB:
-        return values.get(next(reversed(values), ""))
+        telling = (one.step.name for one in reversed(job.plan.steps) if one.step.kind not in _STEERING)
+        return next((values[name] for name in telling if name in values), None)
     return output(job.plan, item=item["input"], values=values)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator import barriers
 from orchestrator.compile import is_barrier
 from orchestrator.engine import Job
 from orchestrator.store import batches, items, jobs
@@ -43,6 +44,7 @@ def advance(tx: Connection, *, job: Job, segment: int) -> None:
         if not jobs.advance(tx, job=job.id, segment=segment):
             return
         segment += 1
+        job = barriers.prepare(tx, job=job, segment=segment)
         if segment >= job.plan.segments:
             finish(tx, job=job)
             return
@@ -71,7 +73,8 @@ def finish(tx: Connection, *, job: Job) -> None:
 
 def settles_after(plan: Plan, segment: int) -> bool:
     """Whether items settle with this segment: nothing after it looks at them again but a synthesis."""
-    return all(later.step.kind is StepKind.SYNTHESIZE for later in plan.steps if later.segment > segment)
+    behind = [later.step.kind for later in plan.steps if later.segment > segment]
+    return not plan.adapt and all(kind is StepKind.SYNTHESIZE for kind in behind)
 
 
 def fail(tx: Connection, *, job: str, reason: str, among: Collection[JobState] = WORKING) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from orchestrator.names import base_of
 from schemas.base import Json, JsonObject
 from schemas.batch import ItemTrail, Left
 from schemas.job import ItemState
@@ -138,9 +139,10 @@ def stand(
     `context` holds what steps of the whole job answered.
     """
     subs = _skip(dict(subs), plan=plan, segment=segment, item=item, context=context or {})
+    subs |= _awake(subs, plan=plan, segment=segment)
     steps = plan.segment(segment)
     # What was asked about a subtask may fail; that the subtask itself fails of it says the subtask.
-    failed = next((sub for sub in subs.values() if sub.state == "failed" and RESERVED_ASKED not in sub.step), None)
+    failed = next((sub for sub in subs.values() if sub.state == "failed" and base_of(sub.step) is None), None)
     changed = frozenset(name for name, sub in subs.items() if before.get(name) != sub)
     if failed is not None:
         reason = failed.reason or "rejected"
@@ -167,13 +169,29 @@ def _skip(
         skipped = {name for name, sub in subs.items() if sub.state == "skipped"}
         idle = [
             planned
-            for planned in ready(plan.segment(segment), ended=ended, begun=subs.keys())
+            for planned in ready(plan.segment(segment), ended=ended, begun=_begun(subs))
             if not applies(planned, item=item, settled=values, skipped=skipped)
         ]
         if not idle:
             return subs
         for planned in idle:
-            subs[planned.step.name] = Sub(planned.step.name, planned.start_tier, state="skipped")
+            known = subs.get(planned.step.name) or Sub(planned.step.name, planned.start_tier)
+            subs[planned.step.name] = replace(known, state="skipped")
+
+
+def _begun(subs: Mapping[str, Sub]) -> set[str]:
+    return {name for name, sub in subs.items() if sub.state != "waiting"}
+
+
+def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, Sub]:
+    """Return those of the subtasks to be asked anew whose turn has come, open on their first tier."""
+    ended = {name for name, sub in subs.items() if sub.ended}
+    turn = ready(plan.segment(segment), ended=ended, begun=_begun(subs)) if len(ended) < len(subs) else []
+    return {
+        planned.step.name: replace(subs[planned.step.name], state="open", tier=planned.start_tier, batch=None)
+        for planned in turn
+        if planned.step.name in subs
+    }
 
 
 def _todo(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""A workflow as one tier does it alone: every answer weighed, none sent on, nobody asked for help."""
+"""A workflow as one tier does it alone: no answer is sent on, nobody is asked for help."""
 
 from collections.abc import Mapping
 
@@ -10,28 +10,31 @@ from schemas.skill import Skill
 _PER_ITEM = frozenset({StepKind.SKILL, StepKind.ROUTE, StepKind.TOOL})
 
 
-def measurable(workflow: Workflow, skills: Mapping[str, Skill]) -> Workflow:
-    """Return the workflow with its per-item steps only, every answer weighed and none sent on.
+def on_its_own(workflow: Workflow, skills: Mapping[str, Skill], *, weighed: bool = False) -> Workflow:
+    """Return the workflow with its per-item steps only, and nobody to turn to for an answer.
 
-    A declared threshold of 0 lets confidence be measured although nothing depends on it; nobody is asked for help, as
-    what is to be known is how the tier does alone.
+    `weighed`: confidence is measured although nothing depends on it, which may cost calls of its own.
     """
     steps = per_item(workflow)
     names = {step.name for step in steps}
-    own = tuple(skill.evolve(policy=alone(skill.policy)) for skill in skills.values())
+    own = tuple(skill.evolve(policy=alone(skill.policy, weighed=weighed)) for skill in skills.values())
     output = workflow.output if _is_within(workflow.output, names) else None
     return workflow.evolve(
-        steps=tuple(step.evolve(policy=alone(step.policy)) if step.policy else step for step in steps),
+        steps=tuple(step.evolve(policy=alone(step.policy, weighed=weighed)) if step.policy else step for step in steps),
         skills=own,
         output=output,
         adapt=False,
     )
 
 
-def alone(policy: Policy) -> Policy:
-    """Return a policy for a tier that has nobody to turn to, with its confidence measured."""
+def alone(policy: Policy, *, weighed: bool = False) -> Policy:
+    """Return a policy for a tier that has nobody to turn to; a declared threshold of 0 lets confidence be measured."""
     return policy.evolve(
-        min_confidence=0.0, uncalibrated="accept", unsure="accept", last_resort=LastResort.REJECT, audit_share=0.0
+        min_confidence=0.0 if weighed else None,
+        uncalibrated="accept",
+        unsure="accept",
+        last_resort=LastResort.REJECT,
+        audit_share=0.0,
     )
 
 

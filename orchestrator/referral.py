@@ -5,25 +5,24 @@ that is split goes on as `STEP__part0_0`, `STEP__part0_1`, ..., and is then aske
 """
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
-from config.draft import RESERVED
 from orchestrator.engine import Job
 from orchestrator.ladder import Sub
+from orchestrator.names import base_of, is_referral, part, referral
 from orchestrator.patterns.base import View
-from orchestrator.store import items
+from orchestrator.store import decisions, items
 from schemas.base import Json, JsonObject
+from schemas.batch import ItemTrail
 from schemas.plan import Plan, PlannedStep
 from schemas.policy import LastResort
 from workers.inputs import Unfit, inputs_of
 
-_NAME = re.compile(rf"(?P<base>.+){RESERVED}(?P<what>refer|part)(?P<round>\d+)(_\d+)?")
 _FAILURES = 6
 _ANSWER_CHARS = 2_000
 _PARTS_CHARS = 40_000
@@ -50,18 +49,6 @@ class Referred:
     choice: str
     reason: str
     data: JsonObject = field(default_factory=dict)
-
-
-def base_of(name: str) -> str | None:
-    """Return the step that a referral or a part belongs to; None for any other subtask."""
-    found = _NAME.fullmatch(name)
-    return found["base"] if found else None
-
-
-def is_referral(name: str) -> bool:
-    """Whether a subtask is a question to the orchestrator model about another one."""
-    found = _NAME.fullmatch(name)
-    return found is not None and found["what"] == "refer"
 
 
 def planned_of(plan: Plan, name: str) -> PlannedStep:
@@ -102,7 +89,7 @@ def _closed(sub: Sub, subs: Mapping[str, Sub]) -> Sub:
 def _carry_out_one(
     sub: Sub, subs: Mapping[str, Sub], plan: Plan, ladder: tuple[str, ...]
 ) -> tuple[dict[str, Sub], list[Referred]]:
-    name = f"{sub.step}{RESERVED}refer{sub.referrals}"
+    name = referral(sub.step, sub.referrals)
     asked = subs.get(name)
     if asked is None:
         return _ask(sub, name, plan), []
@@ -111,7 +98,8 @@ def _carry_out_one(
         return {sub.step: replace(sub, state="failed", reason=reason)}, []
     if asked.state != "settled":
         return {}, []
-    parts = [one for one in subs.values() if one.step.startswith(f"{sub.step}{RESERVED}part{sub.referrals}_")]
+    names = [part(sub.step, sub.referrals, number) for number in range(_MOST_PARTS)]
+    parts = [subs[one] for one in names if one in subs]
     if parts:
         return _bring_together(sub, parts), []
     try:
@@ -144,29 +132,28 @@ def _obey(sub: Sub, word: Word, plan: Plan, ladder: tuple[str, ...]) -> dict[str
             return {sub.step: replace(again, instruction=word.instruction or word.reason)}
         case "tier" if word.tier in ladder:
             return {sub.step: replace(again, tier=word.tier)}
-        case "tier":
-            reason = f"{sub.reason}; the referral named tier '{word.tier}', which is not on the ladder"
-            return {sub.step: replace(sub, state="failed", reason=reason)}
-        case "split" if len(word.parts) < 2:
-            return {sub.step: replace(sub, state="failed", reason=f"{sub.reason}; it was to be split into no parts")}
-        case "split":
+        case "split" if len(word.parts) > 1:
             first = plan.step(sub.step).start_tier
-            names = (f"{sub.step}{RESERVED}part{sub.referrals}_{n}" for n in range(_MOST_PARTS))
-            return {name: Sub(name, first, instruction=part) for name, part in zip(names, word.parts, strict=False)}
+            told = {part(sub.step, sub.referrals, n): text for n, text in enumerate(word.parts[:_MOST_PARTS])}
+            return {name: Sub(name, first, instruction=text) for name, text in told.items()}
         case "person":
             return {sub.step: replace(sub, state="review", reason=word.reason or sub.reason)}
         case "give_up":
             return {sub.step: replace(sub, state="failed", reason=word.reason or sub.reason)}
+        case "tier" | "split":
+            reason = f"{sub.reason}; the referral's decision `{word.decision}` cannot be carried out"
+            return {sub.step: replace(sub, state="failed", reason=reason)}
+    assert_never(word.decision)
 
 
 def _bring_together(sub: Sub, parts: list[Sub]) -> dict[str, Sub]:
     """Return the subtask asked once more, with its parts' answers, when all have ended; failed when one has failed."""
-    failed = next((part for part in parts if part.state == "failed"), None)
+    failed = next((one for one in parts if one.state == "failed"), None)
     if failed is not None:
         return {sub.step: replace(sub, state="failed", reason=f"it was split, and a part failed: {failed.reason}")}
-    if not all(part.ended for part in parts):
+    if not all(one.ended for one in parts):
         return {}
-    answers = json.dumps([part.value for part in parts], ensure_ascii=False)[:_PARTS_CHARS]
+    answers = json.dumps([one.value for one in parts], ensure_ascii=False)[:_PARTS_CHARS]
     told = (
         f"Parts of this task have been answered one by one. Make one answer of them, in the form asked for: {answers}"
     )
@@ -213,3 +200,20 @@ def _failures(tx: Connection, job: Job, step: str, n: int) -> list[Json]:
 def _why(checks: list[JsonObject], reason: str) -> str:
     failed = [f"{check['check']}: {check['reason']}" for check in checks if check.get("reason")]
     return "; ".join(failed) or reason
+
+
+def note_referred(tx: Connection, *, job: str, item: int, decided: Sequence[Referred], trail: ItemTrail | None) -> None:
+    """Record what was decided about an item's subtasks, and by which model."""
+    models = {one.step: one.model for one in trail.attempts} if trail else {}
+    for one in decided:
+        decisions.note(
+            tx,
+            job=job,
+            kind="refer",
+            by=models.get(one.asked, "engine"),
+            choice=one.choice,
+            reason=one.reason,
+            item=item,
+            step=one.step,
+            data=one.data,
+        )

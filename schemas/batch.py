@@ -40,6 +40,8 @@ class Work(Frozen):
     input: JsonObject
     settled: dict[str, Json] = Field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    #: Steps to be asked anew in their turn, with the number of their next attempt.
+    asked: dict[str, int] = Field(default_factory=dict)
     todo: tuple[Todo, ...] = Field(min_length=1)
 
 

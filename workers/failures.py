@@ -71,7 +71,7 @@ def kind_of(name: str, status: int | None, message: str) -> ErrorKind:
             return _by_message(status, message) or _BY_STATUS.get(status or 500, _beyond(status))
 
 
-def _by_message(status: int | None, message: str) -> ErrorKind | None:
+def _by_message(status: int | None, message: str) -> ErrorKind | None:  # noqa: PLR0911 - one return a kind
     """Return the kind that the words of an error tell where its status stands for several."""
     match status:
         case 429 | 403 if _QUOTA.search(message):

@@ -109,7 +109,8 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
                 journey.settle(Settled(step=planned.step.name, n=0, value=None, skipped=True))
                 skipped = True
             elif planned.start_tier == journey.batch.tier.name:
-                found.append((planned, Todo(step=planned.step.name)))
+                n = journey.work.asked.get(planned.step.name, 0)
+                found.append((planned, Todo(step=planned.step.name, n=n)))
                 journey.begun.add(planned.step.name)
         if not skipped:
             return found

@@ -1,12 +1,14 @@
 """`firstline token`: who may use the HTTP API and the pages."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from orchestrator.cli._options import Json
-from schemas.access import Role, Token
+
+if TYPE_CHECKING:
+    from schemas.access import Token
 
 PANEL = "Set up"
 
@@ -16,14 +18,17 @@ app = typer.Typer(no_args_is_help=True, help="Create, list and revoke tokens of 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what for.")] = "default",
-    role: Annotated[Role, typer.Option("--role", "-r", help="What it may do.")] = Role.ADMIN,
+    role: Annotated[
+        Literal["viewer", "submitter", "operator", "admin"], typer.Option("--role", "-r", help="What it may do.")
+    ] = "admin",
     tenant: Annotated[str, typer.Option("--tenant", help="Whose jobs it may see; an admin sees all.")] = "default",
     days: Annotated[float | None, typer.Option("--days", min=0.001, help="Days until it expires.")] = None,
 ) -> None:
     """Make a token and print it, once: only its digest is kept."""
     from orchestrator import api, tokens
+    from schemas.access import Role
 
-    token, listed = tokens.create(api.engine().db, name=name, role=role, tenant=tenant, days=days)
+    token, listed = tokens.create(api.engine().db, name=name, role=Role(role), tenant=tenant, days=days)
     typer.echo(f"token {listed.id} ({listed.role}, tenant {listed.tenant}); it is shown only now:", err=True)
     typer.echo(token)
 
@@ -55,7 +60,7 @@ def _when(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
 
-def _end(token: Token) -> str:
+def _end(token: "Token") -> str:
     if token.revoked_at is not None:
         return f"revoked {_when(token.revoked_at)}"
     return f"until {_when(token.expires_at)}" if token.expires_at is not None else "yes"

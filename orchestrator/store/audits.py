@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, select, update
+from sqlalchemy import Connection, RowMapping, String, and_, cast, func, select, update
 
 from orchestrator.store.items import insert_or_ignore
 from orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
@@ -113,3 +113,20 @@ def accepted_by(tx: Connection, *, skill_digest: str, since: datetime | None) ->
     )
     found = tx.execute(query if since is None else query.where(_attempt.c.started_at >= since)).all()
     return {str(model): int(count) for model, count in found}
+
+
+def lost(tx: Connection, *, skill_digest: str, limit: int = 500) -> list[RowMapping]:
+    """Return accepted answers that an audit found lost, newest first, each with the top tier's own in `right`."""
+    audited = _item.alias()
+    same = (_subtask.c.job == _audit.c.job, _subtask.c.item == _audit.c.item, _subtask.c.step == _audit.c.step)
+    number = cast(_audit.c.item, String)
+    query = (
+        select(_audit, _item.c.input, _item.c.item_id, _subtask.c.value, audited.c.output.label("right"))
+        .join(_item, and_(_item.c.job == _audit.c.job, _item.c.n == _audit.c.item))
+        .join(_subtask, and_(*same))
+        .join(audited, and_(audited.c.job == _audit.c.audit_job, audited.c.item_id == number))
+        .where(_audit.c.skill_digest == skill_digest, _audit.c.agrees.is_(False))
+        .order_by(_audit.c.at.desc())
+        .limit(limit)
+    )
+    return list(tx.execute(query).mappings())

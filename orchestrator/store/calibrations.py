@@ -2,10 +2,9 @@
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from orchestrator.store.tables import CalibrationRow, JobRow
+from orchestrator.store.tables import CalibrationRow
 
 _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
-_job = JobRow.__table__  # type: ignore[attr-defined]
 
 #: Signal of a row that stands for drift where no threshold was calibrated: it is about every answer.
 ANY_SIGNAL = "(any)"
@@ -55,13 +54,3 @@ def end(tx: Connection, *, calibration: int, state: str, reason: str) -> None:
 def every(tx: Connection) -> list[RowMapping]:
     """Return all calibrations, newest first."""
     return list(tx.execute(select(_calibration).order_by(_calibration.c.id.desc())).mappings())
-
-
-def rests_on(tx: Connection, *, key_prefix: str) -> bool:
-    """Return whether a calibration was concluded from a job whose idempotency key begins so."""
-    query = (
-        select(_calibration.c.id)
-        .join(_job, _job.c.id == _calibration.c.job)
-        .where(_job.c.idempotency_key.startswith(key_prefix, autoescape=True))
-    )
-    return tx.scalar(query.limit(1)) is not None

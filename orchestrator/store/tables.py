@@ -166,6 +166,8 @@ class BatchRow(SQLModel, table=True):
     segment: int
     shard: int
     tier: str
+    #: The subtask that it carries alone (one of the whole job, a referral); empty: the items' own steps.
+    lane: str = ""
     items: list[int] = Field(sa_type=JSON)
     #: How many they are.
     size: int = 0

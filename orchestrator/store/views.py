@@ -218,3 +218,9 @@ def failures(tx: Connection, *, tenant: str | None, since: datetime, limit: int)
         .limit(limit)
     )
     return list(tx.execute(query if tenant is None else query.where(_job.c.tenant == tenant)).mappings())
+
+
+def with_key_prefix(tx: Connection, *, prefix: str) -> list[str]:
+    """Return the jobs whose idempotency key begins so, in the order of their keys."""
+    query = select(_job.c.id).where(_job.c.idempotency_key.startswith(prefix, autoescape=True))
+    return list(tx.scalars(query.order_by(_job.c.idempotency_key)))

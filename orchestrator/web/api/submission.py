@@ -66,6 +66,11 @@ def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequ
         raise Refusal(HTTPStatus.FORBIDDEN, f"the token belongs to tenant '{visitor.tenant}', not to '{tenant}'")
     catalogue = load_catalogue()
     profile = catalogue.profile(plain_name(order.profile or get_settings().profile))
+    if profile.services:
+        raise UserError(
+            f"profile '{profile.name}' has services of its own, which only `firstline run` starts; name a profile whose "
+            "models have addresses"
+        )
     shared = order.model_dump(include=set(Options.model_fields) - {"profile", "tenant"})
     return JobRequest(
         workflow=_workflow(order.workflow, catalogue, visitor) if order.workflow is not None else None,

@@ -1,0 +1,192 @@
+"""`firstline prompts improve`: the top tier proposes a better prompt from failures, measured before it is taken."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping
+
+from config.catalogue import load_catalogue, of_skill
+from orchestrator import api
+from orchestrator.calibrating import with_gold
+from orchestrator.calibration.labels import EXACT, Truth
+from orchestrator.causes import causes
+from orchestrator.evaluation import Evaluation, evaluation, rights
+from orchestrator.failure_log import read_failures
+from orchestrator.inputs import InputItem
+from orchestrator.lone_tier import on_its_own
+from orchestrator.order import Order
+from orchestrator.prompt_versions import SkillFile, dump, keep, next_version, text_difference
+from orchestrator.proposal import CAUSES, Right, brief, revised
+from orchestrator.review import gold_set
+from orchestrator.runner import View, crew_for
+from orchestrator.sampling import sample
+from orchestrator.store import audits
+from orchestrator.trials import Trials
+from schemas.base import Frozen, Json, JsonObject
+from schemas.errors import UserError
+from schemas.failure import Cause, Failure
+from schemas.job import ItemState
+from schemas.plan import Workflow
+from schemas.skill import Skill
+from workers.inputs import Unfit, inputs_of
+from workers.paths import MISSING, Absent
+
+PURPOSE = "improve"
+IMPROVER = "prompt_improver"
+_CANDIDATES = 12
+
+
+@dataclass(frozen=True)
+class Test:
+    """How old and new are measured."""
+
+    labels: int = 50
+    seed: int = 0
+    gold: str | None = None
+    field: str | None = None
+    compare: str | None = None
+
+
+class Improvement(Frozen):
+    """A proposed version of a skill, measured."""
+
+    skill: str
+    old_version: int
+    new_version: int
+    failures: int
+    causes: tuple[Cause, ...]
+    diagnosis: str
+    #: Unified difference of the two files.
+    difference: str
+    evaluation: Evaluation
+    file: str
+    accepted: bool = False
+
+
+def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improvement:
+    """Have a new version proposed and measured, and kept beside the others; it is not live until it is taken.
+
+    UserError: nothing went wrong with the live version, too few held-out items, or the model has nothing to change.
+    """
+    skill = found.skill
+    failures = _failures(skill)
+    if not failures:
+        raise UserError(
+            f"no answer of version {skill.version} of '{skill.name}' was rejected or lost in an audit, so there is "
+            "nothing to learn from; run it on more items, or with `audit_share` in its policy"
+        )
+    candidates = _candidates(skill, failures)
+    with order.checked() as usable:
+        held_out = sample(usable.items(), test.labels, seed=test.seed, but=[one.input for one in failures])
+        if len(held_out) < 2:
+            raise UserError(f"expected items that have not failed yet to measure on, got {len(held_out)}; add more")
+        with crew_for(usable) as crew:
+            trials = Trials(usable, crew, view, PURPOSE)
+            proposal = _propose(trials, brief(skill, failures, candidates))
+            new = revised(skill, proposal, candidates, version=next_version(found))
+            measured = _evaluate(trials, skill, new, held_out, test)
+    return Improvement(
+        skill=skill.name,
+        old_version=skill.version,
+        new_version=new.version,
+        failures=len(failures),
+        causes=tuple(causes(failures)[:CAUSES]),
+        diagnosis=str(proposal["diagnosis"]),
+        difference=text_difference(dump(skill), dump(new), f"version {skill.version}", f"version {new.version}"),
+        evaluation=measured,
+        file=str(keep(found, new)),
+    )
+
+
+def _failures(skill: Skill) -> list[Failure]:
+    """Return what went wrong with this version: accepted answers that an audit found lost, and rejected ones."""
+    steering = api.engine()
+    with steering.db.reading() as tx:
+        lost = [_lost(row, skill) for row in audits.lost(tx, skill_digest=skill.digest)]
+    return [*lost, *read_failures(steering, skill=skill.name, digest=skill.digest)]
+
+
+def _lost(row: RowMapping, skill: Skill) -> Failure:
+    return Failure(
+        job=row["job"],
+        item_id=row["item_id"],
+        step=row["step"],
+        n=0,
+        skill=skill.name,
+        skill_version=skill.version,
+        skill_digest=skill.digest,
+        tier=row["tier"],
+        model=row["model"],
+        at=row["at"],
+        error="lost",
+        checks=(),
+        reasons=("accepted, and wrong by the audit",),
+        verdict="accept",
+        value=row["value"],
+        text=None,
+        then="accepted",
+        input=row["input"],
+        settled=row["right"],
+        settled_by="audit",
+    )
+
+
+def _candidates(skill: Skill, failures: Sequence[Failure]) -> list[Right]:
+    """Return items with right answers: what persons answered, then what a stronger tier or an audit says of failures."""
+    gold = [Right(one.input, one.gold) for one in gold_set(api.engine(), skill=skill.name)]
+    mended = [
+        Right(inputs, one.settled)
+        for one in failures
+        if one.settled_by not in (None, one.tier) and (inputs := _inputs(skill, one)) is not None
+    ]
+    known: dict[str, Right] = {}
+    for one in (*gold, *mended):
+        known.setdefault(json.dumps(one.inputs, sort_keys=True), one)
+    return list(known.values())[:_CANDIDATES]
+
+
+def _inputs(skill: Skill, failure: Failure) -> JsonObject | None:
+    """Return the skill's inputs of a failed item; None where they come from earlier steps."""
+    steering = api.engine()
+    with steering.db.reading() as tx:
+        step = steering.job(tx, failure.job).plan.step(failure.step).step
+    found = inputs_of(step, skill, failure.input, {})
+    return None if isinstance(found, Unfit) else found
+
+
+def _propose(trials: Trials, told: JsonObject) -> JsonObject:
+    """Return the top tier's proposal in the form of the improver's output schema."""
+    workflow = of_skill(load_catalogue().skill(IMPROVER), inline=True)
+    job = trials.run(workflow, [InputItem("1", told)], tier=trials.crew.profile.ladder[-1].name, title="proposal: ")
+    result = next(api.results(job))
+    if result.status is not ItemState.SETTLED or not isinstance(result.output, dict):
+        raise UserError(f"the top tier proposed nothing usable ({result.reason}); see `firstline failures --job {job}`")
+    return result.output
+
+
+def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: Sequence[InputItem], test: Test) -> Evaluation:
+    """Let the lowest tier answer the held-out items with either version, and compare what is right."""
+    truth = _truth(trials.order, test)
+    ladder = trials.crew.profile.ladder
+    low, top = ladder[0], ladder[-1]
+    before, after = (_answers(trials, skill, held_out, low.name) for skill in (old, new))
+    reference = {} if truth.quality else _answers(trials, old, held_out, top.name)
+    against = f"`{truth.quality.gold}`" if truth.quality else f"agreement with {top.models[0].name}"
+    return evaluation(rights(held_out, truth, before, after, reference), model=low.models[0].name, against=against)
+
+
+def _truth(order: Order, test: Test) -> Truth:
+    workflow = order.request.workflow
+    known = workflow.quality if isinstance(workflow, Workflow) else None
+    quality = with_gold(known, test.gold, test.field, test.compare)
+    if quality is None:
+        return Truth(compare=test.compare or EXACT, field=test.field, folders=order.functions)
+    return Truth(quality=quality, compare=quality.compare, field=quality.field, folders=order.functions)
+
+
+def _answers(trials: Trials, skill: Skill, held_out: Sequence[InputItem], tier: str) -> dict[str, Json | Absent]:
+    workflow = on_its_own(of_skill(skill, inline=True), {skill.name: skill})
+    job = trials.run(workflow, held_out, tier=tier, title=f"version {skill.version} on {tier}: ")
+    settled = ItemState.SETTLED
+    return {one.item_id: one.output if one.status is settled else MISSING for one in api.results(job)}

@@ -1,0 +1,26 @@
+"""How a workflow would be done: its plan, before anything is submitted."""
+
+from config.catalogue import load_catalogue
+from orchestrator import api
+from orchestrator.compile import compile_plan
+from orchestrator.thresholds import known_thresholds
+from schemas.errors import UserError
+from schemas.job import JobRequest
+from schemas.plan import Plan, Workflow
+
+
+def preview(request: JobRequest) -> Plan:
+    """Return the plan that a job of this request would have; UserError for a goal, whose plan a model has to write."""
+    if not isinstance(request.workflow, Workflow) or request.profile is None:
+        raise UserError(
+            "the plan of a goal is written by a model, as a part of the job: submit it with `approve: true`, and it "
+            "waits for your yes"
+        )
+    with api.engine().db.writing() as tx:
+        return compile_plan(
+            request.workflow,
+            catalogue=load_catalogue(),
+            profile=request.profile,
+            tiers=request.options.tiers,
+            thresholds=known_thresholds(tx, profile=request.profile),
+        )

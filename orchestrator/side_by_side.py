@@ -1,0 +1,80 @@
+"""A comparison of models that goes on by itself: begun here, answered by the workers, looked at when it is done."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.catalogue import load_catalogue
+from orchestrator import api
+from orchestrator.comparing import PURPOSE, compare_profile, laid_out, read_run
+from orchestrator.inputs import InputItem
+from orchestrator.lone_tier import measurable
+from orchestrator.order import Order
+from orchestrator.runner import Crew
+from orchestrator.store import jobs, views
+from orchestrator.trials import trial_request
+from schemas.base import Frozen, JsonObject
+from schemas.comparison import Comparison
+from schemas.errors import UserError
+from schemas.job import JobRequest, JobStatus
+from schemas.plan import Workflow
+from schemas.tier import Profile
+
+#: Items of one comparison: it is shown as a whole.
+MOST_ITEMS = 500
+
+
+class SideBySide(Frozen):
+    """A comparison and how far it is."""
+
+    id: str
+    #: A job for each model, in the order they were named.
+    jobs: tuple[JobStatus, ...]
+    models: tuple[str, ...]
+    #: None: not all of its jobs have ended.
+    result: Comparison | None = None
+
+
+def begin(
+    request: JobRequest, items: Sequence[InputItem], *, models: Sequence[str], profile: Profile
+) -> str:
+    """Have each model answer the items alone, side by side; return the comparison's id. UserError: unknown models."""
+    if not isinstance(request.workflow, Workflow):
+        raise UserError("expected a workflow or a skill to compare models on, got a goal; name the workflow")
+    usable = [item for item in items if item.error is None][:MOST_ITEMS]
+    if not usable:
+        raise UserError("none of the items can be read; give at least one object with the workflow's fields")
+    catalogue = load_catalogue()
+    ladder = compare_profile(profile, models)
+    workflow = measurable(request.workflow, catalogue.parts(request.workflow).skills)
+    order = Order(request, ladder, None, functions=catalogue.functions)
+    name = secrets.token_hex(6)
+    for number, tier in enumerate(ladder.ladder):
+        trial = trial_request(
+            order, workflow, Crew(ladder), tier=tier.name, purpose=PURPOSE, key=f"{PURPOSE}:{name}:{number:03}"
+        )
+        api.submit(trial, usable, folders=order.functions)
+    return name
+
+
+def look(name: str) -> SideBySide | None:
+    """Return a comparison, laid side by side once all its jobs have ended; None where there is none of that id."""
+    steering = api.engine()
+    with steering.db.reading() as tx:
+        ids = views.with_key_prefix(tx, prefix=f"{PURPOSE}:{name}:")
+        statuses = tuple(jobs.status(tx, job=job) for job in ids)
+        parsed = [steering.job(tx, job) for job in ids]
+        inputs = _inputs(ids[0]) if ids else {}
+    if not ids:
+        return None
+    models = tuple(job.tier(job.options.tiers[0]).models[0].name for job in parsed)
+    result = None
+    if all(status.state.ended for status in statuses):
+        runs = [read_run(job, model) for job, model in zip(ids, models, strict=True)]
+        result = laid_out(runs, inputs, plan=parsed[0].plan, folders=tuple(map(Path, parsed[0].folders)))
+    return SideBySide(id=name, jobs=statuses, models=models, result=result)
+
+
+def _inputs(job: str) -> dict[str, JsonObject]:
+    with api.engine().db.reading() as tx:
+        return {row["item_id"]: row["input"] for row in views.items(tx, job=job, limit=MOST_ITEMS)}

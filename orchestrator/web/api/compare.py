@@ -1,0 +1,87 @@
+"""Comparing models: each answers the same items alone, and they are laid side by side."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+
+from config.catalogue import load_catalogue
+from config.settings import get_settings
+from orchestrator import side_by_side
+from orchestrator.choosing import choose_model
+from orchestrator.inputs import read_items
+from orchestrator.side_by_side import SideBySide
+from orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
+from orchestrator.web.api.submission import JobBody, as_file, request_of
+from orchestrator.web.fields import NAME, Name
+from orchestrator.web.problem import Refusal, documented
+from schemas.base import Frozen
+
+router = APIRouter(prefix="/v1", tags=["compare"], responses=documented(HTTPStatus.NOT_FOUND))
+
+ComparisonId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="The comparison's id.")]
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@+-]*$")]
+
+
+class ComparisonBody(JobBody):
+    """Items, a workflow or skill, and the models to compare on them."""
+
+    models: tuple[ModelName, ...] = Field(
+        default=(), max_length=12, description="Models or tiers of the profile; the first of each tier when missing."
+    )
+
+
+class ChosenModel(Frozen):
+    """The model that a skill is to start on."""
+
+    profile: str = Field(pattern=NAME)
+    model: ModelName
+
+
+class Chosen(Frozen):
+    """The tier that the skill starts on now."""
+
+    tier: str
+
+
+@router.post("/comparisons", status_code=HTTPStatus.CREATED, summary="Compare models")
+def begin_comparison(visitor: Operator, body: ComparisonBody) -> SideBySide:
+    """Have each model answer the items alone, as a job of its own; costs what those jobs cost."""
+    return begin(body, visitor)
+
+
+def begin(body: ComparisonBody, visitor: Visitor) -> SideBySide:
+    """Begin a comparison and return how it stands."""
+    request = request_of(body, visitor, key=None)
+    catalogue = load_catalogue()
+    profile = request.profile or catalogue.profile(get_settings().profile)
+    known = {tier.name for tier in profile.ladder} | {model.name for model in profile.models}
+    for model in body.models:
+        if model not in known:
+            detail = f"profile '{profile.name}' has no model '{model}'; it has {', '.join(sorted(known))}"
+            raise Refusal(HTTPStatus.NOT_FOUND, detail)
+    with as_file(body.items) as source:
+        items = list(read_items(source, id_field=body.id_field)) if source else []
+    return look(side_by_side.begin(request, items, models=body.models, profile=profile), visitor)
+
+
+def look(name: str, visitor: Visitor) -> SideBySide:
+    """Return a comparison that the visitor may see."""
+    found = side_by_side.look(name)
+    if found is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no comparison '{name}'")
+    find_job(found.jobs[0].job, visitor)
+    return found
+
+
+@router.get("/comparisons/{comparison}", summary="One comparison")
+def get_comparison(visitor: Viewer, comparison: ComparisonId) -> SideBySide:
+    """Return the comparison; `result` is there once all its jobs have ended."""
+    return look(comparison, visitor)
+
+
+@router.put("/skills/{name}/model", summary="Make a model the skill's")
+def put_model(visitor: Admin, name: Name, body: ChosenModel) -> Chosen:
+    """Let a skill start on a model's tier, and the tier ask that model first; written as files of your own."""
+    return Chosen(tier=choose_model(load_catalogue(), skill=name, profile=body.profile, model=body.model))

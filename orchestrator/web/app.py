@@ -1,0 +1,85 @@
+"""The web process's composition root: routers, middleware, errors, OpenAPI."""
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from config.settings import Settings
+from orchestrator.web import health
+from orchestrator.web.access import Doors
+from orchestrator.web.api import catalogue, chat, compare, jobs, plans, quality, reviews, steering
+from orchestrator.web.headers import SafeHeaders, SameOrigin
+from orchestrator.web.pages import every_page
+from orchestrator.web.pages.errors import error_page
+from orchestrator.web.problem import Problem, problem_response
+from orchestrator.web.size import SizeLimit
+from schemas.errors import FirstlineError
+
+_log = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+_ABOUT = """Submit jobs, watch them, decide, and fetch results. Every error is a `Problem` (RFC 9457).
+
+Authenticate with `Authorization: Bearer TOKEN`; `firstline token create` makes one. Roles: `viewer`, `submitter`,
+`operator`, `admin`, each of which may do what the ones before it may.
+"""
+
+
+def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
+    """Return the app; `loopback`: only this machine can reach it, so that it is open while no token is configured."""
+    app = FastAPI(
+        title="Firstline",
+        description=_ABOUT,
+        version=_version(),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.doors = Doors(settings, loopback=loopback)
+    for module in (jobs, steering, plans, catalogue, compare, quality, reviews, chat, health):
+        app.include_router(module.router)
+    for router in every_page():
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    for kind in (FirstlineError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
+    app.add_middleware(SizeLimit, body_mb=settings.api_max_body_mb, upload_mb=settings.api_max_upload_mb)
+    app.add_middleware(SameOrigin, loopback=loopback)
+    app.add_middleware(SafeHeaders)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    if not isinstance(error, FirstlineError | RequestValidationError | HTTPException):
+        _log.error("web.bug", exc_info=error, extra={"path": request.url.path})
+    if request.url.path.startswith(("/v1/", "/openapi.json", "/health")):
+        return problem_response(request, error)
+    return error_page(request, error)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _version() -> str:
+    try:
+        return version("firstline")
+    except PackageNotFoundError:
+        return "0"

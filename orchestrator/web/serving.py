@@ -1,0 +1,88 @@
+"""The web process: listens on loopback only while no token is configured, and says so."""
+
+import ipaddress
+import logging
+import socket
+import sys
+import threading
+
+import uvicorn
+
+from config.logs import configure
+from config.settings import get_settings
+from orchestrator import api, tokens
+from orchestrator.web.app import make_app
+from schemas.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+#: Seconds between two looks for a first token.
+_LOOK_S = 1.0
+#: Seconds that open connections (events, downloads) get to end when the server stops.
+_GRACE_S = 5
+
+
+def serve_until_stopped(host: str, port: int) -> None:
+    """Serve on `host`; while there is no token, on loopback only. UserError when the address cannot be used."""
+    settings = get_settings()
+    configure(settings)
+    db = api.engine().db
+    if not is_loopback(host) and not tokens.any_live(db):
+        _say(f"no token is configured, so only this machine is served; `firstline token create` opens {host}")
+        if not _serve(LOOPBACK, port, until_token=True):
+            return
+    if is_loopback(host) and not tokens.any_live(db):
+        _say("no token is configured: everyone on this machine may do everything; `firstline token create` ends that")
+    _serve(host, port, until_token=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _serve(host: str, port: int, *, until_token: bool) -> bool:
+    """Serve until a signal, or (`until_token`) until there is a token; return whether it was the latter."""
+    with _listening(host, port) as listener:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        app = make_app(get_settings(), loopback=is_loopback(host))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        server = uvicorn.Server(config)
+        token_came = threading.Event()
+        if until_token:
+            threading.Thread(target=_watch, args=(server, token_came), daemon=True).start()
+        _say(f"Firstline serves on {address} (pages at /, API at /v1, description at /openapi.json)")
+        server.run(sockets=[listener])
+        return token_came.is_set()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UserError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --host or --port") from None
+
+
+def _watch(server: uvicorn.Server, token_came: threading.Event) -> None:
+    """Stop the server as soon as there is a token."""
+    while not server.should_exit and not token_came.wait(_LOOK_S):
+        if tokens.any_live(api.engine().db):
+            token_came.set()
+            server.should_exit = True
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

