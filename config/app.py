@@ -87,6 +87,10 @@ def _options(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Those who share a Redis under two namespaces neither see nor command each other's workers.
+        "control_exchange": f"{prefix}.control",
+        "event_exchange": f"{prefix}.events",
+        "event_queue_prefix": f"{prefix}.events",
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,

@@ -40,7 +40,7 @@ class Catalogue:
     def __init__(self, own: Sequence[Path] = (), *, built_in: Path = BUILT_IN) -> None:
         self.own = tuple(own)
         folders = {kind: folder for folder, kind in FOLDERS.items()}
-        self._tool = Reader("tool", ToolSpec, lambda tool, _: (tool, []))
+        self._tool = Reader("tool", ToolSpec, finish_tool)
         self.tools: Shelf[ToolSpec] = self._tool.shelf(folders[FileKind.TOOL], built_in=built_in, own=self.own)
         self._skill = Reader("skill", Skill, self._finish_skill)
         self.skills: Shelf[Skill] = self._skill.shelf(folders[FileKind.SKILL], built_in=built_in, own=self.own)
@@ -234,6 +234,15 @@ def expect_kind(document: Document, kind: FileKind) -> None:
 def finish_profile(profile: Profile, folder: Path) -> tuple[Profile, list[Flaw]]:
     """Return a profile with its services' files made absolute: they stand beside the profile, in `folder`."""
     return profile.evolve(services=tuple(_located(service, folder) for service in profile.services)), []
+
+
+def finish_tool(tool: ToolSpec, folder: Path) -> tuple[ToolSpec, list[Flaw]]:
+    """Return a tool with the folder that it searches made absolute: it stands beside the tool's file, in `folder`."""
+    given = tool.options.get("folder")
+    if not isinstance(given, str):
+        return tool, []
+    located = str((folder / Path(given).expanduser()).resolve())
+    return tool.evolve(options={**tool.options, "folder": located}), []
 
 
 def _located(service: Service, folder: Path) -> Service:

@@ -56,11 +56,11 @@ class Settings(BaseSettings):
     #: Seconds after which Redis hands out an unacknowledged message again; at least twice the longest batch.
     visibility_timeout_s: float = Field(default=3600.0, ge=10)
     #: Seconds between two signs of life of a worker.
-    heartbeat_s: float = Field(default=2.0, gt=0, le=60)
+    heartbeat_s: float = Field(default=1.0, gt=0, le=60)
     #: Seconds of silence after which a worker counts as dead and its work is sent again.
-    dead_after_s: float = Field(default=10.0, gt=0)
+    dead_after_s: float = Field(default=6.0, gt=0)
     #: Seconds between two sweeps for work that no live worker holds.
-    sweep_s: float = Field(default=2.0, gt=0)
+    sweep_s: float = Field(default=1.0, gt=0)
     #: Dollars that the audit of one job may cost; None: the share that is audited is the only bound.
     audit_budget_usd: float | None = Field(default=None, gt=0)
     #: Standard Webhooks secret (`whsec_` and base64) that webhooks are signed with; None: jobs may name no webhook.

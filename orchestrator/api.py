@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 
 from config.catalogue import Catalogue, load_catalogue
 from config.settings import Settings, get_settings
-from orchestrator import baselines, publish, steer
-from orchestrator.compile import compile_plan
+from orchestrator import baselines, budgets, publish, steer
+from orchestrator.compile import compile_plan, is_barrier
 from orchestrator.engine import Engine
-from orchestrator.flow import SHARD_ITEMS, shard_rows
+from orchestrator.flow import SHARD_ITEMS, open_segment, shard_rows
 from orchestrator.inputs import InputItem
+from orchestrator.planner.first import planning_workflow
 from orchestrator.reporting import make_report
 from orchestrator.store import batches
 from orchestrator.store import items as item_store
@@ -89,17 +90,24 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
                 webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)
     except IntegrityError:
         return submit(request, items, folders=folders)
-    _receive(steering, row.id, items, dedupe=request.options.dedupe and plan.segments == 1)
+    _receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
     _begin(steering, row.id)
     return row.id
+
+
+def _answers_one_by_one(plan: Plan) -> bool:
+    """Whether no item is seen beside another: only then may identical ones share an answer."""
+    return plan.segments == 1 and not plan.adapt and not is_barrier(plan.steps[0].step)
 
 
 def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
     if isinstance(request.workflow, Workflow):
         return request.workflow
-    if request.workflow is None:
-        raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
-    return catalogue.workflow(request.workflow)
+    if request.workflow is not None:
+        return catalogue.workflow(request.workflow)
+    if request.goal is not None:
+        return planning_workflow(request.goal)
+    raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
 
 
 def _job_row(
@@ -151,7 +159,11 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
             job_store.move(tx, job=job, to=JobState.CANCELLED, among=(JobState.RECEIVING,), reason=reason)
         raise
     with steering.db.writing() as tx:
-        batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))
+        plan = steering.job(tx, job).plan
+        if is_barrier(plan.segment(0)[0].step):
+            open_segment(tx, job=steering.job(tx, job), segment=0)
+        else:
+            batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))
         taken = job_store.move(tx, job=job, to=JobState.SUBMITTED, among=(JobState.RECEIVING,), items=count)
     if not taken:
         raise UserError(f"job {job}: {status(job).reason}")
@@ -273,6 +285,11 @@ def resume(job: str) -> bool:
     return steer.resume(engine(), job)
 
 
+def approve(job: str) -> bool:
+    """Say yes to a planner's plan; return whether one waited for it."""
+    return steer.approve(engine(), job)
+
+
 def raise_budget(job: str, usd: float) -> float:
     """Raise a job's cap by so many dollars, and go on if it was paused; return the new cap."""
     steering = engine()
@@ -283,7 +300,7 @@ def raise_budget(job: str, usd: float) -> float:
         cap_usd = float(row["budget_usd"]) + usd
         job_store.change(tx, job=job, budget_usd=cap_usd)
         changed = steering.job(tx, job)
-    steer.tell_budget(steering, changed)
+    budgets.tell(steering, changed)
     steer.resume(steering, job)
     return cap_usd
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, RowMapping
 
 from orchestrator import barriers, referral
+from orchestrator.budgets import rations
 from orchestrator.engine import Job
 from orchestrator.ladder import Sub
 from orchestrator.names import base_of, is_referral
@@ -12,7 +13,7 @@ from orchestrator.patterns.base import View
 from orchestrator.referral import planned_of
 from orchestrator.store import items
 from schemas.base import Json
-from schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
+from schemas.batch import WHOLE_JOB, Batch, Todo, Work
 from schemas.job import ItemState
 from schemas.plan import PlannedStep
 
@@ -50,8 +51,9 @@ def assemble(tx: Connection, *, job: Job, row: RowMapping) -> Batch | None:
         skills=skills,
         tools={name: tool for name, tool in job.plan.tools.items() if name in wanted},
         folders=job.folders,
-        rations=rations(job),
+        rations=rations(tx, job),
         cache=job.options.cache,
+        priority=job.priority,
         work=work,
     )
 
@@ -69,11 +71,6 @@ def _steps(job: Job, row: RowMapping) -> tuple[PlannedStep, ...]:
     return (planned_of(job.plan, row["lane"]),) if row["lane"] else job.plan.segment(row["segment"])
 
 
-def rations(job: Job) -> tuple[Ration, ...]:
-    """Return the budgets that every call of a job must fit in."""
-    return () if job.budget_usd is None else (Ration(key=f"job.{job.id}", cap_usd=job.budget_usd),)
-
-
 def subs_of(tx: Connection, *, job: Job, numbers: list[int]) -> dict[int, dict[str, Sub]]:
     """Return the subtasks of items, and of the whole job where the plan has barriers."""
     wanted = {*numbers, WHOLE_JOB} if job.plan.segments > 1 else set(numbers)
@@ -89,6 +86,7 @@ def sub_of(row: RowMapping) -> Sub:
         state=row["state"],
         n=row["n"],
         used=row["used"],
+        faults=row["faults"],
         referrals=row["referrals"],
         value=row["value"],
         feedback=tuple(row["feedback"]),
@@ -145,5 +143,11 @@ def _view(tx: Connection, *, job: Job, row: RowMapping, item: RowMapping, values
 
 def _todo(sub: Sub) -> Todo:
     return Todo(
-        step=sub.step, n=sub.n, used=sub.used, feedback=sub.feedback, effort=sub.effort, instruction=sub.instruction
+        step=sub.step,
+        n=sub.n,
+        used=sub.used,
+        faults=sub.faults,
+        feedback=sub.feedback,
+        effort=sub.effort,
+        instruction=sub.instruction,
     )

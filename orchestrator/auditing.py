@@ -59,7 +59,7 @@ class Audit(Frozen):
 
 @dataclass(frozen=True)
 class _Subject:
-    """A skill's answers by one model, and the newest job with an audit of them."""
+    """A version of a skill as answered by one model, and the newest job with an audit of that."""
 
     job: Job
     skill: Skill
@@ -202,11 +202,11 @@ def findings() -> list[Audit]:
 def _subjects(tx: Connection, *, audit_job: str | None = None) -> list[_Subject]:
     found = []
     for row in audits.subjects(tx, audit_job=audit_job):
-        job = api.engine().job(tx, row["job"])
+        newest = audits.newest_job(tx, skill_digest=row["skill_digest"], model=row["model"])
+        job = api.engine().job(tx, newest)
         skill = job.plan.skills[row["skill"]]
         policy = next((one.policy for one in job.plan.steps if one.step.skill == skill.name), skill.policy)
-        if skill.digest == row["skill_digest"]:
-            found.append(_Subject(job, skill, policy, row["model"]))
+        found.append(_Subject(job, skill, policy, row["model"]))
     return found
 
 

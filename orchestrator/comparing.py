@@ -1,6 +1,6 @@
 """`firstline compare`: each model answers the same items alone, as an ordinary job, and they are laid side by side."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from orchestrator.calibration.labels import Truth, truth_of
 from orchestrator.comparison import Called, Measured, Run, build
 from orchestrator.compile import compile_plan
 from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import measurable
+from orchestrator.lone_tier import on_its_own
 from orchestrator.order import Order
-from orchestrator.runner import Crew, View, crew_for
-from orchestrator.store import jobs, samples
-from orchestrator.trials import Trial, left_of, run_trial, trial_request
+from orchestrator.runner import View, crew_for
+from orchestrator.store import samples
+from orchestrator.trials import Trials
 from schemas.base import Json, JsonObject
 from schemas.comparison import Comparison
 from schemas.errors import UserError
@@ -50,7 +50,9 @@ def compare_models(order: Order, question: Question, view: View) -> Comparison:
         if not items:
             raise UserError("none of the items can be read; `firstline run` would say what is wrong with each")
         with crew_for(replace(usable, profile=profile)) as crew:
-            found = list(_run_all(usable, workflow, items, crew, view))
+            # One after the other, so that none slows another down.
+            trials = Trials(usable, crew, view, PURPOSE)
+            found = [_run(trials, workflow, items, tier) for tier in crew.profile.ladder]
     return laid_out(
         found,
         {item.item_id: item.input for item in items},
@@ -126,7 +128,7 @@ def _workflow(order: Order, question: Question) -> Workflow:
     if not isinstance(workflow, Workflow):
         raise UserError("expected a workflow or a skill to compare models on, got a goal; name the workflow")
     quality = with_gold(workflow.quality, question.gold, question.field, question.compare)
-    return measurable(workflow.evolve(quality=quality), load_catalogue().parts(workflow).skills)
+    return on_its_own(workflow.evolve(quality=quality), load_catalogue().parts(workflow).skills)
 
 
 def _plan(workflow: Workflow, profile: Profile) -> Plan:
@@ -135,18 +137,9 @@ def _plan(workflow: Workflow, profile: Profile) -> Plan:
     )
 
 
-def _run_all(order: Order, workflow: Workflow, items: Sequence[InputItem], crew: Crew, view: View) -> Iterator[Run]:
-    """Run one model after the other, so that none slows another down."""
-    budget_usd, spent_usd = order.request.options.budget_usd, 0.0
-    for tier in crew.profile.ladder:
-        model = tier.models[0].name
-        request = trial_request(order, workflow, crew, tier=tier.name, purpose=PURPOSE)
-        options = request.options.evolve(budget_usd=left_of(budget_usd, spent_usd))
-        trial = Trial(request.evolve(options=options), items, order.functions, f"{model}: ")
-        job = run_trial(trial, crew, view)
-        with api.engine().db.reading() as tx:
-            spent_usd += jobs.spent(tx, job=job)
-        yield read_run(job, model)
+def _run(trials: Trials, workflow: Workflow, items: Sequence[InputItem], tier: Tier) -> Run:
+    model = tier.models[0].name
+    return read_run(trials.run(workflow, items, tier=tier.name, title=f"{model}: "), model)
 
 
 def read_run(job: str, model: str) -> Run:

@@ -123,6 +123,9 @@ def ladder_of(profile: Profile, tiers: tuple[str, ...]) -> tuple[str, ...]:
 def _ordered(workflow: Workflow, done: Collection[str]) -> dict[str, Step]:
     named = {step.name: step.evolve(**_defaults(step)) for step in workflow.steps}
     needs = {name: _needs(step, named, done) for name, step in named.items()}
+    for name, step in named.items():
+        if step.kind is StepKind.CHECKPOINT:
+            _hold_back(name, step, named, needs)
     try:
         order = [name for name in TopologicalSorter(needs).static_order() if name in named]
     except CycleError as error:
@@ -131,6 +134,19 @@ def _ordered(workflow: Workflow, done: Collection[str]) -> dict[str, Step]:
         ) from error
     # Whatever a step refers to it also waits for: one list says it all from here on.
     return {name: named[name].evolve(after=tuple(sorted(needs[name]))) for name in order}
+
+
+def _hold_back(name: str, checkpoint: Step, named: Mapping[str, Step], needs: Mapping[str, set[str]]) -> None:
+    """Let what reads the answers that a checkpoint reviews wait for the review."""
+    earlier: set[str] = set()
+    ahead = [name]
+    while ahead:
+        found = needs.get(ahead.pop(), set()) - earlier
+        earlier |= found
+        ahead += found
+    for other, step in named.items():
+        if checkpoint.reviews in needs[other] and other not in earlier and step.kind is not StepKind.CHECKPOINT:
+            needs[other].add(name)
 
 
 def _defaults(step: Step) -> dict[str, str]:

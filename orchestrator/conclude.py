@@ -80,9 +80,10 @@ def _pass_barrier(
     if whole.state is ItemState.FAILED:
         fail(tx, job=job.id, reason=_why_failed(whole))
         return None
-    ended = [name for name in whole.changed if whole.subs[name].ended and not (name in before and before[name].ended)]
+    over = {name for name, sub in before.items() if sub.ended}
+    ended = [name for name, sub in whole.subs.items() if sub.ended and name not in over]
     models = {one.step: one.model for one in trail.attempts if one.verdict == "accept"} if trail else {}
-    ahead = barriers.follow(tx, job=job, subs=whole.subs, steps=sorted(ended), by=models)
+    ahead = barriers.follow(tx, job=job, subs=whole.subs, steps=ended, by=models)
     if ahead.failure is not None:
         fail(tx, job=job.id, reason=ahead.failure)
         return None

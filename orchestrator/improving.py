@@ -133,7 +133,7 @@ def _lost(row: RowMapping, skill: Skill) -> Failure:
 
 
 def _candidates(skill: Skill, failures: Sequence[Failure]) -> list[Right]:
-    """Return items with right answers: what persons answered, then what a stronger tier or an audit says of failures."""
+    """Return items with right answers: what persons answered, then what a stronger tier or an audit says."""
     gold = [Right(one.input, one.gold) for one in gold_set(api.engine(), skill=skill.name)]
     mended = [
         Right(inputs, one.settled)

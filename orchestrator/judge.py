@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping
 from orchestrator.audit_draw import draw_audits
 from orchestrator.conclude import conclude, cost_row
 from orchestrator.engine import Job
+from orchestrator.names import is_referral
 from orchestrator.store import batches, items
 from schemas.attempt import Attempt
 from schemas.batch import ItemTrail, Trail
@@ -28,12 +29,15 @@ class Judged:
     #: Why subtasks came back unanswered.
     deferred: tuple[Defer, ...] = ()
 
+    @property
+    def over(self) -> Defer | None:
+        """The first budget whose cap is reached, not one that only calls under way are in the way of."""
+        spent = (one for one in self.deferred if one.cause is DeferCause.BUDGET and one.wait_s == 0)
+        return next(spent, None)
+
     def because(self, cause: DeferCause) -> str | None:
-        """Return the first reason of this cause; for a budget only if the cap is reached, not while calls are out."""
-        for defer in self.deferred:
-            if defer.cause is cause and (cause is not DeferCause.BUDGET or defer.wait_s == 0):
-                return defer.reason
-        return None
+        """Return the first reason of this cause."""
+        return next((defer.reason for defer in self.deferred if defer.cause is cause), None)
 
 
 def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
@@ -45,7 +49,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     items.lock(tx, job=job.id, numbers=numbers)
     new = _new_calls(tx, job=job, row=row, trail=trail)
     items.save_attempts(
-        tx, job=job.id, worker=trail.worker, attempts=[attempt for one in new for attempt in one.attempts]
+        tx, job=job.id, worker=trail.worker, attempts=[labelled(attempt) for one in new for attempt in one.attempts]
     )
     if row["state"] == "judged":
         items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
@@ -67,6 +71,12 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
         batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
     return Judged(tuple(made), closed, tuple(defers))
+
+
+def labelled(attempt: Attempt) -> Attempt:
+    """Return the attempt with what it was for: a word on what to do about a subtask is no answer to it."""
+    asked = attempt.purpose == "answer" and is_referral(attempt.step)
+    return attempt.model_copy(update={"purpose": "refer"}) if asked else attempt
 
 
 def _new_calls(tx: Connection, *, job: Job, row: RowMapping, trail: Trail) -> list[ItemTrail]:

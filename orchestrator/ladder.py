@@ -28,6 +28,7 @@ class Sub:
     state: str = "open"
     n: int = 0
     used: int = 0
+    faults: int = 0
     referrals: int = 0
     value: Json = None
     feedback: tuple[str, ...] = ()
@@ -81,6 +82,7 @@ def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub
         tier=tier,
         n=left.n,
         used=left.used,
+        faults=left.faults,
         feedback=left.feedback,
         effort=left.effort,
         reason=left.verdict.reason,
@@ -108,12 +110,12 @@ def climb(sub: Sub, *, ladder: tuple[str, ...]) -> Sub:
     if not above:
         return replace(sub, state="failed")
     # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback.
-    return replace(sub, state="open", tier=above[0], used=0, effort=None)
+    return replace(sub, state="open", tier=above[0], used=0, faults=0, effort=None)
 
 
 def _defer(sub: Sub, defer: Defer) -> Sub:
     match defer.cause:
-        case DeferCause.STOPPING:
+        case DeferCause.STOPPING | DeferCause.BULK:
             return replace(sub, state="open")
         case DeferCause.BUDGET if defer.wait_s == 0:
             return replace(sub, state="paused")

@@ -9,6 +9,7 @@ from config.catalogue import load_catalogue
 from config.jobfile import is_job_file, load_job
 from config.settings import get_settings
 from orchestrator.inputs import InputItem, count_items, read_items, readable_twice
+from orchestrator.planner.first import planning_workflow
 from schemas.errors import UserError
 from schemas.job import JobRequest
 from schemas.jobfile import BaselineKind, JobFile
@@ -26,6 +27,10 @@ class Wishes:
     limit: int | None = None
     budget_usd: float | None = None
     goal: str | None = None
+    #: A planner's plan waits for a yes.
+    approve: bool = False
+    #: The job is only looked at, so that it needs neither items nor answers to replay.
+    preview: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Order:
     baselines: tuple[BaselineKind, ...] = ()
     #: Folders of the user's own Python functions.
     functions: tuple[Path, ...] = ()
+
+    @property
+    def waits_for_a_yes(self) -> bool:
+        """Whether a planner writes its plan, and a person wants to see it first."""
+        return self.request.workflow is None and self.request.options.approve
 
     @contextmanager
     def checked(self) -> Iterator["Order"]:
@@ -94,10 +104,12 @@ def _from_job_file(file: Path, wishes: Wishes) -> Order:
 
 def _from_workflow(target: str | None, wishes: Wishes) -> Order:
     catalogue = load_catalogue()
+    if wishes.goal is not None:
+        planning_workflow(wishes.goal)
     spec = JobFile(workflow=target, goal=wishes.goal)
     profile = catalogue.profile(wishes.profile or get_settings().profile)
     workflow = catalogue.workflow(target) if target is not None else None
-    name = workflow.name if workflow else "goal"
+    name = workflow.name if workflow else None
     request = JobRequest(workflow=workflow, goal=wishes.goal, name=name, options=spec.options(profile.name))
     order = Order(request, profile, None, functions=catalogue.functions)
     return _wished(order, wishes, None)
@@ -105,7 +117,7 @@ def _from_workflow(target: str | None, wishes: Wishes) -> Order:
 
 def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
     source = wishes.input or order.source
-    if source is None and order.request.goal is None:
+    if source is None and order.request.goal is None and not wishes.preview:
         raise UserError(
             "no items: give them with --input FILE (CSV, JSONL, a JSON array, a folder of text files, or - for "
             "standard input)"
@@ -113,7 +125,9 @@ def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
     options = order.request.options
     if wishes.budget_usd is not None:
         options = options.evolve(budget_usd=wishes.budget_usd)
-    profile = with_script(order.profile, script)
+    if wishes.approve:
+        options = options.evolve(approve=True)
+    profile = order.profile if wishes.preview else with_script(order.profile, script)
     request = order.request.evolve(options=options, profile=profile)
     return replace(order, request=request, profile=profile, source=source, limit=wishes.limit or order.limit)
 

@@ -16,6 +16,7 @@ from schemas.errors import InfrastructureError, UserError
 from schemas.skill import Skill
 
 _FOLDER = "versions"
+_NUMERIC = frozenset("+-.0123456789")
 _NAME = re.compile(r"\.v(\d+)(?:-[0-9a-f]+)?$")
 
 
@@ -130,7 +131,9 @@ def difference(found: SkillFile, old: int | None, new: int | None) -> str:
     earlier = [number for number in numbers if number < after]
     before = old if old is not None else max(earlier, default=after)
     first, second = (version_of(found, number) for number in (before, after))
-    return text_difference(_read(first), _read(second), f"version {before}", f"version {after}")
+    # As they would be written by us: how a person broke the lines makes no difference to a model.
+    old_text, new_text = (dump(load_catalogue().skill(Path(one.file))) for one in (first, second))
+    return text_difference(old_text, new_text, f"version {before}", f"version {after}")
 
 
 def text_difference(old: str, new: str, old_name: str, new_name: str) -> str:
@@ -151,7 +154,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    if "\n" in text:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    # PyYAML writes for YAML 1.1 and leaves `0o17` and `1e3` bare; as files are read here they would be numbers.
+    style = '"' if text[:1] in _NUMERIC else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
@@ -183,7 +190,3 @@ def _write(file: Path, text: str, skill: Skill) -> Path:
 
 def _same(file: Path, skill: Skill) -> bool:
     return load_catalogue().skill(file) == skill
-
-
-def _read(version: Version) -> str:
-    return Path(version.file).read_text("utf-8")

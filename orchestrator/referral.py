@@ -126,7 +126,7 @@ def _ask(sub: Sub, name: str, plan: Plan) -> dict[str, Sub]:
 
 
 def _obey(sub: Sub, word: Word, plan: Plan, ladder: tuple[str, ...]) -> dict[str, Sub]:
-    again = replace(sub, state="open", used=0, effort=None, batch=None, referrals=sub.referrals + 1)
+    again = replace(sub, state="open", used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1)
     match word.decision:
         case "revise":
             return {sub.step: replace(again, instruction=word.instruction or word.reason)}
@@ -157,7 +157,7 @@ def _bring_together(sub: Sub, parts: list[Sub]) -> dict[str, Sub]:
     told = (
         f"Parts of this task have been answered one by one. Make one answer of them, in the form asked for: {answers}"
     )
-    again = replace(sub, state="open", used=0, effort=None, batch=None, referrals=sub.referrals + 1, feedback=())
+    again = replace(sub, state="open", used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1, feedback=())
     return {sub.step: replace(again, instruction=told)}
 
 

@@ -99,6 +99,8 @@ def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence
     attempts = sum(line["attempts"] for line in lines)
     wrong = sum(count for kind, count in errors.items() if kind not in _NOT_ERRORS)
     priced = sum(line["priced"] for line in lines)
+    # What the response cache answered used no tokens.
+    called = [line for line in lines if not line["from_cache"]]
     return ModelLine(
         model=model,
         tier=tier,
@@ -106,9 +108,9 @@ def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence
         accepted=sum(line["attempts"] for line in lines if line["verdict"] == "accept"),
         errors=dict(errors),
         error_rate=wrong / attempts,
-        input_tokens=sum(line["input_tokens"] for line in lines),
-        cached_tokens=sum(line["cached_tokens"] for line in lines),
-        output_tokens=sum(line["output_tokens"] for line in lines),
+        input_tokens=sum(line["input_tokens"] for line in called),
+        cached_tokens=sum(line["cached_tokens"] for line in called),
+        output_tokens=sum(line["output_tokens"] for line in called),
         cost_usd=sum(line["cost_usd"] for line in lines) if priced else None,
         latency_s=percentiles(seconds),
     )

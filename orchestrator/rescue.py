@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
 from config.app import STEPS
-from orchestrator import auditing, publish
+from orchestrator import auditing, held, publish
 from orchestrator.conclude import conclude
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, advance
@@ -21,7 +21,7 @@ from orchestrator.store import batches, items, jobs
 from schemas.batch import WHOLE_JOB
 from schemas.errors import FirstlineError
 from schemas.job import WORKING, JobState
-from workers.claims import ANSWERED, JUDGED
+from workers.claims import ANSWERED, CLAIM_S, JUDGED, LOST
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,10 @@ PRODUCER_SILENT_S = 900.0
 #: Deliveries that ended with the worker's death, before a batch is cut up, and before a single subtask is given up.
 DEATHS_ALLOWED = 3
 _DEFERRED_AT_ONCE = 500
+# KEYS: claim. ARGV: who held it, the word for lost, seconds.
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+"""
 _KEPT_BATCHES = 500
 
 
@@ -88,6 +92,7 @@ class Rescue:
         self._beats += 1
         if self._beats % 4 == 1:
             end_hopeless(self.engine)
+            held.let_go(self.engine)
             publish_outbox(self.engine)
             resend_lost(self.engine)
             nudge(self.engine)
@@ -125,6 +130,7 @@ def _again(
     *,
     opening: Callable[..., None],
     size: int | None = None,
+    heirs_of: str | None = None,
 ) -> None:
     """Open subtasks of items of one job and send what that makes ready, shard by shard."""
     by_shard: dict[tuple[int, int], list[int]] = {}
@@ -143,6 +149,8 @@ def _again(
             ids, _ = conclude(tx, job=job, segment=segment, shard=shard, numbers=members, size=cut)
             made += ids
         ready = publish.assembled(tx, job=job, ids=made)
+    if heirs_of is not None:
+        _bequeath(engine, heirs_of, made)
     publish.send_free(engine, job=job, made=ready)
 
 
@@ -162,33 +170,34 @@ def resend_lost(engine: Engine) -> int:
     if not out:
         return 0
     lost, dead = _lost(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
-    for row in dead:
-        _after_death(engine, row)
+    for row, holder in dead:
+        _after_death(engine, row, holder)
     return _send(engine, lost)
 
 
 def _lost(
     engine: Engine, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str], overtaken_at: datetime
-) -> tuple[list[RowMapping], list[RowMapping]]:
-    """Return the batches to send again: those that vanished, and those whose worker died."""
+) -> tuple[list[RowMapping], list[tuple[RowMapping, str]]]:
+    """Return the batches to send again: those that vanished, and those whose worker died, with who that was."""
     keys = engine.settings.keys
     claims = [None if text is None else str(text) for text in engine.redis.mget([keys.claim(row["id"]) for row in out])]
-    holders = {claim for claim in claims if claim and claim != JUDGED and not claim.startswith(ANSWERED)}
+    holders = {claim for claim in claims if claim and claim not in (JUDGED, LOST) and not claim.startswith(ANSWERED)}
     alive = {holder for holder in holders if engine.redis.exists(keys.heartbeat(holder))}
     served = {name: engine.workers_of(name) > 0 for name in {queue_of(row) for row in out}}
     empty = {name: _is_empty(engine, keys.queue(name)) for name in served}
     judges_idle = _is_empty(engine, engine.orchestrators)
     now_s = float(engine.redis.time()[0])
-    lost, dead = [], []
+    lost: list[RowMapping] = []
+    dead: list[tuple[RowMapping, str]] = []
     for row, claim in zip(out, claims, strict=True):
         overtaken = row["changed_at"] < overtaken_at
-        if claim is None:
+        if claim is None or claim == LOST:
             lost += [row] if empty[queue_of(row)] or (overtaken and served[queue_of(row)]) else []
         elif claim.startswith(ANSWERED):
             waited_s = now_s - float(claim.removeprefix(ANSWERED))
             lost += [row] if waited_s > SETTLING_S and (judges_idle or overtaken) else []
         elif claim == JUDGED or claim not in alive:
-            dead.append(row)
+            dead.append((row, claim))
     return lost, dead
 
 
@@ -197,10 +206,11 @@ def _is_empty(engine: Engine, queue: str) -> bool:
     return sum(engine.redis.llen(name) for name in names) == 0
 
 
-def _after_death(engine: Engine, row: RowMapping) -> None:
+def _after_death(engine: Engine, row: RowMapping, holder: str) -> None:
     """Send a dead worker's batch again; what kills worker after worker is taken apart, then given up."""
     with engine.db.writing() as tx:
         deaths = batches.mark_lost(tx, batch=row["id"])
+    _release_claim(engine, row["id"], holder)
     _log.warning("batch.worker_died", extra={"batch": row["id"], "job": row["job"], "deaths": deaths})
     if deaths < DEATHS_ALLOWED:
         _send(engine, [row])
@@ -215,7 +225,22 @@ def _after_death(engine: Engine, row: RowMapping) -> None:
             items.let_go(tx, job=job, batch=row["id"])
         batches.set_state(tx, batches=[row["id"]], to="dropped", among=("ready", "sent"))
 
-    _again(engine, row["job"], row["items"], opening=opening, size=1)
+    _again(engine, row["job"], row["items"], opening=opening, size=1, heirs_of=row["id"])
+
+
+def _release_claim(engine: Engine, batch: str, holder: str) -> None:
+    """Note that the holder of a batch has died: the same death is not counted twice."""
+    engine.redis.eval(_RELEASE, 1, engine.settings.keys.claim(batch), holder, LOST, str(CLAIM_S))
+
+
+def _bequeath(engine: Engine, batch: str, heirs: Sequence[str]) -> None:
+    """Let the parts of a batch find the answers that were paid for it."""
+    keys = engine.settings.keys
+    pipe = engine.redis.pipeline(transaction=False)
+    for heir in heirs:
+        pipe.copy(keys.answers(batch), keys.answers(heir))
+        pipe.set(keys.claim(heir), LOST, ex=CLAIM_S)
+    pipe.execute()
 
 
 def _send(engine: Engine, rows: Sequence[RowMapping]) -> int:

@@ -8,7 +8,7 @@ from config.catalogue import load_catalogue
 from orchestrator import api
 from orchestrator.comparing import PURPOSE, compare_profile, laid_out, read_run
 from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import measurable
+from orchestrator.lone_tier import on_its_own
 from orchestrator.order import Order
 from orchestrator.runner import Crew
 from orchestrator.store import jobs, views
@@ -35,9 +35,7 @@ class SideBySide(Frozen):
     result: Comparison | None = None
 
 
-def begin(
-    request: JobRequest, items: Sequence[InputItem], *, models: Sequence[str], profile: Profile
-) -> str:
+def begin(request: JobRequest, items: Sequence[InputItem], *, models: Sequence[str], profile: Profile) -> str:
     """Have each model answer the items alone, side by side; return the comparison's id. UserError: unknown models."""
     if not isinstance(request.workflow, Workflow):
         raise UserError("expected a workflow or a skill to compare models on, got a goal; name the workflow")
@@ -46,7 +44,7 @@ def begin(
         raise UserError("none of the items can be read; give at least one object with the workflow's fields")
     catalogue = load_catalogue()
     ladder = compare_profile(profile, models)
-    workflow = measurable(request.workflow, catalogue.parts(request.workflow).skills)
+    workflow = on_its_own(request.workflow, catalogue.parts(request.workflow).skills)
     order = Order(request, ladder, None, functions=catalogue.functions)
     name = secrets.token_hex(6)
     for number, tier in enumerate(ladder.ladder):

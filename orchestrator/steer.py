@@ -7,14 +7,13 @@ from celery.canvas import Signature
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from config.rations import seed
-from orchestrator import publish
-from orchestrator.assemble import rations
+from orchestrator import budgets, publish
 from orchestrator.engine import Engine, Job
 from orchestrator.flow import advance, fail, open_segment
 from orchestrator.judge import Judged, judge
+from orchestrator.planner.first import is_planning
 from orchestrator.release import release
-from orchestrator.store import batches, items, jobs
+from orchestrator.store import batches, decisions, items, jobs
 from schemas.batch import Trail
 from schemas.errors import UserError
 from schemas.job import WORKING, JobState
@@ -30,11 +29,30 @@ _BEGUN = (JobState.SUBMITTED, JobState.PLANNING, JobState.AWAITING_APPROVAL, Job
 def start(engine: Engine, job_id: str) -> None:
     """Begin a job that was submitted."""
     with engine.db.writing() as tx:
-        begun = jobs.move(tx, job=job_id, to=JobState.RUNNING, among=(JobState.SUBMITTED,))
-        job = engine.job(tx, job_id) if begun else None
-    if job is not None:
-        tell_budget(engine, job)
+        job = engine.job(tx, job_id)
+        begun = jobs.move(tx, job=job_id, to=_at_work(job), among=(JobState.SUBMITTED,))
+    if begun:
+        budgets.tell(engine, job)
     release(engine, job_id)
+
+
+def _at_work(job: Job) -> JobState:
+    """Return the state of a job whose messages are sent."""
+    return JobState.PLANNING if is_planning(job.plan) else JobState.RUNNING
+
+
+def approve(engine: Engine, job_id: str) -> bool:
+    """Let a job go on whose plan waits for a yes; return whether it waited for one."""
+    with engine.db.writing() as tx:
+        jobs.get(tx, job=job_id)
+        jobs.hold(tx, job=job_id, alone=True)
+        if not jobs.move(tx, job=job_id, to=JobState.RUNNING, among=(JobState.AWAITING_APPROVAL,)):
+            return False
+        decisions.note(tx, job=job_id, kind="plan", by="person", choice="approved")
+        job = engine.job(tx, job_id)
+        advance(tx, job=job, segment=job.segment)
+    _go_on(engine, job)
+    return True
 
 
 def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
@@ -44,9 +62,10 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
         job = engine.job(tx, trail.job)
         judged = judge(tx, trail=trail, job=job)
         going = publish.assembled(tx, job=job, ids=judged.batches) if job.state.works else []
-        if (over := judged.because(DeferCause.BUDGET)) is not None:
-            reason = f"{over}; raise it with `firstline budget {job.id} --raise USD`"
-            jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=reason)
+        if (over := judged.over) is not None:
+            holder = {"held_by": over.budget, "held_cap_usd": over.cap_usd}
+            reason = budgets.told(tx, job, over)
+            jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=reason, **holder)
         called_off = job.state.works and judged.because(DeferCause.CANCELLED) is not None
         if called_off:
             # The job was cancelled and is tried again; workers have not heard of the latter.
@@ -54,7 +73,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
         _note(tx, job, judged)
     _forget(engine, trail.batch)
     if judged.because(DeferCause.BUDGET_UNKNOWN) is not None:
-        tell_budget(engine, job)
+        budgets.tell(engine, job)
     if called_off:
         _allow(engine, job.id)
     if judged.closed:
@@ -82,14 +101,6 @@ def _note(tx: Connection, job: Job, judged: Judged) -> None:
         jobs.say(tx, job=job.id, reason=stuck)
 
 
-def tell_budget(engine: Engine, job: Job) -> None:
-    """Tell Redis what a job may spend and has spent."""
-    for ration in rations(job):
-        with engine.db.reading() as tx:
-            spent_usd = jobs.spent(tx, job=job.id)
-        seed(engine.redis, engine.settings.keys, ration, spent_usd=spent_usd)
-
-
 def _forget(engine: Engine, batch: str) -> None:
     """Drop what Redis kept for a batch that is judged, and tell late deliveries that it is."""
     keys = engine.settings.keys
@@ -106,6 +117,8 @@ def pause(engine: Engine, job_id: str, *, reason: str) -> bool:
     """Stop sending a job's work; what is under way comes in and is kept."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
+        # One that a budget has paused already stays so when that budget is raised.
+        jobs.change(tx, job=job_id, held_by=None, held_cap_usd=None)
         return jobs.move(tx, job=job_id, to=JobState.PAUSED, among=WORKING, reason=reason)
 
 
@@ -114,9 +127,9 @@ def resume(engine: Engine, job_id: str) -> bool:
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
         jobs.hold(tx, job=job_id, alone=True)
-        if not jobs.move(tx, job=job_id, to=JobState.RUNNING, among=(JobState.PAUSED,)):
-            return False
         job = engine.job(tx, job_id)
+        if not jobs.move(tx, job=job_id, to=_at_work(job), among=(JobState.PAUSED,)):
+            return False
         items.let_go_unheld(tx, job=job_id)
         batches.reset_shards(tx, job=job_id, segment=job.segment)
     _go_on(engine, job)
@@ -173,7 +186,7 @@ def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int
         items.let_go_unheld(tx, job=job_id)
         batches.forget_shards(tx, job=job_id, segment=first)
         states = (JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
-        jobs.move(tx, job=job_id, to=JobState.RUNNING, among=states, segment=first, ended_at=None, deadline=None)
+        jobs.move(tx, job=job_id, to=_at_work(job), among=states, segment=first, ended_at=None, deadline=None)
         open_segment(tx, job=job, segment=first)
     _go_on(engine, job)
     return len(numbers)
@@ -183,7 +196,7 @@ def _go_on(engine: Engine, job: Job) -> None:
     """Have a job's work sent; where Redis cannot be reached now, the sweep does it later."""
     try:
         _allow(engine, job.id)
-        tell_budget(engine, job)
+        budgets.tell(engine, job)
         publish.task(engine, publish.RELEASE, job.id, priority=job.priority).apply_async(retry=False)
     except publish.UNREACHABLE:
         _log.warning("job.not_told", extra={"job": job.id})

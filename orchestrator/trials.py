@@ -52,23 +52,9 @@ class Trials:
         return f"{self.purpose}:{digest(what, length=32)}"
 
     def _submit(self, workflow: Workflow, items: Sequence[InputItem], tier: str, key: str) -> str:
-        options = self.order.request.options.evolve(
-            tiers=(tier,),
-            purpose=self.purpose,
-            budget_usd=self._left_usd(),
-            dedupe=False,
-            cache=False,
-            webhook_url=None,
-            approve=False,
-        )
-        request = JobRequest(
-            workflow=workflow,
-            profile=self.crew.profile,
-            name=f"{self.purpose} {workflow.name} on {tier}",
-            options=options,
-            idempotency_key=key,
-        )
-        return api.submit(request, items, folders=self.order.functions)
+        request = trial_request(self.order, workflow, self.crew, tier=tier, purpose=self.purpose, key=key)
+        capped = request.options.evolve(budget_usd=self._left_usd())
+        return api.submit(request.evolve(options=capped), items, folders=self.order.functions)
 
     def _left_usd(self) -> float | None:
         return left_of(self.order.request.options.budget_usd, self.spent_usd)
@@ -93,6 +79,17 @@ class Trials:
             api.raise_budget(job, more_usd)
         else:
             api.resume(job)
+
+
+def trial_request(
+    order: Order, workflow: Workflow, crew: Crew, *, tier: str, purpose: str, key: str | None = None
+) -> JobRequest:
+    """Return the request for an order's work on one tier alone, under the order's budget."""
+    options = order.request.options.evolve(
+        tiers=(tier,), purpose=purpose, dedupe=False, cache=False, webhook_url=None, approve=False
+    )
+    name = f"{purpose} {workflow.name} on {tier}"
+    return JobRequest(workflow=workflow, profile=crew.profile, name=name, options=options, idempotency_key=key)
 
 
 def models_of(profile: Profile, tier: str) -> list[str]:

@@ -8,7 +8,7 @@ from config.catalogue import Catalogue, load_catalogue, of_skill
 from config.settings import get_settings
 from orchestrator import api
 from orchestrator.compile import ladder_of
-from orchestrator.order import Order, with_script
+from orchestrator.order import SIMULATOR, Order, with_script
 from orchestrator.runner import View, crew_for, follow
 from orchestrator.story import Story, story_of
 from schemas.base import JsonObject
@@ -74,10 +74,8 @@ def read_item(given: str, skill: Skill) -> JsonObject:
 def on_one_tier(profile: Profile, skill: Skill, model: str | None) -> tuple[Profile, str]:
     """Return the profile with the one tier that is tried (and those that confidence signals ask), and its name."""
     tier = _tier(profile, skill, model)
-    asked = {signal.tier for signal in skill.confidence}
-    others = [
-        one for one in profile.tiers if one.kind is TierKind.TOOLS or (one.name in asked and one.name != tier.name)
-    ]
+    asked = {signal.tier for signal in skill.confidence} - {tier.name}
+    others = [one for one in profile.tiers if one.kind is TierKind.TOOLS or one.name in asked]
     used = {one.service for kept in (tier, *others) for one in kept.models}
     services = tuple(service for service in profile.services if service.name in used)
     return profile.evolve(tiers=(tier, *others), orchestrator=None, services=services), tier.name
@@ -97,6 +95,11 @@ def _tier(profile: Profile, skill: Skill, model: str | None) -> Tier:
 def _order(catalogue: Catalogue, skill: Skill, profile: str | None, model: str | None, script: Path | None) -> Order:
     chosen = catalogue.profile(profile or get_settings().profile)
     narrowed, tier = on_one_tier(chosen, skill, model)
+    if script is None and any(service.kind == SIMULATOR and service.source is None for service in narrowed.services):
+        raise UserError(
+            f"profile '{chosen.name}' replays answers: add --script FILE with what to replay, or choose one with real "
+            "models by --profile (`firstline tiers` lists them)"
+        )
     ladder = with_script(narrowed, str(script.absolute()) if script else None)
     workflow = of_skill(skill, inline=True)
     workflow = workflow.evolve(tools=tuple(catalogue.parts(workflow).tools.values()))

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from orchestrator.figures import dollars, seconds
+from orchestrator.figures import count, dollars, seconds
 from orchestrator.story import AttemptLine
 from orchestrator.trying import Trial
 from schemas.check import CheckResult
@@ -31,7 +31,7 @@ def _blocks(trial: Trial) -> Iterator[RenderableType]:
     item = trial.story.item
     output = json.dumps(trial.story.output, indent=2, ensure_ascii=False)
     yield Text(output if item.reason is None else f"{item.status.value}: {item.reason}")
-    yield Text(f"{item.attempts} calls, {dollars(item.cost_usd)}, {seconds(item.latency_s)}", style="dim")
+    yield Text(f"{count(item.attempts, 'call')}, {dollars(item.cost_usd)}, {seconds(item.latency_s)}", style="dim")
 
 
 def _attempt(attempt: AttemptLine) -> Iterator[RenderableType]:

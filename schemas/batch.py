@@ -1,6 +1,5 @@
 """What travels: a batch of subtasks to a tier's queue, and the trail that comes back."""
 
-from datetime import datetime
 
 from pydantic import Field
 
@@ -26,6 +25,8 @@ class Todo(Frozen):
     n: int = 0
     #: Attempts already used on this tier.
     used: int = 0
+    #: How often every model of this tier has failed on it, weighed.
+    faults: int = 0
     feedback: tuple[str, ...] = ()
     effort: str | None = None
     #: Instruction added by the orchestrator model.
@@ -74,7 +75,8 @@ class Batch(Frozen):
     rations: tuple[Ration, ...] = ()
     #: Use the shared response cache.
     cache: bool = False
-    deadline: datetime | None = None
+    #: Of its job; 0 goes first.
+    priority: int = 4
     work: tuple[Work, ...] = Field(min_length=1)
 
     @property
@@ -99,6 +101,7 @@ class Left(Frozen):
     step: str
     n: int
     used: int = 0
+    faults: int = 0
     verdict: Parked = Field(discriminator="kind")
     feedback: tuple[str, ...] = ()
     effort: str | None = None

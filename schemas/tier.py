@@ -101,6 +101,19 @@ class TierKind(StrEnum):
     TOOLS = "tools"
 
 
+class BulkTerms(Frozen):
+    """How a tier of kind `batch` fills and follows what it hands to a provider's Batch API."""
+
+    #: Requests that make a bulk full.
+    requests: int = Field(default=1000, gt=0, le=50_000)
+    #: Seconds after which one is submitted though it is not full.
+    fill_s: float = Field(default=60.0, ge=0)
+    #: Seconds between two looks at one that is under way.
+    poll_s: float = Field(default=60.0, gt=0)
+    #: Seconds within which the provider promises to end: a job with less time than that takes no batch tier by itself.
+    window_s: float = Field(default=24 * 3600.0, gt=0)
+
+
 class Tier(Frozen):
     """A rung of the ladder."""
 
@@ -113,6 +126,8 @@ class Tier(Frozen):
     timeout_s: float = Field(default=60.0, gt=0)
     #: Seconds that a model which failed on its own account is left alone.
     cooldown_s: float = Field(default=15.0, gt=0)
+    #: Of a tier of kind `batch`.
+    bulk: BulkTerms = BulkTerms()
 
     @model_validator(mode="after")
     def _fill(self) -> Self:

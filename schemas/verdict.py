@@ -65,6 +65,8 @@ class DeferCause(StrEnum):
     CANCELLED = "cancelled"
     #: The worker is stopping and hands its work back.
     STOPPING = "stopping"
+    #: It waits for its tier's next bulk to a Batch API.
+    BULK = "bulk"
 
 
 class Defer(Frozen):
@@ -74,6 +76,9 @@ class Defer(Frozen):
     cause: DeferCause
     wait_s: float = Field(ge=0)
     reason: str
+    #: The budget that was in the way: its key and its cap then.
+    budget: str | None = None
+    cap_usd: float | None = None
 
 
 Verdict = Accept | Retry | Escalate | Refer | Review | Reject

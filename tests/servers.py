@@ -24,6 +24,13 @@ class Missing(Exception):
     """A program that a test or a scenario needs is not installed; says which."""
 
 
+def free_port() -> int:
+    """Return a local port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Postgres:
     """A PostgreSQL cluster in a folder of its own."""
@@ -87,7 +94,7 @@ class RedisServer:
 
     folder: Path
     binary: str = field(default_factory=lambda: str(get_binary_path()))
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     _process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -118,10 +125,3 @@ class RedisServer:
 def run_quietly(*command: str, user: str | None, folder: Path) -> None:
     """Run a command as another user, if one is named; CalledProcessError when it fails."""
     subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def free_port() -> int:
-    """Return a local port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

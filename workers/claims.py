@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 CLAIM_S = 2 * 3600
 #: What a claim says when the batch needs no worker any more.
 JUDGED = "judged"
+#: What it says when the worker that held the batch has died: look for its paid answers first.
+LOST = "lost"
 #: What it begins with while the trail is on its way to a judge; Redis's time in seconds follows.
 ANSWERED = "answered:"
 

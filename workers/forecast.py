@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from config.draft import OfferedTier
+from config.prices import listed_price
 from schemas.plan import Step, StepKind
 from schemas.policy import Demand, Policy
 from schemas.skill import Skill
-from schemas.tier import Profile
+from schemas.tier import Price, Profile, Tier
 from workers.estimate import CHARS_PER_TOKEN
 from workers.policy import start_tier
 
@@ -67,15 +68,13 @@ def total(parts: Sequence[StepForecast]) -> float | None:
 
 def rungs(profile: Profile) -> tuple[OfferedTier, ...]:
     """Return a profile's ladder with the prices of each tier's first model."""
-    return tuple(
-        OfferedTier(
-            name=tier.name,
-            model=tier.models[0].name,
-            input_usd=tier.models[0].price.input if tier.models[0].price else None,
-            output_usd=tier.models[0].price.output if tier.models[0].price else None,
-        )
-        for tier in profile.ladder
-    )
+    return tuple(_rung(tier) for tier in profile.ladder)
+
+
+def _rung(tier: Tier) -> OfferedTier:
+    model = tier.models[0]
+    price = model.price or listed_price(model) or Price()
+    return OfferedTier(name=tier.name, model=model.name, input_usd=price.input, output_usd=price.output)
 
 
 def _step(

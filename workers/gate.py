@@ -198,11 +198,12 @@ def _refusal(permit: Permit, said: list[str]) -> Defer:
         case ["spent" | "held" as why, place, *amounts]:
             spent, reserved, cap = (int(amount) / NANOS for amount in amounts)
             key = _ration(permit, place).key
+            wait_s = _NO_PLACE_S if why == "held" else 0.0
             reason = (
                 f"budget '{key}': ${spent:.4f} spent and ${reserved:.4f} reserved of ${cap:.4f}; "
                 f"a call of {model.name} needs about ${permit.cost_usd or 0:.4f}"
             )
-            return Defer(cause=DeferCause.BUDGET, wait_s=_NO_PLACE_S if why == "held" else 0.0, reason=reason)
+            return Defer(cause=DeferCause.BUDGET, wait_s=wait_s, reason=reason, budget=key, cap_usd=cap)
         case _:
             raise AssertionError(f"reserve.lua said {said!r}")
 

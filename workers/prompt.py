@@ -15,7 +15,7 @@ from workers.structured import WRAP, wrap
 
 #: Of a refused answer, so much is shown again: enough to mend it, and a runaway answer is not paid for twice.
 _PREVIOUS_CHARS = 6_000
-_FEEDBACK_CHARS = 600
+_FEEDBACK_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class BrokenOff:
 
 async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | Defer | BrokenOff:
     """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made."""
-    async with worker.slots(tier):
+    async with worker.slot(tier, batch.priority):
         if (off := worker.called_off(batch.job)) is not None:
             return off
         guess = worker.estimator.estimate(call)

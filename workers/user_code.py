@@ -1,6 +1,7 @@
 """Calls of a user's own functions: bounded in time and number, and their errors are data."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,24 +29,35 @@ class Broken:
 
 
 def call(
-    path: str, *arguments: object, folders: tuple[Path, ...] = (), timeout_s: float = TIMEOUT_S
+    path: str,
+    *arguments: object,
+    named: Mapping[str, object] | None = None,
+    folders: tuple[Path, ...] = (),
+    timeout_s: float = TIMEOUT_S,
 ) -> Returned | Broken:
-    """Call the function named `module:function` with `arguments` on a thread of its own; never raises.
+    """Call the function named `module:function` with `arguments` and `named` ones on a thread of its own; never raises.
 
     The calling thread waits, at most twice `timeout_s`: on an event loop, call this in a thread (`asyncio.to_thread`).
     """
     if not _SLOTS.acquire(timeout=TIMEOUT_S):
         return Broken(f"{path}: not called, because too many functions of the user's hang")
     box: list[Returned | Broken] = []
-    thread = threading.Thread(target=_fill, args=(box, path, arguments, folders), name=f"user:{path}", daemon=True)
+    given = (box, path, arguments, named or {}, folders)
+    thread = threading.Thread(target=_fill, args=given, name=f"user:{path}", daemon=True)
     thread.start()
-    thread.join(TIMEOUT_S)
-    return box[0] if box else Broken(f"{path} did not return within {TIMEOUT_S:g} s")
+    thread.join(timeout_s)
+    return box[0] if box else Broken(f"{path} did not return within {timeout_s:g} s")
 
 
-def _fill(box: list[Returned | Broken], path: str, arguments: tuple[object, ...], folders: tuple[Path, ...]) -> None:
+def _fill(
+    box: list[Returned | Broken],
+    path: str,
+    arguments: tuple[object, ...],
+    named: Mapping[str, object],
+    folders: tuple[Path, ...],
+) -> None:
     try:
-        box.append(Returned(load(path, folders=folders)(*arguments)))
+        box.append(Returned(load(path, folders=folders)(*arguments, **named)))
     except UserError as error:
         box.append(Broken(str(error)))
     except BaseException as error:  # a user's function may raise anything, SystemExit too

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import redis.asyncio
@@ -18,6 +18,7 @@ from workers.gate import Gate
 from workers.gateway import Gateway
 from workers.paid import PaidAnswers
 from workers.recent import RecentTrails
+from workers.slots import Slots
 from workers.toolbox import Toolbox
 
 
@@ -36,7 +37,7 @@ class Worker:
     toolbox: Toolbox = field(default_factory=Toolbox)
     cache: ResponseCache = field(init=False)
     stopping: bool = False
-    _slots: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _slots: dict[str, Slots] = field(default_factory=dict)
     _batches: dict[str, str] = field(default_factory=dict)
     _calls: dict[str, set["asyncio.Task[object]"]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
@@ -44,12 +45,12 @@ class Worker:
     def __post_init__(self) -> None:
         self.cache = ResponseCache(self.client, self.keys)
 
-    def slots(self, tier: Tier) -> asyncio.Semaphore:
-        """Return what bounds the calls in flight on a tier in this process."""
+    def slot(self, tier: Tier, priority: int) -> AbstractAsyncContextManager[None]:
+        """Hold one of the tier's places for calls in this process; priority 0 is served first."""
         slots = self._slots.get(tier.name)
         if slots is None:
-            slots = self._slots[tier.name] = asyncio.Semaphore(tier.concurrency)
-        return slots
+            slots = self._slots[tier.name] = Slots(tier.concurrency)
+        return slots.held(priority)
 
     def holds(self, batch: str) -> bool:
         """Return whether this process is working on a batch."""

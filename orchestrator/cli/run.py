@@ -1,11 +1,15 @@
 """`firstline run`: a job from its items to its results and its report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName, Target
+
+if TYPE_CHECKING:
+    from orchestrator.order import Order
+    from orchestrator.runner import View
 
 PANEL = "Run"
 
@@ -19,6 +23,7 @@ def run(
     limit: Limit = None,
     budget: Budget = None,
     goal: Goal = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Show a goal's plan and wait for a yes.")] = False,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Keep the models' answers for replay.")
     ] = None,
@@ -39,9 +44,24 @@ def run(
     if resume and target is None and goal is None:
         finished = runner.go_on(resume, runner.wake, view)
     else:
-        order = read_order(target, Wishes(input_, profile, limit, budget, goal))
+        order = read_order(target, Wishes(input_, profile, limit, budget, goal, approve=approve))
+        if order.waits_for_a_yes and resume is None:
+            _run_with_yes(order, view, record, as_json=as_json)
+            return
         finished = runner.run(order, view, record=record, resuming=resume)
     if finished:
         finish(finished, as_json=as_json, out=out)
     else:
         typer.echo(f"job {resume} goes on; watch it: firstline watch {resume}", err=True)
+
+
+def _run_with_yes(order: "Order", view: "View", record: Path | None, *, as_json: bool) -> None:
+    from orchestrator import planning
+    from orchestrator.cli._plan import tell_it_waits, yes_to
+    from orchestrator.cli._show import finish
+
+    planned, finished = planning.run_with_yes(order, view, yes_to(asking=True, as_json=as_json), record=record)
+    if finished is None:
+        tell_it_waits(planned.view.job)
+        raise typer.Exit(1)
+    finish(finished, as_json=as_json, out=view.out)

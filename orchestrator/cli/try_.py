@@ -18,7 +18,7 @@ def try_(
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="A model of the profile, or as litellm names it."),
+        typer.Option("--model", "-m", metavar="MODEL", help="One of the profile, or as litellm names it."),
     ] = None,
     profile: ProfileName = None,
     script: Annotated[

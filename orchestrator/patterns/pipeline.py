@@ -123,7 +123,8 @@ def _shown(
     drawn = heapq.nsmallest(
         count,
         items.outputs(tx, job=job.id, step=reviewed.step.name),
-        key=lambda one: hashlib.sha256(f"{job.id}:{planned.step.name}:{rounds_left}:{one[0]}".encode()).digest(),
+        # The same items are drawn in every job: a run can be replayed, and a cached review found again.
+        key=lambda one: hashlib.sha256(f"{planned.step.name}:{rounds_left}:{one[1]}".encode()).digest(),
     )
     numbers = [n for n, _, _ in drawn]
     loaded = items.load(tx, job=job.id, numbers=numbers)
@@ -160,14 +161,15 @@ def _correct(note: _Note, corrections: Json, reason: str) -> Next:
     numbers = overview.numbers_of(tx, job=job.id, item_ids=list(given))
     if is_barrier(reviewed.step):
         numbers = {_JOB_ID: WHOLE_JOB}
-    refused: dict[str, Json] = {item_id: "no such item" for item_id in given if item_id not in numbers}
+    refused: dict[str, Json] = {}
     done: list[int] = []
-    for item_id in (item_id for item_id in given if item_id in numbers):
-        wrong = _put(tx, job, reviewed, numbers[item_id], given[item_id])
+    for item_id, value in given.items():
+        n = numbers.get(item_id)
+        wrong = "no such item" if n is None else _put(tx, job, reviewed, n, value)
         if wrong:
             refused[item_id] = wrong
-        else:
-            done.append(numbers[item_id])
+        elif n is not None:
+            done.append(n)
     corrected: list[Json] = [item_id for item_id in sorted(given) if item_id not in refused]
     if refused and _rounds_left(tx, job, note.planned) > 0:
         note.write("ask_again", reason, corrected=corrected, refused=refused)

@@ -2,7 +2,7 @@
 
 from config.draft import slug
 from schemas.errors import UserError
-from schemas.plan import Step, StepKind, Workflow
+from schemas.plan import Plan, Step, StepKind, Workflow
 
 #: Name of the step that plans a goal.
 PLANNING = "plan__0"
@@ -21,3 +21,8 @@ def planning_workflow(goal: str) -> Workflow:
         )
     step = Step(name=PLANNING, kind=StepKind.PLAN, options={"goal": goal.strip()}, why="The goal says it.")
     return Workflow(name=slug(goal), description=goal.strip()[:200], steps=(step,))
+
+
+def is_planning(plan: Plan) -> bool:
+    """Whether a job's plan is still to be written."""
+    return [planned.step.name for planned in plan.steps] == [PLANNING]

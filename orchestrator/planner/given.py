@@ -15,7 +15,7 @@ from workers.fence import as_text
 from workers.forecast import rungs
 
 #: Skills of the engine's own, which no plan names.
-ENGINE_SKILLS = frozenset({*DEFAULT_SKILLS.values(), ADAPT, REFER})
+ENGINE_SKILLS = frozenset({*DEFAULT_SKILLS.values(), ADAPT, REFER, "prompt_improver"})
 #: Levels of sub-plans below a plan.
 LEVELS = 2
 _SAMPLE = 5

@@ -77,13 +77,16 @@ def conclude(tx: Connection, *, job: str, item: int, step: str, agrees: bool | N
 
 
 def subjects(tx: Connection, *, audit_job: str | None = None) -> list[RowMapping]:
-    """Return `skill`, `skill_digest`, `model` and the newest `job` of what was ever audited, or in one audit job."""
-    query = (
-        select(_audit.c.skill, _audit.c.skill_digest, _audit.c.model, func.max(_audit.c.job).label("job"))
-        .group_by(_audit.c.skill, _audit.c.skill_digest, _audit.c.model)
-        .order_by(_audit.c.skill, _audit.c.model)
-    )
-    return list(tx.execute(query if audit_job is None else query.where(_audit.c.audit_job == audit_job)).mappings())
+    """Return `skill`, `skill_digest` and `model` of what was ever audited, or in one audit job."""
+    query = select(_audit.c.skill, _audit.c.skill_digest, _audit.c.model).distinct()
+    mine = query if audit_job is None else query.where(_audit.c.audit_job == audit_job)
+    return list(tx.execute(mine.order_by(_audit.c.skill, _audit.c.model, _audit.c.skill_digest)).mappings())
+
+
+def newest_job(tx: Connection, *, skill_digest: str, model: str) -> str:
+    """Return the job of the newest audit of a skill's answers by a model."""
+    query = select(_audit.c.job).where(_audit.c.skill_digest == skill_digest, _audit.c.model == model)
+    return str(tx.execute(query.order_by(_audit.c.at.desc()).limit(1)).scalar_one())
 
 
 def tally(tx: Connection, *, skill_digest: str, model: str, since: datetime | None) -> RowMapping:

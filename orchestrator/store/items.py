@@ -340,7 +340,7 @@ def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict
         _subtask.c.item.in_(numbers),
         _subtask.c.state.not_in(("settled", "skipped", "waiting")),
     )
-    tx.execute(update(_subtask).where(*again).values(state="open", used=0, batch=None, due_at=None, reason=None))
+    tx.execute(update(_subtask).where(*again).values(state="open", used=0, faults=0, batch=None, due_at=None, reason=None))
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))
     rows = tx.execute(select(_item.c.n, _item.c.segment).where(*mine, _item.c.same_as.is_(None)))

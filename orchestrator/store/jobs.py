@@ -102,8 +102,8 @@ def move(
     tx: Connection, *, job: str, to: JobState, among: Collection[JobState], reason: str | None = None, **also: Any
 ) -> bool:
     """Set the state if it is one `among` these; return whether it was (compare-and-set)."""
-    stamps: dict[str, Any] = dict(also)
-    if to is JobState.RUNNING:
+    stamps: dict[str, Any] = {"held_by": None, "held_cap_usd": None, **also}
+    if to in WORKING:
         stamps.setdefault("started_at", func.coalesce(_job.c.started_at, now()))
     if to.ended:
         stamps.setdefault("ended_at", now())

@@ -26,7 +26,7 @@ def results(tx: Connection, *, job: str) -> Iterator[tuple[str, Json]]:
 def by_state(tx: Connection, *, job: str) -> dict[str, int]:
     """Return how many items are in each state."""
     query = select(_item.c.state, func.count()).where(_item.c.job == job, _item.c.n >= 0).group_by(_item.c.state)
-    return dict(tx.execute(query).tuples().all())
+    return {str(state): int(count) for state, count in tx.execute(query)}
 
 
 def steps_by_state(tx: Connection, *, job: str) -> dict[str, dict[str, int]]:
@@ -47,7 +47,7 @@ def numbers_of(tx: Connection, *, job: str, item_ids: Collection[str]) -> dict[s
     query = select(_item.c.item_id, _item.c.n).where(
         _item.c.job == job, _item.c.n >= 0, _item.c.item_id.in_(item_ids), _item.c.state == ItemState.PENDING.value
     )
-    return dict(tx.execute(query).tuples().all())
+    return {str(item_id): int(n) for item_id, n in tx.execute(query)}
 
 
 def pending_numbers(tx: Connection, *, job: str) -> list[int]:
@@ -65,4 +65,4 @@ def by_tier(tx: Connection, *, job: str) -> dict[str, int]:
         .where(_subtask.c.job == job, _subtask.c.item >= 0, _subtask.c.state == "settled")
         .group_by(_subtask.c.tier)
     )
-    return dict(tx.execute(query).tuples().all())
+    return {str(tier): int(count) for tier, count in tx.execute(query)}

@@ -20,6 +20,9 @@ class JobRow(SQLModel, table=True):
     goal: str | None = Field(default=None, sa_type=Text)
     state: str = Field(index=True)
     reason: str | None = Field(default=None, sa_type=Text)
+    #: The budget that paused it, and its cap at that time: it goes on by itself when either is another.
+    held_by: str | None = None
+    held_cap_usd: float | None = None
     tenant: str = "default"
     priority: str = "normal"
     purpose: str = "run"
@@ -31,6 +34,8 @@ class JobRow(SQLModel, table=True):
     #: Folders of the user's own skills and functions.
     folders: list[str] = Field(default_factory=list, sa_type=JSON)
     budget_usd: float | None = None
+    #: What it was expected to cost before it began.
+    estimate: dict[str, Json] | None = Field(default=None, sa_type=JSON)
     idempotency_key: str | None = Field(default=None, unique=True)
     items: int = 0
     segment: int = 0
@@ -85,6 +90,8 @@ class SubtaskRow(SQLModel, table=True):
     n: int = 0
     #: Attempts used on its tier.
     used: int = 0
+    #: How often every model of its tier has failed on it, weighed: `workers.policy.HOPELESS` ends it.
+    faults: int = 0
     referrals: int = 0
     value: Json = Field(default=None, sa_type=JSON, nullable=True)
     feedback: list[str] = Field(default_factory=list, sa_type=JSON)
@@ -100,6 +107,7 @@ class AttemptRow(SQLModel, table=True):
     """One model call: what it cost, what it answered, what followed. Money is the sum of these rows."""
 
     __tablename__ = "attempt"
+    __table_args__ = (Index("attempt_by_time", "started_at"),)
 
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
@@ -173,8 +181,10 @@ class BatchRow(SQLModel, table=True):
     size: int = 0
     #: The batch whose judging made this one.
     parent: str | None = None
-    #: ready (not yet published), sent, judged, dropped
+    #: filling (waits for a bulk of its tier), bulked (is in one), ready (not yet published), sent, judged, dropped
     state: str = "ready"
+    #: The bulk that it went to a provider's Batch API with.
+    bulk: str | None = Field(default=None, index=True)
     #: Deliveries that ended with the worker's death.
     lost: int = 0
     changed_at: datetime = Field(sa_type=UtcDateTime)
@@ -301,3 +311,38 @@ class WebhookRow(SQLModel, table=True):
     failures: int = 0
     reason: str | None = Field(default=None, sa_type=Text)
     due_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class BudgetRow(SQLModel, table=True):
+    """What a tenant (`*`: all of them together) may spend."""
+
+    __tablename__ = "budget"
+
+    tenant: str = Field(primary_key=True)
+    per_day_usd: float | None = None
+    total_usd: float | None = None
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class BulkRow(SQLModel, table=True):
+    """Batches of one job and tier that travel together through a provider's Batch API."""
+
+    __tablename__ = "bulk"
+    __table_args__ = (Index("bulk_due", "state", "due_at"),)
+
+    id: str = Field(primary_key=True)
+    job: str = Field(index=True)
+    tier: str
+    #: submitting, submitted (the provider has it), collected (its answers are kept, or it has failed), dropped
+    state: str = "submitting"
+    #: Requests in it, and how many came back answered.
+    requests: int = 0
+    answered: int = 0
+    model: str | None = None
+    #: The provider's own name for it.
+    provider_id: str | None = None
+    reason: str | None = Field(default=None, sa_type=Text)
+    #: When a worker is next told to submit it or to look after it.
+    due_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

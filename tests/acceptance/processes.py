@@ -61,6 +61,8 @@ class Deployment:
     #: Tier queue -> worker processes.
     workers: Mapping[str, int] = field(default_factory=lambda: {"cheap": 1, "frontier": 1})
     env: Mapping[str, str] = field(default_factory=dict)
+    #: What only workers and orchestrators are given, such as a clock that can be set.
+    clocked: Mapping[str, str] = field(default_factory=dict)
     sim_port: int = field(default_factory=free_port)
     children: dict[str, Child] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -149,7 +151,8 @@ class Deployment:
         return [json.loads(line) for line in self.paid_log.read_text().splitlines()]
 
     def _add(self, name: str, *module: str) -> None:
-        env = {**os.environ, **self.settings, "PYTHONPATH": str(_ROOT)}
+        clocked = {} if name == "simulator" else self.clocked
+        env = {**os.environ, **self.settings, **clocked, "PYTHONPATH": str(_ROOT)}
         argv = (sys.executable, "-m", *module)
         self.children[name] = Child(name, argv, env, self.folder / f"{name}.log")
 

@@ -27,7 +27,7 @@ from tests.integration.jobs import (
     subtasks,
     work,
 )
-from workers.claims import ANSWERED, JUDGED
+from workers.claims import ANSWERED, JUDGED, LOST
 
 
 def empty_queues(engine: Engine) -> None:
@@ -135,6 +135,32 @@ def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_gi
     assert [row["n"] for row in failed] == [poison]
     assert "worker died 3 times" in failed[0]["reason"]
     assert state(engine, job) == "done"
+
+
+def test_a_death_is_counted_once_however_long_the_next_worker_takes_to_start(engine: Engine) -> None:
+    job = begun(engine, 1)
+    (batch,) = flying(engine, job)
+    claim(engine, batch.id, "dead-worker")
+    for _ in range(5):
+        age(engine, job)
+        rescue.resend_lost(engine)
+    assert batch_row(engine, batch.id)["lost"] == 1
+    assert queued(engine, "cheap") <= 3
+
+
+def test_the_parts_of_a_batch_that_was_taken_apart_find_the_answers_that_were_paid_for_it(engine: Engine) -> None:
+    job = begun(engine, 40)
+    batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
+    engine.redis.hset(engine.settings.keys.answers(batch.id), "0:s0:0", "an answer")
+    for _ in range(rescue.DEATHS_ALLOWED):
+        claim(engine, batch.id, "dead-worker")
+        age(engine, job)
+        rescue.resend_lost(engine)
+    parts = [one for one in flying(engine, job) if {work.item for work in one.work} <= {w.item for w in batch.work}]
+    assert len(parts) == len(batch.work)
+    for part in parts:
+        assert engine.redis.hgetall(engine.settings.keys.answers(part.id)) == {"0:s0:0": "an answer"}
+        assert engine.redis.get(engine.settings.keys.claim(part.id)) == LOST
 
 
 def test_deferred_subtasks_come_back_when_their_time_has_come(engine: Engine) -> None:

@@ -1,5 +1,8 @@
 """A tool in a child process cannot take the worker with it, whatever it does."""
 
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -109,6 +112,21 @@ def test_what_goes_wrong_is_data_with_a_reason(place: Place, name: str, reason: 
 def test_a_tool_that_hangs_is_stopped(place: Place) -> None:
     started = time.monotonic()
     assert "stopped: it took longer than 2 s" in str(call(place, "hang", timeout_s=2).error)
+    assert time.monotonic() - started < 6
+
+
+def test_a_call_ends_by_itself_when_its_worker_was_killed(place: Place) -> None:
+    spec = ToolSpec(name="mine", kind="function", options={"path": "mine:hang"}, limits=ToolLimits(timeout_s=0.5))
+    given = isolate.ToolCall(spec=spec, arguments={}, options={}, place=place).model_dump_json().encode()
+    child = subprocess.run([sys.executable, "-m", "workers.tools.child"], input=given, timeout=30, check=False)
+    assert child.returncode == 1
+
+
+def test_a_call_that_nobody_waits_for_is_stopped(place: Place) -> None:
+    spec = ToolSpec(name="mine", kind="function", options={"path": "mine:hang"})
+    stop, started = threading.Event(), time.monotonic()
+    threading.Timer(1.0, stop.set).start()
+    assert "nobody waits for its answer" in str(isolate.run(spec, {}, place=place, stop=stop).error)
     assert time.monotonic() - started < 6
 
 

@@ -71,6 +71,8 @@ class Kind:
     call: Callable[[Any, Any, Place], ToolResult]
     #: It keeps its own limits, so that it may run in the caller's process.
     bounds_itself: bool = False
+    #: The same where the options say so.
+    runs_here: Callable[[Any], bool] | None = None
     #: JSON Schema of the arguments where it depends on the options.
     schema: Callable[[Any], JsonObject] | None = None
 
@@ -101,6 +103,13 @@ class BoundTool:
     def parameters(self) -> JsonObject:
         """JSON Schema of the arguments."""
         return self.kind.parameters(self.kind.options.model_validate(self.spec.options))
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether it may be called in the caller's process, by the declaration alone."""
+        asked = self.kind.runs_here
+        options = self.kind.options.model_validate(self.spec.options)
+        return self.kind.bounds_itself or (asked is not None and asked(options))
 
     def run(self, arguments: Mapping[str, Any], *, options: Mapping[str, Any] | None = None) -> ToolResult:
         """Answer within this process; every failure is `ToolResult.error`."""

@@ -3,11 +3,16 @@
 import os
 import resource
 import sys
+import threading
 from contextlib import suppress
 
 from schemas.tool import ToolLimits
 from workers.tools.isolate import ToolCall
 from workers.tools.registry import bind
+
+
+#: Later than its parent would have ended it.
+_LATE_S = 5.0
 
 
 def main() -> None:
@@ -16,6 +21,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     call = ToolCall.model_validate_json(sys.stdin.buffer.read())
+    _end_without_parent(call.spec.limits)
     _limit(call.spec.limits)
     result = bind(call.spec, call.place).run(call.arguments, options=call.options)
     with os.fdopen(answer, "wb") as pipe:
@@ -23,6 +29,13 @@ def main() -> None:
     # Threads that a user's function has left running must not keep the process alive.
     sys.stderr.flush()
     os._exit(0)
+
+
+def _end_without_parent(limits: ToolLimits) -> None:
+    """End this process some time after its limit: a worker that was killed cannot do it."""
+    timer = threading.Timer(limits.timeout_s + _LATE_S, os._exit, args=(1,))
+    timer.daemon = True
+    timer.start()
 
 
 def _limit(limits: ToolLimits) -> None:

@@ -9,6 +9,7 @@ from config.functions import load
 from schemas.base import Frozen, JsonObject
 from schemas.errors import UserError
 from schemas.tool import ToolResult
+from workers import user_code
 from workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
 
 
@@ -19,18 +20,33 @@ class Options(Frozen):
     path: str
     #: JSON Schema of its keyword arguments.
     parameters: JsonObject = Field(default_factory=lambda: JsonObject(type="object"))
+    #: Call it within the worker, as checks are: no process is started for it, and five seconds are its only limit.
+    in_process: bool = False
 
 
 def call(arguments: OpenArguments, options: Options, place: Place) -> ToolResult:
     """Call the function with the arguments by name; what it returns has to fit JSON, what it raises is the error."""
     if wrong := mismatches(arguments.given, options.parameters):
         return failed("the arguments do not fit: " + "; ".join(wrong))
+    if options.in_process:
+        return _within(arguments.given, options, place)
     try:
         function = load(options.path, folders=place.functions)
     except UserError as error:
         return failed(str(error))
-    value = function(**arguments.given)
+    return _answered(function(**arguments.given))
+
+
+def _answered(value: object) -> ToolResult:
     return ToolResult(value=as_json(asyncio.run(value) if inspect.iscoroutine(value) else value))
+
+
+def _within(given: JsonObject, options: Options, place: Place) -> ToolResult:
+    match user_code.call(options.path, named=given, folders=place.functions):
+        case user_code.Returned(value):
+            return _answered(value)
+        case user_code.Broken(reason):
+            return failed(reason)
 
 
 FUNCTION = Kind(
@@ -40,4 +56,5 @@ FUNCTION = Kind(
     options=Options,
     call=call,
     schema=lambda options: options.parameters,
+    runs_here=lambda options: options.in_process,
 )

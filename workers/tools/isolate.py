@@ -48,7 +48,7 @@ def run(
     """
     place = place or Place()
     tool = bind(spec, place)
-    if tool.kind.bounds_itself:
+    if tool.runs_here:
         return tool.run(arguments, options=options)
     started = time.perf_counter()
     result = _in_child(spec, dict(arguments), dict(options or {}), place, stop)

@@ -75,7 +75,7 @@ def submit_job(body: JobBody, visitor: Submitter, response: Response, key: Key =
     "/upload", status_code=HTTPStatus.CREATED, responses=_MISSING, summary="Submit a job whose items are a file"
 )
 def upload_job(
-    upload: Annotated[Upload, Form()], visitor: Submitter, response: Response, key: Key = None
+    upload: Annotated[Upload, Form(media_type="multipart/form-data")], visitor: Submitter, response: Response, key: Key = None
 ) -> JobStatus:
     """Write a job with the items of a CSV (with a header), JSONL or JSON file, read in constant memory."""
     with as_named_file(upload.file.file, upload.file.filename or "") as source:

@@ -5,4 +5,8 @@ from fastapi import APIRouter
 
 def every_page() -> tuple[APIRouter, ...]:
     """Return the routers of all pages."""
-    return ()
+    from orchestrator.web.pages import compare, item, job, jobs, login, money, quality, reviews, submit, workflows
+
+    # `items/{item}` before the job's own pages: the first that fits answers.
+    modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workflows)
+    return tuple(module.router for module in modules)

@@ -1,12 +1,18 @@
 """What a person sees when something cannot be shown."""
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 
 from orchestrator.web.problem import problem_of
+from orchestrator.web.session import NotLoggedIn
+from orchestrator.web.templating import render
 
 
 def error_page(request: Request, error: Exception) -> Response:
-    """Return the page for an exception."""
+    """Return the page for an exception; who is not logged in is sent to log in."""
+    if isinstance(error, NotLoggedIn):
+        return error.redirect()
     problem, headers = problem_of(error)
-    return HTMLResponse(problem.detail, problem.status, headers=headers)
+    answer = render(request, "error.html", status=problem.status, problem=problem)
+    answer.headers.update(headers)
+    return answer

@@ -50,6 +50,9 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("job", "item", "step", "n"),
     )
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.create_index("attempt_by_time", ["started_at"], unique=False)
+
     op.create_table(
         "audit",
         sa.Column("job", sa.String(), nullable=False),
@@ -81,6 +84,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("parent", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("bulk", sa.String(), nullable=True),
         sa.Column("lost", sa.Integer(), nullable=False),
         sa.Column("changed_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -88,7 +92,36 @@ def upgrade() -> None:
     with op.batch_alter_table("batch", schema=None) as batch_op:
         batch_op.create_index("batch_by_parent", ["parent"], unique=False)
         batch_op.create_index("batch_by_state", ["state", "changed_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_batch_bulk"), ["bulk"], unique=False)
         batch_op.create_index(batch_op.f("ix_batch_job"), ["job"], unique=False)
+
+    op.create_table(
+        "budget",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("per_day_usd", sa.Float(), nullable=True),
+        sa.Column("total_usd", sa.Float(), nullable=True),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant"),
+    )
+    op.create_table(
+        "bulk",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("tier", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column("model", sa.String(), nullable=True),
+        sa.Column("provider_id", sa.String(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("bulk", schema=None) as batch_op:
+        batch_op.create_index("bulk_due", ["state", "due_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_job"), ["job"], unique=False)
 
     op.create_table(
         "calibration",
@@ -181,6 +214,8 @@ def upgrade() -> None:
         sa.Column("goal", sa.Text(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("held_by", sa.String(), nullable=True),
+        sa.Column("held_cap_usd", sa.Float(), nullable=True),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("priority", sa.String(), nullable=False),
         sa.Column("purpose", sa.String(), nullable=False),
@@ -190,6 +225,7 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("folders", sa.JSON(), nullable=False),
         sa.Column("budget_usd", sa.Float(), nullable=True),
+        sa.Column("estimate", sa.JSON(), nullable=True),
         sa.Column("idempotency_key", sa.String(), nullable=True),
         sa.Column("items", sa.Integer(), nullable=False),
         sa.Column("segment", sa.Integer(), nullable=False),
@@ -230,6 +266,7 @@ def upgrade() -> None:
         sa.Column("tier", sa.String(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("used", sa.Integer(), nullable=False),
+        sa.Column("faults", sa.Integer(), nullable=False),
         sa.Column("referrals", sa.Integer(), nullable=False),
         sa.Column("value", sa.JSON(), nullable=True),
         sa.Column("feedback", sa.JSON(), nullable=False),
@@ -309,8 +346,15 @@ def downgrade() -> None:
         batch_op.drop_index("calibration_key")
 
     op.drop_table("calibration")
+    with op.batch_alter_table("bulk", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bulk_job"))
+        batch_op.drop_index("bulk_due")
+
+    op.drop_table("bulk")
+    op.drop_table("budget")
     with op.batch_alter_table("batch", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_batch_job"))
+        batch_op.drop_index(batch_op.f("ix_batch_bulk"))
         batch_op.drop_index("batch_by_state")
         batch_op.drop_index("batch_by_parent")
 
@@ -319,4 +363,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_audit_skill"))
 
     op.drop_table("audit")
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.drop_index("attempt_by_time")
+
     op.drop_table("attempt")

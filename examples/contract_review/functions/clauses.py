@@ -1,0 +1,37 @@
+"""What was found in a licence: checked, flagged, and scored against what lawyers found."""
+
+from typing import Any
+
+Clauses = list[dict[str, Any]]
+FAMILIES = ("permissions", "conditions", "limitations")
+_BINDING = ("disclose-source", "network-use-disclose", "same-license", "same-license--file", "same-license--library")
+
+
+def each_once(answer: dict[str, Any], item: object = None) -> bool | str:
+    """Return True when no tag is given twice, else the reason."""
+    tags = [clause["tag"] for clause in answer["clauses"]]
+    twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+    return f"given twice: {', '.join(twice)}; give each tag once, with its best quote" if twice else True
+
+
+def flagged(title: str, permissions: Clauses, conditions: Clauses, limitations: Clauses) -> dict[str, Any]:
+    """Return what a counsel has to know of a licence that obliges its user to publish or to license alike."""
+    missing = [tag for tag in ("warranty", "liability") if tag not in _tags(limitations)]
+    return {
+        "licence": title,
+        "binding": [clause for clause in conditions if clause["tag"] in _BINDING],
+        "other_conditions": sorted(_tags(conditions) - set(_BINDING)),
+        "patent_licence": "patent-use" in _tags(permissions),
+        "not_found": missing,
+    }
+
+
+def agreement(output: dict[str, Any], gold: dict[str, list[str]]) -> float:
+    """Return the F1 of the set of (family, tag) that was found against the lawyers' one."""
+    found = {(family, tag) for family in FAMILIES for tag in _tags(output.get(family) or [])}
+    truth = {(family, tag) for family in FAMILIES for tag in gold[family]}
+    return 2 * len(found & truth) / (len(found) + len(truth)) if found or truth else 1.0
+
+
+def _tags(clauses: Clauses) -> set[str]:
+    return {clause["tag"] for clause in clauses}

@@ -1,0 +1,26 @@
+"""Checks of marked slots, and of a review of them."""
+
+from collections import Counter
+from typing import Any
+
+#: A reviewer who finds more than this share of a sample wrong has the step done again.
+MOST_WRONG = 0.2
+
+
+def each_once(answer: dict[str, Any], item: object = None) -> bool | str:
+    """Return True when no slot is marked twice, else the reason."""
+    counts = Counter(marked["slot"] for marked in answer["slots"])
+    twice = [slot for slot, count in counts.items() if count > 1]
+    return f"marked twice: {', '.join(twice)}; mark each slot once" if twice else True
+
+
+def decision_follows(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:
+    """Return True when a review's decision fits the answers that it calls wrong, else the reason."""
+    shown = {str(one["id"]) for one in item["outputs"]}
+    wrong = {one["id"] for one in answer["wrong"]}
+    if unknown := wrong - shown:
+        return f"`wrong` names {', '.join(sorted(unknown))}, which are no ids of the outputs"
+    due = "restart" if shown and item["rounds_left"] > 0 and len(wrong) / len(shown) > MOST_WRONG else "proceed"
+    if answer["decision"] != due:
+        return f"{len(wrong)} of {len(shown)} are wrong and {item['rounds_left']} rounds left: decide `{due}`"
+    return "a restart needs `feedback`" if due == "restart" and not answer["feedback"].strip() else True

@@ -1,0 +1,62 @@
+"""`firstline plan`: what a goal, a workflow or a job will do, and what that will cost."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli._options import Budget, Input, Json, Limit, Out, ProfileName
+
+PANEL = "Run"
+
+
+def plan(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="GOAL_WORKFLOW_OR_JOB", help="A goal in plain words, a workflow or job file, or a job's id."
+        ),
+    ],
+    *,
+    input_: Input = None,
+    profile: ProfileName = None,
+    limit: Limit = None,
+    budget: Budget = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Ask for a yes and run the plan after it.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the plan as a workflow file.")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Show a plan as a table and a Mermaid chart, with its estimated cost, before anything else is spent.
+
+    For a goal the planner model writes the plan, as a job that then waits: `firstline approve JOB` runs it.
+    """
+    from orchestrator import planning
+    from orchestrator.cli._plan import is_job, show_plan, tell_it_waits, yes_to
+    from orchestrator.cli._show import finish
+    from orchestrator.order import Wishes, read_order
+    from orchestrator.runner import View
+
+    is_goal = any(map(str.isspace, target))
+
+    finished = None
+    if is_goal:
+        order = read_order(None, Wishes(input_, profile, limit, budget, target))
+        planned, finished = planning.run_with_yes(
+            order, View(out=out, quiet=as_json), yes_to(asking=approve, as_json=as_json)
+        )
+    elif is_job(target):
+        planned = planning.of_job(target)
+        show_plan(planned, as_json=as_json)
+    else:
+        planned = planning.of_order(read_order(target, Wishes(input_, profile, limit, budget, preview=True)))
+        show_plan(planned, as_json=as_json)
+    if save is not None:
+        planning.save(planned, save)
+        typer.echo(f"saved: {save}; run it: firstline run {save} --input FILE", err=True)
+    if finished:
+        finish(finished, as_json=as_json, out=out)
+    elif is_goal:
+        tell_it_waits(planned.view.job)

@@ -1,0 +1,34 @@
+"""`firstline prune`: old jobs go."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli._options import Json
+
+PANEL = "Jobs"
+
+
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 2w.")],
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only jobs that ended so: done, failed or cancelled.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove jobs that ended long ago, with their items and attempts; calibrations and the gold set stay."""
+    from orchestrator import api
+    from orchestrator.cli._show import show_json
+    from orchestrator.prune import prune as remove
+    from orchestrator.prune import read_age, read_states
+
+    age, states = read_age(older_than), read_states(state or [])
+    removed = remove(api.engine(), age=age, states=states, dry_run=dry_run)
+    if as_json:
+        show_json({"removed": [] if dry_run else removed, "would_remove": removed if dry_run else []})
+        return
+    for job in removed:
+        typer.echo(job)
+    what = "would be removed" if dry_run else "removed"
+    typer.echo(f"{len(removed)} {'job' if len(removed) == 1 else 'jobs'} {what}", err=True)

@@ -1,0 +1,73 @@
+"""Two versions of a skill measured on the same held-out items; pure."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.calibration.intervals import Difference, paired_difference
+from orchestrator.calibration.labels import Truth
+from orchestrator.comparison import share
+from orchestrator.inputs import InputItem
+from schemas.base import Frozen, Json
+from schemas.comparison import Share
+from schemas.errors import UserError
+from workers.paths import MISSING, Absent
+
+
+class Evaluation(Frozen):
+    """The old and the new version on the same held-out items, answered by the lowest tier."""
+
+    items: int
+    model: str
+    #: What right means: the gold field, or the model that answers are compared with.
+    against: str
+    old: Share
+    new: Share
+    #: New minus old, with its 95% interval.
+    difference: Difference
+    said: str
+
+
+def rights(
+    held_out: Sequence[InputItem],
+    truth: Truth,
+    old: Mapping[str, Json | Absent],
+    new: Mapping[str, Json | Absent],
+    reference: Mapping[str, Json | Absent],
+) -> list[tuple[bool, bool]]:
+    """Return (old right, new right) for each item that can be told; a failed answer is wrong."""
+    pairs = []
+    for item in held_out:
+        before, after = (_score(truth, item, answers, reference) for answers in (old, new))
+        if before is not None and after is not None:
+            pairs.append((before >= 1, after >= 1))
+    return pairs
+
+
+def _score(
+    truth: Truth, item: InputItem, answers: Mapping[str, Json | Absent], reference: Mapping[str, Json | Absent]
+) -> float | None:
+    answer = answers.get(item.item_id, MISSING)
+    if truth.quality:
+        return truth.score(answer, item.input)
+    return truth.agreement(answer, reference.get(item.item_id, MISSING))
+
+
+def evaluation(pairs: Sequence[tuple[bool, bool]], *, model: str, against: str) -> Evaluation:
+    """Return what the pairs (old right, new right) say; UserError where there are none."""
+    old, new = share([first for first, _ in pairs]), share([second for _, second in pairs])
+    only_old = sum(first and not second for first, second in pairs)
+    only_new = sum(second and not first for first, second in pairs)
+    found = paired_difference(only_old, only_new, len(pairs))
+    if old is None or new is None or found is None:
+        raise UserError("none of the held-out items could be scored; name their right answers with --gold FIELD")
+    said = verdict(found)
+    return Evaluation(items=len(pairs), model=model, against=against, old=old, new=new, difference=found, said=said)
+
+
+def verdict(found: Difference) -> str:
+    """Return what an interval of the difference allows to say."""
+    figures = f"{100 * found.estimate:+.1f} points, 95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
+    if found.low > 0:
+        return f"better: {figures}"
+    if found.high < 0:
+        return f"worse: {figures}"
+    return f"no clear difference: {figures}; more --labels would narrow it"

@@ -1,0 +1,58 @@
+"""Pruning: which jobs are old enough to go, and their removal, one by one."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+from redis.exceptions import RedisError
+
+from config.rations import forget
+from orchestrator.engine import Engine
+from orchestrator.store import retention
+from schemas.errors import UserError
+from schemas.job import JobState
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+ENDS = tuple(state for state in JobState if state.ended)
+
+
+def read_age(text: str) -> timedelta:
+    """Return what `30d`, `12h`, `2w` or `90m` stands for; UserError for anything else."""
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if found is None:
+        raise UserError(f"--older-than: expected an age such as 30d, 12h, 2w or 90m, got '{text}'")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def read_states(names: Sequence[str]) -> tuple[JobState, ...]:
+    """Return states of jobs that have ended, all where none is named; UserError for another one."""
+    known = {state.value: state for state in ENDS}
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"--state: expected {', '.join(known)}, got '{name}'; only jobs that have ended are removed"
+            )
+    return tuple(known[name] for name in names) or ENDS
+
+
+def prune(engine: Engine, *, age: timedelta, states: Sequence[JobState], dry_run: bool = False) -> list[str]:
+    """Remove jobs that ended longer ago than `age`; return their ids. Each goes whole, in a transaction of its own."""
+    with engine.db.reading() as tx:
+        found = retention.ended_before(tx, age=age, states=states)
+    for job in () if dry_run else found:
+        with engine.db.writing() as tx:
+            retention.remove(tx, job=job)
+        _forget(engine, job)
+    return found
+
+
+def _forget(engine: Engine, job: str) -> None:
+    """Drop what Redis keeps of a job, where one is configured; it expires by itself otherwise."""
+    if engine.settings.redis_url is None:
+        return
+    keys = engine.settings.keys
+    try:
+        forget(engine.redis, keys, f"job.{job}")
+        engine.redis.delete(keys.cancel(job), keys.events(job))
+    except RedisError:
+        return

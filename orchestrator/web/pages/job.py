@@ -1,0 +1,121 @@
+"""One job: how far it is, its plan as a graph with live figures, its items, and what may be done with it."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from orchestrator import api
+from orchestrator.anatomy import anatomy
+from orchestrator.results_file import ResultFormat, lines
+from orchestrator.store import views, webhooks
+from orchestrator.story import item_line
+from orchestrator.web.drawing import HEIGHT, WIDTH, draw
+from orchestrator.web.fields import NAME, JobId
+from orchestrator.web.session import FormOperator, PageJob, Visit, go
+from orchestrator.web.access import find_job
+from orchestrator.web.templating import render
+from schemas.errors import UserError
+from schemas.job import ItemState
+
+router = APIRouter(prefix="/jobs/{job}")
+
+_SHOWN = 50
+#: Tells htmx to ask no more.
+_STOP_POLLING = 286
+_Text = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
+_After = Annotated[int, Query(ge=-1, le=2**31 - 1)]
+_Name = Annotated[str, Query(pattern=f"^$|{NAME}")]
+
+
+@router.get("")
+def show_job(request: Request, job: PageJob) -> Response:
+    """Show the whole page."""
+    with api.engine().db.reading() as tx:
+        hook = webhooks.of(tx, job=job)
+    return render(request, "job.html", hook=hook, **_live(job), **_items(job, "", "", "", -1))
+
+
+@router.get("/live")
+def show_live(request: Request, job: PageJob) -> Response:
+    """Show what changes while the job runs."""
+    values = _live(job)
+    return render(request, "parts/job_live.html", status=_STOP_POLLING if values["ended"] else 200, **values)
+
+
+@router.get("/items")
+def show_items(
+    request: Request, job: PageJob, state: _Name = "", tier: _Name = "", text: _Text = "", after: _After = -1
+) -> Response:
+    """Show a page of items."""
+    return render(request, "parts/items.html", job=api.status(job), **_items(job, state, tier, text, after))
+
+
+@router.get("/report")
+def show_report(request: Request, job: PageJob) -> Response:
+    """Show what the job cost and how well it went."""
+    return render(request, "report.html", report=api.report(job), job=api.status(job))
+
+
+@router.get("/results.{kind}")
+def download(job: PageJob, kind: ResultFormat) -> Response:
+    """Stream the results as a file."""
+    headers = {"content-disposition": f'attachment; filename="{job}.{kind.value}"'}
+    return StreamingResponse(lines(api.results(job), kind), media_type="application/octet-stream", headers=headers)
+
+
+@router.post("/{act}")
+def steer(
+    job: JobId,
+    visitor: FormOperator,
+    act: Literal["pause", "resume", "cancel", "retry", "approve", "budget"],
+    usd: Annotated[float | None, Form(gt=0, le=1e9)] = None,
+) -> Response:
+    """Do something with the job."""
+    find_job(job, visitor)
+    match act:
+        case "pause":
+            api.pause(job)
+        case "resume":
+            api.resume(job)
+        case "cancel":
+            api.cancel(job)
+        case "retry":
+            api.retry(job)
+        case "approve":
+            api.approve(job)
+        case "budget":
+            if usd is None:
+                raise UserError("expected the dollars to add to the budget")
+            api.raise_budget(job, usd)
+    return go(f"/jobs/{job}")
+
+
+def _live(job: str) -> dict[str, object]:
+    status = api.status(job)
+    with api.engine().db.reading() as tx:
+        steps = anatomy(tx, job=job)
+        facts = views.job_facts(tx, job=job)
+    return {
+        "job": status,
+        "facts": facts,
+        "steps": {step.name: step for step in steps},
+        "drawing": draw({step.name: step.after for step in steps}),
+        "box": {"w": WIDTH, "h": HEIGHT},
+        "ended": status.state.ended,
+        # A count over many items costs something: a larger job is looked at less often.
+        "every_s": 2 if status.items < 20_000 else 10,
+    }
+
+
+def _items(job: str, state: str, tier: str, text: str, after: int) -> dict[str, object]:
+    with api.engine().db.reading() as tx:
+        rows = views.items(
+            tx, job=job, state=state or None, tier=tier or None, text=text or None, after=after, limit=_SHOWN + 1
+        )
+    return {
+        "items": [item_line(row) for row in rows[:_SHOWN]],
+        "filter": {"state": state, "tier": tier, "text": text, "after": after},
+        "next": rows[_SHOWN - 1]["n"] if len(rows) > _SHOWN else None,
+        "item_states": list(ItemState),
+    }

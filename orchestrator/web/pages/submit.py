@@ -1,0 +1,78 @@
+"""Submitting a job from the browser."""
+
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import ValidationError
+
+from config.catalogue import load_catalogue
+from config.settings import get_settings
+from config.wording import sentence
+from orchestrator.web.api.submission import JobOrder, as_named_file, submit
+from orchestrator.web.session import FormSubmitter, Visit, go
+from orchestrator.web.templating import render
+from schemas.errors import UserError
+
+router = APIRouter(prefix="/submit")
+
+
+@router.get("")
+def show_form(request: Request, visitor: Visit, workflow: str = "") -> Response:
+    """Show the form."""
+    return _form(request, {"workflow": workflow})
+
+
+@router.post("")
+def submit_form(
+    request: Request,
+    visitor: FormSubmitter,
+    workflow: Annotated[str, Form()] = "",
+    goal: Annotated[str, Form()] = "",
+    profile: Annotated[str, Form()] = "",
+    budget_usd: Annotated[str, Form()] = "",
+    texts: Annotated[str, Form()] = "",
+    approve: Annotated[bool, Form()] = False,
+    file: UploadFile | None = None,
+) -> Response:
+    """Submit the job; what does not fit is shown again with the reason."""
+    typed = {"workflow": workflow, "goal": goal, "profile": profile, "budget_usd": budget_usd}
+    try:
+        order = order_of({name: value.strip() or None for name, value in typed.items()} | {"approve": approve})
+        with _source(file, texts) as source:
+            status = submit(order, source, visitor, key=None)
+    except UserError as error:
+        return _form(request, {**typed, "texts": texts}, str(error))
+    return go(f"/jobs/{status.job}")
+
+
+def order_of(fields: dict[str, object]) -> JobOrder:
+    """Return the order that a form's fields make; UserError says what is wrong with which."""
+    try:
+        return JobOrder.model_validate(fields)
+    except ValidationError as error:
+        said = (f"{one['loc'][0] if one['loc'] else 'form'}: {sentence(one)}" for one in error.errors())
+        raise UserError("\n".join(said)) from None
+
+
+def _source(file: UploadFile | None, texts: str) -> AbstractContextManager[Path | None]:
+    if file is not None and file.filename:
+        return as_named_file(file.file, file.filename)
+    return as_named_file(BytesIO(texts.encode()), "") if texts.strip() else nullcontext(None)
+
+
+def _form(request: Request, typed: dict[str, str], wrong: str | None = None) -> Response:
+    catalogue = load_catalogue()
+    names = sorted({*catalogue.workflows.entries, *catalogue.skills.entries})
+    return render(
+        request,
+        "submit.html",
+        status=422 if wrong else 200,
+        typed=typed,
+        wrong=wrong,
+        workflows=names,
+        profiles=sorted(catalogue.profiles.entries),
+        default_profile=get_settings().profile,
+    )

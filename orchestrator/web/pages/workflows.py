@@ -1,0 +1,218 @@
+"""Workflows as editable graphs: the YAML in the form is the truth, every edit is a value-to-value change of it."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request, Response
+
+from config.catalogue import BUILT_IN_TOOLS, Catalogue, load_catalogue
+from config.kinds import FileKind
+from config.own_files import save_own
+from config.settings import get_settings
+from config.yaml_file import parse_yaml
+from config.yaml_text import as_yaml
+from orchestrator import api
+
+from orchestrator.story import story_of
+from orchestrator.web.access import Visitor
+from orchestrator.web.api.submission import refuse_unsafe
+from orchestrator.web.drawing import HEIGHT, WIDTH, draw
+from orchestrator.web.editing import add_step, alone, change_step, connect, find, needs_of, remove_step
+from orchestrator.web.fields import Name
+from orchestrator.web.session import Filled, FormAdmin, FormOperator, FormViewer, PageJob, Visit, go
+from orchestrator.web.templating import render
+from schemas.base import JsonObject
+from schemas.errors import UserError
+from schemas.job import JobRequest, Options
+from schemas.plan import Step, StepKind, Workflow
+from schemas.policy import Demand
+from schemas.skill import Skill
+
+router = APIRouter(prefix="/workflows")
+
+TRY = "try"
+_Act = Literal["show", "add", "remove", "connect", "change", "select"]
+
+
+@router.get("")
+def show_catalogue(request: Request, visitor: Visit) -> Response:
+    """Show what there is."""
+    return render(request, "workflows.html", catalogue=load_catalogue())
+
+
+@router.get("/new")
+def show_new(request: Request, visitor: Visit) -> Response:
+    """Begin a workflow."""
+    skill = next(iter(load_catalogue().skills)).name
+    workflow = Workflow(name="my-workflow", steps=(Step(name="first", skill=skill),))
+    return _page(request, as_yaml(workflow), "")
+
+
+@router.get("/{name}")
+def show_workflow(request: Request, visitor: Visit, name: Name, saved: bool = False) -> Response:
+    """Show a workflow in the editor, as its file has it."""
+    entry = load_catalogue().workflows.entry(name)
+    return _page(request, entry.file.read_text("utf-8"), "", saved=saved)
+
+
+@router.post("/edit/{act}")
+def edit(request: Request, visitor: FormViewer, act: _Act, filled: Filled) -> Response:
+    """Change the draft in the form, and show the editor again."""
+    text, step = filled.get("yaml", ""), filled.get("step", "")
+    try:
+        workflow = parsed(text)
+        workflow, step = _edited(workflow, act, step, filled)
+        # Untouched text stays as it was typed, comments and all.
+        text = text if act in ("show", "select") else as_yaml(workflow)
+    except UserError as error:
+        return render(request, "parts/editor.html", **_editor(text, step, wrong=str(error)))
+    return render(request, "parts/editor.html", **_editor(text, step))
+
+
+@router.post("/save")
+def save(request: Request, visitor: FormAdmin, filled: Filled) -> Response:
+    """Write the draft as a file of the user's own."""
+    text = filled.get("yaml", "")
+    try:
+        name = parsed(text).name
+        save_own(load_catalogue(), FileKind.WORKFLOW, name, text)
+    except UserError as error:
+        return _page(request, text, filled.get("step", ""), wrong=str(error))
+    return go(f"/workflows/{name}?saved=true")
+
+
+@router.post("/try")
+def try_step(request: Request, visitor: FormOperator, filled: Filled) -> Response:
+    """Run one step of the draft on a sample, as a job of its own."""
+    try:
+        job = _tried(parsed(filled.get("yaml", "")), filled, visitor)
+    except UserError as error:
+        return render(request, "parts/tried.html", wrong=str(error), job=None, story=None, ladder=())
+    return _result(request, job)
+
+
+@router.get("/try/{job}")
+def show_tried(request: Request, job: PageJob) -> Response:
+    """Show what came of it."""
+    return _result(request, job)
+
+
+def _result(request: Request, job: str) -> Response:
+    status = api.status(job)
+    with api.engine().db.reading() as tx:
+        story = story_of(tx, job=job, n=0)
+        ladder = api.engine().job(tx, job).ladder
+    return render(request, "parts/tried.html", job=status, story=story, wrong=None, ladder=ladder)
+
+
+def _tried(workflow: Workflow, filled: dict[str, str], visitor: Visitor) -> str:
+    step = find(workflow, filled.get("step", ""))
+    catalogue = load_catalogue()
+    skill = next((one for one in workflow.skills if one.name == step.skill), None)
+    lone = alone(step, skill)
+    refuse_unsafe(lone, visitor)
+    flaws = catalogue.flaws(lone)
+    if flaws:
+        raise UserError("\n".join(flaw.text for flaw in flaws))
+    profile = catalogue.profile(filled.get("profile") or get_settings().profile)
+    options = Options(profile=profile.name, tenant=visitor.tenant, purpose=TRY, dedupe=False)
+    request = JobRequest(workflow=lone, profile=profile, name=f"try {step.name}", options=options)
+    return api.submit(request, [_sample(filled.get("sample", ""))])
+
+
+def _sample(text: str) -> JsonObject:
+    try:
+        sample = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"sample: expected a JSON object such as {{\"text\": \"...\"}} ({error})") from None
+    if not isinstance(sample, dict):
+        raise UserError("sample: expected a JSON object with the step's input fields")
+    return sample
+
+
+def parsed(text: str) -> Workflow:
+    """Return the workflow that a text holds; ConfigError names every line that is wrong."""
+    return parse_yaml(text.encode(), Path("workflow.yaml")).parse(Workflow)
+
+
+def _edited(workflow: Workflow, act: _Act, step: str, filled: dict[str, str]) -> tuple[Workflow, str]:
+    match act:
+        case "add":
+            return add_step(workflow, skill=filled.get("new_skill", ""), after=step or None)
+        case "remove":
+            return remove_step(workflow, step), ""
+        case "connect":
+            return connect(workflow, filled.get("source", ""), filled.get("target", "")), step
+        case "change":
+            catalogue = load_catalogue()
+            fields = step_fields(filled)
+            return change_step(workflow, step, fields, _skills(workflow, catalogue)), fields["name"]
+        case "show" | "select":
+            return workflow, filled.get("pick", step)
+
+
+def step_fields(filled: dict[str, str]) -> dict[str, Any]:
+    """Return a step's fields as its form holds them."""
+    return {
+        "name": filled.get("name", "").strip(),
+        "kind": filled.get("kind", StepKind.SKILL.value),
+        "skill": filled.get("skill") or None,
+        "tool": filled.get("tool") or None,
+        "start": filled.get("start", ""),
+        "reasoning": filled.get("reasoning") or None,
+        "when": filled.get("when", "").strip() or None,
+        "inputs": _inputs(filled.get("inputs", "")),
+        "why": filled.get("why", "").strip(),
+    }
+
+
+def _inputs(text: str) -> dict[str, str]:
+    """Return inputs from lines such as `text: item.body`."""
+    found = {}
+    for line in filter(str.strip, text.splitlines()):
+        field, colon, reference = line.partition(":")
+        if not colon or not field.strip() or not reference.strip():
+            raise UserError(f"inputs: expected lines such as `text: item.body`, got '{line}'")
+        found[field.strip()] = reference.strip()
+    return found
+
+
+def _skills(workflow: Workflow, catalogue: Catalogue) -> dict[str, Skill]:
+    return {skill.name: skill for skill in catalogue.skills} | {skill.name: skill for skill in workflow.skills}
+
+
+def _page(request: Request, text: str, step: str, *, wrong: str | None = None, saved: bool = False) -> Response:
+    values = _editor(text, step, wrong=wrong)
+    return render(request, "workflow.html", status=422 if wrong else 200, saved=saved, **values)
+
+
+def _editor(text: str, chosen: str, *, wrong: str | None = None) -> dict[str, Any]:
+    catalogue = load_catalogue()
+    workflow = None
+    try:
+        workflow = parsed(text)
+    except UserError as error:
+        wrong = wrong or str(error)
+    steps = {step.name: step for step in workflow.steps} if workflow else {}
+    profile = catalogue.profile(get_settings().profile)
+    skills = _skills(workflow, catalogue) if workflow else {}
+    step = steps.get(chosen)
+    return {
+        "yaml": text,
+        "workflow": workflow,
+        "steps": steps,
+        "step": step,
+        "skill": skills.get(step.skill or "") if step else None,
+        "wrong": wrong,
+        "flaws": [f"{flaw.where}: {flaw.text}" for flaw in catalogue.flaws(workflow)] if workflow else [],
+        "drawing": draw({name: needs_of(one) for name, one in steps.items()}),
+        "box": {"w": WIDTH, "h": HEIGHT},
+        "skills": sorted(skills),
+        "tools": sorted({*BUILT_IN_TOOLS, *catalogue.tools.entries}),
+        "ladder": profile.ladder,
+        "profile": profile.name,
+        "kinds": [kind for kind in StepKind if kind is not StepKind.ADAPT],
+        "demands": list(Demand),
+        "waits_for": needs_of(step) if step else (),
+    }

@@ -1,0 +1,87 @@
+"""Pages from templates: everything that a value may become on the way to a reader."""
+
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from orchestrator.figures import UNKNOWN, count, dollars, percent, seconds
+from orchestrator.store.jobs import now
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates; every value is escaped, a name that is missing is an error."""
+    made = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "usd": dollars,
+        "pct": percent,
+        "secs": seconds,
+        "num": number,
+        "when": when,
+        "ago": ago,
+        "pretty": pretty,
+        "words": words,
+    }
+    made.globals |= {"count": count, "UNKNOWN": UNKNOWN}
+    return made
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page; who asks and what guards its forms stand in the request's state."""
+    state = request.state
+    shared = {
+        "path": request.url.path,
+        "visitor": getattr(state, "visitor", None),
+        "guard": getattr(state, "guard", ""),
+        "open_house": getattr(state, "open_house", False),
+    }
+    return HTMLResponse(environment().get_template(template).render(shared | values), status)
+
+
+def number(value: float | None) -> str:
+    """Return a whole number with its thousands, another one with two decimals."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def when(at: datetime | None) -> str:
+    """Return a time for people."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else UNKNOWN
+
+
+def ago(at: datetime | None) -> Markup:
+    """Return how long ago, with the time itself behind it."""
+    if at is None:
+        return Markup(UNKNOWN)
+    passed_s = max(0.0, (now() - at).total_seconds())
+    text = "just now" if passed_s < 5 else f"{_coarse(passed_s)} ago"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), when(at), text)
+
+
+def _coarse(passed_s: float) -> str:
+    for size_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if passed_s >= size_s:
+            return f"{int(passed_s // size_s)} {unit}"
+    return f"{int(passed_s)} s"
+
+
+def pretty(value: Any) -> str:
+    """Return a value as people read it: a text as it is, anything else as indented JSON."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def words(name: str) -> str:
+    """Return an enum's value as words."""
+    return name.replace("_", " ")

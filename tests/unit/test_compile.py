@@ -1,0 +1,125 @@
+"""A workflow becomes a plan: dependencies made explicit, cut into segments at barriers, tiers resolved."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.catalogue import load_catalogue
+from orchestrator.compile import compile_plan, is_barrier, ladder_of
+from schemas.errors import UserError
+from schemas.plan import Plan, Step, StepKind, Workflow
+from schemas.policy import Policy, Threshold
+from schemas.skill import Skill
+from schemas.tier import Model, Profile, Tier
+
+PROFILE = Profile(
+    name="p", tiers=tuple(Tier(name=name, models=(Model(name=f"openai/{name}"),)) for name in ("low", "mid", "top"))
+)
+CATALOGUE = load_catalogue()
+SKILL = {
+    "name": "sort",
+    "instructions": "Sort.",
+    "input": {"text": {}},
+    "output": {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]},
+}
+
+
+def skill(**changes: Any) -> Skill:
+    return Skill.model_validate({**SKILL, **changes})
+
+
+def compiled(*steps: Step, known: Threshold | None = None, own: Skill | None = None, **options: Any) -> Plan:
+    workflow = Workflow(name="w", steps=steps, skills=(own or skill(),), **options)
+    return compile_plan(workflow, catalogue=CATALOGUE, profile=PROFILE, tiers=(), thresholds=lambda skill, tier: known)
+
+
+def step(name: str, **options: Any) -> Step:
+    return Step(name=name, **{"skill": "sort", **options})
+
+
+def segments(plan: Plan) -> dict[str, int]:
+    return {planned.step.name: planned.segment for planned in plan.steps}
+
+
+def test_steps_without_barriers_are_one_segment() -> None:
+    assert segments(compiled(step("a"), step("b", after=("a",)), step("c"))) == {"a": 0, "b": 0, "c": 0}
+
+
+def test_a_barrier_stands_alone_between_what_it_waits_for_and_what_follows() -> None:
+    plan = compiled(step("a"), step("all", scope="job", after=("a",)), step("b", after=("all",)))
+    assert segments(plan) == {"a": 0, "all": 1, "b": 2}
+
+
+def test_a_synthesis_that_names_nothing_waits_for_all_items() -> None:
+    plan = compiled(step("a"), step("b"), step("end", kind=StepKind.SYNTHESIZE, scope="job"))
+    assert plan.step("end").step.after == ("a", "b")
+    assert segments(plan)["end"] == 1
+
+
+def test_what_a_step_refers_to_it_also_waits_for() -> None:
+    plan = compiled(step("a"), step("b", inputs={"text": "a.label"}), step("c", when="b.label == 'a'"))
+    assert plan.step("b").step.after == ("a",)
+    assert plan.step("c").step.after == ("b",)
+
+
+def test_barriers_begin_on_the_orchestrator_tier() -> None:
+    plan = compiled(step("a"), step("end", kind=StepKind.SYNTHESIZE, scope="job"))
+    assert (plan.step("a").start_tier, plan.step("end").start_tier) == ("low", "top")
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        pytest.param((step("a", after=("b",)), step("b", after=("a",))), "wait for each other", id="a cycle"),
+        pytest.param((step("a", after=("z",)),), "there is no step 'z'", id="an unknown step"),
+        pytest.param((step("a", skill="nosuch"),), "nosuch", id="an unknown skill"),
+        pytest.param((Step(name="a"),), "names a `skill`", id="a skill step without a skill"),
+    ],
+)
+def test_a_workflow_that_cannot_run_is_refused_in_a_sentence(steps: tuple[Step, ...], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        compiled(*steps)
+
+
+def test_an_unknown_tier_is_refused_in_a_sentence() -> None:
+    with pytest.raises(UserError, match="no tier 'huge'"):
+        ladder_of(PROFILE, ("huge",))
+    assert ladder_of(PROFILE, ("top", "low")) == ("low", "top")
+
+
+@pytest.mark.parametrize(
+    ("known", "policy", "value"),
+    [
+        pytest.param(Threshold(signal="x", value=0.7, source="calibrated"), {}, 0.7, id="a calibrated one comes first"),
+        pytest.param(None, {"min_confidence": 0.9}, 0.9, id="then the policy's own"),
+        pytest.param(None, {"uncalibrated": "escalate"}, None, id="uncalibrated may mean that all escalate"),
+    ],
+)
+def test_thresholds_are_resolved_for_every_tier_below_the_top(
+    known: Threshold | None, policy: dict[str, Any], value: float | None
+) -> None:
+    plan = compiled(step("a", policy=Policy(**policy)), known=known, own=skill(confidence=[{"kind": "margin"}]))
+    thresholds = plan.step("a").thresholds
+    assert set(thresholds) == {"low", "mid"}
+    assert {threshold.value for threshold in thresholds.values()} == {value}
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_segments_never_run_backwards_and_barriers_stand_alone(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 7))
+    steps = []
+    for n in range(count):
+        after = tuple(f"s{one}" for one in sorted(data.draw(st.sets(st.integers(0, n - 1))) if n else set()))
+        steps.append(step(f"s{n}", after=after, scope=data.draw(st.sampled_from(["item", "job"]))))
+    plan = compiled(*steps)
+    for planned in plan.steps:
+        for name in planned.step.after:
+            before = plan.step(name)
+            barrier = is_barrier(planned.step) or is_barrier(before.step)
+            assert before.segment < planned.segment if barrier else before.segment <= planned.segment
+        if is_barrier(planned.step):
+            assert plan.segment(planned.segment) == (planned,)
+    assert {planned.segment for planned in plan.steps} == set(range(plan.segments))

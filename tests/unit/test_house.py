@@ -1,0 +1,68 @@
+"""The house's rules: imports point one way, and every process loads only what it needs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+#: From the left to the right; each may import what stands before it.
+HOUSE = ("schemas", "config", "workers", "orchestrator")
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+@pytest.mark.parametrize("package", HOUSE)
+def test_imports_point_to_the_left(package: str) -> None:
+    forbidden = {*HOUSE[HOUSE.index(package) + 1 :], "tests", "bench"}
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in modules(package)
+        for name in imported(file)
+        if name.split(".")[0] in forbidden
+    ]
+    assert wrong == []
+
+
+def test_one_file_imports_litellm() -> None:
+    files = {file.relative_to(ROOT).as_posix() for package in HOUSE for file in modules(package)}
+    loading = {name for name in files if any(one.split(".")[0] == "litellm" for one in imported(ROOT / name))}
+    assert loading == {"workers/litellm_gateway.py"}
+
+
+def test_only_the_store_opens_database_sessions() -> None:
+    opening = {"create_engine", "Session", "sessionmaker"}
+    found = {
+        file.relative_to(ROOT).parts[:2]
+        for file in modules("orchestrator")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Name) and node.id in opening
+    }
+    assert found == {("orchestrator", "store")}
+
+
+def loaded_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    return {name.split(".")[0] for name in said.stdout.split()}
+
+
+def test_a_producer_loads_neither_litellm_nor_a_web_framework() -> None:
+    assert loaded_by("orchestrator.api") & {"litellm", "openai", "starlette", "fastapi", "uvicorn", "flower"} == set()
+
+
+def test_a_worker_process_loads_nothing_of_the_orchestrator_and_no_database() -> None:
+    assert loaded_by("workers.process") & {"orchestrator", "sqlalchemy", "sqlmodel", "alembic"} == set()
