@@ -30,8 +30,7 @@ from tests.servers import Missing, Postgres, RedisServer, postgresql
 
 LATENCY_S = 0.2
 STEPS = 3
-#: Seconds between two kills, and that an outage lasts.
-KILL_EVERY_S = 5.0
+#: Seconds that an outage lasts.
 OUTAGE_S = 10.0
 
 
@@ -57,6 +56,7 @@ class Scene:
     job: str
     first_line: int
     count: int
+    kill_every_s: float
     ended: threading.Event = field(default_factory=threading.Event)
     blows: list[Blow] = field(default_factory=list)
     random: Random = field(default_factory=lambda: Random(11))
@@ -94,9 +94,9 @@ def undisturbed(scene: Scene) -> None:
 
 
 def kills(scene: Scene) -> None:
-    """SIGKILL to a worker or an orchestrator, every five seconds."""
+    """Kill a worker or an orchestrator with SIGKILL, every five seconds."""
     names = [name for name in scene.deployment.children if name != "simulator"]
-    while scene.wait(KILL_EVERY_S):
+    while scene.wait(scene.kill_every_s):
         name = scene.random.choice(names)
         scene.strike(f"kill {name}", tier=name.split("-")[1] if name.startswith("worker") else None)
         scene.deployment.kill(name)
@@ -218,7 +218,7 @@ def play(scenario: Callable[[Scene], None], stage: "Stage", count: int) -> Outco
     job = api.submit(
         request(profile, steps=STEPS, name=scenario.__name__.replace("_", "-")), items(count, of=scenario.__name__)
     )
-    scene = Scene(deployment, stage.postgres, stage.clock, job, first_line, count)
+    scene = Scene(deployment, stage.postgres, stage.clock, job, first_line, count, stage.kill_every_s)
     errors: list[str] = []
 
     def act() -> None:
@@ -275,21 +275,22 @@ class Stage:
     deployment: Deployment
     postgres: Postgres | None
     clock: Clock | None
+    kill_every_s: float
 
 
 @contextmanager
-def staged(database: str, redis_binary: str | None, library: str | None, jumping: bool) -> Iterator[Stage]:
+def staged(options: argparse.Namespace, *, jumping: bool) -> Iterator[Stage]:
     """Start a deployment; its database is a small disk's SQLite file or a PostgreSQL server."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firstline-chaos-")))
-        postgres = stack.enter_context(postgresql()) if database == "postgresql" else None
+        postgres = stack.enter_context(postgresql()) if options.database == "postgresql" else None
         if postgres is not None:
             url = postgres.new_database("chaos")
         else:
             disk = stack.enter_context(small_disk(folder / "disk")) or folder
             url = f"sqlite:///{disk / 'firstline.db'}"
-        clock = faketime(folder / "clock", library=library) if jumping else None
-        binary = {"binary": redis_binary} if redis_binary else {}
+        clock = faketime(folder / "clock", library=options.faketime) if jumping else None
+        binary = {"binary": options.redis} if options.redis else {}
         server = RedisServer(folder / "redis", **binary)
         deployment = Deployment(
             folder,
@@ -301,7 +302,7 @@ def staged(database: str, redis_binary: str | None, library: str | None, jumping
             workers={"cheap": 2, "frontier": 1},
         )
         stack.enter_context(running(deployment))
-        yield Stage(deployment, postgres, clock)
+        yield Stage(deployment, postgres, clock, options.kill_every)
 
 
 def targets(outcomes: list[Outcome]) -> list[dict[str, object]]:
@@ -344,6 +345,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--redis", help="another server's binary, such as Debian's /usr/bin/redis-server")
+    parser.add_argument(
+        "--kill-every", type=float, default=5.0, metavar="S", help="seconds between two kills (default 5)"
+    )
     parser.add_argument("--faketime", help="libfaketimeMT.so.1, where it is not installed in its usual place")
     parser.add_argument(
         "--only", action="append", default=[], help="play only this scenario; may be given more than once"
@@ -355,7 +359,7 @@ def main(argv: list[str] | None = None) -> int:
     # A library under every call for the time is no part of the other scenarios.
     calm, jumping = ([one for one in chosen if (one is clock_jumps) is wanted] for wanted in (False, True))
     for group in filter(None, (calm, jumping)):
-        with staged(options.database, options.redis, options.faketime, clock_jumps in group) as stage:
+        with staged(options, jumping=clock_jumps in group) as stage:
             for scenario in group:
                 outcomes.append(play(scenario, stage, count))
                 if not options.json:

@@ -76,8 +76,8 @@ def _redis(place: Place) -> Finding:
         Redis.from_url(url, socket_connect_timeout=place.timeout_s, socket_timeout=place.timeout_s).ping()
     except (RedisError, OSError, ValueError) as error:
         mend = "start it, or look at FIRSTLINE_REDIS_URL"
-        return Finding("machine", "Redis", False, f"{_host(url)} does not answer ({type(error).__name__})", mend)
-    return Finding("machine", "Redis", True, f"{_host(url)} answers")
+        return Finding("machine", "Redis", False, f"{host_of(url)} does not answer ({type(error).__name__})", mend)
+    return Finding("machine", "Redis", True, f"{host_of(url)} answers")
 
 
 def _database(place: Place) -> Finding:
@@ -86,10 +86,10 @@ def _database(place: Place) -> Finding:
         return _sqlite_folder(Path(url.partition("///")[2] or ".").absolute().parent)
     if find_spec("psycopg") is None:
         return Finding("machine", "database", False, "no PostgreSQL driver", "pip install 'firstline[postgres]'")
-    if _answers(url, place.timeout_s):
-        return Finding("machine", "database", True, f"something listens at {_host(url)}")
+    if listens(url, place.timeout_s):
+        return Finding("machine", "database", True, f"something listens at {host_of(url)}")
     mend = "start PostgreSQL, or look at FIRSTLINE_DATABASE_URL"
-    return Finding("machine", "database", False, f"nothing listens at {_host(url)}", mend)
+    return Finding("machine", "database", False, f"nothing listens at {host_of(url)}", mend)
 
 
 def _sqlite_folder(folder: Path) -> Finding:
@@ -160,10 +160,10 @@ def _script(profile: Profile, service: Service) -> Finding:
 def _servers(profile: Profile, place: Place) -> Iterator[Finding]:
     bases = {model.api_base for model in profile.models if model.api_base and model.service is None}
     for base in sorted(bases):
-        there = _answers(base, place.timeout_s)
+        there = listens(base, place.timeout_s)
         text = "answers" if there else "does not answer"
         mend = "" if there else "start the server, or look at `api_base:` in the profile"
-        yield Finding(profile.name, f"server {_host(base)}", there, text, mend)
+        yield Finding(profile.name, f"server {host_of(base)}", there, text, mend)
 
 
 def _prices(profile: Profile) -> Iterator[Finding]:
@@ -180,7 +180,7 @@ def _prices(profile: Profile) -> Iterator[Finding]:
         )
 
 
-def _answers(url: str, timeout_s: float) -> bool:
+def listens(url: str, timeout_s: float = 1.0) -> bool:
     """Return whether something listens at a URL; nothing is sent, so no key can leak."""
     try:
         parts = urlsplit(url)
@@ -191,7 +191,7 @@ def _answers(url: str, timeout_s: float) -> bool:
         return False
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
     """Return host and port of a URL: user names and passwords stay out of sight."""
     try:
         parts = urlsplit(url)

@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     api_max_upload_mb: float = Field(default=2000.0, gt=0)
     #: Seconds that the OpenAI-compatible endpoint waits for an answer.
     api_answer_s: float = Field(default=300.0, gt=0)
+    #: Seconds without progress for want of a model after which `firstline run` gives up; elsewhere work just waits.
+    no_model_s: float = Field(default=120.0, gt=0)
     #: Seconds that a stopping worker may take to hand its work back.
     grace_s: float = Field(default=20.0, gt=0)
 

@@ -1,5 +1,6 @@
 """The producer API: submit a job, follow it, fetch its results; needs neither litellm nor a provider key."""
 
+import math
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -219,13 +220,18 @@ def status(job: str) -> JobStatus:
         return job_store.status(tx, job=job)
 
 
-def watch(job: str, *, poll_s: float = 0.2) -> Iterator[JobStatus]:
-    """Yield the job's status whenever it changed; end when the job has ended, is paused or waits only for people."""
+def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterator[JobStatus]:
+    """Yield the job's status whenever it changed; end when the job has ended, is paused or waits only for people.
+
+    `beat_s`: yield it again when nothing has changed for so many seconds.
+    """
     last: JobStatus | None = None
+    yielded_at = time.monotonic()
     while True:
         said = status(job)
-        if said != last:
+        if said != last or time.monotonic() - yielded_at >= beat_s:
             yield said
+            yielded_at = time.monotonic()
         last = said
         if said.state.ended or said.state in (JobState.PAUSED, JobState.AWAITING_APPROVAL):
             return

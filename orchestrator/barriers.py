@@ -64,6 +64,14 @@ def follow(tx: Connection, *, job: Job, subs: Mapping[str, Sub], steps: list[str
     return ahead
 
 
+def note_failed(tx: Connection, *, job: Job, subs: Mapping[str, Sub], reason: str) -> None:
+    """Record that a step of the whole job failed, which the job cannot do without."""
+    for name, sub in subs.items():
+        if sub.state == "failed":
+            kind = job.plan.step(name).step.kind.value
+            decisions.note(tx, job=job.id, kind=kind, by="engine", choice="failed", reason=reason, step=name)
+
+
 def _follow_one(tx: Connection, ahead: Next, planned: PlannedStep, value: Json, by: str) -> Next:
     match planned.step.kind:
         case StepKind.CHECKPOINT:

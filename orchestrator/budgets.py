@@ -78,10 +78,9 @@ def told(tx: Connection, job: Job, over: Defer) -> str:
     return f"{cap.words} is used up: {over.reason.partition(': ')[2] or over.reason}; {cap.mend}"
 
 
-def has_moved(tx: Connection, job: Job, held: RowMapping) -> bool:
-    """Say whether the budget that paused a job has been raised or lifted, or was that of a day gone by."""
-    cap_usd = next((cap.cap_usd for cap in caps(tx, job) if cap.key == held["held_by"]), math.inf)
-    return held["held_cap_usd"] is None or cap_usd > held["held_cap_usd"]
+def has_moved(tx: Connection, job: Job, *, key: str, cap_usd: float) -> bool:
+    """Say whether a budget that was in the way has been raised or lifted since, or was that of a day gone by."""
+    return next((cap.cap_usd for cap in caps(tx, job) if cap.key == key), math.inf) > cap_usd
 
 
 def allow(engine: Engine, tenant: str, *, per_day_usd: float | None = None, total_usd: float | None = None) -> None:

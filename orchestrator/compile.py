@@ -80,7 +80,8 @@ def compile_plan(
         skills = {REFER: catalogue.skill(REFER), **skills}
     if workflow.adapt or any(step.kind is StepKind.PLAN for step in steps.values()):
         # Whoever plans later chooses among everything that there was when the job was submitted.
-        skills = {**{skill.name: skill for skill in catalogue.skills}, ADAPT: catalogue.skill(ADAPT), **skills}
+        offered = {skill.name: skill for skill in (*catalogue.skills, *workflow.skills)}
+        skills = {**offered, ADAPT: catalogue.skill(ADAPT), **skills}
         tools = {**{tool.name: tool for tool in catalogue.tools}, **tools}
     return Plan(
         workflow=workflow.name,

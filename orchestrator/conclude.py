@@ -78,7 +78,9 @@ def _pass_barrier(
 ) -> Job | None:
     """Return the job as it goes on from what steps of the whole job came to; None when it failed or went back."""
     if whole.state is ItemState.FAILED:
-        fail(tx, job=job.id, reason=_why_failed(whole))
+        reason = _why_failed(whole)
+        barriers.note_failed(tx, job=job, subs=whole.subs, reason=reason)
+        fail(tx, job=job.id, reason=reason)
         return None
     over = {name for name, sub in before.items() if sub.ended}
     ended = [name for name, sub in whole.subs.items() if sub.ended and name not in over]

@@ -1,8 +1,10 @@
 """What workers need before they are started: a queue for every tier, a key for at least one model of each."""
 
+from functools import cache
 from pathlib import Path
 
 from config.catalogue import load_catalogue
+from config.doctor import host_of, listens
 from config.providers import variables_of
 from config.secrets import secret
 from config.settings import get_settings
@@ -46,6 +48,19 @@ def require_keys(profile: Profile) -> None:
     for tier in profile.ladder:
         if all(_missing(model) for model in tier.models):
             raise UserError(_no_key(profile, tier))
+
+
+def require_servers(profile: Profile) -> None:
+    """Raise a UserError when nothing listens where any model of a tier is said to be."""
+    answers = cache(listens)
+    for tier in profile.ladder:
+        bases = [model.api_base for model in tier.models if model.service is None]
+        if all(base is not None and not answers(base) for base in bases) and len(bases) == len(tier.models):
+            wanted = ", ".join(dict.fromkeys(host_of(base) for base in bases if base))
+            raise UserError(
+                f"profile '{profile.name}' cannot reach any model of tier '{tier.name}': nothing listens at {wanted}; "
+                "start the server, or look at `api_base:` in the profile"
+            )
 
 
 def _missing(model: Model) -> tuple[str, ...]:

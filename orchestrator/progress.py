@@ -51,6 +51,8 @@ def line(status: JobStatus, left_s: float | None = None) -> str:
         parts.append(f"about {seconds(left_s)} left")
     if status.state is not JobState.RUNNING:
         parts.insert(0, status.state.value.replace("_", " "))
+    elif status.reason:
+        parts.append(status.reason)
     return " · ".join(parts)
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from config.catalogue import is_path, load_catalogue
 from config.settings import OWN_FOLDER, get_settings
+from config.yaml_file import read_yaml
 from schemas.base import Frozen
 from schemas.errors import InfrastructureError, UserError
 from schemas.skill import Skill
@@ -77,10 +78,9 @@ def versions(found: SkillFile) -> list[Version]:
 
 
 def _kept(found: SkillFile) -> Iterator[Version]:
-    catalogue = load_catalogue()
     for file in sorted(found.kept.glob(f"{found.skill.name}.v*.yaml")):
         if _NAME.search(file.stem):
-            skill = catalogue.skill(file)
+            skill = _read(file, found.skill.name)
             yield Version(version=skill.version, digest=skill.digest, file=str(file), live=False)
 
 
@@ -101,7 +101,7 @@ def take(found: SkillFile, version: int) -> Version:
         raise UserError(f"version {version} of '{found.skill.name}' is live already")
     _keep_live(found)
     text = Path(chosen.file).read_text("utf-8")
-    _write(found.live, text, load_catalogue().skill(Path(chosen.file)))
+    _write(found.live, text, _read(Path(chosen.file), found.skill.name))
     return chosen.evolve(live=True, file=str(found.live))
 
 
@@ -132,7 +132,7 @@ def difference(found: SkillFile, old: int | None, new: int | None) -> str:
     before = old if old is not None else max(earlier, default=after)
     first, second = (version_of(found, number) for number in (before, after))
     # As they would be written by us: how a person broke the lines makes no difference to a model.
-    old_text, new_text = (dump(load_catalogue().skill(Path(one.file))) for one in (first, second))
+    old_text, new_text = (dump(_read(Path(one.file), found.skill.name)) for one in (first, second))
     return text_difference(old_text, new_text, f"version {before}", f"version {after}")
 
 
@@ -168,7 +168,7 @@ def _keep_live(found: SkillFile) -> None:
     """Copy the live file into the versions as it is, comments and all, unless it is there."""
     text = found.file.read_text("utf-8")
     target = found.kept / f"{found.skill.name}.v{found.skill.version}.yaml"
-    if target.exists() and load_catalogue().skill(target).digest != found.skill.digest:
+    if target.exists() and _read(target, found.skill.name).digest != found.skill.digest:
         target = target.with_name(f"{found.skill.name}.v{found.skill.version}-{found.skill.digest}.yaml")
     if not target.exists():
         _write(target, text, found.skill)
@@ -183,10 +183,11 @@ def _write(file: Path, text: str, skill: Skill) -> Path:
         draft.replace(file)
     except OSError as error:
         raise UserError(f"{file} cannot be written ({error.strerror}); check the folder's permissions") from None
-    if _same(file, skill):
+    if _read(file, skill.name) == skill:
         return file
     raise InfrastructureError(f"{file} does not read back as what was written; the other versions are untouched")
 
 
-def _same(file: Path, skill: Skill) -> bool:
-    return load_catalogue().skill(file) == skill
+def _read(file: Path, name: str) -> Skill:
+    """Return the skill in a file; `name` is its name where the file does not say it."""
+    return read_yaml(file).parse(Skill, name=name)

@@ -209,6 +209,10 @@ def _is_empty(engine: Engine, queue: str) -> bool:
 def _after_death(engine: Engine, row: RowMapping, holder: str) -> None:
     """Send a dead worker's batch again; what kills worker after worker is taken apart, then given up."""
     with engine.db.writing() as tx:
+        now = batches.get(tx, batch=row["id"], lock=True)
+        if now is None or now["state"] != "sent":
+            # It was judged between our look at the database and that at Redis.
+            return
         deaths = batches.mark_lost(tx, batch=row["id"])
     _release_claim(engine, row["id"], holder)
     _log.warning("batch.worker_died", extra={"batch": row["id"], "job": row["job"], "deaths": deaths})

@@ -1,5 +1,6 @@
 """`firstline run` from the first byte of input to the report: check, start, submit, follow, write, compare."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from config.settings import get_settings
 from orchestrator import api, auditing, baselines
 from orchestrator.order import Order
+from orchestrator.patience import BEAT_S, Stalled, patient
 from orchestrator.progress import show_progress
 from orchestrator.results_file import check_writable, write_results
 from orchestrator.runtime import Stopped, embedded, running_redis, using_redis
@@ -137,7 +139,9 @@ def submit_elsewhere(order: Order) -> str:
 def follow(job: str, view: View, check: Callable[[], None] | None = None, *, title: str = "") -> JobStatus:
     """Show a job's progress until it ends or pauses, and write its results; `check` as a crew's."""
     with _kept(job, check):
-        status = show_progress(api.watch(job), title=title, quiet=view.quiet)
+        limit_s = get_settings().no_model_s if check else math.inf
+        moving = patient(api.watch(job, beat_s=BEAT_S if check else math.inf), limit_s=limit_s)
+        status = show_progress(moving, title=title, quiet=view.quiet)
         if view.out:
             write_results(api.results(job), view.out)
     return status
@@ -171,6 +175,8 @@ def _kept(job: str, check: Callable[[], None] | None) -> Iterator[None]:
     """Turn a person's stop into a sentence that says what is kept and how to go on."""
     try:
         yield
+    except Stalled as stalled:
+        raise Stalled(f"{stalled}\n{_farewell(job, embedded_run=True)}") from None
     except KeyboardInterrupt as stop:
         if check:
             check()

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import assert_never
 
 from config.settings import Settings, get_settings
-from orchestrator.crew import require_keys, worker_queues
+from orchestrator.crew import require_keys, require_servers, worker_queues
 from orchestrator.parts import Part, Parts, python
 from orchestrator.state_folder import StateFolder, free_port
 from schemas.errors import InfrastructureError, UserError
@@ -57,6 +57,7 @@ def embedded(
     except the job that is being resumed. UserError: the folder cannot be written, or another run holds it.
     """
     require_keys(profile)
+    require_servers(profile)
     folder = StateFolder(settings.state_dir)
     with _signals_interrupt(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
         url = _start_redis(parts, folder, free_port())

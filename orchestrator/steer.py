@@ -17,7 +17,7 @@ from orchestrator.store import batches, decisions, items, jobs
 from schemas.batch import Trail
 from schemas.errors import UserError
 from schemas.job import WORKING, JobState
-from schemas.verdict import DeferCause
+from schemas.verdict import Defer, DeferCause
 from workers.claims import CLAIM_S, JUDGED
 
 _log = logging.getLogger(__name__)
@@ -63,9 +63,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
         judged = judge(tx, trail=trail, job=job)
         going = publish.assembled(tx, job=job, ids=judged.batches) if job.state.works else []
         if (over := judged.over) is not None:
-            holder = {"held_by": over.budget, "held_cap_usd": over.cap_usd}
-            reason = budgets.told(tx, job, over)
-            jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=reason, **holder)
+            _stop_at(tx, job, over)
         called_off = job.state.works and judged.because(DeferCause.CANCELLED) is not None
         if called_off:
             # The job was cancelled and is tried again; workers have not heard of the latter.
@@ -92,6 +90,15 @@ def _advance(engine: Engine, job: Job) -> None:
         now = engine.job(tx, job.id)
         if now.state.works and now.segment == job.segment < job.plan.segments:
             advance(tx, job=now, segment=now.segment)
+
+
+def _stop_at(tx: Connection, job: Job, over: Defer) -> None:
+    """Pause a job at a budget, unless that has been raised since the call was refused."""
+    if over.budget and over.cap_usd and budgets.has_moved(tx, job, key=over.budget, cap_usd=over.cap_usd):
+        items.let_go_unheld(tx, job=job.id)
+        return
+    holder = {"held_by": over.budget, "held_cap_usd": over.cap_usd}
+    jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=budgets.told(tx, job, over), **holder)
 
 
 def _note(tx: Connection, job: Job, judged: Judged) -> None:

@@ -4,6 +4,9 @@ import logging
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from pydantic_core import to_json
+
+from schemas.attempt import ErrorKind
 from schemas.base import JsonObject
 from schemas.batch import Settled
 from schemas.errors import UserError
@@ -14,11 +17,13 @@ from workers.booking import book, book_cached, book_sent
 from workers.cache import Shared, digest_of
 from workers.confidence import top_logprobs
 from workers.cooldown import FAULTS
+from workers.fallback import choose, count_round, failures, too_long
 from workers.gateway import Call
 from workers.inputs import Unfit, inputs_of
 from workers.judging import Said, judge
 from workers.line import Line
 from workers.packer import Packer, Sent, is_short
+from workers.policy import Situation, decide
 from workers.prompt import messages
 from workers.rounds import is_last, offered, refused, take_round
 from workers.subtask import Outcome, Subtask
@@ -89,9 +94,9 @@ class _Asking:
     async def attempt(self) -> Verdict | Defer | None:
         """Make one attempt; None when it led to no verdict, so that another follows at once."""
         line, batch = self.line, self.subtask.batch
-        model = self.worker.gate.pick(batch.tier, avoid=line.avoid)
+        model = choose(self.worker.gate, batch.tier, line, chars=len(to_json(self.inputs)))
         if isinstance(model, Defer):
-            return model
+            return self._no_model(model)
         try:
             tools = await offered(self.subtask, self.worker) if self.subtask.skill.tools else {}
         except UserError as error:
@@ -101,18 +106,35 @@ class _Asking:
         said = await self._say(call, shared)
         if isinstance(said, Defer):
             return said
-        if said.reply.error in FAULTS:
-            line.avoid.add(model.name)
+        if said.reply.error is not None and said.reply.error in FAULTS:
+            line.avoid[model.name] = said.reply.error
             line.add(said.attempt, verdict="fault", reason=said.reply.detail or "")
+            return None
+        if said.reply.error is ErrorKind.CONTEXT_LENGTH and too_long(batch.tier, line, model):
+            line.add(said.attempt, verdict="fault", reason=f"another model has more room: {said.reply.detail or ''}")
             return None
         line.avoid.clear()
         if said.reply.tool_calls and said.reply.error is None:
             if tools and not is_last(self.subtask, line):
-                await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
-                return None
+                return await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
             reply = refused(said.reply)
             said = replace(said, reply=reply, attempt=said.attempt.model_copy(update={"detail": reply.detail}))
         return await self._judge(said, shared)
+
+    def _no_model(self, defer: Defer) -> Verdict | Defer:
+        """Return that it comes back later, or what follows where it is this item that every model fails on."""
+        line, batch = self.line, self.subtask.batch
+        if not count_round(self.worker.gate, batch.tier, line):
+            return defer
+        return decide(
+            Situation(
+                policy=self.subtask.planned.policy,
+                tier=batch.tier.name,
+                ladder=batch.ladder,
+                error=ErrorKind.SERVER,
+                detail=f"each of them failed on this item again and again ({failures(line)})",
+            )
+        )
 
     def _call(self, model: Model, tools: Tools) -> Call:
         skill, line = self.subtask.skill, self.line

@@ -57,6 +57,10 @@ class Gate:
         """
         return self._cooldowns.pick(tier, avoid, patience_s=LONGEST_WAIT_S)
 
+    def answers(self, models: Collection[Model]) -> bool:
+        """Return whether none of these models is left alone now: they answer others, for all that is known."""
+        return all(self._cooldowns.wait_s(model) == 0 for model in models)
+
     async def enter(
         self,
         *,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Self
 
-from schemas.attempt import Attempt
+from schemas.attempt import Attempt, ErrorKind
 from schemas.batch import Left, Todo
 from schemas.verdict import Parked
 from workers.prompt import ToolRound
@@ -26,14 +26,18 @@ class Line:
     rounds: list[ToolRound] = field(default_factory=list)
     #: Its answer in a pack was no good: it is asked alone.
     alone: bool = False
-    #: Models that failed on their own account since the last answer.
-    avoid: set[str] = field(default_factory=set)
+    #: How often every model of the tier has failed on it, weighed.
+    faults: int = 0
+    #: Models that failed on their own account since the last answer, and what they failed of.
+    avoid: dict[str, ErrorKind] = field(default_factory=dict)
+    #: Models whose context window is too small for it.
+    small: set[str] = field(default_factory=set)
     attempts: list[Attempt] = field(default_factory=list)
 
     @classmethod
     def of(cls, todo: Todo) -> Self:
         """Return the line that a todo goes on with."""
-        return cls(todo.n, todo.used, todo.feedback, todo.effort)
+        return cls(todo.n, todo.used, todo.feedback, todo.effort, faults=todo.faults)
 
     def add(self, attempt: Attempt, *, verdict: str, reason: str, **changes: object) -> None:
         """Record an attempt with what followed from it."""
@@ -42,6 +46,12 @@ class Line:
     def leave(self, todo: Todo, verdict: Parked) -> Outcome:
         """Return the outcome of a subtask that is left to others."""
         left = Left(
-            step=todo.step, n=self.n, used=self.used, verdict=verdict, feedback=self.feedback, effort=self.effort
+            step=todo.step,
+            n=self.n,
+            used=self.used,
+            faults=self.faults,
+            verdict=verdict,
+            feedback=self.feedback,
+            effort=self.effort,
         )
         return Outcome(tuple(self.attempts), left)

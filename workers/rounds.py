@@ -7,6 +7,7 @@ from schemas.attempt import Attempt, ErrorKind
 from schemas.base import Json
 from schemas.errors import UserError
 from schemas.tool import ToolResult
+from schemas.verdict import Defer
 from workers.gateway import Reply, ToolCall
 from workers.line import Line
 from workers.prompt import ToolRound
@@ -48,8 +49,11 @@ def refused(reply: Reply) -> Reply:
 
 async def take_round(
     subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, line: Line, worker: Worker
-) -> None:
-    """Make the calls that a model asked for, together, and note what came of them for the model and on record."""
+) -> Defer | None:
+    """Make the calls that a model asked for, together, and note what came of them for the model and on record.
+
+    A `Defer` when the job was cancelled, or the worker stopped, meanwhile.
+    """
     at = len(line.attempts)
     line.add(attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(reply.tool_calls)}")
     # Ids of our own: providers' differ from run to run, and the same conversation is to have the same digest.
@@ -57,11 +61,18 @@ async def take_round(
         replace(call, id=f"call{len(line.rounds) % 100:02d}{place % 1000:03d}")
         for place, call in enumerate(reply.tool_calls)
     )
-    with worker.calling(subtask.batch.job):
-        results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(calls)))
+    try:
+        with worker.calling(subtask.batch.job):
+            results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(calls)))
+    except asyncio.CancelledError:
+        off = worker.called_off(subtask.batch.job)
+        if off is None:
+            raise
+        return off
     line.rounds.append(ToolRound(calls, tuple(results), reply.text))
     record: list[Json] = [_record(call, result) for call, result in zip(calls, results, strict=True)]
     line.attempts[at] = line.attempts[at].model_copy(update={"value": record})
+    return None
 
 
 async def _result(place: int, call: ToolCall, tools: Tools, worker: Worker) -> ToolResult:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 HERE = Path(__file__).parent
-WITH_SLOTS, WITHOUT = 45, 15
+WITH_SLOTS, WITHOUT = 30, 10
 
 
 def main(path: Path) -> None:

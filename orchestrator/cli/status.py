@@ -18,5 +18,5 @@ def status(job: Job, as_json: Json = False) -> None:
         show_json(now)
         return
     typer.echo(f"{now.name} ({now.job}): {now.state.value}\n{line(now)}")
-    if now.reason:
+    if now.reason and now.reason not in line(now):
         typer.echo(now.reason)

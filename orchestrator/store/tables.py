@@ -90,7 +90,7 @@ class SubtaskRow(SQLModel, table=True):
     n: int = 0
     #: Attempts used on its tier.
     used: int = 0
-    #: How often every model of its tier has failed on it, weighed: `workers.policy.HOPELESS` ends it.
+    #: How often every model of its tier has failed on it, weighed: `workers.fallback.HOPELESS` ends it.
     faults: int = 0
     referrals: int = 0
     value: Json = Field(default=None, sa_type=JSON, nullable=True)

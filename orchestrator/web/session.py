@@ -74,7 +74,9 @@ FormViewer = Annotated[Visitor, Depends(_guarded(Role.VIEWER))]
 
 
 async def _filled(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    # Browsers end lines as DOS did; files of ours do not.
+    fields = (await request.form()).items()
+    return {name: value.replace("\r\n", "\n") for name, value in fields if isinstance(value, str)}
 
 
 #: Every text field of a form, for forms whose fields are not known beforehand.

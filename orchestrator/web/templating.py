@@ -1,6 +1,7 @@
 """Pages from templates: everything that a value may become on the way to a reader."""
 
 import json
+import math
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
-        "usd": dollars,
+        "usd": usd,
         "pct": percent,
         "secs": seconds,
         "num": number,
@@ -47,6 +48,13 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "open_house": getattr(state, "open_house", False),
     }
     return HTMLResponse(environment().get_template(template).render(shared | values), status)
+
+
+def usd(amount_usd: float | None) -> str:
+    """Return an amount as `dollars` does; a tiny one with its first two digits in full."""
+    if amount_usd is not None and 0 < abs(amount_usd) < 0.0001:
+        return f"${amount_usd:.{1 - math.floor(math.log10(abs(amount_usd)))}f}"
+    return dollars(amount_usd)
 
 
 def number(value: float | None) -> str:

@@ -11,7 +11,7 @@ from orchestrator.steer import pause, settle_trail
 from orchestrator.store import jobs
 from orchestrator.store.tables import JobRow
 from schemas.verdict import Defer, DeferCause
-from tests.integration.jobs import PRICE_USD, answered, begun, change, flying, money, rows, state, submitted, work
+from tests.integration.jobs import PRICE_USD, age, answered, begun, change, flying, money, rows, state, submitted, work
 
 TODAY = f"day.{datetime.now(UTC):%Y-%m-%d}"
 
@@ -118,6 +118,17 @@ def test_who_pauses_a_job_that_a_budget_has_paused_means_it(engine: Engine) -> N
     change(engine, JobRow, {"budget_usd": 5.0}, id=job)
     assert held.let_go(engine) == 0
     assert state(engine, job) == "paused"
+
+
+def test_a_refusal_by_a_cap_that_was_raised_since_pauses_nothing(engine: Engine) -> None:
+    job = begun(engine, 1, budget_usd=1)
+    change(engine, JobRow, {"budget_usd": 5.0}, id=job)
+    run_into(engine, job, over(f"job.{job}", 1))
+    assert state(engine, job) == "running"
+    age(engine, job)
+    rescue.nudge(engine)
+    work(engine, job)
+    assert state(engine, job) == "done"
 
 
 def test_a_budget_that_calls_under_way_are_in_the_way_of_defers_and_does_not_pause(engine: Engine) -> None:

@@ -137,6 +137,16 @@ def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_gi
     assert state(engine, job) == "done"
 
 
+def test_a_batch_that_is_judged_while_the_sweep_looks_is_left_alone(engine: Engine) -> None:
+    job = begun(engine, 1)
+    (batch,) = flying(engine, job)
+    stale = batch_row(engine, batch.id)
+    settle_trail(engine, answered(batch))
+    rescue._after_death(engine, stale, JUDGED)
+    assert batch_row(engine, batch.id)["lost"] == 0
+    assert engine.redis.get(engine.settings.keys.claim(batch.id)) == JUDGED
+
+
 def test_a_death_is_counted_once_however_long_the_next_worker_takes_to_start(engine: Engine) -> None:
     job = begun(engine, 1)
     (batch,) = flying(engine, job)

@@ -6,6 +6,7 @@ import pytest
 
 from config.catalogue import load_catalogue
 from config.settings import get_settings
+from config.yaml_file import read_yaml
 from orchestrator.prompt_versions import (
     difference,
     dump,
@@ -17,9 +18,9 @@ from orchestrator.prompt_versions import (
     versions,
 )
 from schemas.errors import UserError
+from schemas.skill import Skill
 
-TEXT = """# mine, with a remark
-name: sort
+TEXT = """# mine, with a remark, and named by its file
 instructions: |
   Sort it.
 
@@ -51,13 +52,13 @@ def changed(version: int, words: str = "Sort it well."):
 def test_every_built_in_skill_reads_back_as_it_was_dumped(home):
     for skill in load_catalogue(()).skills:
         (home / "copy.yaml").write_text(dump(skill))
-        assert load_catalogue().skill(home / "copy.yaml") == skill
+        assert read_yaml(home / "copy.yaml").parse(Skill) == skill
 
 
 def test_texts_that_look_like_other_things_read_back_as_texts(home):
     skill = find_skill("sort").skill
     (home / "copy.yaml").write_text(dump(skill))
-    assert load_catalogue().skill(home / "copy.yaml") == skill
+    assert read_yaml(home / "copy.yaml").parse(Skill) == skill
 
 
 def test_a_kept_version_is_not_live_until_it_is_taken(home):

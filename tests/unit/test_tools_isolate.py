@@ -1,5 +1,6 @@
 """A tool in a child process cannot take the worker with it, whatever it does."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -174,3 +175,21 @@ def test_search_works_in_the_child_with_relative_folders(place: Place) -> None:
     spec = ToolSpec(name="notes", kind="search", options={"folder": "."})
     value: Any = isolate.run(spec, {"query": "lemon"}, place=place).value
     assert value[0]["id"] == "notes#1"
+
+
+def test_a_trusted_function_runs_within_the_worker(place: Place) -> None:
+    (place.base / "near.py").write_text(
+        "import os\n\ndef pid(n): return [n, os.getpid()]\n\ndef boom(): raise ValueError('no')\n"
+    )
+    near = ToolSpec(name="near", kind="function", options={"path": "near:pid", "in_process": True})
+    assert isolate.run(near, {"n": 3}, place=place).value == [3, os.getpid()]
+    far = near.evolve(options={"path": "near:pid"})
+    assert isolate.run(far, {"n": 3}, place=place).value[1] != os.getpid()  # type: ignore[index]
+    broken = near.evolve(options={"path": "near:boom", "in_process": True})
+    assert "ValueError: no" in str(isolate.run(broken, {}, place=place).error)
+
+
+def test_a_step_cannot_bring_a_function_into_the_worker_that_its_declaration_keeps_out(place: Place) -> None:
+    (place.base / "near.py").write_text("import os\n\ndef pid(): return os.getpid()\n")
+    spec = ToolSpec(name="near", kind="function", options={"path": "near:pid"})
+    assert isolate.run(spec, {}, options={"in_process": True}, place=place).value != os.getpid()

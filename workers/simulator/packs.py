@@ -28,7 +28,7 @@ def joined(texts: Sequence[str]) -> str:
 def _inner_schema(schema: JsonObject | None) -> JsonObject | None:
     match schema:
         case {"properties": {"results": {"items": {"properties": {"n": _, "answer": dict() as inner}}}}}:
-            shared = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
+            shared = {name: part for name, part in (schema or {}).items() if name in ("$defs", "definitions")}
             return {**inner, **shared}
         case _:
             return None

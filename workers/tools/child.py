@@ -10,7 +10,6 @@ from schemas.tool import ToolLimits
 from workers.tools.isolate import ToolCall
 from workers.tools.registry import bind
 
-
 #: Later than its parent would have ended it.
 _LATE_S = 5.0
 

@@ -14,6 +14,26 @@ def each_once(answer: dict[str, Any], item: object = None) -> bool | str:
     return f"given twice: {', '.join(twice)}; give each tag once, with its best quote" if twice else True
 
 
+def in_range(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:
+    """Return True when every clause names a passage that was shown, else the reason."""
+    shown = [passage["n"] for passage in item["passages"]]
+    unknown = sorted({clause["passage"] for clause in answer["clauses"]} - set(shown))
+    return f"there is no passage {unknown[0]}; there are {shown[0]} to {shown[-1]}" if unknown else True
+
+
+def quoted(
+    passages: dict[str, list[dict[str, Any]]], permissions: Clauses, conditions: Clauses, limitations: Clauses
+) -> dict[str, Clauses]:
+    """Return the clauses of each family with the words of their passages in the place of the numbers."""
+    found = zip(FAMILIES, (permissions, conditions, limitations), strict=True)
+    return {family: [_quoted(clause, passages[family]) for clause in clauses] for family, clauses in found}
+
+
+def _quoted(clause: dict[str, Any], passages: list[dict[str, Any]]) -> dict[str, Any]:
+    texts = {passage["n"]: passage["text"] for passage in passages}
+    return {"tag": clause["tag"], "quote": texts[clause["passage"]]}
+
+
 def flagged(title: str, permissions: Clauses, conditions: Clauses, limitations: Clauses) -> dict[str, Any]:
     """Return what a counsel has to know of a licence that obliges its user to publish or to license alike."""
     missing = [tag for tag in ("warranty", "liability") if tag not in _tags(limitations)]

@@ -1,6 +1,7 @@
 """Finds the sentences of a licence that speak of its permissions, conditions and limitations."""
 
 import re
+from typing import Any
 
 #: Family -> what its sentences speak of: for each topic the words that give it away, the most telling first.
 TOPICS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -33,14 +34,17 @@ _OPERATIVE = {
 #: Definitions speak of everything and grant nothing.
 _DEFINITION = r"\b(?:shall mean|means?|refers? to|have the same meaning)\b|^[-\"‘“ ]*[A-Z][\w ]+[\"’”]\s*[:–]"
 _END = re.compile(r"(?<=[.;:])\s+(?=[A-Z(\"*\d])|\n\s*\n")
-_MOST_CHARS = 300
+_MOST_CHARS = 240
 
 
-def find(text: str) -> dict[str, str]:
-    """Return for each family the best sentence of each of its topics, in the order of the text, `[...]` in between."""
+def find(text: str) -> dict[str, list[dict[str, Any]]]:
+    """Return for each family the best sentence of each of its topics, in the order of the text: {n, text}."""
     sentences = [" ".join(sentence.split()) for sentence in _END.split(text)]
     sentences = [sentence for sentence in sentences if len(sentence) > 20]
-    return {family: "\n[...]\n".join(_best(sentences, family)) for family in TOPICS}
+    return {
+        family: [{"n": n, "text": sentence} for n, sentence in enumerate(_best(sentences, family), 1)]
+        for family in TOPICS
+    }
 
 
 def _best(sentences: list[str], family: str) -> list[str]:

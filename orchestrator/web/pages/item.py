@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Request, Response
 
 from orchestrator import api
-from orchestrator.store import jobs
 from orchestrator.story import AttemptLine, story_of
 from orchestrator.web.fields import ItemNumber
 from orchestrator.web.session import PageJob
@@ -17,12 +16,12 @@ def show_item(request: Request, job: PageJob, item: ItemNumber) -> Response:
     """Show an item's story."""
     with api.engine().db.reading() as tx:
         story = story_of(tx, job=job, n=item)
-        ladder = api.engine().job(tx, job).ladder
-        name = jobs.light(tx, job=job)["name"]
-    steps: dict[str, list[AttemptLine]] = {subtask.step: [] for subtask in story.subtasks}
+        parsed = api.engine().job(tx, job)
+    known = {subtask.step for subtask in story.subtasks}
+    steps: dict[str, list[AttemptLine]] = {one.step.name: [] for one in parsed.plan.steps if one.step.name in known}
     for attempt in story.attempts:
         steps.setdefault(attempt.step, []).append(attempt)
     subtasks = {subtask.step: subtask for subtask in story.subtasks}
     return render(
-        request, "item.html", job=job, job_name=name, story=story, by_step=steps, subtasks=subtasks, ladder=ladder
+        request, "item.html", job=job, job_name=parsed.name, story=story, by_step=steps, subtasks=subtasks, ladder=parsed.ladder
     )

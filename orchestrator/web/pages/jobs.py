@@ -15,13 +15,13 @@ from schemas.job import JobState, JobStatus
 router = APIRouter()
 
 _SHOWN = 25
-_Before = Annotated[str | None, Query(pattern=r"^[0-9A-Za-z-]{1,40}$")]
+_Before = Annotated[str, Query(pattern=r"^[0-9A-Za-z-]{0,40}$")]
 _Purpose = Annotated[str, Query(pattern=r"^[a-z]{1,20}$")]
 
 
 @router.get("/")
 def show_jobs(
-    request: Request, visitor: Visit, state: str = "", purpose: _Purpose = "run", before: _Before = None
+    request: Request, visitor: Visit, state: str = "", purpose: _Purpose = "run", before: _Before = ""
 ) -> Response:
     """Show jobs, newest first."""
     return render(request, "jobs.html", **_page(visitor, state, purpose, before))
@@ -29,23 +29,23 @@ def show_jobs(
 
 @router.get("/parts/jobs")
 def show_table(
-    request: Request, visitor: Visit, state: str = "", purpose: _Purpose = "run", before: _Before = None
+    request: Request, visitor: Visit, state: str = "", purpose: _Purpose = "run", before: _Before = ""
 ) -> Response:
     """Show the table alone: what the page asks for again and again."""
     return render(request, "parts/jobs.html", **_page(visitor, state, purpose, before))
 
 
-def _page(visitor: Visitor, state: str, purpose: str, before: str | None) -> dict[str, object]:
+def _page(visitor: Visitor, state: str, purpose: str, before: str) -> dict[str, object]:
     states = [state] if state in list(JobState) else []
     wanted = None if purpose == "all" else purpose
     with api.engine().db.reading() as tx:
-        ids = views.job_ids(tx, tenant=visitor.sees, states=states, purpose=wanted, before=before, limit=_SHOWN + 1)
+        ids = views.job_ids(tx, tenant=visitor.sees, states=states, purpose=wanted, before=before or None, limit=_SHOWN + 1)
         shown: list[JobStatus] = [job_store.status(tx, job=job) for job in ids[:_SHOWN]]
     return {
         "jobs": shown,
         "state": states[0] if states else "",
         "purpose": purpose,
-        "before": before or "",
+        "before": before,
         "states": list(JobState),
         "next": ids[_SHOWN - 1] if len(ids) > _SHOWN else None,
         "live": any(not job.state.ended for job in shown),

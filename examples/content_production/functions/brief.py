@@ -1,0 +1,68 @@
+"""What a brief demands of an article, and whether the article does it: plain counting, no model."""
+
+import re
+from typing import Any
+
+#: Words of the whole article.
+LEAST_WORDS, MOST_WORDS = 120, 420
+SECTIONS = 3
+
+
+def joined(outline: dict[str, Any], first: str, second: str, third: str) -> str:
+    """Return the article as Markdown: the title, then each section under its heading."""
+    headings = [section["heading"] for section in outline["sections"]]
+    parts = [f"## {heading}\n\n{text.strip()}" for heading, text in zip(headings, (first, second, third), strict=True)]
+    return "\n\n".join([f"# {outline['title']}", *parts])
+
+
+def facts_are_placed(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:
+    """Return True when every fact of the brief stands in some section, else the reason."""
+    placed = " ".join(fact for section in answer["sections"] for fact in section["facts"])
+    missing = [fact for fact in item["facts"] if _plain(fact) not in _plain(placed)]
+    return f"no section has the fact: {missing[0]}" if missing else True
+
+
+def is_prose(answer: str, item: object = None) -> bool | str:
+    """Return True for plain paragraphs, else the reason."""
+    if re.search(r"^\s*(#|\*\*|[-*] |\d+\. )", answer, re.MULTILINE):
+        return "expected plain paragraphs, got headings or a list"
+    return True
+
+
+def keeps_its_shape(answer: str, item: dict[str, Any]) -> bool | str:
+    """Return True when an edited article has the title and headings of its draft, else the reason."""
+    lost = [line for line in item["draft"].splitlines() if line.startswith("#") and line.strip() not in answer]
+    return f"keep the line '{lost[0]}' as it is" if lost else True
+
+
+def says_what_it_must(answer: str, item: dict[str, Any]) -> bool | str:
+    """Return True when all phrases that must be there are, and none that must not, else the reason."""
+    missing = [phrase for phrase in item["must_mention"] if _plain(phrase) not in _plain(answer)]
+    if missing:
+        return f"the words '{missing[0]}' are missing; the draft or the brief has them"
+    banned = [word for word in item["avoid"] if re.search(rf"\b{re.escape(word)}\b", answer, re.IGNORECASE)]
+    return f"avoid the word '{banned[0]}'" if banned else True
+
+
+def requirements_met(output: dict[str, Any], must_mention: list[str]) -> float:
+    """Return the share of the brief's requirements that an article meets: each phrase, each banned word, form, length."""
+    article = output["article"] or ""
+    words = len(article.split())
+    met = [_plain(phrase) in _plain(article) for phrase in must_mention]
+    met += [not re.search(rf"\b{re.escape(word)}\b", article, re.IGNORECASE) for word in output["avoid"]]
+    met += [
+        len(re.findall(r"^# ", article, re.MULTILINE)) == 1,
+        len(re.findall(r"^## ", article, re.MULTILINE)) == SECTIONS,
+        LEAST_WORDS <= words <= MOST_WORDS,
+        _repeats_no_sentence(article),
+    ]
+    return sum(met) / len(met)
+
+
+def _repeats_no_sentence(article: str) -> bool:
+    sentences = [_plain(one) for one in re.split(r"(?<=[.!?])\s+", article) if len(one.split()) > 4]
+    return len(sentences) == len(set(sentences))
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))

@@ -1,0 +1,163 @@
+"""Audits are drawn when answers settle, asked after the job, and raise the flag when too much is lost."""
+
+import pytest
+
+from orchestrator import api, auditing
+from orchestrator.steer import start
+from orchestrator.store import calibrations, decisions
+from orchestrator.store.jobs import now
+from orchestrator.store.tables import AttemptRow, AuditRow, CalibrationRow, ItemRow, JobRow
+from orchestrator.thresholds import known_thresholds
+from schemas.plan import Step
+from schemas.policy import Policy, Signal, Threshold
+from schemas.verdict import Escalate
+from tests.integration.jobs import PROFILE, SKILL, begun, change, cut, rows, state, submitted, work
+
+
+@pytest.fixture(autouse=True)
+def own_api(engine, monkeypatch) -> None:
+    """Let the producer API work on the test's servers."""
+    monkeypatch.setattr(api, "engine", lambda: engine)
+
+
+def audited_job(engine, count: int = 6, *, share: float = 1.0, purpose: str = "run", **policy) -> str:
+    step = Step(name="s0", skill="sort", policy=Policy(audit_share=share, **policy))
+    job = begun(engine, count, steps=[step], purpose=purpose)
+    work(engine, job)
+    # Trails written by hand do not name their skill.
+    change(engine, AttemptRow, {"skill": "sort", "skill_digest": SKILL.digest}, job=job)
+    return job
+
+
+def answer_audits(engine, job: str, *, lost: int = 0) -> None:
+    """Let the top tier answer what was drawn; on `lost` items it says something else than what was accepted."""
+    for audit_job in auditing.ask(job):
+        start(engine, audit_job)
+        cut(engine, audit_job)
+        work(engine, audit_job)
+        for n in range(lost):
+            change(engine, ItemRow, {"output": {"label": "something else"}}, job=audit_job, n=n)
+        auditing.compare(audit_job)
+
+
+def test_every_drawn_answer_below_the_top_is_asked_of_the_top_tier_in_a_job_of_its_own(engine):
+    job = audited_job(engine, 4)
+    (audit_job,) = auditing.ask(job)
+    row = rows(engine, JobRow, id=audit_job)[0]
+    assert (row["purpose"], row["priority"], row["options"]["tiers"], row["items"]) == ("audit", "low", ["frontier"], 4)
+    assert [item["input"] for item in rows(engine, ItemRow, job=audit_job)] == [{"text": f"text {n}"} for n in range(4)]
+    assert auditing.ask(job) == [audit_job]
+    assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked"] * 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"share": 0.0}, id="no share"),
+        pytest.param({"purpose": "calibrate"}, id="a job that only measures"),
+    ],
+)
+def test_nothing_else_is_drawn(engine, options):
+    assert rows(engine, AuditRow, job=audited_job(engine, 4, **options)) == []
+
+
+def test_what_the_top_tier_answered_itself_is_not_drawn(engine):
+    step = Step(name="s0", skill="sort", policy=Policy(audit_share=1.0))
+    job = begun(engine, 3, steps=[step])
+    seen = set()
+
+    def climb(item, todo):
+        if item in seen:
+            return None
+        seen.add(item)
+        return Escalate(reason="unsure")
+
+    work(engine, job, climb)
+    assert state(engine, job) == "done"
+    assert rows(engine, AuditRow, job=job) == []
+
+
+def test_a_job_that_runs_is_not_audited_yet(engine):
+    step = Step(name="s0", skill="sort", policy=Policy(audit_share=1.0))
+    job = submitted(2, steps=[step])
+    assert auditing.ask(job) == []
+
+
+def test_the_live_loss_is_the_share_of_audits_that_were_lost(engine):
+    answer_audits(engine, audited_job(engine, 6), lost=2)
+    (found,) = auditing.findings()
+    assert (found.loss.audited, found.loss.losses, found.loss.estimate) == (6, 2, pytest.approx(1 / 3))
+    assert (found.state, found.calibration, found.cost_usd) == ("watched", None, pytest.approx(1.5))
+
+
+def test_drift_of_a_calibrated_skill_marks_its_calibration_and_by_policy_nothing_is_accepted_any_more(engine):
+    skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
+    with engine.db.writing() as tx:
+        calibration = calibrations.insert(tx, row=calibrated())
+    job = audited_job(engine, 30, on_drift="escalate")
+    answer_audits(engine, job, lost=20)
+    with engine.db.writing() as tx:
+        row = next(row for row in calibrations.every(tx) if row["id"] == calibration)
+        assert (row["state"], row["reason"].startswith("audits: 20 of 30 accepted answers")) == ("drifted", True)
+        look_up = known_thresholds(tx, profile=PROFILE)
+        assert look_up(skill, "cheap") == Threshold(
+            signal="margin", value=None, source="audit", calibration_id=calibration
+        )
+        assert [one["choice"] for one in decisions.of(tx, job=job, kind="drift")] == ["escalate"]
+    assert auditing.findings()[0].calibration_state == "drifted"
+
+
+def test_drift_without_a_calibration_is_remembered_until_there_is_one(engine):
+    skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
+    answer_audits(engine, audited_job(engine, 30, on_drift="escalate"), lost=20)
+    with engine.db.writing() as tx:
+        (row,) = calibrations.every(tx)
+        assert (row["state"], row["signal"], row["threshold"]) == ("drifted", calibrations.ANY_SIGNAL, None)
+        assert known_thresholds(tx, profile=PROFILE)(skill, "cheap").value is None
+        calibrations.insert(tx, row=calibrated())
+        assert known_thresholds(tx, profile=PROFILE)(skill, "cheap") is None
+        assert [row["state"] for row in calibrations.every(tx)] == ["live", "dead"]
+
+
+def test_a_flag_alone_changes_no_threshold(engine):
+    with engine.db.writing() as tx:
+        calibrations.insert(tx, row=calibrated())
+    answer_audits(engine, audited_job(engine, 30), lost=20)
+    skill = SKILL.evolve(confidence=(Signal(kind="margin"),))
+    with engine.db.writing() as tx:
+        assert known_thresholds(tx, profile=PROFILE)(skill, "cheap").value == 0.8
+        assert calibrations.every(tx)[0]["state"] == "drifted"
+
+
+def test_an_audit_that_the_top_tier_could_not_answer_counts_for_nothing(engine):
+    job = audited_job(engine, 2)
+    (audit_job,) = auditing.ask(job)
+    change(engine, ItemRow, {"state": "failed"}, job=audit_job)
+    change(engine, JobRow, {"state": "done"}, id=audit_job)
+    auditing.compare(audit_job)
+    assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["void", "void"]
+    assert auditing.findings()[0].loss.audited == 0
+
+
+def test_the_sweep_asks_what_is_due_and_compares_what_was_answered(engine):
+    job = audited_job(engine, 2)
+    auditing.sweep()
+    assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked", "asked"]
+
+
+def calibrated() -> CalibrationRow:
+    return CalibrationRow(
+        skill="sort",
+        skill_version=1,
+        skill_digest=SKILL.digest,
+        cheap_model="openai/small",
+        frontier_model="openai/large",
+        signal="margin",
+        method="ltt-binomial",
+        threshold=0.8,
+        labels_used=100,
+        max_loss=0.05,
+        certified_max_loss=0.05,
+        delta=0.1,
+        created_at=now().replace(year=2025),
+    )

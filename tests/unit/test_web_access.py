@@ -1,0 +1,178 @@
+"""Who may do what: tokens, roles, tenants, the open house on loopback, rates, sizes, other sites."""
+
+import pytest
+
+from orchestrator import api, tokens
+from orchestrator.store.tables import TokenRow
+from orchestrator.web.rates import Rates
+from schemas.access import Role
+from tests.unit.web_house import build_house
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    return build_house(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def closed(tmp_path, monkeypatch):
+    return build_house(tmp_path, monkeypatch, loopback=False)
+
+
+def test_without_a_token_this_machine_may_do_everything(house):
+    assert house.client().put("/v1/skills/sort/model", json={"profile": "house", "model": "openai/big"}).json() == {
+        "tier": "frontier"
+    }
+
+
+def test_the_first_token_ends_the_open_house(house):
+    house.token()
+    answer = house.client().get("/v1/jobs")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_where_others_can_reach_it_nobody_comes_in_without_a_token(closed):
+    assert closed.client().get("/v1/jobs").status_code == 401
+    assert closed.client().get("/health").status_code == 200
+
+
+def test_a_token_is_kept_only_as_a_digest(house):
+    token = house.token()
+    with api.engine().db.reading() as tx:
+        rows = tx.execute(TokenRow.__table__.select()).mappings().all()
+    assert token not in str(rows)
+    assert len(rows[0]["digest"]) == 64
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_a_token_that_is_no_longer_in_force_opens_nothing(closed, end):
+    token = closed.token(days=None if end == "revoked" else 1e-9)
+    if end == "revoked":
+        tokens.revoke(api.engine().db, tokens.listed(api.engine().db)[0].id)
+    assert closed.client(token).get("/v1/jobs").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "role"),
+    [
+        pytest.param("GET", "/v1/jobs", None, Role.VIEWER, id="look"),
+        pytest.param("POST", "/v1/plans", {"workflow": "two-steps"}, Role.SUBMITTER, id="preview"),
+        pytest.param("POST", "/v1/jobs/{job}/pause", None, Role.OPERATOR, id="steer"),
+        pytest.param("POST", "/v1/jobs/{job}/budget", {"add_usd": 1}, Role.OPERATOR, id="raise a budget"),
+        pytest.param(
+            "PUT", "/v1/skills/sort/model", {"profile": "house", "model": "openai/big"}, Role.ADMIN, id="choose a model"
+        ),
+    ],
+)
+def test_each_role_may_do_what_is_its_own_and_no_more(closed, method, path, body, role):
+    submitter = closed.token(Role.SUBMITTER)
+    path = path.format(job=closed.submit(token=submitter, budget_usd=1))
+    for one in Role:
+        status = closed.client(closed.token(one)).request(method, path, json=body).status_code
+        assert (status == 403) is not one.covers(role), one
+
+
+def test_a_tenant_sees_only_its_own_jobs(closed):
+    ours, theirs = (closed.token(Role.OPERATOR, tenant) for tenant in ("ours", "theirs"))
+    job = closed.submit(token=ours)
+    assert [one["job"] for one in closed.client(ours).get("/v1/jobs").json()["jobs"]] == [job]
+    assert closed.client(theirs).get("/v1/jobs").json()["jobs"] == []
+    for path in ("", "/results", "/plan", "/report", "/items", "/items/0", "/events", "/steps"):
+        assert closed.client(theirs).get(f"/v1/jobs/{job}{path}").status_code == 404
+    assert closed.client(theirs).post(f"/v1/jobs/{job}/cancel").status_code == 404
+
+
+def test_a_tenant_cannot_submit_for_another(closed):
+    token = closed.token(Role.SUBMITTER, "ours")
+    body = {"workflow": "sort", "tenant": "theirs", "items": [{"text": "a"}]}
+    assert closed.client(token).post("/v1/jobs", json=body).status_code == 403
+
+
+def test_two_tenants_may_use_the_same_idempotency_key(closed):
+    body = {"workflow": "sort", "items": [{"text": "a"}]}
+    jobs = [
+        closed.client(closed.token(Role.SUBMITTER, tenant))
+        .post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
+        .json()["job"]
+        for tenant in ("ours", "theirs", "ours")
+    ]
+    assert jobs[0] == jobs[2] != jobs[1]
+
+
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        pytest.param({"steps": [{"name": "a", "kind": "tool", "tool": "python"}]}, id="a built-in tool"),
+        pytest.param(
+            {"steps": [{"name": "a", "skill": "sort"}], "tools": [{"name": "t", "kind": "http_get"}]}, id="its own tool"
+        ),
+    ],
+)
+def test_only_an_administrator_brings_tools_along(closed, workflow):
+    body = {"workflow": {"name": "w", **workflow}, "items": [{"text": "a"}]}
+    answer = closed.client(closed.token(Role.OPERATOR)).post("/v1/jobs", json=body)
+    assert answer.status_code == 403
+    assert "admin" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("field", ["workflow", "profile"])
+def test_the_api_opens_no_file_by_its_path(house, field):
+    body = {"workflow": "sort", "items": [{"text": "a"}]} | {field: "../../etc/passwd.yaml"}
+    assert house.client().post("/v1/jobs", json=body).status_code == 422
+
+
+def test_a_steps_skill_is_a_name_and_no_path(house):
+    workflow = {"name": "w", "steps": [{"name": "a", "skill": "./secret.yaml"}]}
+    answer = house.client().post("/v1/jobs", json={"workflow": workflow, "items": [{"text": "a"}]})
+    assert answer.status_code == 422
+    assert "opens no files by path" in answer.json()["detail"]
+
+
+def test_a_token_that_asks_too_often_is_told_when_to_come_back(tmp_path, monkeypatch):
+    house = build_house(tmp_path, monkeypatch, API_REQUESTS_PER_MINUTE="3")
+    client = house.client(house.token())
+    assert [client.get("/v1/jobs").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert int(client.get("/v1/jobs").headers["retry-after"]) in range(1, 21)
+    assert house.client(house.token()).get("/v1/jobs").status_code == 200
+
+
+def test_a_bucket_fills_again_with_time():
+    at = [0.0]
+    rates = Rates(60, clock=lambda: at[0])
+    assert [rates.take("a") for _ in range(60)] == [0.0] * 60
+    assert rates.take("a") == pytest.approx(1.0)
+    at[0] = 1.0
+    assert rates.take("a") == 0.0
+    assert rates.take("a") > 0
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "unannounced"])
+def test_a_body_that_is_too_large_is_refused(tmp_path, monkeypatch, chunked):
+    house = build_house(tmp_path, monkeypatch, API_MAX_BODY_MB="0.01")
+    body = b'{"workflow": "sort", "items": [{"text": "' + b"a" * 20_000 + b'"}]}'
+    content = (body[n : n + 1000] for n in range(0, len(body), 1000)) if chunked else body
+    answer = house.client().post("/v1/jobs", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["status"] == 413
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"origin": "https://evil.example"}, id="another origin"),
+        pytest.param({"sec-fetch-site": "cross-site"}, id="a cross-site request"),
+        pytest.param({"host": "rebound.example"}, id="a name that is not this machine's"),
+    ],
+)
+def test_a_page_of_another_site_can_send_nothing_to_an_open_house(house, headers):
+    body = {"workflow": "sort", "items": [{"text": "a"}]}
+    assert house.client().post("/v1/jobs", json=body, headers=headers).status_code == 403
+
+
+def test_every_answer_forbids_foreign_content(house):
+    for path in ("/v1/jobs", "/", "/v1/jobs/none", "/static/style.css"):
+        headers = house.client().get(path).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"

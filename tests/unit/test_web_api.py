@@ -1,0 +1,246 @@
+"""The HTTP API: jobs from submission to results, steering, plans, the catalogue, and the OpenAI-compatible endpoint."""
+
+import json
+
+import pytest
+
+from config.catalogue import load_catalogue
+from orchestrator import api
+from schemas.job import JobState
+from tests.unit.web_house import SKILL, build_house
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    return build_house(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def client(house):
+    return house.client()
+
+
+def test_a_submitted_job_says_where_to_look(client):
+    answer = client.post("/v1/jobs", json={"workflow": "sort", "items": [{"text": "a"}, {"text": "b"}]})
+    assert answer.status_code == 201
+    assert client.get(answer.headers["location"]).json()["items"] == 2
+
+
+def test_the_same_key_submits_nothing_again(client):
+    body = {"workflow": "sort", "items": [{"text": "a"}]}
+    first, second = (client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "x"}).json() for _ in range(2))
+    assert first["job"] == second["job"]
+    assert len(client.get("/v1/jobs").json()["jobs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("a.csv", "id,text\n7,hello\n8,world\n", id="csv"),
+        pytest.param("a.jsonl", '{"id": 7, "text": "hello"}\n{"id": 8, "text": "world"}\n', id="jsonl"),
+        pytest.param("a.json", '[{"id": 7, "text": "hello"}, {"id": 8, "text": "world"}]', id="json"),
+        pytest.param("noname", '{"id": 7, "text": "hello"}\n{"id": 8, "text": "world"}\n', id="told by its content"),
+    ],
+)
+def test_a_file_of_items_is_a_job(client, name, content):
+    form = {"workflow": "two-steps", "budget_usd": "2.5", "tiers": ["cheap", "frontier"]}
+    answer = client.post("/v1/jobs/upload", data=form, files={"file": (name, content)})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["budget_usd"] == 2.5
+    items = client.get(f"/v1/jobs/{answer.json()['job']}/items").json()["items"]
+    assert [item["item_id"] for item in items] == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        pytest.param({"items": [{"text": "a"}]}, 422, "got neither", id="no task"),
+        pytest.param({"workflow": "sort", "goal": "x"}, 422, "got both", id="two tasks"),
+        pytest.param({"workflow": "sort"}, 422, "no items", id="no items"),
+        pytest.param({"workflow": "srot", "items": [{}]}, 422, "did you mean 'sort'", id="an unknown workflow"),
+        pytest.param({"workflow": "sort", "items": [1]}, 422, "body.items[0]", id="an item that is no object"),
+        pytest.param({"workflow": "sort", "itmes": []}, 422, "itmes", id="an unknown field"),
+        pytest.param(
+            {"workflow": "sort", "items": [{"id": "a"}, {"id": "a"}]}, 422, "stands twice", id="an id that is not one's own"
+        ),
+        pytest.param(
+            {"workflow": "sort", "items": [{"text": "a"}], "webhook_url": "https://example.org"},
+            422,
+            "FIRSTLINE_WEBHOOK_SECRET",
+            id="a webhook that could not be signed",
+        ),
+        pytest.param(
+            {"workflow": "sort", "items": [{"text": "a"}], "profile": "recorded"}, 422, "services", id="a profile to be run"
+        ),
+    ],
+)
+def test_a_request_that_will_not_do_is_a_problem_that_says_why(client, body, status, said):
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert said in problem["detail"]
+
+
+@pytest.mark.parametrize("item", ['{"text": "\\u0000"}', '{"text": "\\ud800"}'], ids=["NUL", "half a character"])
+def test_an_item_that_no_database_takes_fails_alone(client, item):
+    body = f'{{"workflow": "sort", "items": [{item}, {{"text": "fine"}}]}}'
+    answer = client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["failed"], answer.json()["items"]) == (1, 2)
+
+
+def test_jobs_are_listed_page_by_page(house, client):
+    made = [house.submit(1) for _ in range(5)]
+    first = client.get("/v1/jobs?limit=3").json()
+    second = client.get(f"/v1/jobs?limit=3&before={first['next']}").json()
+    assert [one["job"] for one in (*first["jobs"], *second["jobs"])] == made[::-1]
+    assert second["next"] is None
+
+
+def test_items_are_listed_page_by_page_and_by_what_they_are(house, client):
+    job = house.submit(5)
+    first = client.get(f"/v1/jobs/{job}/items?limit=2").json()
+    assert [item["n"] for item in first["items"]] == [0, 1]
+    assert [item["n"] for item in client.get(f"/v1/jobs/{job}/items?after={first['next']}").json()["items"]] == [2, 3, 4]
+    assert [item["n"] for item in client.get(f"/v1/jobs/{job}/items?text=i3").json()["items"]] == [3]
+    assert client.get(f"/v1/jobs/{job}/items?state=settled").json()["items"] == []
+
+
+def test_results_come_as_lines_or_as_a_table(house, client):
+    job = house.submit(2)
+    client.post(f"/v1/jobs/{job}/cancel")
+    lines = client.get(f"/v1/jobs/{job}/results").text.splitlines()
+    assert [json.loads(line)["status"] for line in lines] == ["cancelled", "cancelled"]
+    table = client.get(f"/v1/jobs/{job}/results?format=csv").text.splitlines()
+    assert table[0].startswith("item_id,status,output")
+    assert [row.split(",")[0] for row in table[1:]] == ["i0", "i1"]
+
+
+def test_events_end_with_the_job(house, client):
+    job = house.submit(1)
+    client.post(f"/v1/jobs/{job}/cancel")
+    text = client.get(f"/v1/jobs/{job}/events").text
+    assert text.startswith("event: status")
+    assert '"state":"cancelled"' in text
+
+
+def test_steering_says_what_cannot_be_done_now(house, client):
+    job = house.submit(1)
+    assert client.post(f"/v1/jobs/{job}/resume").status_code == 409
+    assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"/v1/jobs/{job}/cancel").status_code == 409
+    assert client.post(f"/v1/jobs/{job}/plan/approve").status_code == 409
+
+
+def test_a_budget_is_raised(house, client):
+    job = house.submit(1, budget_usd=1)
+    assert client.post(f"/v1/jobs/{job}/budget", json={"add_usd": 2}).json()["budget_usd"] == 3
+
+
+def test_a_plan_is_shown_before_anything_is_submitted(client):
+    plan = client.post("/v1/plans", json={"workflow": "two-steps"}).json()
+    assert [(step["step"]["name"], step["start_tier"]) for step in plan["steps"]] == [
+        ("first", "cheap"),
+        ("second", "cheap"),
+    ]
+    assert client.get("/v1/jobs").json()["jobs"] == []
+
+
+def test_steps_are_counted(house, client):
+    steps = client.get(f"/v1/jobs/{house.submit(4)}/steps").json()
+    assert [(step["name"], step["total"], step["settled"], step["cost_usd"]) for step in steps] == [
+        ("first", 4, 0, None),
+        ("second", 4, 0, None),
+    ]
+
+
+def test_an_item_is_shown_with_what_was_asked(house, client):
+    job = house.submit(1)
+    story = client.get(f"/v1/jobs/{job}/items/0").json()
+    assert (story["item"]["item_id"], story["input"], story["attempts"]) == ("i0", {"id": "i0", "text": "text 0"}, [])
+    assert client.get(f"/v1/jobs/{job}/items/9").status_code == 404
+
+
+# The catalogue -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shelf", "name"), [("workflows", "two-steps"), ("skills", "sort"), ("tiers", "house")])
+def test_what_is_read_can_be_saved_and_is_the_same(house, client, shelf, name):
+    before = client.get(f"/v1/{shelf}/{name}").json()["value"]
+    assert client.put(f"/v1/{shelf}/{name}", json=before).json()["value"] == before
+    assert load_catalogue().problems == ()
+
+
+def test_saving_over_a_built_in_makes_a_file_of_ones_own(house, client):
+    skill = client.get("/v1/skills/summarize").json()
+    assert skill["built_in"]
+    saved = client.put("/v1/skills/summarize", json=skill["value"] | {"description": "Mine."}).json()
+    assert (saved["built_in"], saved["value"]["description"]) == (False, "Mine.")
+    assert (house.home / "skills" / "summarize.yaml").exists()
+
+
+def test_what_is_wrong_with_a_saved_value_is_said_and_nothing_is_written(house, client):
+    value = client.get("/v1/workflows/two-steps").json()["value"]
+    value["steps"][1]["after"] = ["third"]
+    answer = client.put("/v1/workflows/two-steps", json=value)
+    assert answer.status_code == 422
+    assert "no step is called 'third'" in answer.json()["detail"]
+    assert "third" not in (house.home / "workflows" / "two-steps.yaml").read_text()
+
+
+def test_making_a_model_the_skills_moves_its_start_and_the_tiers_first_model(house, client):
+    body = {"profile": "house", "model": "openai/other"}
+    assert client.put("/v1/skills/sort/model", json=body).json() == {"tier": "cheap"}
+    catalogue = load_catalogue()
+    assert catalogue.skill("sort").policy.start == "cheap"
+    assert [model.name for model in catalogue.profile("house").ladder[0].models] == ["openai/other", "openai/small"]
+
+
+def test_yaml_is_what_a_file_would_hold(client):
+    text = client.get("/v1/skills/sort/yaml").text
+    assert "instructions: Say what the text is about." in text
+    assert SKILL.strip().splitlines()[0] in text
+
+
+# The OpenAI-compatible endpoint --------------------------------------------------------------------------------------
+
+
+def test_models_are_the_workflows_that_take_one_text(house, client):
+    names = [card["id"] for card in client.get("/v1/models").json()["data"]]
+    assert {"firstline/sort", "firstline/two-steps", "firstline/summarize"} <= set(names)
+    assert "firstline/checkpoint" not in names
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param({"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}]}, 404, id="an unknown model"),
+        pytest.param({"model": "firstline/sort", "messages": [{"role": "system", "content": "a"}]}, 422, id="no message"),
+        pytest.param({"model": "firstline/sort", "messages": []}, 422, id="no messages"),
+    ],
+)
+def test_clients_of_openai_are_told_in_their_own_words(client, body, status):
+    answer = client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"] == answer.json()["detail"]
+
+
+def test_a_message_that_nobody_answers_in_time_is_cancelled(tmp_path, monkeypatch):
+    client = build_house(tmp_path, monkeypatch, API_ANSWER_S="0.2").client()
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "temperature": 0}
+    assert client.post("/v1/chat/completions", json=body).status_code == 504
+    assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
+
+
+def test_every_operation_is_described():
+    from config.settings import Settings
+    from orchestrator.web.app import make_app
+
+    for path, methods in make_app(Settings(), loopback=True).openapi()["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert operation["description"], (method, path)
+            problem = operation["responses"]["401"]["content"]["application/problem+json"]["schema"]
+            assert problem == {"$ref": "#/components/schemas/Problem"}

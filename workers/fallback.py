@@ -1,0 +1,63 @@
+"""Which model of a tier a subtask goes to next: past those that failed on it and those that it is too long for."""
+
+from collections.abc import Collection
+
+from schemas.attempt import ErrorKind
+from schemas.tier import Model, Tier
+from schemas.verdict import Defer
+from workers.estimate import CHARS_PER_TOKEN
+from workers.gate import Gate
+from workers.line import Line
+
+#: Faults that the item itself may bring about: an outage, a bad key or a quota never is of its making.
+_OF_THE_ITEM = frozenset({ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.BAD_REQUEST})
+#: What one round counts in which every model of the tier failed on the item: less where they fail on others too, for
+#: that is an outage.
+_WHILE_OTHERS_ARE_ANSWERED, _IN_AN_OUTAGE = 4, 1
+#: From this count on the item is to blame: five rounds while others were answered, or twenty in all.
+HOPELESS = 20
+
+
+def choose(gate: Gate, tier: Tier, line: Line, *, chars: int) -> Model | Defer:
+    """Return the model that answers next; the item's own text has so many characters.
+
+    A model whose window is surely too small is passed over where another one has more room.
+    """
+    surely = {model.name for model in tier.models if _is_over(model, chars)}
+    small = line.small | surely
+    roomy = small if len(small) < len(tier.models) else line.small
+    return gate.pick(tier, avoid={*line.avoid, *roomy})
+
+
+def too_long(tier: Tier, line: Line, model: Model) -> bool:
+    """Note that an item was too long for a model; return whether another model of the tier may have room for it."""
+    line.small |= {other.name for other in tier.models if other.name == model.name or not _has_more(other, model)}
+    return any(other.name not in {*line.small, *line.avoid} for other in tier.models)
+
+
+def count_round(gate: Gate, tier: Tier, line: Line) -> bool:
+    """Count a round in which no model was left; return whether so many have passed that the item is to blame."""
+    tried = [model for model in tier.models if model.name in line.avoid]
+    if len(tried) + len(line.small) < len(tier.models) or not tried:
+        return False
+    if not all(kind in _OF_THE_ITEM for kind in line.avoid.values()):
+        return False
+    line.faults += _WHILE_OTHERS_ARE_ANSWERED if gate.answers(tried) else _IN_AN_OUTAGE
+    return line.faults >= HOPELESS
+
+
+def failures(line: Line) -> str:
+    """Return what the models failed of."""
+    kinds: Collection[str] = dict.fromkeys(f"{name}: {kind.value}" for name, kind in line.avoid.items())
+    return "; ".join(kinds)
+
+
+def _is_over(model: Model, chars: int) -> bool:
+    return model.context_tokens is not None and chars > 2 * CHARS_PER_TOKEN * model.context_tokens
+
+
+def _has_more(other: Model, model: Model) -> bool:
+    """Say whether a model may take more than another; of unknown windows each may."""
+    if other.context_tokens is None or model.context_tokens is None:
+        return True
+    return other.context_tokens > model.context_tokens
