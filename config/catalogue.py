@@ -1,7 +1,7 @@
 """The catalogue: every skill, workflow, profile and tool, built in and the user's own, checked against each other."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +22,8 @@ from schemas.tool import ToolSpec
 T = TypeVar("T", bound=Frozen)
 
 BUILT_IN = Path(__file__).parent
+#: Built-in skills of the engine itself: plans, reviews, referrals, better prompts. A user's own file may replace one.
+ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver"})
 #: Tools that need no declaration: a step names them and gives their options.
 BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "text")
 
@@ -43,7 +45,8 @@ class Catalogue:
         self._tool = Reader("tool", ToolSpec, finish_tool)
         self.tools: Shelf[ToolSpec] = self._tool.shelf(folders[FileKind.TOOL], built_in=built_in, own=self.own)
         self._skill = Reader("skill", Skill, self._finish_skill)
-        self.skills: Shelf[Skill] = self._skill.shelf(folders[FileKind.SKILL], built_in=built_in, own=self.own)
+        skills = self._skill.shelf(folders[FileKind.SKILL], built_in=built_in, own=self.own)
+        self.skills: Shelf[Skill] = replace(skills, hidden=ENGINE_SKILLS)
         self._workflow = Reader("workflow", Workflow, self._finish_workflow)
         self.workflows: Shelf[Workflow] = self._workflow.shelf(
             folders[FileKind.WORKFLOW], built_in=built_in, own=self.own
@@ -78,7 +81,7 @@ class Catalogue:
             return _value(self.workflows.entry(name))
         if name in self.skills:
             return of_skill(self.skill(name))
-        raise UserError(unknown("workflow or skill", name, {*self.workflows.entries, *self.skills.entries}))
+        raise UserError(unknown("workflow or skill", name, self.workflows.names | self.skills.names))
 
     def parts(self, workflow: Workflow) -> Parts:
         """Return every skill and tool that a workflow's steps, and their skills, use; its own declarations win."""

@@ -36,10 +36,17 @@ class Shelf(Generic[T]):
     #: Clashes between the user's own files, by name.
     clashes: dict[str, Problem] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    #: Names that are the engine's own: found when asked for, and not offered.
+    hidden: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[T]:
-        """Yield what is in order, by name."""
-        return (entry.value for _, entry in sorted(self.entries.items()) if entry.value is not None)
+        """Yield what is in order and offered, by name."""
+        return (value for name in sorted(self.names) if (value := self.entries[name].value) is not None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are offered."""
+        return frozenset(self.entries) - self.hidden
 
     def __contains__(self, name: object) -> bool:
         return name in self.entries
@@ -49,7 +56,7 @@ class Shelf(Generic[T]):
         if name in self.clashes:
             raise ConfigError([self.clashes[name]])
         if name not in self.entries:
-            raise UserError(unknown(self.noun, name, self.entries))
+            raise UserError(unknown(self.noun, name, self.names))
         return usable(self.entries[name])
 
     @property

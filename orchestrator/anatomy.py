@@ -10,8 +10,6 @@ from schemas.base import Frozen
 from schemas.plan import Plan, PlannedStep, StepKind
 
 
-
-
 class StepFigures(Frozen):
     """One step of a job's plan, and how far it is."""
 

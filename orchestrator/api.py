@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from config.catalogue import Catalogue, load_catalogue
 from config.settings import Settings, get_settings
-from orchestrator import baselines, budgets, publish, steer
+from orchestrator import baselines, budgets, bulks, publish, steer
 from orchestrator.compile import compile_plan, is_barrier
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, open_segment, shard_rows
@@ -73,6 +73,7 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     catalogue = load_catalogue()
     profile = request.profile or catalogue.profile(request.options.profile)
     workflow = _workflow(request, catalogue)
+    request = request.evolve(options=bulks.chosen(request.options, profile))
     with steering.db.writing() as tx:
         plan = compile_plan(
             workflow,

@@ -114,7 +114,7 @@ def _refer(planned: Iterable[PlannedStep], tier: str) -> PlannedStep | None:
 
 def ladder_of(profile: Profile, tiers: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the tiers that models answer on, cheapest first, restricted to `tiers` if any are named."""
-    names = tuple(tier.name for tier in profile.ladder)
+    names = tuple(tier.name for tier in (profile.rungs if tiers else profile.ladder))
     unknown = [name for name in tiers if name not in names]
     if unknown:
         raise UserError(f"profile '{profile.name}' has no tier '{unknown[0]}'; it has {', '.join(names)}")

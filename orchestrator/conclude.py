@@ -21,6 +21,7 @@ from schemas.base import Json
 from schemas.batch import WHOLE_JOB, ItemTrail, Left
 from schemas.job import ItemState
 from schemas.plan import StepKind
+from schemas.tier import TierKind
 
 #: Kinds of steps whose answers steer the job and are no result of it.
 _STEERING = frozenset({StepKind.PLAN, StepKind.CHECKPOINT, StepKind.ADAPT})
@@ -60,7 +61,7 @@ def conclude(
             after = barriers.forgive(after, job.plan)
         standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
     place = {"job": job.id, "segment": segment, "shard": shard, "parent": parent, "changed_at": clock(tx)}
-    made = _batches(place, standings, loaded, size)
+    made = _batches(job, place, standings, loaded, size)
     _save_subtasks(tx, job=job, standings=standings, made=made)
     finished = _save_items(tx, job=job, segment=segment, trails=trails, standings=standings, loaded=loaded)
     batches.insert(tx, rows=made)
@@ -115,6 +116,7 @@ def _current(trail: ItemTrail, known: Mapping[str, Sub], batch: str | None) -> I
 
 
 def _batches(
+    job: Job,
     place: Mapping[str, Any],
     standings: Mapping[int, Standing],
     loaded: Mapping[int, RowMapping],
@@ -137,7 +139,8 @@ def _batches(
                 "lane": own,
                 "items": numbers[at : at + step],
                 "size": len(numbers[at : at + step]),
-                "state": "ready",
+                # What goes to a Batch API waits for its tier's next bulk.
+                "state": "filling" if job.tier(tier).kind is TierKind.BATCH else "ready",
                 "lost": 0,
             }
             for at in range(0, len(numbers), step)

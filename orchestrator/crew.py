@@ -17,7 +17,7 @@ TOOLS_QUEUE = "tools"
 
 def worker_queues(profile: Profile) -> list[tuple[str, ...]]:
     """Return the queues of each worker process: one process a rung of the ladder; the lowest one's also runs tools."""
-    lowest, *others = [(name,) for name in dict.fromkeys(tier.queue for tier in profile.ladder)]
+    lowest, *others = [(name,) for name in dict.fromkeys(tier.queue for tier in profile.rungs)]
     tools = [tier.queue for tier in profile.tiers if tier.kind is TierKind.TOOLS] or [TOOLS_QUEUE]
     return [(*lowest, *tools), *others]
 

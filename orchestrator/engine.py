@@ -45,7 +45,9 @@ class Job:
     def ladder(self) -> tuple[str, ...]:
         """Names of the tiers that models answer on, cheapest first."""
         chosen = self.options.tiers
-        return tuple(tier.name for tier in self.profile.ladder if not chosen or tier.name in chosen)
+        if not chosen:
+            return tuple(tier.name for tier in self.profile.ladder)
+        return tuple(tier.name for tier in self.profile.rungs if tier.name in chosen)
 
     @property
     def orchestrator(self) -> str:

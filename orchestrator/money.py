@@ -70,9 +70,7 @@ def _lines(rows: Iterable[RowMapping], name: Callable[[RowMapping], str]) -> tup
     for row in rows:
         grouped[name(row)].append(row)
     lines = (
-        MoneyLine(
-            name=key, calls=sum(row["calls"] for row in group), cost_usd=_sum(group), unpriced=_unpriced(group)
-        )
+        MoneyLine(name=key, calls=sum(row["calls"] for row in group), cost_usd=_sum(group), unpriced=_unpriced(group))
         for key, group in grouped.items()
     )
     return tuple(sorted(lines, key=lambda line: (-line.cost_usd, line.name)))

@@ -12,12 +12,15 @@ from orchestrator.assemble import assemble
 from orchestrator.engine import Engine, Job
 from orchestrator.store import batches
 from schemas.batch import Batch
+from schemas.bulk import BulkOrder
 
 ATTEMPT = "firstline.attempt"
 JUDGE = "firstline.judge"
 START = "firstline.start"
 RELEASE = "firstline.release"
 SHARD = "firstline.shard"
+BULK = "firstline.bulk"
+BULKED = "firstline.bulked"
 #: What publishing raises when Redis cannot be reached.
 UNREACHABLE = (RedisError, OperationalError, OSError)
 
@@ -41,6 +44,21 @@ def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:
         argsrepr=f"(job={batch.job} tier={batch.tier.name} batch={batch.id})",
     )
     return chain(attempt, judge, app=engine.app)
+
+
+def bulk(engine: Engine, order: BulkOrder) -> Signature:
+    """Return an act on a bulk on its tier's queue, and then its news for the orchestrators."""
+    act = engine.app.signature(
+        BULK,
+        args=(order.model_dump_json(),),
+        queue=engine.settings.keys.queue(order.tier.queue),
+        argsrepr=f"({order.label})",
+        ignore_result=True,
+    )
+    told = engine.app.signature(
+        BULKED, queue=engine.orchestrators, ignore_result=True, argsrepr=f"(job={order.job} bulk={order.id})"
+    )
+    return chain(act, told, app=engine.app)
 
 
 def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:

@@ -157,7 +157,8 @@ def _bring_together(sub: Sub, parts: list[Sub]) -> dict[str, Sub]:
     told = (
         f"Parts of this task have been answered one by one. Make one answer of them, in the form asked for: {answers}"
     )
-    again = replace(sub, state="open", used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1, feedback=())
+    fresh = replace(sub, state="open", used=0, faults=0, effort=None, batch=None)
+    again = replace(fresh, referrals=sub.referrals + 1, feedback=())
     return {sub.step: replace(again, instruction=told)}
 
 

@@ -10,6 +10,7 @@ from orchestrator.engine import Engine, Job
 from orchestrator.fairness import Claimant, share
 from orchestrator.store import batches, items, jobs
 from schemas.job import Priority
+from schemas.tier import TierKind
 
 #: Subtasks that one message carries at most.
 BATCH_ITEMS = 20
@@ -39,6 +40,9 @@ def _room(engine: Engine, tx: Connection, job: Job) -> int:
         # Each running job gets on, however small its share.
         return 1
     first = job.plan.segment(job.segment)[0].start_tier
+    if job.tier(first).kind is TierKind.BATCH:
+        # Nothing of it is in Redis while it waits for a bulk.
+        return job.tier(first).bulk.requests
     tiers = {first, *job.ladder}
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
     window = mine * PER_SLOT * slots(engine, job, first)

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.baselines import NAMES, overall_quality
+from orchestrator.estimated import compared
 from orchestrator.figures import count, dollars, percent, seconds
 from schemas.jobfile import BaselineKind
 from schemas.report import Baseline, ModelLine, Report
@@ -158,6 +159,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"{count(report.cache_hits, 'answer')} from the response cache saved {dollars(report.cache_saved_usd)}."
     if report.duplicates:
         yield f"{count(report.duplicates, 'item')} equal to another one: answered once."
+    if report.estimate:
+        yield compared(report.estimate, report.cost_usd)
     yield from report.notes
 
 

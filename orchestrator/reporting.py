@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from config.prices import listed_price
 from orchestrator.store import figures, items, jobs
 from schemas.attempt import ErrorKind, Usage
+from schemas.estimate import Estimate
 from schemas.plan import Plan
 from schemas.report import ModelLine, Percentiles, QualityScore, Report
 from schemas.tier import Profile
@@ -56,6 +57,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
         cache_saved_usd=sum(line["saved_usd"] for line in cached),
         duplicates=figures.duplicates(tx, job=job),
         wall_s=items.latency_s(row),
+        estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
         notes=_notes(unpriced, baseline, ended, status.items),
     )
 

@@ -1,9 +1,10 @@
 """The sweep: what no live worker holds and nobody has judged is sent again; one orchestrator at a time does it."""
 
+import json
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
 from config.app import STEPS
-from orchestrator import auditing, held, publish
+from orchestrator import auditing, bulks, held, publish
 from orchestrator.conclude import conclude
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, advance
@@ -93,6 +94,8 @@ class Rescue:
         if self._beats % 4 == 1:
             end_hopeless(self.engine)
             held.let_go(self.engine)
+            bulks.fill(self.engine)
+            bulks.look_after(self.engine)
             publish_outbox(self.engine)
             resend_lost(self.engine)
             nudge(self.engine)
@@ -182,7 +185,7 @@ def _lost(
     keys = engine.settings.keys
     claims = [None if text is None else str(text) for text in engine.redis.mget([keys.claim(row["id"]) for row in out])]
     holders = {claim for claim in claims if claim and claim not in (JUDGED, LOST) and not claim.startswith(ANSWERED)}
-    alive = {holder for holder in holders if engine.redis.exists(keys.heartbeat(holder))}
+    held = _held_by(engine, holders)
     served = {name: engine.workers_of(name) > 0 for name in {queue_of(row) for row in out}}
     empty = {name: _is_empty(engine, keys.queue(name)) for name in served}
     judges_idle = _is_empty(engine, engine.orchestrators)
@@ -196,9 +199,19 @@ def _lost(
         elif claim.startswith(ANSWERED):
             waited_s = now_s - float(claim.removeprefix(ANSWERED))
             lost += [row] if waited_s > SETTLING_S and (judges_idle or overtaken) else []
-        elif claim == JUDGED or claim not in alive:
+        elif claim == JUDGED or claim not in held:
             dead.append((row, claim))
+        elif row["id"] not in held[claim]:
+            # Its holder lives and has lost it: Redis was away when it answered.
+            lost.append(row)
     return lost, dead
+
+
+def _held_by(engine: Engine, holders: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return worker -> the batches that it says it works on, of those workers that live."""
+    names = sorted(holders)
+    texts = engine.redis.mget([engine.settings.keys.heartbeat(name) for name in names]) if names else []
+    return {name: frozenset(json.loads(text)["batches"]) for name, text in zip(names, texts, strict=True) if text}
 
 
 def _is_empty(engine: Engine, queue: str) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import get_settings
-from orchestrator import api, auditing, baselines
+from orchestrator import api, auditing, baselines, estimating
 from orchestrator.order import Order
 from orchestrator.patience import BEAT_S, Stalled, patient
 from orchestrator.progress import show_progress
 from orchestrator.results_file import check_writable, write_results
 from orchestrator.runtime import Stopped, embedded, running_redis, using_redis
+from orchestrator.store import jobs
 from schemas.errors import FirstlineError, UserError
 from schemas.job import JobState, JobStatus
 from schemas.jobfile import BaselineKind
@@ -119,8 +120,13 @@ def wake(job: str) -> None:
 
 
 def submit(order: Order, profile: Profile) -> str:
-    """Submit an order and return the job's id."""
-    return api.submit(order.request.evolve(profile=profile), order.items(), folders=order.functions)
+    """Submit an order with what it is expected to cost, and return the job's id."""
+    with api.engine().db.reading() as tx:
+        expected = estimating.estimate(tx, order)
+    job = api.submit(order.request.evolve(profile=profile), order.items(), folders=order.functions)
+    with api.engine().db.writing() as tx:
+        jobs.change(tx, job=job, estimate=expected.model_dump(mode="json"))
+    return job
 
 
 def submit_elsewhere(order: Order) -> str:

@@ -63,7 +63,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
         judged = judge(tx, trail=trail, job=job)
         going = publish.assembled(tx, job=job, ids=judged.batches) if job.state.works else []
         if (over := judged.over) is not None:
-            _stop_at(tx, job, over)
+            stop_at(tx, job, over)
         called_off = job.state.works and judged.because(DeferCause.CANCELLED) is not None
         if called_off:
             # The job was cancelled and is tried again; workers have not heard of the latter.
@@ -92,7 +92,7 @@ def _advance(engine: Engine, job: Job) -> None:
             advance(tx, job=now, segment=now.segment)
 
 
-def _stop_at(tx: Connection, job: Job, over: Defer) -> None:
+def stop_at(tx: Connection, job: Job, over: Defer) -> None:
     """Pause a job at a budget, unless that has been raised since the call was refused."""
     if over.budget and over.cap_usd and budgets.has_moved(tx, job, key=over.budget, cap_usd=over.cap_usd):
         items.let_go_unheld(tx, job=job.id)

@@ -7,11 +7,12 @@ from celery import Celery, Task
 from celery.canvas import Signature
 from pydantic import ValidationError
 
-from orchestrator import publish
+from orchestrator import bulks, publish
 from orchestrator.engine import Engine
 from orchestrator.release import passed, release, send_shard
 from orchestrator.steer import settle_trail, start
 from schemas.batch import MESSAGE_VERSION, Trail
+from schemas.bulk import BulkNews
 from schemas.errors import InfrastructureError, UserError
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,11 @@ def register(app: Celery, engine: Engine) -> None:
     @app.task(name=publish.SHARD, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def shard_task(job: str, segment: int, shard: int) -> None:
         send_shard(engine, job, segment, shard)
+
+    @app.task(name=publish.BULKED, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
+    def bulked_task(news: str | None) -> None:
+        if news is not None:
+            bulks.hear(engine, BulkNews.model_validate_json(news))
 
     @app.task(name=publish.JUDGE, bind=True, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def judge_task(self: "Task[Any, Any]", trail: str | None) -> None:

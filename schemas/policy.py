@@ -60,6 +60,8 @@ class LastResort(StrEnum):
     """What follows when the top tier's attempts are used up."""
 
     REJECT = "reject"
+    #: Take an answer that passed its checks although it is unsure; reject any other.
+    ACCEPT = "accept"
     REFER = "refer"
     REVIEW = "review"
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from schemas.base import Frozen
+from schemas.estimate import Estimate
 
 
 class Percentiles(Frozen):
@@ -84,4 +85,6 @@ class Report(Frozen):
     cache_saved_usd: float = 0.0
     duplicates: int = 0
     wall_s: float | None = None
+    #: What it was expected to cost before it began; None: nobody estimated it.
+    estimate: Estimate | None = None
     notes: tuple[str, ...] = ()

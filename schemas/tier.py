@@ -191,9 +191,14 @@ class Profile(Frozen):
         return tuple(model for tier in self.tiers for model in tier.models)
 
     @property
-    def ladder(self) -> tuple[Tier, ...]:
-        """The tiers that models answer on, cheapest first."""
+    def rungs(self) -> tuple[Tier, ...]:
+        """The tiers that models answer on, at once or in bulk, cheapest first."""
         return tuple(tier for tier in self.tiers if tier.kind is not TierKind.TOOLS)
+
+    @property
+    def ladder(self) -> tuple[Tier, ...]:
+        """The tiers that models answer on at once, cheapest first: those of kind `batch` only a job chooses."""
+        return tuple(tier for tier in self.rungs if tier.kind is not TierKind.BATCH)
 
     def tier(self, name: str) -> Tier | None:
         """Return the tier of that name, or None."""

@@ -11,7 +11,7 @@ from schemas.base import JsonObject
 from schemas.batch import Settled
 from schemas.errors import UserError
 from schemas.plan import StepKind
-from schemas.tier import Model
+from schemas.tier import Model, TierKind
 from schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
 from workers.booking import book, book_cached, book_sent
 from workers.cache import Shared, digest_of
@@ -81,6 +81,34 @@ def _feedback(line: Line) -> tuple[str, ...]:
     return tuple(check.feedback for check in failed if check.feedback) or line.feedback
 
 
+def call_of(subtask: Subtask, inputs: JsonObject, line: Line, model: Model, tools: Tools) -> Call:
+    """Return the call that asks a model about a subtask."""
+    skill = subtask.skill
+    params: JsonObject = dict(skill.params)
+    if line.effort is not None:
+        params["reasoning_effort"] = line.effort
+    if tools and is_last(subtask, line):
+        # The tools stay: providers want those that the conversation speaks of, and cache the prompt with them.
+        params["tool_choice"] = "none"
+    return Call(
+        model=model,
+        messages=messages(
+            skill,
+            inputs,
+            feedback=line.feedback,
+            instruction=subtask.todo.instruction,
+            previous=line.previous,
+            tool_results=line.rounds,
+        ),
+        schema=None if skill.is_text else skill.output,
+        schema_name=skill.name,
+        timeout_s=subtask.batch.tier.timeout_s,
+        params=params,
+        top_logprobs=top_logprobs(skill) if subtask.is_weighed and model.logprobs else None,
+        tools=tuple(definition(tool) for tool in tools.values()),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """A subtask that models are asked about, and all that asking takes."""
@@ -97,29 +125,46 @@ class _Asking:
         model = choose(self.worker.gate, batch.tier, line, chars=len(to_json(self.inputs)))
         if isinstance(model, Defer):
             return self._no_model(model)
+        if batch.tier.kind is TierKind.BATCH and self.subtask.skill.tools:
+            return Escalate(reason="its skill calls tools, which a Batch API cannot wait for")
         try:
             tools = await offered(self.subtask, self.worker) if self.subtask.skill.tools else {}
         except UserError as error:
             return Reject(reason=str(error))
-        call = self._call(model, tools)
+        call = call_of(self.subtask, self.inputs, line, model, tools)
         shared = digest_of(call, self.subtask.skill.digest) if batch.cache and not tools else None
         said = await self._say(call, shared)
         if isinstance(said, Defer):
             return said
-        if said.reply.error is not None and said.reply.error in FAULTS:
-            line.avoid[model.name] = said.reply.error
-            line.add(said.attempt, verdict="fault", reason=said.reply.detail or "")
-            return None
-        if said.reply.error is ErrorKind.CONTEXT_LENGTH and too_long(batch.tier, line, model):
-            line.add(said.attempt, verdict="fault", reason=f"another model has more room: {said.reply.detail or ''}")
+        if self._is_the_models_fault(said, model):
             return None
         line.avoid.clear()
-        if said.reply.tool_calls and said.reply.error is None:
-            if tools and not is_last(self.subtask, line):
-                return await take_round(self.subtask, said.attempt, said.reply, tools, line, self.worker)
-            reply = refused(said.reply)
-            said = replace(said, reply=reply, attempt=said.attempt.model_copy(update={"detail": reply.detail}))
-        return await self._judge(said, shared)
+        return await self._take(said, tools, shared)
+
+    def _is_the_models_fault(self, said: Said, model: Model) -> bool:
+        """Say whether another model is to answer instead, and note why."""
+        line, error, detail = self.line, said.reply.error, said.reply.detail or ""
+        if error is not None and error in FAULTS:
+            line.avoid[model.name] = error
+            line.add(said.attempt, verdict="fault", reason=detail)
+            return True
+        # What is too long for a model as one of a pack may have room in it alone.
+        is_alone = said.reply.packed == 1
+        if error is ErrorKind.CONTEXT_LENGTH and is_alone and too_long(self.subtask.batch.tier, line, model):
+            line.add(said.attempt, verdict="fault", reason=f"another model has more room: {detail}")
+            return True
+        return False
+
+    async def _take(self, said: Said, tools: Tools, shared: str | None) -> Verdict | Defer | None:
+        """Do what an answer asks for: its tool calls, or a verdict."""
+        reply, line = said.reply, self.line
+        if not reply.tool_calls or reply.error is not None:
+            return await self._judge(said, shared)
+        if tools and not is_last(self.subtask, line):
+            return await take_round(self.subtask, said.attempt, reply, tools, line, self.worker)
+        reply = refused(reply)
+        attempt = said.attempt.model_copy(update={"detail": reply.detail})
+        return await self._judge(replace(said, reply=reply, attempt=attempt), shared)
 
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""
@@ -134,32 +179,6 @@ class _Asking:
                 error=ErrorKind.SERVER,
                 detail=f"each of them failed on this item again and again ({failures(line)})",
             )
-        )
-
-    def _call(self, model: Model, tools: Tools) -> Call:
-        skill, line = self.subtask.skill, self.line
-        params: JsonObject = dict(skill.params)
-        if line.effort is not None:
-            params["reasoning_effort"] = line.effort
-        if tools and is_last(self.subtask, line):
-            # The tools stay: providers want those that the conversation speaks of, and cache the prompt with them.
-            params["tool_choice"] = "none"
-        return Call(
-            model=model,
-            messages=messages(
-                skill,
-                self.inputs,
-                feedback=line.feedback,
-                instruction=self.subtask.todo.instruction,
-                previous=line.previous,
-                tool_results=line.rounds,
-            ),
-            schema=None if skill.is_text else skill.output,
-            schema_name=skill.name,
-            timeout_s=self.subtask.batch.tier.timeout_s,
-            params=params,
-            top_logprobs=top_logprobs(skill) if self.subtask.is_weighed and model.logprobs else None,
-            tools=tuple(definition(tool) for tool in tools.values()),
         )
 
     async def _say(self, call: Call, shared: str | None) -> Said | Defer:
@@ -184,7 +203,8 @@ class _Asking:
         Thresholds speak of answers that were given alone, tools of one item, and so does what is said of a last answer.
         """
         subtask, line, skill = self.subtask, self.line, self.subtask.skill
-        is_plain = not (skill.tools or subtask.is_weighed or subtask.todo.instruction or line.feedback or line.effort)
+        is_live = subtask.batch.tier.kind is not TierKind.BATCH
+        is_plain = is_live and not (skill.tools or subtask.is_weighed or subtask.todo.instruction or line.feedback or line.effort)
         return skill.pack > 1 and is_plain and not line.alone and is_short(self.inputs)
 
     async def _judge(self, said: Said, shared: str | None) -> Verdict | None:

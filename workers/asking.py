@@ -53,6 +53,11 @@ async def ask_for_json(call: Call, send: Send, memory: Memory) -> Reply:
     return _sum(paid, reply)
 
 
+def read_json(reply: Reply, asked: Asked) -> Reply:
+    """Return a reply that was asked for in that way with the value in its text."""
+    return _read(reply, asked, proven=True)[0]
+
+
 def _rungs(call: Call, memory: Memory) -> list[Structured]:
     """Return the ways to try; a forced tool call would keep the model from the tools that the call offers."""
     known = memory.rungs(call.model)

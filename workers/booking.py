@@ -57,7 +57,7 @@ def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> 
         step=subtask.todo.step,
         n=n,
         tier=tier.name,
-        model=call.model.name,
+        model=made.model or call.model.name,
         started_at=made.started_at,
         latency_s=reply.latency_s,
         usage=reply.usage,

@@ -105,6 +105,7 @@ class Heart:
             "queues": self.queues,
             "threads": self.threads,
             "jobs": worker.jobs,
+            "batches": worker.batches,
             "stopping": worker.stopping,
         }
 

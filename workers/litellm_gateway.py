@@ -13,6 +13,7 @@ from config.secrets import secret
 from schemas.attempt import ErrorKind
 from schemas.tier import Model, Price, Structured
 from workers.asking import ask_for_json
+from workers.bulk_api import BulkApi
 from workers.failures import Failure, kind_of, rate_limits, readable, retry_after
 from workers.gateway import Call, Reply
 from workers.pricing import cost
@@ -75,6 +76,8 @@ class LitellmGateway:
         self._keys = _Keys()
         self._memory = Memory(can=self._can)
         self._unlogged = _unlogged()
+        #: The providers' Batch APIs.
+        self.bulks = BulkApi(litellm, self._keys.of, self._refused, self.prices.listed)
 
     async def call(self, call: Call, /) -> Reply:
         """Answer one call; failures are replies with `error` set, only cancellation raises."""
@@ -98,6 +101,9 @@ class LitellmGateway:
         except Exception as error:
             reply = _failed(error, call, key)
         return self._priced(replace(reply, latency_s=time.perf_counter() - started), call.model)
+
+    def _refused(self, error: Exception, model: Model) -> Reply:
+        return _failed(error, Call(model, ()), self._keys.of(model))
 
     def _priced(self, reply: Reply, model: Model) -> Reply:
         if reply.usage.input_tokens is None and reply.usage.output_tokens is None:

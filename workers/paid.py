@@ -23,6 +23,8 @@ class Kept:
 
     started_at: datetime
     reply: Reply
+    #: The model that gave it, where that may be another one than is asked now.
+    model: str | None = None
 
 
 _kept = TypeAdapter(Kept)

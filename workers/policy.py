@@ -137,6 +137,8 @@ def _weigh(situation: Situation) -> Verdict:
     figures = f"{confidence.signal} {confidence.value:.3f}, {threshold.source} threshold {threshold.value:.3f}"
     if confidence.value >= threshold.value:
         return Accept(reason=f"passed its checks; sure: {figures}")
+    if situation.is_top and situation.policy.last_resort is LastResort.ACCEPT:
+        return Accept(reason=f"passed its checks; unsure, but no tier stands above: {figures}")
     return _up(situation, f"unsure: {figures}")
 
 
@@ -162,7 +164,7 @@ def _up(situation: Situation, reason: str) -> Verdict:
     if not situation.is_top:
         return Escalate(reason=reason)
     match situation.policy.last_resort:
-        case LastResort.REJECT:
+        case LastResort.REJECT | LastResort.ACCEPT:
             return Reject(reason=reason)
         case LastResort.REVIEW:
             return Review(reason=reason)

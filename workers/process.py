@@ -63,6 +63,7 @@ def assemble(settings: Settings, *, queues: tuple[str, ...], threads: int, recor
             paid=PaidAnswers(client, settings.keys),
             gate=Gate(client=client, keys=settings.keys),
             estimator=Estimator(price=price),
+            bulks=gateway.bulks,
         )
 
     worker = loop.run(make())

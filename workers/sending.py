@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from schemas.batch import Batch
-from schemas.tier import Tier
-from schemas.verdict import Defer
+from schemas.tier import Tier, TierKind
+from schemas.verdict import Defer, DeferCause
 from workers.cooldown import FAULTS
 from workers.gateway import Call, Reply
 from workers.paid import Kept
@@ -28,6 +28,9 @@ class BrokenOff:
 
 async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | Defer | BrokenOff:
     """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made."""
+    if tier.kind is TierKind.BATCH:
+        reason = f"waits for the next bulk of tier '{tier.name}'"
+        return Defer(cause=DeferCause.BULK, wait_s=0, reason=reason)
     async with worker.slot(tier, batch.priority):
         if (off := worker.called_off(batch.job)) is not None:
             return off

@@ -7,6 +7,8 @@ from celery import Celery
 from pydantic import ValidationError
 
 from schemas.batch import MESSAGE_VERSION, Batch, Trail
+from schemas.tier import TierKind
+from workers.bulk import carry_message
 from workers.claims import Claim, claim, hand_on
 from workers.loop import Loop
 from workers.run import run_batch
@@ -14,6 +16,7 @@ from workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 ATTEMPT = "firstline.attempt"
+BULK = "firstline.bulk"
 
 
 class Process(Protocol):
@@ -29,6 +32,10 @@ def register(app: Celery, process: Process) -> None:
     @app.task(name=ATTEMPT, ignore_result=True)  # type: ignore[untyped-decorator]
     def attempt_task(batch: str) -> str | None:
         return attempt(process, batch)
+
+    @app.task(name=BULK, ignore_result=True)  # type: ignore[untyped-decorator]
+    def bulk_task(order: str) -> str | None:
+        return process.loop.run(carry_message(order, process.worker))
 
 
 def attempt(process: Process, message: str) -> str | None:
@@ -58,7 +65,9 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
                 worker.allow(batch.job)
             case _:
                 assert_never(said)
-        trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=said is not Claim.TAKEN)
+        # What came back from a Batch API is there before the first delivery.
+        resumed = said is not Claim.TAKEN or batch.tier.kind is TierKind.BATCH
+        trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
         worker.recent.keep(trail)
         await hand_on(worker.client, worker.keys, batch=batch.id)
     return trail

@@ -12,6 +12,7 @@ from config.keys import Keys
 from schemas.batch import Batch
 from schemas.tier import Tier
 from schemas.verdict import Defer, DeferCause
+from workers.bulk_api import BulkApi
 from workers.cache import ResponseCache
 from workers.estimate import Estimator
 from workers.gate import Gate
@@ -34,6 +35,8 @@ class Worker:
     gate: Gate
     estimator: Estimator = field(default_factory=Estimator)
     recent: RecentTrails = field(default_factory=RecentTrails)
+    #: Providers' Batch APIs, where this process can reach them.
+    bulks: BulkApi | None = None
     toolbox: Toolbox = field(default_factory=Toolbox)
     cache: ResponseCache = field(init=False)
     stopping: bool = False

@@ -1,5 +1,6 @@
 """`firstline prune`: old jobs go."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -19,14 +20,13 @@ def prune(
 ) -> None:
     """Remove jobs that ended long ago, with their items and attempts; calibrations and the gold set stay."""
     from orchestrator import api
-    from orchestrator.cli._show import show_json
     from orchestrator.prune import prune as remove
     from orchestrator.prune import read_age, read_states
 
     age, states = read_age(older_than), read_states(state or [])
     removed = remove(api.engine(), age=age, states=states, dry_run=dry_run)
     if as_json:
-        show_json({"removed": [] if dry_run else removed, "would_remove": removed if dry_run else []})
+        typer.echo(json.dumps({"jobs": removed, "removed": not dry_run}))
         return
     for job in removed:
         typer.echo(job)

@@ -4,8 +4,9 @@ import json
 
 from sqlalchemy import Connection
 
+from config.catalogue import ENGINE_SKILLS
 from config.draft import RESERVED, Given, ItemsView, KnownStep, OfferedSkill, OfferedTool, PlanLimits
-from orchestrator.compile import ADAPT, DEFAULT_SKILLS, REFER, is_barrier
+from orchestrator.compile import is_barrier
 from orchestrator.engine import Job
 from orchestrator.store import items, jobs, overview
 from schemas.base import Json, JsonObject
@@ -14,8 +15,6 @@ from schemas.skill import Skill
 from workers.fence import as_text
 from workers.forecast import rungs
 
-#: Skills of the engine's own, which no plan names.
-ENGINE_SKILLS = frozenset({*DEFAULT_SKILLS.values(), ADAPT, REFER, "prompt_improver"})
 #: Levels of sub-plans below a plan.
 LEVELS = 2
 _SAMPLE = 5

@@ -14,6 +14,8 @@ _shard = ShardRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 
+#: States of a batch that something will still come of.
+OUT = ("filling", "bulked", "ready", "sent")
 #: Seconds that a row may lie in the future, by a clock that was set back, before it counts as old.
 _AHEAD_S = 60
 
@@ -110,14 +112,12 @@ def reset_shards(tx: Connection, *, job: str, segment: int) -> None:
 def alive(tx: Connection, *, job: str, segment: int, shard: int) -> bool:
     """Return whether batches of a shard are under way."""
     mine = (_batch.c.job == job, _batch.c.segment == segment, _batch.c.shard == shard)
-    return tx.scalar(select(_batch.c.id).where(*mine, _batch.c.state.in_(("ready", "sent"))).limit(1)) is not None
+    return tx.scalar(select(_batch.c.id).where(*mine, _batch.c.state.in_(OUT)).limit(1)) is not None
 
 
 def silent_shards(tx: Connection, *, job: str, segment: int) -> list[int]:
     """Return released shards that no live batch belongs to: their chord will never call back."""
-    alive = select(_batch.c.shard).where(
-        _batch.c.job == job, _batch.c.segment == segment, _batch.c.state.in_(("ready", "sent"))
-    )
+    alive = select(_batch.c.shard).where(_batch.c.job == job, _batch.c.segment == segment, _batch.c.state.in_(OUT))
     query = select(_shard.c.n).where(
         _shard.c.job == job,
         _shard.c.segment == segment,
@@ -178,9 +178,7 @@ def mark_lost(tx: Connection, *, batch: str) -> int:
 def drop_live(tx: Connection, *, job: str) -> None:
     """Forget what is in flight for a job: late trails are still recorded, nothing is sent again."""
     tx.execute(
-        update(_batch)
-        .where(_batch.c.job == job, _batch.c.state.in_(("ready", "sent")))
-        .values(state="dropped", changed_at=clock(tx))
+        update(_batch).where(_batch.c.job == job, _batch.c.state.in_(OUT)).values(state="dropped", changed_at=clock(tx))
     )
 
 

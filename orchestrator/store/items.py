@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchestrator.store.batches import OUT
 from orchestrator.store.jobs import clock, now
 from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
 from schemas.attempt import Attempt
@@ -304,7 +305,7 @@ def let_go(tx: Connection, *, job: str, batch: str) -> None:
 
 def let_go_unheld(tx: Connection, *, job: str) -> None:
     """Open the subtasks of a job that no message carries, so that they can be sent again."""
-    live = select(_batch.c.id).where(_batch.c.job == job, _batch.c.state.in_(("ready", "sent")))
+    live = select(_batch.c.id).where(_batch.c.job == job, _batch.c.state.in_(OUT))
     adrift = and_(_subtask.c.state == "open", _subtask.c.batch.is_not(None), _subtask.c.batch.not_in(live))
     query = update(_subtask).where(_subtask.c.job == job, or_(_subtask.c.state == "paused", adrift))
     tx.execute(query.values(state="open", batch=None, due_at=None))
@@ -340,7 +341,9 @@ def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict
         _subtask.c.item.in_(numbers),
         _subtask.c.state.not_in(("settled", "skipped", "waiting")),
     )
-    tx.execute(update(_subtask).where(*again).values(state="open", used=0, faults=0, batch=None, due_at=None, reason=None))
+    tx.execute(
+        update(_subtask).where(*again).values(state="open", used=0, faults=0, batch=None, due_at=None, reason=None)
+    )
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))
     rows = tx.execute(select(_item.c.n, _item.c.segment).where(*mine, _item.c.same_as.is_(None)))

@@ -188,9 +188,9 @@ def status(tx: Connection, *, job: str) -> JobStatus:
 
 
 def _lowest_tier(row: RowMapping) -> str | None:
-    models = [tier["name"] for tier in row["profile"]["tiers"] if tier.get("kind", "model") != "tools"]
-    chosen = row["options"].get("tiers") or models
-    return next((name for name in models if name in chosen), None)
+    kinds = {tier["name"]: tier.get("kind", "model") for tier in row["profile"]["tiers"]}
+    chosen = row["options"].get("tiers") or [name for name, kind in kinds.items() if kind != "batch"]
+    return next((name for name, kind in kinds.items() if kind != "tools" and name in chosen), None)
 
 
 def light(tx: Connection, *, job: str) -> RowMapping:

@@ -26,7 +26,11 @@ def ask_anew(
             _subtask.c.step.in_(steps),
             _subtask.c.state.in_(("settled", "skipped")),
         )
-        tx.execute(query.values(state="waiting", used=0, faults=0, value=None, batch=None, feedback=list(feedback), effort=None))
+        tx.execute(
+            query.values(
+                state="waiting", used=0, faults=0, value=None, batch=None, feedback=list(feedback), effort=None
+            )
+        )
 
 
 def go_back(tx: Connection, *, job: str, numbers: Sequence[int], segment: int) -> None:

@@ -333,7 +333,7 @@ class BulkRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     job: str = Field(index=True)
     tier: str
-    #: submitting, submitted (the provider has it), collected (its answers are kept, or it has failed), dropped
+    #: One of `schemas.bulk.BulkState`.
     state: str = "submitting"
     #: Requests in it, and how many came back answered.
     requests: int = 0
@@ -341,6 +341,8 @@ class BulkRow(SQLModel, table=True):
     model: str | None = None
     #: The provider's own name for it.
     provider_id: str | None = None
+    #: What its budgets were charged when it was submitted.
+    reserved_usd: float | None = None
     reason: str | None = Field(default=None, sa_type=Text)
     #: When a worker is next told to submit it or to look after it.
     due_at: datetime = Field(sa_type=UtcDateTime)

@@ -22,7 +22,11 @@ _FOLDER = Path(__file__).parent / "templates"
 def environment() -> Environment:
     """Return the templates; every value is escaped, a name that is missing is an error."""
     made = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters |= {
         "usd": usd,

@@ -131,7 +131,7 @@ class Deployment:
         """SIGKILL a process; it is started again at once."""
         self.children[name].send(signal.SIGKILL)
 
-    def wait_for_workers(self, count: int, *, timeout_s: float = 90) -> None:
+    def wait_for_workers(self, count: int, *, timeout_s: float = 240) -> None:
         """Wait until so many workers show signs of life."""
         import redis
 

@@ -1,6 +1,7 @@
 """A short round of chaos on real processes: killed workers and orchestrators, a wiped Redis, nothing lost."""
 
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,3 +82,9 @@ def test_running_calls_of_a_cancelled_job_end_within_seconds(deployment: Deploym
     assert len(deployment.paid()) == paid
     assert api.status(job).state is JobState.CANCELLED
     del line
+
+
+def test_a_stopped_worker_hands_back_and_nothing_is_paid_twice(deployment: Deployment) -> None:
+    job, line = begin(deployment, "stopped", 150)
+    deployment.children["worker-cheap-0"].send(signal.SIGTERM)
+    assert_sound(finish(deployment, job, line), flying=0)

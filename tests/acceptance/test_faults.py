@@ -116,7 +116,7 @@ def _request(deployment: Deployment) -> JobRequest:
 
 def _ended(job: str) -> JobStatus:
     gives_up_at = time.monotonic() + 150
-    for status in api.watch(job, beat_s=1):
+    for _ in api.watch(job, beat_s=1):
         if time.monotonic() > gives_up_at:
             break
     return api.status(job)

@@ -49,7 +49,9 @@ def test_a_reviewer_sees_task_inputs_and_answers_and_lets_them_pass(engine: Engi
     played = play(
         engine,
         job,
-        lambda work, todo: {"label": f"l{work.item}"} if todo.step == "draft" else {"decision": "proceed", "reason": ""},
+        lambda work, todo: (
+            {"label": f"l{work.item}"} if todo.step == "draft" else {"decision": "proceed", "reason": ""}
+        ),
     )
     seen = played.of("check")[0][1].input
     assert seen["task"]["instructions"] == "Classify."
@@ -112,7 +114,9 @@ def test_corrections_that_pass_the_checks_are_taken_and_others_are_told_to_the_r
     )
     played = play(engine, job, lambda work, todo: next(said) if todo.step == "check" else {"label": "?"})
     told = played.of("check")[1][2].feedback
-    assert len(told) == 2 and "lacks label" in told[0] and "'i9' refused: no such item" in told[1]
+    assert len(told) == 2
+    assert "lacks label" in told[0]
+    assert "'i9' refused: no such item" in told[1]
     assert outputs(job) == {
         "i0": {"label": "?"},
         "i1": {"label": "right"},
@@ -129,11 +133,15 @@ def test_what_was_built_on_a_corrected_answer_is_asked_anew(engine: Engine):
     played = play(
         engine,
         job,
-        lambda work, todo: correct
-        if todo.step == "check"
-        else {"label": "old" if todo.step == "draft" else f"polished {work.settled['draft']['label']}"},
+        lambda work, todo: (
+            correct
+            if todo.step == "check"
+            else {"label": "old" if todo.step == "draft" else f"polished {work.settled['draft']['label']}"}
+        ),
     )
-    assert len(played.of("draft")) == 4 and len(played.of("polish")) == 5 and len(played.of("check")) == 1
+    assert len(played.of("draft")) == 4
+    assert len(played.of("polish")) == 5
+    assert len(played.of("check")) == 1
     assert outputs(job)["i1"] == {"label": "polished new"}
 
 
@@ -192,9 +200,7 @@ def test_spokes_run_side_by_side_and_the_hub_sees_them_all(engine: Engine):
     spokes = [Step(name="law", skill="sort"), Step(name="money", skill="sort")]
     hub = Step(name="hub", skill="gather", inputs={"parts": "law"})
     job = submitted(*hub_and_spoke(spokes, hub))
-    played = play(
-        engine, job, lambda work, todo: {"count": 1} if todo.step == "hub" else {"label": todo.step}
-    )
+    played = play(engine, job, lambda work, todo: {"count": 1} if todo.step == "hub" else {"label": todo.step})
     assert {todo.step for todo in played.asked[0][1].todo} == {"law", "money"}
     assert set(played.of("hub")[0][1].settled) == {"law", "money"}
 
@@ -242,7 +248,8 @@ def test_a_step_opens_a_sub_plan_and_what_follows_reads_its_output(engine: Engin
     assert len(played.of("last")) == 3
     given = played.of("more")[0][1].input
     assert given["goal"] == "Label them"
-    assert given["done"][0]["name"] == "draft" and given["done"][0]["settled"] == 4
+    assert given["done"][0]["name"] == "draft"
+    assert given["done"][0]["settled"] == 4
     assert {skill["name"] for skill in given["skills"]} >= {"sort", "gather"}
     assert not {"planner", "refer", "checkpoint", "adapt"} & {skill["name"] for skill in given["skills"]}
     assert state(engine, job) == "done"
@@ -289,7 +296,8 @@ def test_a_plan_waits_for_a_yes_where_one_is_wanted(engine: Engine):
     play(engine, job, lambda work, todo: OWN)
     assert state(engine, job) == "awaiting_approval"
     play(engine, job, never)
-    assert api.approve(job) and not api.approve(job)
+    assert api.approve(job)
+    assert not api.approve(job)
     play(engine, job, lambda work, todo: {"label": "x"})
     assert state(engine, job) == "done"
     assert decided(engine, job) == [("openai/large", "planned"), ("person", "approved")]
@@ -311,7 +319,8 @@ def test_a_goal_without_a_plan_fails_with_the_reason(engine: Engine, said: Any, 
     job = goal_job()
     play(engine, job, lambda work, todo: said)
     row = rows(engine, JobRow, id=job)[0]
-    assert row["state"] == "failed" and reason in row["reason"]
+    assert row["state"] == "failed"
+    assert reason in row["reason"]
     assert {result.status for result in api.results(job)} == {ItemState.FAILED}
     assert len(decided(engine, job, "plan")) == 1
 
@@ -329,7 +338,8 @@ def test_a_job_that_adapts_is_amended_and_looked_at_again_but_not_for_ever(engin
         return {"decision": "amend", "reason": "once more", "summary": "", "steps": [step], "output": step["name"]}
 
     played = play(engine, job, say)
-    assert "check" not in played.steps() and "ahead" not in played.steps()
+    assert "check" not in played.steps()
+    assert "ahead" not in played.steps()
     assert [step["name"] for step in looks[0]["ahead"]] == ["check", "ahead"]
     assert looks[0]["statistics"]["answers"]["draft"] == {"settled": 4}
     assert len(looks) == 5

@@ -1,5 +1,6 @@
 """The sweep on both databases: whatever was lost is sent again, and the job ends."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,6 +75,7 @@ def test_half_a_chord_that_was_published_is_completed_and_its_shard_passes(engin
         pytest.param(None, True, id="vanished from its queue"),
         pytest.param("dead-worker", True, id="its worker died"),
         pytest.param("live-worker", False, id="its worker lives"),
+        pytest.param("forgetful-worker", True, id="its worker lives and does not have it"),
         pytest.param(f"{ANSWERED}0", True, id="its trail was lost on the way"),
         pytest.param(f"{ANSWERED}99999999999", False, id="its trail is on the way"),
         pytest.param(JUDGED, True, id="Redis takes it for judged, SQL does not"),
@@ -83,7 +85,8 @@ def test_a_batch_that_nobody_holds_is_sent_again(engine: Engine, text: str | Non
     job = begun(engine, 1)
     (batch,) = flying(engine, job)
     empty_queues(engine)
-    engine.redis.set(engine.settings.keys.heartbeat("live-worker"), "{}")
+    engine.redis.set(engine.settings.keys.heartbeat("live-worker"), json.dumps({"batches": [batch.id]}))
+    engine.redis.set(engine.settings.keys.heartbeat("forgetful-worker"), '{"batches": []}')
     if text is not None:
         claim(engine, batch.id, text)
     age(engine, job)

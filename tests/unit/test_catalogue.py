@@ -53,12 +53,12 @@ def told(ask, *, home=None):
 def test_everything_that_is_built_in_is_in_order():
     report = check_path(BUILT_IN)
     assert report.problems == ()
-    assert report.summary == "1 skill, 1 workflow and 4 profiles: in order"
+    assert report.summary == "7 skills, 1 workflow and 4 profiles: in order"
 
 
 def test_own_files_stand_beside_the_built_in_ones(home):
     catalogue = Catalogue([home])
-    assert [skill.name for skill in catalogue.skills] == ["sort", "summarize"]
+    assert [skill.name for skill in catalogue.skills] == ["sort", "summarize", "synthesize"]
     assert catalogue.skill("sort").instructions == "Sort it."
 
 
@@ -91,12 +91,13 @@ def test_a_broken_file_matters_only_to_who_asks_for_it(home):
 UNKNOWN = {
     "skill, close": (
         lambda c: c.skill("sorte"),
-        "no skill is called 'sorte'; did you mean 'sort'? There are: sort and summarize",
+        "no skill is called 'sorte'; did you mean 'sort'? There are: sort, summarize and synthesize",
     ),
-    "skill": (lambda c: c.skill("xyz"), "no skill is called 'xyz'; there are: sort and summarize"),
+    "skill": (lambda c: c.skill("xyz"), "no skill is called 'xyz'; there are: sort, summarize and synthesize"),
     "workflow": (
         lambda c: c.workflow("sumarise"),
-        "no workflow or skill is called 'sumarise'; did you mean 'summarize'? There are: sort and summarize",
+        "no workflow or skill is called 'sumarise'; did you mean 'summarize'? "
+        "There are: sort, summarize and synthesize",
     ),
     "profile": (
         lambda c: c.profile("Local"),
@@ -235,7 +236,10 @@ def test_a_field_is_not_refused_where_the_schema_leaves_it_open(tmp_path):
 BAD_WORKFLOWS = {
     "skill that does not exist": (
         "steps:\n  - {name: a, skill: srot}\n",
-        ["bad.yaml:2: steps[0].skill: no skill is called 'srot'; did you mean 'sort'? There are: sort and summarize"],
+        [
+            "bad.yaml:2: steps[0].skill: no skill is called 'srot'; did you mean 'sort'? "
+            "There are: sort, summarize and synthesize"
+        ],
     ),
     "tool that does not exist": (
         "steps:\n  - {name: a, kind: tool, tool: x}\n",

@@ -132,7 +132,7 @@ BAD = {
         "workflow: srot\nprofile: local\n",
         [
             "job.yaml:1: workflow: no workflow or skill is called 'srot'; did you mean 'sort'? "
-            "There are: sort and summarize"
+            "There are: sort, summarize and synthesize"
         ],
     ),
     "workflow file that does not exist": (

@@ -26,6 +26,7 @@ def conf(value: float, signal: str = "margin") -> Confidence:
 
 
 NOTHING = Threshold(signal="margin", value=None, source="calibrated")
+TAKE = {"last_resort": "accept"}
 TABLE = [
     ("passed, no threshold known", at(checks=(GOOD,)), Accept),
     ("passed, uncalibrated climbs by policy", at(policy={"uncalibrated": "escalate"}), Escalate),
@@ -33,6 +34,8 @@ TABLE = [
     ("sure enough", at(threshold=SURE, confidence=conf(0.8)), Accept),
     ("unsure climbs at once", at(threshold=SURE, confidence=conf(0.79)), Escalate),
     ("unsure at the top", at("frontier", threshold=SURE, confidence=conf(0.1)), Reject),
+    ("unsure at the top, accepted by policy", at("frontier", TAKE, threshold=SURE, confidence=conf(0.1)), Accept),
+    ("wrong at the top, whatever the policy accepts", at("frontier", TAKE, checks=(BAD,), used=2), Reject),
     ("nothing certified", at(threshold=NOTHING, confidence=conf(1.0)), Escalate),
     ("nothing certified at the top", at("frontier", threshold=NOTHING, confidence=conf(1.0)), Accept),
     ("no signal has a value", at(threshold=SURE), Escalate),

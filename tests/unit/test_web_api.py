@@ -61,7 +61,10 @@ def test_a_file_of_items_is_a_job(client, name, content):
         pytest.param({"workflow": "sort", "items": [1]}, 422, "body.items[0]", id="an item that is no object"),
         pytest.param({"workflow": "sort", "itmes": []}, 422, "itmes", id="an unknown field"),
         pytest.param(
-            {"workflow": "sort", "items": [{"id": "a"}, {"id": "a"}]}, 422, "stands twice", id="an id that is not one's own"
+            {"workflow": "sort", "items": [{"id": "a"}, {"id": "a"}]},
+            422,
+            "stands twice",
+            id="an id that is not one's own",
         ),
         pytest.param(
             {"workflow": "sort", "items": [{"text": "a"}], "webhook_url": "https://example.org"},
@@ -70,7 +73,10 @@ def test_a_file_of_items_is_a_job(client, name, content):
             id="a webhook that could not be signed",
         ),
         pytest.param(
-            {"workflow": "sort", "items": [{"text": "a"}], "profile": "recorded"}, 422, "services", id="a profile to be run"
+            {"workflow": "sort", "items": [{"text": "a"}], "profile": "recorded"},
+            422,
+            "services",
+            id="a profile to be run",
         ),
     ],
 )
@@ -103,7 +109,11 @@ def test_items_are_listed_page_by_page_and_by_what_they_are(house, client):
     job = house.submit(5)
     first = client.get(f"/v1/jobs/{job}/items?limit=2").json()
     assert [item["n"] for item in first["items"]] == [0, 1]
-    assert [item["n"] for item in client.get(f"/v1/jobs/{job}/items?after={first['next']}").json()["items"]] == [2, 3, 4]
+    assert [item["n"] for item in client.get(f"/v1/jobs/{job}/items?after={first['next']}").json()["items"]] == [
+        2,
+        3,
+        4,
+    ]
     assert [item["n"] for item in client.get(f"/v1/jobs/{job}/items?text=i3").json()["items"]] == [3]
     assert client.get(f"/v1/jobs/{job}/items?state=settled").json()["items"] == []
 
@@ -217,7 +227,9 @@ def test_models_are_the_workflows_that_take_one_text(house, client):
     ("body", "status"),
     [
         pytest.param({"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}]}, 404, id="an unknown model"),
-        pytest.param({"model": "firstline/sort", "messages": [{"role": "system", "content": "a"}]}, 422, id="no message"),
+        pytest.param(
+            {"model": "firstline/sort", "messages": [{"role": "system", "content": "a"}]}, 422, id="no message"
+        ),
         pytest.param({"model": "firstline/sort", "messages": []}, 422, id="no messages"),
     ],
 )

@@ -1,17 +1,22 @@
 """A web app on a database of its own, with a catalogue of the user's own, for the tests of API and pages."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import fakeredis
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from config.settings import get_settings
 from orchestrator import api, tokens
+from orchestrator.store.database import Database
+from orchestrator.store.migrate import migrate
 from orchestrator.web.app import make_app
 from schemas.access import Role
 
-#: Nothing listens there: jobs are written, and no message is sent.
+#: Nothing listens there: jobs are written, and no message is sent. Budgets and flags are kept in a fake.
 NO_REDIS = "redis://127.0.0.1:9/0"
 PROFILE = """
 name: house
@@ -41,6 +46,17 @@ steps:
   - {name: first, skill: sort, kind: route}
   - {name: second, skill: sort, after: [first], when: "first.label == 'a'"}
 """
+
+
+@cache
+def _migrated() -> bytes:
+    """Return an empty database: migrating one takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.db"
+        db = Database(f"sqlite:///{file}")
+        migrate(db)
+        db.close()
+        return file.read_bytes()
 
 
 @dataclass
@@ -87,4 +103,7 @@ def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **setting
         monkeypatch.setenv(f"FIRSTLINE_{name}", value)
     monkeypatch.chdir(tmp_path)
     get_settings.cache_clear()
+    (tmp_path / "state").mkdir(exist_ok=True)
+    (tmp_path / "state" / "firstline.db").write_bytes(_migrated())
+    api.engine().__dict__["redis"] = fakeredis.FakeStrictRedis(decode_responses=True)
     return House(make_app(get_settings(), loopback=loopback), home)

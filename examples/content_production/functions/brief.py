@@ -16,10 +16,14 @@ def joined(outline: dict[str, Any], first: str, second: str, third: str) -> str:
 
 
 def facts_are_placed(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:
-    """Return True when every fact of the brief stands in some section, else the reason."""
-    placed = " ".join(fact for section in answer["sections"] for fact in section["facts"])
-    missing = [fact for fact in item["facts"] if _plain(fact) not in _plain(placed)]
-    return f"no section has the fact: {missing[0]}" if missing else True
+    """Return True when every fact of the brief stands in one section and only one, else the reason."""
+    placed = [_plain(fact) for section in answer["sections"] for fact in section["facts"]]
+    counts = {fact: placed.count(_plain(fact)) for fact in item["facts"]}
+    missing = [fact for fact, count in counts.items() if count == 0]
+    twice = [fact for fact, count in counts.items() if count > 1]
+    if missing:
+        return f"no section has the fact '{missing[0]}'; copy it word for word into the section where it belongs"
+    return f"more than one section has the fact '{twice[0]}'; give each fact to one section" if twice else True
 
 
 def is_prose(answer: str, item: object = None) -> bool | str:
@@ -45,7 +49,7 @@ def says_what_it_must(answer: str, item: dict[str, Any]) -> bool | str:
 
 
 def requirements_met(output: dict[str, Any], must_mention: list[str]) -> float:
-    """Return the share of the brief's requirements that an article meets: each phrase, each banned word, form, length."""
+    """Return the share of a brief's requirements that an article meets: phrases, banned words, form, length."""
     article = output["article"] or ""
     words = len(article.split())
     met = [_plain(phrase) in _plain(article) for phrase in must_mention]

@@ -32,6 +32,7 @@ _OPERATIVE = {
     "limitations": r"\bnot?\b|without|disclaim|neither|exclude",
 }
 #: Definitions speak of everything and grant nothing.
+# ruff: noqa: RUF001 - the quotation marks and dashes that licences use
 _DEFINITION = r"\b(?:shall mean|means?|refers? to|have the same meaning)\b|^[-\"‘“ ]*[A-Z][\w ]+[\"’”]\s*[:–]"
 _END = re.compile(r"(?<=[.;:])\s+(?=[A-Z(\"*\d])|\n\s*\n")
 _MOST_CHARS = 240

@@ -12,8 +12,8 @@ EXAMPLES = Path(__file__).parent.parent / "data" / "examples.csv"
 CANDIDATES = 5
 #: An intent is as likely as its so many closest questions together.
 _CLOSEST = 3
-#: Of each candidate so many questions are shown, cut to so many characters.
-_SHOWN, _SHOWN_CHARS = 1, 110
+#: So many of the likest intents are shown with two questions, the others with one; each cut to so many characters.
+_SHOWN_TWICE, _SHOWN_CHARS = 2, 110
 #: Longer messages, and those of more sentences, are for the frontier to answer.
 _SIMPLE_WORDS, _SIMPLE_SENTENCES = 20, 1
 _WORD = re.compile(r"[a-z0-9']+")
@@ -46,12 +46,17 @@ class Known:
 
 
 def shortlist(text: str) -> dict[str, object]:
-    """Return the most likely intents, best first, as a prompt shows them, and whether the message is a complex one."""
+    """Return the most likely intents, best first, the known questions as a prompt shows them, and if it is complex.
+
+    `cases` has a line for each known question, the most alike last, and then one for the question itself: small models
+    go on with a pattern better than they follow rules.
+    """
     scores = likeness(text)
     ranked = sorted(scores, key=lambda intent: (-sum(score for score, _ in scores[intent][:_CLOSEST]), intent))
     intents = ranked[:CANDIDATES]
-    shown = "\n".join(f"{intent}: {_questions(scores[intent])}" for intent in intents)
-    return {"intents": intents, "shown": shown, "complex": is_complex(text)}
+    known = [case for rank, intent in enumerate(intents) for case in _cases(intent, scores[intent], rank)]
+    cases = "\n".join([*reversed(known), _case(text, "?")])
+    return {"intents": intents, "cases": cases, "complex": is_complex(text)}
 
 
 def likeness(text: str) -> dict[str, list[tuple[float, str]]]:
@@ -94,10 +99,13 @@ def _stem(word: str) -> str:
     return word.removesuffix(ending)
 
 
-def _questions(scored: list[tuple[float, str]]) -> str:
-    return " / ".join(_cut(text) for _, text in scored[:_SHOWN])
+def _cases(intent: str, scored: list[tuple[float, str]], rank: int) -> list[str]:
+    return [_case(_cut(text), intent) for _, text in scored[: 2 if rank < _SHOWN_TWICE else 1]]
+
+
+def _case(text: str, intent: str) -> str:
+    return f"{' '.join(text.split())} -> {intent}"
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARS else f"{line[:_SHOWN_CHARS]}..."
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

@@ -6,12 +6,12 @@ from typing import Generic, TypeVar
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from config.catalogue import load_catalogue
 from config.kinds import FileKind
 from config.own_files import save_own
 from config.shelf import Entry, Shelf
 from config.yaml_text import as_yaml
 from orchestrator.web.access import Admin, Viewer
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import Name
 from orchestrator.web.problem import Refusal, documented
 from schemas.base import Frozen
@@ -84,79 +84,79 @@ def save(kind: FileKind, name: str, value: Workflow | Skill | Profile) -> None:
     """Write a value as the user's own file."""
     if value.name != name:
         raise UserError(f"the body names itself '{value.name}', expected '{name}'")
-    save_own(load_catalogue(), kind, name, as_yaml(value))
+    save_own(current_catalogue(), kind, name, as_yaml(value))
 
 
 @router.get("/workflows", summary="List workflows")
 def list_workflows(visitor: Viewer) -> list[Listed]:
     """Return all workflows by name, broken ones among them."""
-    return _listed(load_catalogue().workflows)
+    return _listed(current_catalogue().workflows)
 
 
 @router.get("/workflows/{name}", responses=_MISSING, summary="One workflow")
 def get_workflow(visitor: Viewer, name: Name) -> Kept[Workflow]:
     """Return a workflow."""
-    return _kept(load_catalogue().workflows, name)
+    return _kept(current_catalogue().workflows, name)
 
 
 @router.get("/workflows/{name}/yaml", responses=_YAML, response_class=PlainTextResponse, summary="One as YAML")
 def get_workflow_text(visitor: Viewer, name: Name) -> PlainTextResponse:
     """Return a workflow as the YAML of a file."""
-    return _text(load_catalogue().workflows, name)
+    return _text(current_catalogue().workflows, name)
 
 
 @router.put("/workflows/{name}", responses=_MISSING, summary="Save a workflow")
 def put_workflow(visitor: Admin, name: Name, body: Workflow) -> Kept[Workflow]:
     """Write a workflow of your own; one with a built-in's name is used instead of it."""
     save(FileKind.WORKFLOW, name, body)
-    return _kept(load_catalogue().workflows, name)
+    return _kept(current_catalogue().workflows, name)
 
 
 @router.get("/skills", summary="List skills")
 def list_skills(visitor: Viewer) -> list[Listed]:
     """Return all skills by name, broken ones among them."""
-    return _listed(load_catalogue().skills)
+    return _listed(current_catalogue().skills)
 
 
 @router.get("/skills/{name}", responses=_MISSING, summary="One skill")
 def get_skill(visitor: Viewer, name: Name) -> Kept[Skill]:
     """Return a skill."""
-    return _kept(load_catalogue().skills, name)
+    return _kept(current_catalogue().skills, name)
 
 
 @router.get("/skills/{name}/yaml", responses=_YAML, response_class=PlainTextResponse, summary="One as YAML")
 def get_skill_text(visitor: Viewer, name: Name) -> PlainTextResponse:
     """Return a skill as the YAML of a file."""
-    return _text(load_catalogue().skills, name)
+    return _text(current_catalogue().skills, name)
 
 
 @router.put("/skills/{name}", responses=_MISSING, summary="Save a skill")
 def put_skill(visitor: Admin, name: Name, body: Skill) -> Kept[Skill]:
     """Write a skill of your own; one with a built-in's name is used instead of it."""
     save(FileKind.SKILL, name, body)
-    return _kept(load_catalogue().skills, name)
+    return _kept(current_catalogue().skills, name)
 
 
 @router.get("/tiers", summary="List profiles")
 def list_profiles(visitor: Viewer) -> list[Listed]:
     """Return all profiles (ladders of tiers) by name, broken ones among them."""
-    return _listed(load_catalogue().profiles)
+    return _listed(current_catalogue().profiles)
 
 
 @router.get("/tiers/{name}", responses=_MISSING, summary="One profile")
 def get_profile(visitor: Viewer, name: Name) -> Kept[Profile]:
     """Return a profile: its tiers, their models, limits and prices. It holds names of keys, never keys."""
-    return _kept(load_catalogue().profiles, name)
+    return _kept(current_catalogue().profiles, name)
 
 
 @router.get("/tiers/{name}/yaml", responses=_YAML, response_class=PlainTextResponse, summary="One as YAML")
 def get_profile_text(visitor: Viewer, name: Name) -> PlainTextResponse:
     """Return a profile as the YAML of a file."""
-    return _text(load_catalogue().profiles, name)
+    return _text(current_catalogue().profiles, name)
 
 
 @router.put("/tiers/{name}", responses=_MISSING, summary="Save a profile")
 def put_profile(visitor: Admin, name: Name, body: Profile) -> Kept[Profile]:
     """Write a profile of your own; one with a built-in's name is used instead of it."""
     save(FileKind.PROFILE, name, body)
-    return _kept(load_catalogue().profiles, name)
+    return _kept(current_catalogue().profiles, name)

@@ -11,13 +11,14 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from config.catalogue import Catalogue, load_catalogue
+from config.catalogue import Catalogue
 from config.settings import get_settings
 from orchestrator import api
 from orchestrator.item_fields import item_fields
 from orchestrator.store import views
 from orchestrator.web.access import Submitter, Viewer, Visitor
 from orchestrator.web.api.submission import JobOrder, request_of
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.problem import Refusal, documented
 from schemas.base import Frozen, Json
 from schemas.errors import UserError
@@ -130,7 +131,7 @@ class ModelList(Frozen):
 @router.get("/models", responses=documented(), summary="Workflows as models (OpenAI-compatible)")
 def list_models(visitor: Viewer) -> ModelList:
     """Return the workflows and skills that take one text."""
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     names = sorted({*catalogue.workflows.entries, *catalogue.skills.entries})
     return ModelList(data=tuple(ModelCard(id=f"{PREFIX}{name}") for name in names if _takes_one(catalogue, name)))
 
@@ -164,7 +165,7 @@ async def complete(body: ChatRequest, visitor: Submitter) -> Any:
 
 def _submit(body: ChatRequest, visitor: Visitor) -> str:
     name = body.model.removeprefix(PREFIX)
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     if not body.model.startswith(PREFIX) or name not in {*catalogue.workflows.entries, *catalogue.skills.entries}:
         detail = f"no model is called '{body.model}'; models are {PREFIX}WORKFLOW, GET /v1/models lists them"
         raise Refusal(HTTPStatus.NOT_FOUND, detail)
@@ -211,9 +212,7 @@ def _completion(body: ChatRequest, status: JobStatus) -> ChatCompletion:
         usage=ChatUsage(
             prompt_tokens=given or 0, completion_tokens=produced or 0, total_tokens=(given or 0) + (produced or 0)
         ),
-        firstline=FirstlineFacts(
-            job=status.job, tier=result.tier, attempts=result.attempts, cost_usd=result.cost_usd
-        ),
+        firstline=FirstlineFacts(job=status.job, tier=result.tier, attempts=result.attempts, cost_usd=result.cost_usd),
     )
 
 

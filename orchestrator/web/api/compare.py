@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from config.catalogue import load_catalogue
 from config.settings import get_settings
 from orchestrator import side_by_side
 from orchestrator.choosing import choose_model
@@ -14,6 +13,7 @@ from orchestrator.inputs import read_items
 from orchestrator.side_by_side import SideBySide
 from orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
 from orchestrator.web.api.submission import JobBody, as_file, request_of
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import NAME, Name
 from orchestrator.web.problem import Refusal, documented
 from schemas.base import Frozen
@@ -54,7 +54,7 @@ def begin_comparison(visitor: Operator, body: ComparisonBody) -> SideBySide:
 def begin(body: ComparisonBody, visitor: Visitor) -> SideBySide:
     """Begin a comparison and return how it stands."""
     request = request_of(body, visitor, key=None)
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     profile = request.profile or catalogue.profile(get_settings().profile)
     known = {tier.name for tier in profile.ladder} | {model.name for model in profile.models}
     for model in body.models:
@@ -84,4 +84,4 @@ def get_comparison(visitor: Viewer, comparison: ComparisonId) -> SideBySide:
 @router.put("/skills/{name}/model", summary="Make a model the skill's")
 def put_model(visitor: Admin, name: Name, body: ChosenModel) -> Chosen:
     """Let a skill start on a model's tier, and the tier ask that model first; written as files of your own."""
-    return Chosen(tier=choose_model(load_catalogue(), skill=name, profile=body.profile, model=body.model))
+    return Chosen(tier=choose_model(current_catalogue(), skill=name, profile=body.profile, model=body.model))

@@ -75,7 +75,10 @@ def submit_job(body: JobBody, visitor: Submitter, response: Response, key: Key =
     "/upload", status_code=HTTPStatus.CREATED, responses=_MISSING, summary="Submit a job whose items are a file"
 )
 def upload_job(
-    upload: Annotated[Upload, Form(media_type="multipart/form-data")], visitor: Submitter, response: Response, key: Key = None
+    upload: Annotated[Upload, Form(media_type="multipart/form-data")],
+    visitor: Submitter,
+    response: Response,
+    key: Key = None,
 ) -> JobStatus:
     """Write a job with the items of a CSV (with a header), JSONL or JSON file, read in constant memory."""
     with as_named_file(upload.file.file, upload.file.filename or "") as source:
@@ -95,9 +98,7 @@ def list_jobs(
     """Return the jobs that the token may see."""
     states = [one.value for one in state or ()]
     with api.engine().db.reading() as tx:
-        ids = views.job_ids(
-            tx, tenant=visitor.sees, states=states, purpose=purpose, before=before, limit=limit + 1
-        )
+        ids = views.job_ids(tx, tenant=visitor.sees, states=states, purpose=purpose, before=before, limit=limit + 1)
         statuses = tuple(job_store.status(tx, job=job) for job in ids[:limit])
     return JobList(jobs=statuses, next=ids[limit - 1] if len(ids) > limit else None)
 

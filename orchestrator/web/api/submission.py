@@ -11,11 +11,12 @@ from typing import Annotated, BinaryIO
 
 from pydantic import AwareDatetime, Field
 
-from config.catalogue import Catalogue, load_catalogue
+from config.catalogue import Catalogue
 from config.settings import get_settings
 from orchestrator import api
 from orchestrator.inputs import InputItem, read_items
 from orchestrator.web.access import Visitor
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import NAME, plain_name
 from orchestrator.web.problem import Refusal
 from schemas.access import Role
@@ -64,12 +65,12 @@ def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequ
     tenant = order.tenant or visitor.tenant
     if visitor.sees not in (None, tenant):
         raise Refusal(HTTPStatus.FORBIDDEN, f"the token belongs to tenant '{visitor.tenant}', not to '{tenant}'")
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     profile = catalogue.profile(plain_name(order.profile or get_settings().profile))
     if profile.services:
         raise UserError(
-            f"profile '{profile.name}' has services of its own, which only `firstline run` starts; name a profile whose "
-            "models have addresses"
+            f"profile '{profile.name}' has services of its own, which only `firstline run` starts; name a profile "
+            "whose models have addresses"
         )
     shared = order.model_dump(include=set(Options.model_fields) - {"profile", "tenant"})
     return JobRequest(
@@ -91,8 +92,6 @@ def _workflow(given: str | Workflow, catalogue: Catalogue, visitor: Visitor) -> 
     if flaws:
         raise UserError("\n".join(f"workflow: {flaw.where}: {flaw.text}" for flaw in flaws))
     return given
-
-
 
 
 def refuse_unsafe(workflow: Workflow, visitor: Visitor) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from config.catalogue import load_catalogue
 from config.settings import get_settings
 from config.shelf import Entry
 from orchestrator import api, side_by_side
@@ -17,6 +16,7 @@ from orchestrator.store import views
 from orchestrator.web.access import find_job
 from orchestrator.web.api.compare import ComparisonId, look
 from orchestrator.web.api.submission import as_named_file, request_of
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import NAME
 from orchestrator.web.pages.submit import order_of
 from orchestrator.web.session import FormAdmin, FormOperator, Visit, go
@@ -53,7 +53,7 @@ def begin(
     try:
         fields = {"workflow": workflow or None, "profile": profile or None, "budget_usd": budget_usd.strip() or None}
         order = request_of(order_of(dict(fields)), visitor, key=None)
-        ladder = load_catalogue().profile(order.options.profile)
+        ladder = current_catalogue().profile(order.options.profile)
         wanted = list(dict.fromkeys(model for model in models if model))
         if len(wanted) < 2:
             raise UserError("expected at least two models to compare; pick another one")
@@ -68,9 +68,7 @@ def begin(
 
 
 @router.get("/{comparison}")
-def show_comparison(
-    request: Request, visitor: Visit, comparison: ComparisonId, chosen: _Name = ""
-) -> Response:
+def show_comparison(request: Request, visitor: Visit, comparison: ComparisonId, chosen: _Name = "") -> Response:
     """Show outputs, cost and latency side by side."""
     found = look(comparison, visitor)
     with api.engine().db.reading() as tx:
@@ -105,12 +103,12 @@ def choose(
     model: Annotated[str, Form(max_length=200)],
 ) -> Response:
     """Make a model the one that a skill starts on."""
-    tier = choose_model(load_catalogue(), skill=skill, profile=profile, model=model)
+    tier = choose_model(current_catalogue(), skill=skill, profile=profile, model=model)
     return go(f"/compare/{comparison}?chosen={tier}")
 
 
 def _tiers(profile: str) -> tuple[Tier, ...]:
-    entry: Entry[Profile] | None = load_catalogue().profiles.entries.get(profile)
+    entry: Entry[Profile] | None = current_catalogue().profiles.entries.get(profile)
     return entry.value.ladder if entry and entry.value else ()
 
 
@@ -122,7 +120,7 @@ def _items_of(job: str, count: int) -> str:
 
 
 def _form(request: Request, typed: dict[str, str], models: Sequence[str], wrong: str | None = None) -> Response:
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     ladder = catalogue.profile(typed["profile"] or get_settings().profile)
     return render(
         request,

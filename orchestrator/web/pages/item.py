@@ -23,5 +23,12 @@ def show_item(request: Request, job: PageJob, item: ItemNumber) -> Response:
         steps.setdefault(attempt.step, []).append(attempt)
     subtasks = {subtask.step: subtask for subtask in story.subtasks}
     return render(
-        request, "item.html", job=job, job_name=parsed.name, story=story, by_step=steps, subtasks=subtasks, ladder=parsed.ladder
+        request,
+        "item.html",
+        job=job,
+        job_name=parsed.name,
+        story=story,
+        by_step=steps,
+        subtasks=subtasks,
+        ladder=parsed.ladder,
     )

@@ -10,10 +10,10 @@ from orchestrator.anatomy import anatomy
 from orchestrator.results_file import ResultFormat, lines
 from orchestrator.store import views, webhooks
 from orchestrator.story import item_line
+from orchestrator.web.access import find_job
 from orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from orchestrator.web.fields import NAME, JobId
-from orchestrator.web.session import FormOperator, PageJob, Visit, go
-from orchestrator.web.access import find_job
+from orchestrator.web.session import FormOperator, PageJob, go
 from orchestrator.web.templating import render
 from schemas.errors import UserError
 from schemas.job import ItemState

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 from orchestrator import api
 from orchestrator.store import jobs as job_store
 from orchestrator.store import views
-from orchestrator.web.session import Visit
 from orchestrator.web.access import Visitor
+from orchestrator.web.session import Visit
 from orchestrator.web.templating import render
 from schemas.job import JobState, JobStatus
 
@@ -39,7 +39,9 @@ def _page(visitor: Visitor, state: str, purpose: str, before: str) -> dict[str, 
     states = [state] if state in list(JobState) else []
     wanted = None if purpose == "all" else purpose
     with api.engine().db.reading() as tx:
-        ids = views.job_ids(tx, tenant=visitor.sees, states=states, purpose=wanted, before=before or None, limit=_SHOWN + 1)
+        ids = views.job_ids(
+            tx, tenant=visitor.sees, states=states, purpose=wanted, before=before or None, limit=_SHOWN + 1
+        )
         shown: list[JobStatus] = [job_store.status(tx, job=job) for job in ids[:_SHOWN]]
     return {
         "jobs": shown,

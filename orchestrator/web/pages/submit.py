@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import ValidationError
 
-from config.catalogue import load_catalogue
 from config.settings import get_settings
 from config.wording import sentence
 from orchestrator.web.api.submission import JobOrder, as_named_file, submit
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.session import FormSubmitter, Visit, go
 from orchestrator.web.templating import render
 from schemas.errors import UserError
@@ -64,7 +64,7 @@ def _source(file: UploadFile | None, texts: str) -> AbstractContextManager[Path 
 
 
 def _form(request: Request, typed: dict[str, str], wrong: str | None = None) -> Response:
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     names = sorted({*catalogue.workflows.entries, *catalogue.skills.entries})
     return render(
         request,

@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
-from config.catalogue import BUILT_IN_TOOLS, Catalogue, load_catalogue
+from config.catalogue import BUILT_IN_TOOLS, Catalogue
 from config.kinds import FileKind
 from config.own_files import save_own
 from config.settings import get_settings
 from config.yaml_file import parse_yaml
 from config.yaml_text import as_yaml
 from orchestrator import api
-
 from orchestrator.story import story_of
 from orchestrator.web.access import Visitor
 from orchestrator.web.api.submission import refuse_unsafe
+from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from orchestrator.web.editing import add_step, alone, change_step, connect, find, needs_of, remove_step
 from orchestrator.web.fields import Name
@@ -38,13 +38,13 @@ _Act = Literal["show", "add", "remove", "connect", "change", "select"]
 @router.get("")
 def show_catalogue(request: Request, visitor: Visit) -> Response:
     """Show what there is."""
-    return render(request, "workflows.html", catalogue=load_catalogue())
+    return render(request, "workflows.html", catalogue=current_catalogue())
 
 
 @router.get("/new")
 def show_new(request: Request, visitor: Visit) -> Response:
     """Begin a workflow."""
-    skill = next(iter(load_catalogue().skills)).name
+    skill = next(iter(current_catalogue().skills)).name
     workflow = Workflow(name="my-workflow", steps=(Step(name="first", skill=skill),))
     return _page(request, as_yaml(workflow), "")
 
@@ -52,7 +52,7 @@ def show_new(request: Request, visitor: Visit) -> Response:
 @router.get("/{name}")
 def show_workflow(request: Request, visitor: Visit, name: Name, saved: bool = False) -> Response:
     """Show a workflow in the editor, as its file has it."""
-    entry = load_catalogue().workflows.entry(name)
+    entry = current_catalogue().workflows.entry(name)
     return _page(request, entry.file.read_text("utf-8"), "", saved=saved)
 
 
@@ -76,7 +76,7 @@ def save(request: Request, visitor: FormAdmin, filled: Filled) -> Response:
     text = filled.get("yaml", "")
     try:
         name = parsed(text).name
-        save_own(load_catalogue(), FileKind.WORKFLOW, name, text)
+        save_own(current_catalogue(), FileKind.WORKFLOW, name, text)
     except UserError as error:
         return _page(request, text, filled.get("step", ""), wrong=str(error))
     return go(f"/workflows/{name}?saved=true")
@@ -108,7 +108,7 @@ def _result(request: Request, job: str) -> Response:
 
 def _tried(workflow: Workflow, filled: dict[str, str], visitor: Visitor) -> str:
     step = find(workflow, filled.get("step", ""))
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     skill = next((one for one in workflow.skills if one.name == step.skill), None)
     lone = alone(step, skill)
     refuse_unsafe(lone, visitor)
@@ -125,7 +125,7 @@ def _sample(text: str) -> JsonObject:
     try:
         sample = json.loads(text)
     except ValueError as error:
-        raise UserError(f"sample: expected a JSON object such as {{\"text\": \"...\"}} ({error})") from None
+        raise UserError(f'sample: expected a JSON object such as {{"text": "..."}} ({error})') from None
     if not isinstance(sample, dict):
         raise UserError("sample: expected a JSON object with the step's input fields")
     return sample
@@ -145,7 +145,7 @@ def _edited(workflow: Workflow, act: _Act, step: str, filled: dict[str, str]) ->
         case "connect":
             return connect(workflow, filled.get("source", ""), filled.get("target", "")), step
         case "change":
-            catalogue = load_catalogue()
+            catalogue = current_catalogue()
             fields = step_fields(filled)
             return change_step(workflow, step, fields, _skills(workflow, catalogue)), fields["name"]
         case "show" | "select":
@@ -188,7 +188,7 @@ def _page(request: Request, text: str, step: str, *, wrong: str | None = None, s
 
 
 def _editor(text: str, chosen: str, *, wrong: str | None = None) -> dict[str, Any]:
-    catalogue = load_catalogue()
+    catalogue = current_catalogue()
     workflow = None
     try:
         workflow = parsed(text)

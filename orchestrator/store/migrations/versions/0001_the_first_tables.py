@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("answered", sa.Integer(), nullable=False),
         sa.Column("model", sa.String(), nullable=True),
         sa.Column("provider_id", sa.String(), nullable=True),
+        sa.Column("reserved_usd", sa.Float(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("due_at", UtcDateTime(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),

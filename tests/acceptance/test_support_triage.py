@@ -1,0 +1,65 @@
+"""The example support_triage on the local models' recorded answers: tools and both models, offline."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "support_triage"
+ITEMS = 16
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("triage")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
+    command = [sys.executable, "-m", "orchestrator.cli", "run", str(EXAMPLE / "job.yaml"), "--profile", "recorded"]
+    options = ["--limit", str(ITEMS), "--out", "out.jsonl", "--json"]
+    done = subprocess.run([*command, *options], cwd=folder, env=env, capture_output=True, timeout=170, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    lines = [json.loads(line) for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    return json.loads(done.stdout), lines
+
+
+@pytest.fixture(scope="module")
+def tickets() -> dict[str, dict[str, str]]:
+    with (EXAMPLE / "data" / "tickets.csv").open(encoding="utf-8", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def test_every_question_is_answered_from_the_recording(ran):
+    report, lines = ran
+    assert [line["status"] for line in lines] == ["settled"] * ITEMS, [line["reason"] for line in lines]
+    assert {line["model"] for line in report["models"]} >= {"openai/qwen-0.5b", "openai/qwen-1.5b", "likely_intents"}
+
+
+def test_what_a_question_is_about_stands_in_it(ran, tickets):
+    for line in ran[1]:
+        about = line["output"]["about"].casefold()
+        words = "".join(letter for letter in about if letter.isalnum())
+        question = "".join(letter for letter in tickets[line["item_id"]]["text"].casefold() if letter.isalnum())
+        assert words in question
+
+
+def test_only_complex_messages_get_a_reply_of_their_own(ran, tickets):
+    for line in ran[1]:
+        text = tickets[line["item_id"]]["text"]
+        is_long = len(text.split()) > 20 or sum(text.count(mark) for mark in ".?!") > 1
+        assert line["output"]["ready_reply"].startswith("Hello")
+        assert is_long or line["output"]["written_reply"] is None
+        assert line["output"]["written_reply"] is None or line["tier"] == "frontier"
+
+
+def test_quality_is_measured_for_all_three_ways_on_the_same_questions(ran):
+    report, _ = ran
+    baselines = {line["name"]: line for line in report["baselines"]}
+    assert report["quality"]["items"] == ITEMS
+    for name in ("cheap only", "frontier only"):
+        assert baselines[name]["measured"]
+        assert 0 < baselines[name]["quality"] <= 1
+    assert report["cost_usd"] < baselines["frontier only"]["cost_usd"]

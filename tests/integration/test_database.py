@@ -1,0 +1,82 @@
+"""A database in trouble: a sentence, nothing lost, and work goes on once it is mended."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from orchestrator.engine import Engine
+from orchestrator.steer import settle_trail
+from orchestrator.store.database import Database
+from orchestrator.store.migrate import migrate
+from schemas.errors import InfrastructureError, UserError
+from tests.integration.jobs import answered, begun, flying, money, state
+
+
+def test_a_database_newer_than_the_code_is_refused(engine: Engine) -> None:
+    with engine.db.writing() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UserError, match=r"version 9999, which is newer than this code knows .* update Firstline"):
+        migrate(engine.db)
+
+
+def test_a_full_disk_is_a_sentence_and_the_same_trail_is_judged_once_there_is_space(engine: Engine) -> None:
+    if not engine.db.is_sqlite:
+        pytest.skip("only SQLite can be told that its disk is full")
+    job = begun(engine, 1)
+    trail = answered(flying(engine, job)[0])
+    engine.db.close()
+    with engine.db.reading() as tx:
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar()
+    with pytest.raises(InfrastructureError, match=r"disk is full; free some space, work goes on by itself"):
+        _fill(engine.db, int(pages or 0))
+    settle_trail(engine, trail)
+    assert state(engine, job) == "done"
+    assert money(engine, job)[0] == 1
+
+
+def _fill(db: Database, pages: int) -> None:
+    """Write beyond the pages that the file may have: what SQLite says of a full disk."""
+    with db.writing() as tx:
+        tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        try:
+            tx.exec_driver_sql("CREATE TABLE filler AS SELECT randomblob(10000000) AS bytes")
+        finally:
+            tx.exec_driver_sql("PRAGMA max_page_count = 4294967294")
+
+
+def test_a_read_only_database_is_a_sentence(engine: Engine) -> None:
+    with pytest.raises(InfrastructureError, match=r"make the .* writable, work goes on by itself"):
+        _write_read_only(engine.db)
+
+
+def _write_read_only(db: Database) -> None:
+    with db.reading() as tx:
+        tx.exec_driver_sql("PRAGMA query_only = ON" if db.is_sqlite else "SET TRANSACTION READ ONLY")
+        try:
+            tx.execute(text("DELETE FROM job"))
+        finally:
+            if db.is_sqlite:
+                tx.exec_driver_sql("PRAGMA query_only = OFF")
+
+
+def test_a_database_that_was_removed_while_in_use_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "firstline.db"
+    db = Database(f"sqlite:///{file}")
+    migrate(db)
+    db.close()
+    os.remove(file)
+    sqlite3.connect(file).close()
+    with pytest.raises(InfrastructureError, match="removed or replaced while in use"), db.reading() as tx:
+        tx.execute(text("SELECT * FROM job"))
+
+
+def test_a_server_that_is_not_there_is_a_sentence() -> None:
+    db = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    with (
+        pytest.raises(InfrastructureError, match=r"the database postgresql.*/nothing did not answer"),
+        db.reading(),
+    ):
+        pass
