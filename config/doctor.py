@@ -12,7 +12,7 @@ from config.prices import has_price
 from config.providers import AWS_INSTEAD, PROVIDERS, provider_of, variables_of
 from config.secrets import secret
 from config.settings import Settings, strangers
-from schemas.tier import Model, Profile, Service
+from schemas.tier import TENANT, Model, Profile, Service
 
 _PORTS = {"http": 80, "https": 443, "postgresql+psycopg": 5432, "redis": 6379, "rediss": 6379}
 
@@ -101,6 +101,9 @@ def _sqlite_folder(folder: Path) -> Finding:
 
 def _keys(profile: Profile, place: Place) -> Iterator[Finding]:
     for name, models in _needed(profile).items():
+        if TENANT in name:
+            yield Finding(profile.name, name, None, "one for each tenant; looked up when its jobs run")
+            continue
         there = secret(name, environ=place.environ, dotenv=place.dotenv) is not None or _by_role(name, place)
         users = ", ".join(dict.fromkeys(model.name for model in models))
         text = f"for {users}" if there else f"not set; for {users}"

@@ -307,8 +307,9 @@ def raise_budget(job: str, usd: float) -> float:
         cap_usd = float(row["budget_usd"]) + usd
         job_store.change(tx, job=job, budget_usd=cap_usd)
         changed = steering.job(tx, job)
-    budgets.tell(steering, changed)
-    steer.resume(steering, job)
+    if steering.settings.redis_url is not None:
+        budgets.tell(steering, changed)
+        steer.resume(steering, job)
     return cap_usd
 
 

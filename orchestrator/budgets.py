@@ -161,6 +161,8 @@ def _day(tx: Connection) -> datetime:
 
 def _move_caps(engine: Engine, caps_usd: dict[str, float]) -> None:
     """Tell Redis of caps that have changed; where it cannot be reached or knows none, it is told when it is asked."""
+    if engine.settings.redis_url is None:
+        return
     try:
         for key, cap_usd in caps_usd.items():
             raise_cap(engine.redis, engine.settings.keys, key, cap_usd)

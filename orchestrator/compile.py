@@ -81,7 +81,8 @@ def compile_plan(
     if workflow.adapt or any(step.kind is StepKind.PLAN for step in steps.values()):
         # Whoever plans later chooses among everything that there was when the job was submitted.
         offered = {skill.name: skill for skill in (*catalogue.skills, *workflow.skills)}
-        skills = {**offered, ADAPT: catalogue.skill(ADAPT), **skills}
+        engine = {name: catalogue.skill(name) for name in (ADAPT, REFER, *DEFAULT_SKILLS.values())}
+        skills = {**offered, **engine, **skills}
         tools = {**{tool.name: tool for tool in catalogue.tools}, **tools}
     return Plan(
         workflow=workflow.name,

@@ -9,7 +9,7 @@ from config.providers import variables_of
 from config.secrets import secret
 from config.settings import get_settings
 from schemas.errors import UserError
-from schemas.tier import Model, Profile, Tier, TierKind
+from schemas.tier import TENANT, Model, Profile, Tier, TierKind
 
 #: Where steps of plain functions wait when the profile names no tier for them.
 TOOLS_QUEUE = "tools"
@@ -65,7 +65,9 @@ def require_servers(profile: Profile) -> None:
 
 def _missing(model: Model) -> tuple[str, ...]:
     # Amazon's keys may come from a role, a profile or the machine itself: only the call can tell.
-    return tuple(name for name in variables_of(model) if not name.startswith("AWS_") and secret(name) is None)
+    # Nor is it known here whose keys will be asked for where every tenant has its own.
+    asked = (name for name in variables_of(model) if not name.startswith("AWS_") and TENANT not in name)
+    return tuple(name for name in asked if secret(name) is None)
 
 
 def _no_key(profile: Profile, tier: Tier) -> str:

@@ -56,7 +56,10 @@ class Job:
 
     def tier(self, name: str) -> Tier:
         """Return a tier by name; the tools tier exists even where the profile does not name it."""
-        return self.profile.tier(name) or Tier(name=name, kind=TierKind.TOOLS, queue=name, concurrency=4)
+        tier = self.profile.tier(name)
+        if tier is None:
+            return Tier(name=name, kind=TierKind.TOOLS, queue=name, concurrency=4)
+        return tier.for_tenant(self.tenant)
 
     @property
     def priority(self) -> int:

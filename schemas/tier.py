@@ -49,13 +49,18 @@ _SECRET_PARAMS = frozenset(
 )
 
 
+#: Stands in the name of a key's variable for the tenant whose key it is.
+TENANT = "{tenant}"
+
+
 class Model(Frozen):
     """One model as litellm names it (`provider/model`), with what calling it needs."""
 
     name: str = Field(min_length=1)
     #: URL, or `service:NAME` for one of the profile's services.
     api_base: str | None = None
-    #: Name of the environment variable that holds the key; the key itself never travels.
+    #: Name of the environment variable that holds the key; the key itself never travels. `{tenant}` in it stands for
+    #: the job's tenant in capitals: `OPENAI_KEY_{tenant}` is OPENAI_KEY_ACME for tenant `acme`.
     api_key_env: str | None = None
     params: dict[str, Json] = Field(default_factory=dict)
     price: Price | None = None
@@ -72,7 +77,8 @@ class Model(Frozen):
     @field_validator("api_key_env")
     @classmethod
     def _is_a_name(cls, name: str | None) -> str | None:
-        if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,80}", name):
+        bare = None if name is None else name.replace(TENANT, "T")
+        if bare is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,80}", bare):
             raise ValueError("expected the name of an environment variable such as OPENAI_API_KEY, not the key itself")
         return name
 
@@ -89,6 +95,14 @@ class Model(Frozen):
         """The name of the service that `api_base` points at, or None."""
         scheme, colon, name = (self.api_base or "").partition(":")
         return name if colon and scheme == "service" else None
+
+
+    def for_tenant(self, tenant: str) -> Self:
+        """Return the model with the name of that tenant's own key."""
+        if self.api_key_env is None or TENANT not in self.api_key_env:
+            return self
+        own = re.sub(r"[^A-Z0-9]", "_", tenant.upper())
+        return self.evolve(api_key_env=self.api_key_env.replace(TENANT, own))
 
 
 class TierKind(StrEnum):
@@ -136,6 +150,11 @@ class Tier(Frozen):
         if self.kind is not TierKind.TOOLS and not self.models:
             raise ValueError(f"tier '{self.name}' names no models; list at least one under `models:`")
         return self
+
+
+    def for_tenant(self, tenant: str) -> Self:
+        """Return the tier with the names of that tenant's own keys."""
+        return self.evolve(models=tuple(model.for_tenant(tenant) for model in self.models))
 
 
 class Service(Frozen):

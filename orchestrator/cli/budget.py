@@ -54,6 +54,8 @@ def _raise(job: str, by_usd: float | None) -> None:
         api.raise_budget(job, by_usd)
     now = api.status(job)
     typer.echo(f"{job} may spend {dollars(now.budget_usd)}; {dollars(now.cost_usd)} is spent; it is {now.state.value}")
+    if now.state.value == "paused":
+        typer.echo(f"go on: firstline resume {job}")
 
 
 def _set(tenant: str, per_day_usd: float | None, total_usd: float | None, *, off: bool) -> None:

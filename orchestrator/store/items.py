@@ -347,4 +347,4 @@ def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))
     rows = tx.execute(select(_item.c.n, _item.c.segment).where(*mine, _item.c.same_as.is_(None)))
-    return {n: segment for n, segment in rows}
+    return {row[0]: row[1] for row in rows}

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select
+from sqlmodel import SQLModel
 
 from orchestrator.store.jobs import clock
 from orchestrator.store.tables import (
@@ -35,6 +36,6 @@ def ended_before(tx: Connection, *, age: timedelta, states: Collection[JobState]
 def remove(tx: Connection, *, job: str) -> None:
     """Remove a job and all that belongs to it."""
     for part in _PARTS:
-        table = part.__table__  # type: ignore[attr-defined]
+        table = SQLModel.metadata.tables[str(part.__tablename__)]
         tx.execute(delete(table).where(table.c.job == job))
     tx.execute(delete(_job).where(_job.c.id == job))

@@ -43,7 +43,7 @@ def form_of(schema: JsonObject, value: Json = None) -> tuple[Field, ...]:
     """
     properties = schema.get("properties")
     if schema.get("type") == "object" and isinstance(properties, dict) and properties:
-        required = schema.get("required") or []
+        required = _names(schema.get("required"))
         known = value if isinstance(value, dict) else {}
         return tuple(
             _field(f"{PREFIX}{name}", name, part, known.get(name), required=name in required)
@@ -51,6 +51,10 @@ def form_of(schema: JsonObject, value: Json = None) -> tuple[Field, ...]:
             if isinstance(part, dict)
         )
     return (_field(WHOLE, "answer", schema, value, required=True),)
+
+
+def _names(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _field(name: str, label: str, schema: JsonObject, value: Json, *, required: bool) -> Field:

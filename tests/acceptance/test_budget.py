@@ -16,6 +16,9 @@ from schemas.tier import Profile
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 
+#: A busy machine takes minutes for what an idle one does in seconds.
+pytestmark = pytest.mark.timeout(600)
+
 #: Dollars a million tokens, in and out alike.
 PRICE = 1000.0
 #: Tokens of an answer as the provider bills it, and as it is guessed before any is known.

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+#: Each command starts and stops a whole set of processes, on whatever else the machine has to do.
+COMMAND_S = 400
+pytestmark = pytest.mark.timeout(3 * COMMAND_S)
 LABELS = ("billing", "card", "login", "other")
 SCRIPT = """
 seed: 3
@@ -61,11 +64,13 @@ def firstline(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "script.yaml").write_text(SCRIPT)
     _write_items(folder, 160)
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
-    env["FIRSTLINE_PROFILE"] = "sim"
+    env |= {"FIRSTLINE_PROFILE": "sim"}
 
     def run(*arguments: str, exit_code: int = 0) -> str:
         command = [sys.executable, "-m", "orchestrator.cli", *arguments]
-        done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, timeout=150, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=env, text=True, capture_output=True, timeout=COMMAND_S, check=False
+        )
         assert done.returncode == exit_code, done.stdout + done.stderr
         return done.stdout
 

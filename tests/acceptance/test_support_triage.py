@@ -39,20 +39,22 @@ def test_every_question_is_answered_from_the_recording(ran):
 
 
 def test_what_a_question_is_about_stands_in_it(ran, tickets):
-    for line in ran[1]:
-        about = line["output"]["about"].casefold()
-        words = "".join(letter for letter in about if letter.isalnum())
-        question = "".join(letter for letter in tickets[line["item_id"]]["text"].casefold() if letter.isalnum())
-        assert words in question
+    named = [line for line in ran[1] if line["output"]["about"]]
+    assert len(named) > ITEMS / 2
+    for line in named:
+        assert _letters(line["output"]["about"]) in _letters(tickets[line["item_id"]]["text"])
 
 
-def test_only_complex_messages_get_a_reply_of_their_own(ran, tickets):
+def test_only_complex_messages_are_answered_by_the_frontier(ran, tickets):
     for line in ran[1]:
         text = tickets[line["item_id"]]["text"]
         is_long = len(text.split()) > 20 or sum(text.count(mark) for mark in ".?!") > 1
-        assert line["output"]["ready_reply"].startswith("Hello")
-        assert is_long or line["output"]["written_reply"] is None
-        assert line["output"]["written_reply"] is None or line["tier"] == "frontier"
+        assert line["output"]["written_by"] == "template" or (is_long and line["tier"] == "frontier")
+        assert line["output"]["reply"]
+
+
+def _letters(text):
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def test_quality_is_measured_for_all_three_ways_on_the_same_questions(ran):

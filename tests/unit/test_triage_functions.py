@@ -13,7 +13,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "support_triage"
 FOLDERS = (EXAMPLE / "functions",)
 shortlist = load("shortlist:shortlist", folders=FOLDERS)
 is_complex = load("shortlist:is_complex", folders=FOLDERS)
-reply = load("replies:reply", folders=FOLDERS)
+ready = load("replies:ready", folders=FOLDERS)
+final = load("replies:final", folders=FOLDERS)
 is_candidate = load("triage_checks:is_candidate", folders=FOLDERS)
 agrees = load("triage_checks:agrees_with_likeness", folders=FOLDERS)
 SHOWN = {"cases": "My card -> gone -> lost_or_stolen_card\nWhere is it? -> card_arrival\nWhere is my card? -> ?"}
@@ -67,11 +68,36 @@ def test_every_intent_has_a_reply_and_the_skill_knows_every_intent():
     intents = {row["intent"] for row in rows("banking77")}
     skill = yaml.safe_load((EXAMPLE / "skills" / "sort_question.yaml").read_text(encoding="utf-8"))
     assert set(skill["output"]["properties"]["intent"]["enum"]) == intents
-    assert len({reply(intent) for intent in intents}) == 77
+    assert len({ready(intent, "?")["reply"] for intent in intents}) == 77
 
 
-def test_a_reply_names_what_the_customer_asked_about():
-    assert reply("card_arrival", "my new card?").startswith('Hello, thank you for your question about "my new card". ')
+@pytest.mark.parametrize(
+    ("about", "named"),
+    [
+        pytest.param("my new card?", "my new card?", id="words of the question"),
+        pytest.param("My  NEW card", "My  NEW card", id="but for case and space"),
+        pytest.param("the last answer", None, id="words that it does not hold"),
+        pytest.param("?!", None, id="no words"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_a_reply_names_what_the_question_is_about_if_the_question_says_so(about, named):
+    found = ready("card_arrival", "Where is my new card?", about)
+    assert found["about"] == named
+    assert found["reply"].startswith("Hello, thank you for your question about" if named else "Hello. Cards usually")
+
+
+@pytest.mark.parametrize(
+    ("written", "by"),
+    [
+        pytest.param("I see that your card is late.", "frontier", id="a reply"),
+        pytest.param("I'm sorry, but I can't assist with that.", "template", id="a refusal"),
+        pytest.param(" ", "template", id="nothing"),
+        pytest.param(None, "template", id="a step that was skipped"),
+    ],
+)
+def test_the_written_reply_goes_out_unless_it_is_none(written, by):
+    assert final("ready", written) == {"reply": written if by == "frontier" else "ready", "by": by}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from orchestrator.store.migrate import migrate
 from orchestrator.web.app import make_app
 from schemas.access import Role
 
-#: Nothing listens there: jobs are written, and no message is sent. Budgets and flags are kept in a fake.
+#: Nothing listens there: messages go into memory, budgets and flags into a fake.
 NO_REDIS = "redis://127.0.0.1:9/0"
 PROFILE = """
 name: house
@@ -106,4 +106,5 @@ def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **setting
     (tmp_path / "state").mkdir(exist_ok=True)
     (tmp_path / "state" / "firstline.db").write_bytes(_migrated())
     api.engine().__dict__["redis"] = fakeredis.FakeStrictRedis(decode_responses=True)
+    api.engine().app.conf.update(broker_url="memory://", broker_transport_options={})
     return House(make_app(get_settings(), loopback=loopback), home)

@@ -16,14 +16,22 @@ def joined(outline: dict[str, Any], first: str, second: str, third: str) -> str:
 
 
 def facts_are_placed(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:
-    """Return True when every fact of the brief stands in one section and only one, else the reason."""
-    placed = [_plain(fact) for section in answer["sections"] for fact in section["facts"]]
-    counts = {fact: placed.count(_plain(fact)) for fact in item["facts"]}
-    missing = [fact for fact, count in counts.items() if count == 0]
-    twice = [fact for fact, count in counts.items() if count > 1]
-    if missing:
-        return f"no section has the fact '{missing[0]}'; copy it word for word into the section where it belongs"
-    return f"more than one section has the fact '{twice[0]}'; give each fact to one section" if twice else True
+    """Return True when every fact of the brief stands in some section, else the reason."""
+    placed = {n for section in answer["sections"] for n in section["facts"]}
+    known = [fact["n"] for fact in item["facts"]]
+    missing = [n for n in known if n not in placed]
+    return f"no section has fact {missing[0]}; give each of the facts {known} to one section" if missing else True
+
+
+def sections(outline: dict[str, Any], facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the sections of an outline with the words of their facts in the place of the numbers.
+
+    A fact given twice stays where it is named first, and a number that no fact has is dropped.
+    """
+    words = {fact["n"]: fact["text"] for fact in facts}
+    return [
+        {**section, "facts": [words.pop(n) for n in section["facts"] if n in words]} for section in outline["sections"]
+    ]
 
 
 def is_prose(answer: str, item: object = None) -> bool | str:

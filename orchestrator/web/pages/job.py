@@ -1,6 +1,6 @@
 """One job: how far it is, its plan as a graph with live figures, its items, and what may be done with it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -91,7 +91,7 @@ def steer(
     return go(f"/jobs/{job}")
 
 
-def _live(job: str) -> dict[str, object]:
+def _live(job: str) -> dict[str, Any]:
     status = api.status(job)
     with api.engine().db.reading() as tx:
         steps = anatomy(tx, job=job)
@@ -108,7 +108,7 @@ def _live(job: str) -> dict[str, object]:
     }
 
 
-def _items(job: str, state: str, tier: str, text: str, after: int) -> dict[str, object]:
+def _items(job: str, state: str, tier: str, text: str, after: int) -> dict[str, Any]:
     with api.engine().db.reading() as tx:
         rows = views.items(
             tx, job=job, state=state or None, tier=tier or None, text=text or None, after=after, limit=_SHOWN + 1

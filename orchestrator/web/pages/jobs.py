@@ -1,6 +1,6 @@
 """The list of jobs, live."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -35,7 +35,7 @@ def show_table(
     return render(request, "parts/jobs.html", **_page(visitor, state, purpose, before))
 
 
-def _page(visitor: Visitor, state: str, purpose: str, before: str) -> dict[str, object]:
+def _page(visitor: Visitor, state: str, purpose: str, before: str) -> dict[str, Any]:
     states = [state] if state in list(JobState) else []
     wanted = None if purpose == "all" else purpose
     with api.engine().db.reading() as tx:

@@ -1,0 +1,217 @@
+"""The pages in a real Chromium, in front of real workers; the screenshots of the docs come from here."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.catalogue import load_catalogue
+from tests.acceptance.web_deployment import WebDeployment, web_deployment
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"), pytest.mark.timeout(400)]
+
+ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+SLOW_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory) -> Iterator[WebDeployment]:
+    with web_deployment(tmp_path_factory.mktemp("pages")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def triaged(web) -> str:
+    job = web.submit("triage", 80)
+    web.wait(job, timeout_s=180)
+    return job
+
+
+@pytest.fixture
+def page(web, browser):
+    """A page that is logged in; what the browser complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1200, "height": 820})
+    page = context.new_page()
+    page.set_default_timeout(SLOW_MS)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(f"{web.url}/")
+    page.get_by_label("Token").fill(web.token)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{web.url}/")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def picture(page, name: str) -> None:
+    """Keep a screenshot for the docs, when asked to (FIRSTLINE_TEST_IMAGES=1)."""
+    if os.environ.get("FIRSTLINE_TEST_IMAGES"):
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(IMAGES / f"{name}.png"))
+
+
+def test_a_job_is_submitted_and_followed_to_its_end_without_reloading(web, page):
+    page.get_by_role("link", name="New job").click()
+    page.get_by_label("Workflow or skill").select_option("sort_ticket")
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"id": "a", "text": "Where is it?"}')
+    page.get_by_role("button", name="Submit").click()
+    page.wait_for_url("**/jobs/*")
+    page.evaluate("document.body.dataset.mark = 'same page'")
+    playwright.expect(page.get_by_role("status")).to_have_text("done", timeout=SLOW_MS)
+    assert page.evaluate("document.body.dataset.mark") == "same page"
+    playwright.expect(page.locator("svg.plan")).to_contain_text("1 of 1")
+
+
+def test_a_job_shows_its_plan_with_figures_and_its_items_by_filter(web, page, triaged):
+    page.goto(f"{web.url}/")
+    page.get_by_role("link", name="triage", exact=True).first.click()
+    plan = page.locator("svg.plan")
+    for text in ("sort", "reply", "check_topic", "80 of 80", "↑"):
+        playwright.expect(plan).to_contain_text(text)
+    picture(page, "job")
+    page.get_by_label("Ended on").select_option("frontier")
+    rows = page.locator("#items tbody tr")
+    playwright.expect(rows.locator(".tier", has_text="cheap")).to_have_count(0)
+    assert rows.count() > 0
+    page.get_by_label("Ended on").select_option("")
+    page.get_by_label("Id", exact=True).fill("T-1042")
+    playwright.expect(rows).to_have_count(1)
+    page.get_by_label("Id", exact=True).fill("")
+    page.get_by_role("button", name="Next 50").click()
+    playwright.expect(rows.first).to_contain_text("T-1050")
+
+
+def test_an_item_shows_cheap_beside_frontier_and_why_it_climbed(web, page, triaged):
+    with web.client() as client:
+        item = client.get(f"/v1/jobs/{triaged}/items", params={"tier": "frontier"}).json()["items"][0]
+    page.goto(f"{web.url}/jobs/{triaged}/items/{item['n']}")
+    cheap = page.locator(".attempt", has=page.locator(".badge.escalate")).first
+    frontier = page.locator(".attempt", has=page.locator(".tier", has_text="frontier")).first
+    playwright.expect(cheap).to_contain_text("Climbs because")
+    playwright.expect(cheap.locator(".checks .failed")).to_contain_text("schema")
+    playwright.expect(frontier).to_contain_text("Accepted because")
+    left, right = cheap.bounding_box(), frontier.bounding_box()
+    assert left["x"] + left["width"] <= right["x"]
+    assert abs(left["y"] - right["y"]) < 2
+    picture(page, "item")
+
+
+def test_money_and_quality_are_summed_up(web, page, triaged):
+    page.get_by_role("link", name="Money").click()
+    playwright.expect(page.get_by_text("Saved")).to_be_visible()
+    playwright.expect(page.get_by_role("row", name="sort_ticket")).to_contain_text("calls")
+    picture(page, "money")
+    page.get_by_role("link", name="Quality").click()
+    playwright.expect(page.get_by_role("row", name="openai/cheap")).to_contain_text("%")
+    page.get_by_role("link", name="Failures").click()
+    playwright.expect(page.get_by_role("row", name="off schema")).to_be_visible()
+
+
+def test_a_person_answers_a_question_and_the_item_settles(web, page):
+    job = web.submit("tricky", 1)
+    web.wait(job, timeout_s=120)
+    page.get_by_role("link", name="Reviews").click()
+    page.get_by_role("row", name="tricky").get_by_role("link").first.click()
+    page.get_by_label("amount").fill("41")
+    page.get_by_label("reason").select_option("late")
+    page.get_by_role("button", name="Answer").click()
+    playwright.expect(page.get_by_role("alert")).to_contain_text("expression")
+    playwright.expect(page.get_by_label("amount")).to_have_value("41")
+    page.get_by_label("amount").fill("42")
+    page.get_by_role("button", name="Answer").click()
+    page.wait_for_url("**/reviews")
+    assert web.wait(job, timeout_s=60) == "done"
+    with web.client() as client:
+        assert '"amount":42' in client.get(f"/v1/jobs/{job}/results").text
+
+
+def test_models_are_compared_and_one_becomes_the_skills(web, page, triaged):
+    page.goto(f"{web.url}/compare?workflow=sort_ticket")
+    page.get_by_label("Model 1").select_option("openai/cheap")
+    page.get_by_label("Model 2").select_option("openai/frontier")
+    items = "\n".join(f'{{"id": "{n}", "text": "Ticket number {n}"}}' for n in range(4))
+    page.get_by_label("Items (a JSON object a line, or CSV)").fill(items)
+    page.get_by_role("button", name="Compare").click()
+    playwright.expect(page.get_by_role("heading", name="Outputs")).to_be_visible(timeout=120_000)
+    playwright.expect(page.locator(".outputs tbody tr")).to_have_count(4)
+    picture(page, "compare")
+    page.get_by_role("button", name="Start sort_ticket on openai/frontier").click()
+    playwright.expect(page.get_by_role("status")).to_contain_text("starts on tier frontier")
+    assert load_catalogue().skill("sort_ticket").policy.start == "frontier"
+
+
+def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
+    page.goto(f"{web.url}/workflows/triage")
+    page.get_by_label("Skill of a new step").select_option("tricky")
+    page.get_by_role("button", name="Add a step").click()
+    playwright.expect(page.locator("#node-tricky")).to_be_visible()
+    page.locator("#node-sort").drag_to(page.locator("#node-tricky"))
+    playwright.expect(page.get_by_label("YAML")).to_have_value(_holding("- sort"))
+    page.locator("#node-check_topic").focus()
+    page.keyboard.press("Enter")
+    playwright.expect(page.get_by_label("Name")).to_have_value("check_topic")
+    page.get_by_label("Model").select_option("frontier")
+    page.get_by_role("button", name="Apply").click()
+    playwright.expect(page.locator("#node-check_topic")).to_contain_text("starts on frontier")
+    page.get_by_label("A sample").fill('{"text": "Where is my parcel?"}')
+    page.get_by_role("button", name="Run this step").click()
+    playwright.expect(page.locator("#tried .badge")).to_have_text("settled", timeout=SLOW_MS)
+    picture(page, "workflow")
+    page.get_by_role("button", name="Save").click()
+    playwright.expect(page.get_by_text("Saved.")).to_be_visible()
+    saved = {step.name: step for step in load_catalogue().workflow("triage").steps}
+    assert saved["check_topic"].policy.start == "frontier"
+    assert "sort" in saved["tricky"].after
+    text = page.get_by_label("YAML").input_value()
+    page.get_by_role("button", name="Show as graph").click()
+    playwright.expect(page.locator("#node-tricky")).to_be_visible()
+    assert page.get_by_label("YAML").input_value() == text
+
+
+def _holding(text: str):
+    return re.compile(re.escape(text))
+
+
+def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, page, triaged):
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, color_scheme="dark", storage_state=page.context.storage_state()
+    )
+    phone = context.new_page()
+    phone.set_default_timeout(SLOW_MS)
+    paths = ("/", f"/jobs/{triaged}", f"/jobs/{triaged}/items/0", "/money", "/quality", "/submit", "/workflows/triage")
+    for path in paths:
+        phone.goto(web.url + path)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 360, path
+        unnamed = phone.evaluate(
+            """() => [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
+                .filter(e => !e.labels?.length && !e.ariaLabel).map(e => e.outerHTML)"""
+        )
+        assert unnamed == [], path
+    phone.goto(f"{web.url}/jobs/{triaged}")
+    picture(phone, "phone")
+    context.close()

@@ -1,0 +1,186 @@
+"""Every pattern through real processes, with models that stammer, cut off and answer off the point."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.settings import get_settings
+from orchestrator import api
+from orchestrator.patterns.routing import route
+from orchestrator.runtime import embedded
+from orchestrator.store import decisions
+from schemas.job import ItemResult, JobRequest, JobState, JobStatus, Options
+from schemas.plan import Step, StepKind, Workflow
+from schemas.policy import LastResort, Policy
+from schemas.skill import Skill
+from schemas.tier import Profile
+
+SCRIPT = """
+seed: 3
+recordings: said.jsonl
+models:
+  cheap: {answer: {kind: from_schema}, faults: [{kind: malformed, probability: 0.2}, {kind: off_schema, every: 7}]}
+  big: {answer: {kind: from_schema}, faults: [{kind: malformed, every: 5}, {kind: truncation, every: 11}]}
+"""
+OUTPUT = {
+    "type": "object",
+    "properties": {"label": {"enum": ["a", "b"]}},
+    "required": ["label"],
+    "additionalProperties": False,
+}
+SORT = Skill.model_validate(
+    {"name": "sort", "instructions": "Choose a label.", "input": {"text": {}}, "output": OUTPUT}
+)
+PLAN: dict[str, Any] = {
+    "summary": "Label, review, gather.",
+    "skills": [
+        {
+            "name": "label-it",
+            "instructions": "You give every text one of two labels. Choose the better one.",
+            "input": {"text": "The text."},
+            "output": OUTPUT,
+            "demand": {"inference": 0, "knowledge": 0, "judgement": 0, "span": 0},
+        }
+    ],
+    "steps": [
+        {"name": "label", "kind": "skill", "skill": "label-it", "inputs": {"text": "item.text"}, "why": "w"},
+        {"name": "look", "kind": "checkpoint", "reviews": "label", "why": "w"},
+        {"name": "gather", "kind": "synthesize", "skill": "synthesize", "inputs": {"parts": "label"}, "why": "w"},
+    ],
+    "output": "label",
+}
+ROUND = [{**PLAN["steps"][0], "after": ["look"]}, *PLAN["steps"][1:]]
+RESTART = {"decision": "restart", "reason": "All alike.", "feedback": "Look at the second word."}
+#: (what the prompt holds, what the large model says).
+SAID = [
+    ("Label the good texts", {**PLAN, "steps": ROUND}),
+    ("Label the good texts", PLAN),
+    ("Label the bad texts", {**PLAN, "steps": ROUND}),
+    ("Make the impossible", {"summary": "No.", "steps": [], "impossible": "Nobody can ring bells."}),
+    ('field="rounds_left"', RESTART),
+    ('field="failures"', {"decision": "revise", "reason": "Vague.", "instruction": "Choose b for it."}),
+    ("a hard text", {"label": "neither"}),
+    ("For this item: Choose b for it.", {"label": "b"}),
+    ("an odd text", {"label": "b"}),
+]
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
+    folder = tmp_path_factory.mktemp("patterns")
+    lines = [{"model": "big", "contains": piece, "text": json.dumps(said)} for piece, said in SAID]
+    lines += [
+        {"model": "cheap", "contains": piece, "text": '{"label": "zzz"}'} for piece in ("a hard text", "an odd text")
+    ]
+    (folder / "said.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folder / "script.yaml").write_text(SCRIPT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRSTLINE_STATE_DIR", str(folder / "state"))
+        for name in ("REDIS_URL", "DATABASE_URL"):
+            patch.delenv(f"FIRSTLINE_{name}", raising=False)
+        get_settings.cache_clear()
+        with embedded(_profile(folder / "script.yaml"), get_settings()) as runtime:
+            yield runtime.profile
+    get_settings.cache_clear()
+
+
+def _profile(script: Path) -> Profile:
+    def tier(name: str, model: str, usd: float) -> dict[str, Any]:
+        price = {"input": usd, "output": usd}
+        return {"name": name, "models": [{"name": f"openai/{model}", "api_base": "service:sim", "price": price}]}
+
+    return Profile.model_validate(
+        {
+            "name": "patterns",
+            "tiers": [tier("cheap", "cheap", 0.1), tier("frontier", "big", 5)],
+            "services": [{"name": "sim", "kind": "simulator", "source": str(script)}],
+        }
+    )
+
+
+def run(request: JobRequest, *, texts: tuple[str, ...] = (), count: int = 12) -> tuple[str, JobStatus]:
+    items = [{"id": f"i{n}", "text": text} for n, text in enumerate(texts or [f"text {n}" for n in range(count)])]
+    return finished(api.submit(request, items))
+
+
+def finished(job: str) -> tuple[str, JobStatus]:
+    ends_at = time.monotonic() + 150
+    for status in api.watch(job):
+        assert time.monotonic() < ends_at, status
+    return job, status
+
+
+def chosen(job: str, kind: str) -> list[str]:
+    with api.engine().db.reading() as tx:
+        return [row["choice"] for row in decisions.of(tx, job=job, kind=kind)]
+
+
+def by_id(job: str) -> dict[str, ItemResult]:
+    return {result.item_id: result for result in api.results(job)}
+
+
+def test_a_goal_is_planned_mended_approved_reviewed_and_gathered(profile: Profile):
+    options = Options(approve=True)
+    job, status = run(JobRequest(goal="Label the good texts", profile=profile, options=options))
+    assert status.state is JobState.AWAITING_APPROVAL
+    assert api.approve(job)
+    job, status = finished(job)
+    assert (status.state, status.settled) == (JobState.DONE, 12)
+    assert chosen(job, "plan") == ["planned", "approved"]
+    assert chosen(job, "checkpoint") == ["restart", "proceed"]
+    assert by_id(job)["(job)"].output is not None
+
+
+@pytest.mark.parametrize(
+    ("goal", "reason"),
+    [
+        pytest.param(
+            "Label the bad texts", "wait for each other in a circle", id="a plan in a circle, again and again"
+        ),
+        pytest.param("Make the impossible", "Nobody can ring bells.", id="impossible"),
+    ],
+)
+def test_a_goal_that_cannot_be_planned_ends_with_the_reason(profile: Profile, goal: str, reason: str):
+    _, status = run(JobRequest(goal=goal, profile=profile), count=3)
+    assert status.state is JobState.FAILED
+    assert reason in str(status.reason)
+
+
+def test_what_nobody_can_answer_is_referred_and_answered_with_a_better_instruction(profile: Profile):
+    policy = Policy(last_resort=LastResort.REFER, attempts_per_tier=1)
+    workflow = Workflow(name="w", steps=(Step(name="label", skill="sort", policy=policy),), skills=(SORT,))
+    job, status = run(JobRequest(workflow=workflow, profile=profile), texts=("easy", "a hard text"))
+    assert status.state is JobState.DONE
+    assert by_id(job)["i1"].output == {"label": "b"}
+    assert "revise" in chosen(job, "refer")
+
+
+def test_a_label_outside_its_list_climbs_and_the_branch_is_taken(profile: Profile):
+    branches = {"a": [Step(name="quick", skill="sort")], "b": [Step(name="slow", skill="sort")]}
+    steps = route(Step(name="pick", skill="sort"), branches)
+    workflow = Workflow(name="w", steps=steps, skills=(SORT,), output={"pick": "pick.label", "slow": "slow.label"})
+    job, status = run(JobRequest(workflow=workflow, profile=profile), texts=("an odd text", "plain", "plain too"))
+    assert status.state is JobState.DONE
+    odd = by_id(job)["i0"]
+    assert odd.tier == "frontier"
+    assert odd.output == {"pick": "b", "slow": "b"}
+
+
+def test_many_parts_are_gathered_as_a_tree(profile: Profile):
+    gather = Step(
+        name="gather",
+        kind=StepKind.SYNTHESIZE,
+        skill="synthesize",
+        inputs={"parts": "label"},
+        options={"tree_chars": 400},
+    )
+    workflow = Workflow(name="w", steps=(Step(name="label", skill="sort"), gather), skills=(SORT,))
+    options = Options(dedupe=False)
+    job, status = run(JobRequest(workflow=workflow, profile=profile, options=options), count=60)
+    assert (status.state, status.settled) == (JobState.DONE, 60)
+    assert chosen(job, "tree")
+    assert by_id(job)["(job)"].output is not None

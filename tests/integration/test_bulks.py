@@ -1,0 +1,165 @@
+"""Bulks on both databases: filled, submitted, looked after, collected, refused, dropped, and out of time."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator import bulks, rescue
+from orchestrator.engine import Engine
+from orchestrator.steer import cancel, resume, settle_trail
+from orchestrator.store.tables import BatchRow, BulkRow, JobRow
+from schemas.batch import Todo
+from schemas.bulk import BulkNews, BulkState
+from schemas.tier import BulkTerms, Profile, Tier, TierKind
+from schemas.verdict import Defer, DeferCause, Parked
+from tests.integration.jobs import (
+    MODEL,
+    PROFILE,
+    age,
+    answered,
+    begun,
+    change,
+    cut,
+    flying,
+    money,
+    queued,
+    rows,
+    state,
+    subtasks,
+    work,
+)
+
+OVERNIGHT = Tier(
+    name="overnight",
+    kind=TierKind.BATCH,
+    models=(MODEL,),
+    bulk=BulkTerms(requests=4, fill_s=30, poll_s=5, window_s=3600),
+)
+LADDER = Profile(name="waits", tiers=(OVERNIGHT, *PROFILE.tiers))
+
+
+def waiting(engine: Engine, count: int, **options: Any) -> str:
+    """A job whose items wait for a bulk."""
+    return begun(engine, count, profile=LADDER, **{"tiers": ("overnight", "cheap", "frontier"), **options})
+
+
+def told(engine: Engine, job: str, state: BulkState, **more: Any) -> None:
+    for row in rows(engine, BulkRow, job=job):
+        if row["state"] not in ("collected", "refused", "dropped"):
+            bulks.hear(engine, BulkNews(id=row["id"], job=job, state=state, **more))
+
+
+def states(engine: Engine, job: str) -> list[str]:
+    return sorted(row["state"] for row in rows(engine, BulkRow, job=job))
+
+
+def later(engine: Engine, job: str) -> None:
+    change(engine, BulkRow, {"due_at": datetime.now(UTC) - timedelta(seconds=1)}, job=job)
+
+
+def test_what_waits_is_sent_nowhere_until_a_bulk_is_full_or_old(engine: Engine) -> None:
+    job = waiting(engine, 6)
+    assert flying(engine, job) == []
+    assert queued(engine, "overnight") == 0
+    assert bulks.fill(engine) == 1
+    assert bulks.fill(engine) == 0
+    age(engine, job, 60)
+    assert bulks.fill(engine) == 1
+    assert sorted(row["requests"] for row in rows(engine, BulkRow, job=job)) == [2, 4]
+    assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"bulked"}
+
+
+def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    assert bulks.look_after(engine) == 1
+    assert bulks.look_after(engine) == 0
+    told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4)
+    later(engine, job)
+    assert bulks.look_after(engine) == 1
+    told(engine, job, BulkState.ENDED)
+    later(engine, job)
+    assert bulks.look_after(engine) == 1
+    assert queued(engine, "overnight") == 3
+    told(engine, job, BulkState.COLLECTED, answered=3)
+    told(engine, job, BulkState.COLLECTED, answered=3)
+    assert states(engine, job) == ["collected"]
+
+    def expired(item: int, todo: Todo) -> Parked | None:
+        return Defer(cause=DeferCause.BULK, wait_s=0, reason="waits") if item == 3 else None
+
+    for batch in flying(engine, job):
+        settle_trail(engine, answered(batch, expired))
+    assert sorted(subtasks(engine, job)) == ["open", "settled", "settled", "settled"]
+    age(engine, job, 60)
+    assert bulks.fill(engine) == 1
+    told(engine, job, BulkState.COLLECTED, answered=1)
+    work(engine, job)
+    assert state(engine, job) == "done"
+    assert money(engine, job)[0] == 5
+
+
+def test_a_worker_that_says_nothing_is_told_again(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    assert bulks.look_after(engine) == 1
+    later(engine, job)
+    assert bulks.look_after(engine) == 1
+    assert states(engine, job) == ["submitting"]
+
+
+def test_the_sweep_leaves_alone_what_is_in_a_bulk(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    age(engine, job, 600)
+    rescue.publish_outbox(engine)
+    rescue.resend_lost(engine)
+    rescue.nudge(engine)
+    cut(engine, job)
+    assert len(rows(engine, BatchRow, job=job)) == 4
+    assert flying(engine, job) == []
+
+
+def test_a_bulk_that_a_budget_refuses_pauses_the_job_and_is_filled_again_when_that_is_raised(engine: Engine) -> None:
+    job = waiting(engine, 4, budget_usd=1)
+    bulks.fill(engine)
+    over = Defer(cause=DeferCause.BUDGET, wait_s=0, reason="budget: full", budget=f"job.{job}", cap_usd=1)
+    told(engine, job, BulkState.REFUSED, defer=over)
+    assert state(engine, job) == "paused"
+    assert bulks.fill(engine) == 0
+    change(engine, JobRow, {"budget_usd": 9.0}, id=job)
+    assert resume(engine, job)
+    assert bulks.fill(engine) == 1
+    assert states(engine, job) == ["refused", "submitting"]
+
+
+def test_a_bulk_that_nobody_takes_says_so_and_waits(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    down = Defer(cause=DeferCause.NO_MODEL, wait_s=5, reason="no model of tier 'overnight' can be called now")
+    told(engine, job, BulkState.REFUSED, defer=down)
+    assert state(engine, job) == "running"
+    assert "no model" in str(rows(engine, JobRow, id=job)[0]["reason"])
+    assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"filling"}
+
+
+def test_the_bulk_of_a_cancelled_job_is_called_off(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4)
+    cancel(engine, job, reason="enough")
+    later(engine, job)
+    assert bulks.look_after(engine) == 1
+    assert states(engine, job) == ["dropped"]
+
+
+@pytest.mark.parametrize(("left", "climbs"), [(timedelta(minutes=5), True), (timedelta(hours=5), False)])
+def test_what_there_is_no_more_time_for_climbs(engine: Engine, left: timedelta, climbs: bool) -> None:
+    job = waiting(engine, 4, deadline=datetime.now(UTC) + left)
+    bulks.fill(engine)
+    assert [batch.tier.name for batch in flying(engine, job)] == (["cheap"] * 4 if climbs else [])
+    assert len(rows(engine, BulkRow, job=job)) == (0 if climbs else 1)
+    if climbs:
+        work(engine, job)
+        assert state(engine, job) == "done"

@@ -1,0 +1,207 @@
+"""The pages without a browser: logging in, forms and their guard, the editor, reviews, and what is escaped."""
+
+import re
+
+import pytest
+
+from orchestrator import api
+from schemas.access import Role
+from schemas.job import JobState
+from tests.unit.web_house import WORKFLOW, build_house
+
+PAGES = ("/", "/submit", "/reviews", "/workflows", "/workflows/new", "/workflows/two-steps", "/compare", "/money")
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    return build_house(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def browser(house):
+    """A browser that is logged in as an administrator."""
+    client = house.client()
+    token = house.token()
+    assert client.post("/login", data={"token": token}).status_code == 200
+    return client
+
+
+def guard(client, path="/submit"):
+    found = re.search(r'name="guard" value="([0-9a-f]{64})"', client.get(path).text)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/quality", "/failures", "/compare?profile=house&workflow=sort"])
+def test_every_page_is_shown_when_there_is_nothing_yet(browser, path):
+    page = browser.get(path)
+    assert page.status_code == 200, page.text
+    assert "<h1" in page.text
+    assert 'lang="en"' in page.text
+
+
+def test_no_page_loads_or_runs_anything_from_elsewhere(house, browser):
+    job = house.submit(2, token=house.token())
+    for path in (*PAGES, f"/jobs/{job}", f"/jobs/{job}/items/0", f"/jobs/{job}/report"):
+        text = browser.get(path).text
+        assert not re.search(r'(src|href)="(https?:)?//', text), path
+        assert not re.search(r"<script(?! src=)|\son\w+=|\sstyle=", text), path
+
+
+def test_who_is_not_logged_in_is_sent_to_log_in_and_back(house):
+    token = house.token()
+    client = house.client(follow_redirects=False)
+    away = client.get("/money?days=7")
+    assert (away.status_code, away.headers["location"]) == (303, "/login?to=/money%3Fdays%3D7")
+    back = client.post(away.headers["location"], data={"token": token})
+    assert back.headers["location"] == "/money?days=7"
+    cookie = back.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+
+
+@pytest.mark.parametrize("to", ["https://evil.example", "//evil.example", "/\\evil.example"])
+def test_logging_in_leads_to_no_other_site(house, to):
+    client = house.client(follow_redirects=False)
+    assert client.post("/login", params={"to": to}, data={"token": house.token()}).headers["location"] == "/"
+
+
+def test_a_wrong_token_is_told_so(house):
+    house.token()
+    page = house.client().post("/login", data={"token": "fl_wrong"})
+    assert page.status_code == 401
+    assert "No token in force" in page.text
+
+
+def test_after_logging_out_pages_are_closed(browser):
+    browser.post("/logout", data={"guard": guard(browser)})
+    assert "Log in" in browser.get("/money").text
+
+
+@pytest.mark.parametrize("sent", ["", "0" * 64])
+def test_a_form_without_its_guard_does_nothing(house, browser, sent):
+    job = house.submit(1, token=house.token())
+    assert browser.post(f"/jobs/{job}/cancel", data={"guard": sent}).status_code == 403
+    assert api.status(job).state is JobState.SUBMITTED
+
+
+def test_a_browsers_cookie_changes_nothing_over_the_api(house, browser):
+    job = house.submit(1, token=house.token())
+    assert browser.get(f"/v1/jobs/{job}").status_code == 200
+    assert browser.post(f"/v1/jobs/{job}/cancel").status_code == 401
+
+
+def test_a_viewer_sees_and_may_not_steer(house):
+    job = house.submit(1, token=house.token())
+    client = house.client()
+    client.post("/login", data={"token": house.token(Role.VIEWER)})
+    assert client.get(f"/jobs/{job}").status_code == 200
+    answer = client.post(f"/jobs/{job}/cancel", data={"guard": guard(client)})
+    assert answer.status_code == 403
+    assert "takes the role operator" in answer.text
+
+
+def test_a_tenant_finds_no_page_of_anothers_job(house):
+    job = house.submit(1, token=house.token(Role.SUBMITTER, "ours"))
+    client = house.client()
+    client.post("/login", data={"token": house.token(Role.OPERATOR, "theirs")})
+    for path in ("", "/live", "/items", "/items/0", "/report", "/results.csv"):
+        assert client.get(f"/jobs/{job}{path}").status_code == 404
+    assert job not in client.get("/").text
+
+
+def test_a_job_is_submitted_by_file_or_by_typing(browser):
+    form = {"guard": guard(browser), "workflow": "sort", "profile": "house"}
+    typed = browser.post("/submit", data=form | {"texts": "id,text\r\n1,a\r\n2,b\r\n"})
+    sent = browser.post("/submit", data=form, files={"file": ("a.jsonl", '{"text": "a"}\n')})
+    assert [page.url.path.split("/")[1] for page in (typed, sent)] == ["jobs", "jobs"]
+    assert sorted(job.items for job in api.jobs()) == [1, 2]
+
+
+def test_what_was_typed_is_kept_when_it_will_not_do(browser):
+    form = {"guard": guard(browser), "workflow": "sort", "texts": '{"text": 1', "budget_usd": "-1"}
+    page = browser.post("/submit", data=form)
+    assert page.status_code == 422
+    assert "budget_usd" in page.text
+    assert "{&#34;text&#34;: 1" in page.text
+
+
+def test_what_an_item_holds_is_shown_and_never_run(house, browser):
+    body = {"workflow": "sort", "name": "<b>job", "items": [{"id": "<script>", "text": "<img src=x onerror=alert(1)>"}]}
+    job = browser.post("/v1/jobs", json=body, headers={"authorization": f"Bearer {house.token()}"}).json()["job"]
+    for path in ("/", f"/jobs/{job}", f"/jobs/{job}/items/0"):
+        text = browser.get(path).text
+        assert "<b>job" not in text
+        assert "<script>" not in text
+        assert "<img" not in text
+
+
+def test_the_live_part_stops_asking_when_the_job_has_ended(house, browser):
+    job = house.submit(1, token=house.token())
+    assert browser.get(f"/jobs/{job}/live").status_code == 200
+    assert "hx-trigger" in browser.get(f"/jobs/{job}/live").text
+    api.cancel(job)
+    assert browser.get(f"/jobs/{job}/live").status_code == 286
+
+
+# The editor ---------------------------------------------------------------------------------------------------------
+
+
+def edit(browser, act, text, **fields):
+    page = browser.post(f"/workflows/edit/{act}", data={"guard": guard(browser), "yaml": text, **fields})
+    assert page.status_code == 200, page.text
+    area = re.search(r'<textarea id="yaml"[^>]*>(.*?)</textarea>', page.text, flags=re.DOTALL)
+    assert area
+    return area[1].replace("&#39;", "'").replace("&#34;", '"').replace("&gt;", ">"), page.text
+
+
+def test_a_workflow_that_is_only_looked_at_stays_as_it_was_typed(browser):
+    text = "# mine\n" + WORKFLOW.strip() + "\n"
+    shown, page = edit(browser, "select", text, pick="second")
+    assert shown.strip() == text.strip()
+    assert 'value="second"' in page
+
+
+def test_steps_are_added_configured_connected_and_saved(house, browser):
+    text, _ = edit(browser, "add", WORKFLOW, new_skill="sort", step="first")
+    text, _ = edit(browser, "change", text, step="sort", name="third", kind="skill", skill="sort", start="frontier")
+    text, page = edit(browser, "connect", text, source="second", target="third")
+    assert "starts on frontier" in page
+    saved = browser.post("/workflows/save", data={"guard": guard(browser), "yaml": text.replace("\n", "\r\n")})
+    assert "Saved." in saved.text
+    from config.catalogue import load_catalogue
+
+    workflow = load_catalogue().workflow("two-steps")
+    third = workflow.steps[2]
+    assert (third.name, third.after, third.policy.start) == ("third", ("first", "second"), "frontier")
+    assert workflow.steps[1].when == "first.label == 'a'"
+
+
+def test_a_text_that_is_no_workflow_is_kept_and_told(browser):
+    shown, page = edit(browser, "show", "name: x\nsteps:\n  - {name: 1}\n")
+    assert "workflow.yaml:3" in page
+    assert "{name: 1}" in shown
+
+
+def test_a_broken_workflow_is_not_saved(house, browser):
+    text = WORKFLOW.replace("after: [first]", "after: [none]")
+    page = browser.post("/workflows/save", data={"guard": guard(browser), "yaml": text})
+    assert page.status_code == 422
+    assert "no step is called" in page.text
+    assert "none" not in (house.home / "workflows" / "two-steps.yaml").read_text()
+
+
+def test_a_step_is_run_alone_on_a_sample(browser):
+    form = {"guard": guard(browser), "yaml": WORKFLOW, "step": "second", "sample": '{"text": "hello"}'}
+    page = browser.post("/workflows/try", data=form)
+    assert "/workflows/try/" in page.text
+    assert [job.name for job in api.jobs()] == ["try second"]
+
+
+def test_a_comparison_takes_two_models_of_the_profile(browser):
+    form = {"guard": guard(browser, "/compare"), "workflow": "sort", "profile": "house", "texts": '{"text": "a"}'}
+    assert "at least two models" in browser.post("/compare", data=form | {"models": ["openai/small"]}).text
+    page = browser.post("/compare", data=form | {"models": ["openai/small", "openai/big"]})
+    assert page.url.path.startswith("/compare/")
+    assert "openai/small" in page.text
+    assert "openai/big" in page.text
