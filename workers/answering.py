@@ -122,7 +122,7 @@ class _Asking:
     async def attempt(self) -> Verdict | Defer | None:
         """Make one attempt; None when it led to no verdict, so that another follows at once."""
         line, batch = self.line, self.subtask.batch
-        model = choose(self.worker.gate, batch.tier, line, chars=len(to_json(self.inputs)))
+        model = self._next_model()
         if isinstance(model, Defer):
             return self._no_model(model)
         if batch.tier.kind is TierKind.BATCH and self.subtask.skill.tools:
@@ -166,6 +166,13 @@ class _Asking:
         attempt = said.attempt.model_copy(update={"detail": reply.detail})
         return await self._judge(replace(said, reply=reply, attempt=attempt), shared)
 
+    def _next_model(self) -> Model | Defer:
+        tier, line = self.subtask.batch.tier, self.line
+        if tier.kind is TierKind.BATCH and self.subtask.paid_for(line.n) is not None:
+            # Its answer is here already, whoever is left alone now.
+            return tier.models[0]
+        return choose(self.worker.gate, tier, line, chars=len(to_json(self.inputs)))
+
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""
         line, batch = self.line, self.subtask.batch
@@ -203,8 +210,9 @@ class _Asking:
         Thresholds speak of answers that were given alone, tools of one item, and so does what is said of a last answer.
         """
         subtask, line, skill = self.subtask, self.line, self.subtask.skill
-        is_live = subtask.batch.tier.kind is not TierKind.BATCH
-        is_plain = is_live and not (skill.tools or subtask.is_weighed or subtask.todo.instruction or line.feedback or line.effort)
+        is_plain = not (skill.tools or subtask.is_weighed or subtask.todo.instruction or line.feedback or line.effort)
+        if subtask.batch.tier.kind is TierKind.BATCH:
+            return False
         return skill.pack > 1 and is_plain and not line.alone and is_short(self.inputs)
 
     async def _judge(self, said: Said, shared: str | None) -> Verdict | None:

@@ -160,7 +160,8 @@ def _line(name: str, call: Call) -> JsonObject:
         params, messages = {**params, **asked.params}, asked.messages
     if call.top_logprobs is not None:
         params |= {"logprobs": True, "top_logprobs": call.top_logprobs or None}
-    body: JsonObject = {"model": call.model.name.partition("/")[2] or call.model.name, "messages": list(messages), **params}
+    name_there = call.model.name.partition("/")[2] or call.model.name
+    body: JsonObject = {"model": name_there, "messages": list(messages), **params}
     told: JsonObject = {field: value for field, value in body.items() if value is not None}
     return {"custom_id": name, "method": "POST", "url": _ENDPOINT, "body": told}
 

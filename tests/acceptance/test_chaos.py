@@ -16,6 +16,8 @@ from tests.acceptance.workload import Findings, check, in_flight, items, request
 from tests.servers import RedisServer
 
 STEPS = 3
+#: Seconds that an answer may take to be kept on a machine that does much else.
+BUSY_S = 1.0
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -61,7 +63,7 @@ def test_a_killed_worker_and_a_killed_orchestrator_lose_nothing(deployment: Depl
     at = time.time()
     deployment.kill("worker-cheap-0")
     found = finish(deployment, job, line)
-    assert_sound(found, flying=in_flight(deployment.paid()[line:], at, model="cheap"))
+    assert_sound(found, flying=in_flight(deployment.paid()[line:], at, model="cheap", slack_s=BUSY_S))
 
 
 def test_a_wiped_redis_loses_nothing_and_the_job_goes_on_by_itself(deployment: Deployment) -> None:
@@ -70,7 +72,7 @@ def test_a_wiped_redis_loses_nothing_and_the_job_goes_on_by_itself(deployment: D
     outstanding = len(paid) - api.status(job).attempts
     redis.Redis(port=deployment.redis.port).flushall()
     found = finish(deployment, job, line)
-    assert_sound(found, flying=max(0, outstanding) + in_flight(deployment.paid()[line:], at))
+    assert_sound(found, flying=max(0, outstanding) + in_flight(deployment.paid()[line:], at, slack_s=BUSY_S))
 
 
 def test_running_calls_of_a_cancelled_job_end_within_seconds(deployment: Deployment) -> None:

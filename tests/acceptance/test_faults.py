@@ -96,7 +96,7 @@ def _request(deployment: Deployment) -> JobRequest:
             }
             for model in models
         ]
-        return {"name": name, "models": listed, "timeout_s": 1.5, "cooldown_s": 0.3}
+        return {"name": name, "models": listed, "timeout_s": 8, "cooldown_s": 0.3}
 
     ladder = [tier("cheap", "cheap-a", "cheap-b"), tier("frontier", "big-a", "big-b")]
     skill = Skill.model_validate(
@@ -144,8 +144,9 @@ def test_every_fault_struck_a_share_of_the_calls(ran):
 
 
 def test_the_attempts_add_up_to_the_providers_own_bill(ran):
-    billed = [call for call in ran.deployment.paid() if call["fault"] not in _UNBILLABLE]
-    unknown = [call for call in ran.deployment.paid() if call["fault"] in _UNBILLABLE]
+    # What nobody was told the tokens of, or what came after the caller had given up, is unknown to whoever asked.
+    unknown = [call for call in ran.deployment.paid() if call["fault"] in _UNBILLABLE or not call["delivered"]]
+    billed = [call for call in ran.deployment.paid() if call not in unknown]
     recorded = sum(row["cost_usd"] or 0.0 for row in ran.attempts)
     assert sum(_cost(call) for call in billed) == pytest.approx(recorded, rel=1e-9)
     assert ran.report.cost_usd == pytest.approx(recorded, rel=1e-9)

@@ -163,7 +163,7 @@ def _served(folder: Path, deployment: Deployment) -> Iterator[str]:
 
 
 def _wait_until_up(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(f"{url}/health").status_code == 200:

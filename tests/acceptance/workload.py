@@ -143,10 +143,18 @@ def _cost(price: Any, inputs: int, outputs: int) -> float:
     return float((price.input * inputs + price.output * outputs) / 1e6)
 
 
-def in_flight(paid: Paid, at: float, *, model: str | None = None, latency_s: float = 0.2, before_s: float = 0.0) -> int:
+def in_flight(
+    paid: Paid,
+    at: float,
+    *,
+    model: str | None = None,
+    latency_s: float = 0.2,
+    before_s: float = 0.0,
+    slack_s: float = SLACK_S,
+) -> int:
     """Return the calls that were on their way at a moment, or answered up to `before_s` seconds earlier."""
     return sum(
-        float(call["at"]) - latency_s - SLACK_S <= at <= float(call["at"]) + SLACK_S + before_s
+        float(call["at"]) - latency_s - slack_s <= at <= float(call["at"]) + slack_s + before_s
         for call in paid
         if model is None or call["model"] == model
     )

@@ -1,0 +1,96 @@
+"""Estimates on both databases: from a guess without history, from earlier calls with it, and kept with the job."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from orchestrator import api, estimating
+from orchestrator.engine import Engine
+from orchestrator.order import Order
+from orchestrator.report_view import rendered
+from orchestrator.runner import submit
+from orchestrator.store.tables import AttemptRow, JobRow
+from schemas.batch import Todo
+from schemas.estimate import Estimate
+from schemas.job import JobRequest
+from schemas.tier import Price, Profile
+from schemas.verdict import Escalate, Parked
+from tests.integration.jobs import PROFILE, begun, change, rows, work, workflow
+
+PRICED = Profile(
+    name="priced",
+    tiers=tuple(
+        tier.evolve(models=(tier.models[0].evolve(price=Price(input=price, output=price)),))
+        for tier, price in zip(PROFILE.tiers, (1.0, 10.0), strict=True)
+    ),
+)
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    file = tmp_path / "items.jsonl"
+    file.write_text("".join(json.dumps({"id": str(n), "text": "word " * (n % 7 + 1)}) + "\n" for n in range(500)))
+    return Order(JobRequest(workflow=workflow(), profile=PRICED), PRICED, str(file))
+
+
+def estimated(engine: Engine, order: Order, **options: int) -> Estimate:
+    with engine.db.reading() as tx:
+        return estimating.estimate(tx, order, **options)
+
+
+def test_without_history_the_interval_is_as_wide_as_a_guess(engine: Engine, order: Order) -> None:
+    found = estimated(engine, order, sample=50)
+    assert (found.items, found.sampled) == (500, 50)
+    assert found.low_usd is not None
+    assert found.cost_usd is not None
+    assert found.high_usd is not None
+    assert found.low_usd < 0.6 * found.cost_usd < found.cost_usd < 1.4 * found.cost_usd < found.high_usd
+    assert "a guess" in found.steps[0].known_from
+    assert found.frontier_usd is not None
+    assert found.frontier_usd > found.cost_usd
+
+
+def odd_climb(item: int, todo: Todo) -> Parked | None:
+    return Escalate(reason="odd") if item % 4 == 0 and todo.used == 0 and todo.n == 0 else None
+
+
+def test_with_history_it_knows_how_much_climbs_and_how_long_answers_are(engine: Engine, order: Order) -> None:
+    job = begun(engine, 40)
+    work(engine, job, odd_climb)
+    change(engine, AttemptRow, {"skill": "sort", "output_tokens": 30}, job=job)
+    found = estimated(engine, order)
+    (step,) = found.steps
+    assert (step.climbing, step.output_tokens) == (pytest.approx(0.25), 30)
+    assert "40 earlier answers" in step.known_from
+    assert found.cost_usd is not None
+    assert found.high_usd is not None
+    assert found.high_usd < 1.6 * found.cost_usd
+
+
+def test_a_price_that_nobody_knows_makes_the_cost_unknown(engine: Engine, order: Order) -> None:
+    bare = PROFILE.evolve(
+        tiers=tuple(
+            tier.evolve(models=(tier.models[0].evolve(name="openai/x-1", price=None),)) for tier in PROFILE.tiers
+        )
+    )
+    found = estimated(engine, Order(order.request.evolve(profile=bare), bare, order.source))
+    assert found.cost_usd is None
+    assert any("no price" in note for note in found.notes)
+
+
+def test_a_goal_has_no_estimate_before_its_plan(engine: Engine, order: Order) -> None:
+    goal = Order(JobRequest(goal="do it", profile=PRICED), PRICED, None)
+    assert estimated(engine, goal).cost_usd is None
+
+
+def test_the_estimate_is_kept_with_the_job_and_held_against_its_cost(engine: Engine, order: Order) -> None:
+    job = submit(order, PRICED)
+    assert rows(engine, JobRow, id=job)[0]["estimate"]["items"] == 500
+    report = api.report(job)
+    assert report.estimate is not None
+    console = Console(width=200)
+    with console.capture() as printed:
+        console.print(rendered(report))
+    assert "Estimated before the run" in printed.get()
