@@ -112,9 +112,7 @@ def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
     raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
 
 
-def _job_row(
-    request: JobRequest, workflow: Workflow, plan: Plan, profile: Profile, folders: Sequence[Path]
-) -> JobRow:
+def _job_row(request: JobRequest, workflow: Workflow, plan: Plan, profile: Profile, folders: Sequence[Path]) -> JobRow:
     return JobRow(
         id=f"{now():%m%d}-{secrets.token_hex(4)}",
         name=request.name or workflow.name,

@@ -1,6 +1,5 @@
 """What travels: a batch of subtasks to a tier's queue, and the trail that comes back."""
 
-
 from pydantic import Field
 
 from schemas.attempt import Attempt

@@ -96,7 +96,6 @@ class Model(Frozen):
         scheme, colon, name = (self.api_base or "").partition(":")
         return name if colon and scheme == "service" else None
 
-
     def for_tenant(self, tenant: str) -> Self:
         """Return the model with the name of that tenant's own key."""
         if self.api_key_env is None or TENANT not in self.api_key_env:
@@ -150,7 +149,6 @@ class Tier(Frozen):
         if self.kind is not TierKind.TOOLS and not self.models:
             raise ValueError(f"tier '{self.name}' names no models; list at least one under `models:`")
         return self
-
 
     def for_tenant(self, tenant: str) -> Self:
         """Return the tier with the names of that tenant's own keys."""

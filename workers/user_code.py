@@ -33,20 +33,21 @@ def call(
     *arguments: object,
     named: Mapping[str, object] | None = None,
     folders: tuple[Path, ...] = (),
-    timeout_s: float = TIMEOUT_S,
+    timeout_s: float | None = None,
 ) -> Returned | Broken:
     """Call the function named `module:function` with `arguments` and `named` ones on a thread of its own; never raises.
 
-    The calling thread waits, at most twice `timeout_s`: on an event loop, call this in a thread (`asyncio.to_thread`).
+    The calling thread waits, at most twice `timeout_s` (`TIMEOUT_S` when missing): on an event loop, call this in a thread (`asyncio.to_thread`).
     """
+    limit_s = TIMEOUT_S if timeout_s is None else timeout_s
     if not _SLOTS.acquire(timeout=TIMEOUT_S):
         return Broken(f"{path}: not called, because too many functions of the user's hang")
     box: list[Returned | Broken] = []
     given = (box, path, arguments, named or {}, folders)
     thread = threading.Thread(target=_fill, args=given, name=f"user:{path}", daemon=True)
     thread.start()
-    thread.join(timeout_s)
-    return box[0] if box else Broken(f"{path} did not return within {timeout_s:g} s")
+    thread.join(limit_s)
+    return box[0] if box else Broken(f"{path} did not return within {limit_s:g} s")
 
 
 def _fill(

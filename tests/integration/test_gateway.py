@@ -280,7 +280,7 @@ def test_a_recorded_run_is_replayed_without_keys(gateway, loop, url, tmp_path, m
     assert [(one.value, one.usage, one.logprobs) for one in again] == [
         (one.value, one.usage, one.logprobs) for one in first
     ]
-    assert (unknown.error, unknown.calls) == (ErrorKind.NOT_FOUND, 1)
+    assert (unknown.error, unknown.calls) == (ErrorKind.INPUT, 1)
 
 
 def test_litellm_is_loaded_by_nothing_but_load():

@@ -12,7 +12,7 @@ from orchestrator.bulks import chosen
 from schemas.attempt import ErrorKind
 from schemas.job import Options
 from schemas.tier import Model, Price, Profile, TierKind
-from tests.unit.worker_rig import A, LABEL, Rig, simple, tier
+from tests.unit.worker_rig import LABEL, A, Rig, simple, tier
 from workers.bulk_api import BulkApi, Progress, halved
 from workers.gateway import Call, Reply
 

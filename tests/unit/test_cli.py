@@ -87,7 +87,7 @@ class FakeApi:
             raise UserError("there is no job 'nope'; `firstline jobs` lists them")
         return self.statuses[-1]
 
-    def watch(self, job, *, poll_s=0.2):
+    def watch(self, job, *, poll_s=0.2, beat_s=None):
         yield from self.statuses
         if self.raises:
             raise self.raises
@@ -285,7 +285,7 @@ def test_what_a_person_can_mend_is_a_sentence_and_exit_code_2(fake, firstline, a
         pytest.param(["nope"], "No such command", id="unknown command"),
         pytest.param(["status"], "Missing argument", id="missing argument"),
         pytest.param(["run", "job.yaml", "--limit", "0"], "Invalid value", id="limit of 0"),
-        pytest.param(["budget", "j1"], "Missing option", id="missing option"),
+        pytest.param(["budget", "j1"], "by how much?", id="missing option"),
         pytest.param(["results", "j1", "--format", "xml"], "Invalid value", id="unknown format"),
     ],
 )

@@ -53,7 +53,7 @@ def test_the_profile_passes_check(name, tmp_path):
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_doctor_names_exactly_what_is_missing_on_a_machine_with_nothing(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("config.doctor._answers", lambda url, timeout_s: False)
+    monkeypatch.setattr("config.doctor.listens", lambda url, timeout_s: False)
     profile = Catalogue().entry(_document(name, tmp_path), FileKind.PROFILE).value
     place = Place(Settings(_env_file=None), environ={}, pulled={}, dotenv=tmp_path / ".env")
     missing = [finding for finding in examine_profile(profile, place) if finding.ok is False]
