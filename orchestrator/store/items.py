@@ -70,7 +70,11 @@ def lock(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
 def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, dict[str, RowMapping]]:
     """Return the subtasks of these items: item -> step -> row."""
     found: dict[int, dict[str, RowMapping]] = {}
-    query = select(_subtask).where(_subtask.c.job == job, _subtask.c.item.in_(numbers)).order_by(_subtask.c.item, _subtask.c.step)
+    query = (
+        select(_subtask)
+        .where(_subtask.c.job == job, _subtask.c.item.in_(numbers))
+        .order_by(_subtask.c.item, _subtask.c.step)
+    )
     for row in tx.execute(query).mappings():
         found.setdefault(row["item"], {})[row["step"]] = row
     return found

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
@@ -20,6 +20,7 @@ from orchestrator.web.headers import SafeHeaders, SameOrigin
 from orchestrator.web.pages import every_page
 from orchestrator.web.pages.errors import error_page
 from orchestrator.web.problem import Problem, problem_response
+from orchestrator.web.query import only_known_query
 from orchestrator.web.size import SizeLimit
 from schemas.errors import FirstlineError
 
@@ -45,7 +46,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     )
     app.state.doors = Doors(settings, loopback=loopback)
     for module in (jobs, steering, plans, catalogue, compare, quality, reviews, chat, health):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(only_known_query)])
     for router in every_page():
         app.include_router(router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
