@@ -45,7 +45,8 @@ class SafeHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                # A file of ours may be kept, but is asked for anew: an update shows at once.
+                headers.setdefault("cache-control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
             await send(message)
 
         await self._app(scope, receive, sending if scope["type"] == "http" else send)

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from orchestrator.figures import UNKNOWN, count, dollars, percent, seconds
 from orchestrator.store.jobs import now
+from orchestrator.web.session import set_cookie
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -51,7 +52,10 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "guard": getattr(state, "guard", ""),
         "open_house": getattr(state, "open_house", False),
     }
-    return HTMLResponse(environment().get_template(template).render(shared | values), status)
+    answer = HTMLResponse(environment().get_template(template).render(shared | values), status)
+    if (cookie := getattr(state, "new_cookie", None)) is not None:
+        set_cookie(request, answer, cookie)
+    return answer
 
 
 def usd(amount_usd: float | None) -> str:

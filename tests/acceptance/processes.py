@@ -171,6 +171,8 @@ class Deployment:
 def running(deployment: Deployment) -> Iterator[Deployment]:
     """Run a deployment for the length of the block; this process's settings name it."""
     before = {name: os.environ.get(name) for name in deployment.settings}
+    # Whoever ends a bench with SIGTERM ends its processes too.
+    on_term = signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.update(deployment.settings)
     get_settings.cache_clear()
     try:
@@ -178,6 +180,7 @@ def running(deployment: Deployment) -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.stop()
+        signal.signal(signal.SIGTERM, on_term)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -85,6 +85,15 @@ def test_a_form_without_its_guard_does_nothing(house, browser, sent):
     assert api.status(job).state is JobState.SUBMITTED
 
 
+def test_without_a_token_the_forms_of_this_machines_browser_work_and_nobody_elses(house):
+    job = house.submit(1)
+    client = house.client()
+    sent = guard(client, f"/jobs/{job}")
+    assert house.client().post(f"/jobs/{job}/cancel", data={"guard": sent}).status_code == 403
+    assert client.post(f"/jobs/{job}/cancel", data={"guard": sent}).status_code == 200
+    assert api.status(job).state is JobState.CANCELLED
+
+
 def test_a_browsers_cookie_changes_nothing_over_the_api(house, browser):
     job = house.submit(1, token=house.token())
     assert browser.get(f"/v1/jobs/{job}").status_code == 200
