@@ -37,7 +37,8 @@ def call(
 ) -> Returned | Broken:
     """Call the function named `module:function` with `arguments` and `named` ones on a thread of its own; never raises.
 
-    The calling thread waits, at most twice `timeout_s` (`TIMEOUT_S` when missing): on an event loop, call this in a thread (`asyncio.to_thread`).
+    The calling thread waits, at most twice `timeout_s` (`TIMEOUT_S` when missing): on an event loop, call this in a
+    thread (`asyncio.to_thread`).
     """
     limit_s = TIMEOUT_S if timeout_s is None else timeout_s
     if not _SLOTS.acquire(timeout=TIMEOUT_S):
