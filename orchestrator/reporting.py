@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, RowMapping
 
 from config.prices import listed_price
+from orchestrator.scripted import scripted_notes
 from orchestrator.store import figures, items, jobs
 from schemas.attempt import ErrorKind, Usage
 from schemas.estimate import Estimate
@@ -58,7 +59,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
         duplicates=figures.duplicates(tx, job=job),
         wall_s=items.latency_s(row),
         estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
-        notes=_notes(unpriced, baseline, ended, status.items),
+        notes=(*_notes(unpriced, baseline, ended, status.items), *scripted_notes(profile)),
     )
 
 

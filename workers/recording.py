@@ -48,6 +48,8 @@ class Recording(Frozen):
     finish_reason: str = "stop"
     logprobs: tuple[TokenLogprob, ...] = ()
     latency_s: float | None = Field(default=None, ge=0)
+    #: Written by hand, not said by a model; a run's report tells of it.
+    scripted: bool = False
 
     @model_validator(mode="after")
     def _findable(self) -> Self:

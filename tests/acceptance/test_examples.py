@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,12 +66,13 @@ QUALITY = {
 }
 
 
-#: Their recordings are not complete yet: without one an item fails.
-UNRECORDED = pytest.mark.xfail(reason="not all of its answers are recorded yet", strict=False)
+#: Its second round, with the reviewer's rules, fails more items than the bar below allows.
+TOO_MANY_FAIL = pytest.mark.xfail(reason="6 of its 40 items fail; at most one in ten may", strict=False)
 
 
 @pytest.mark.parametrize(
-    "name", [name if name == "contract_review" else pytest.param(name, marks=UNRECORDED) for name in QUALITY]
+    "name",
+    [pytest.param(name, marks=TOO_MANY_FAIL if name == "data_enrichment" else ()) for name in QUALITY],
 )
 def test_an_example_runs_offline_and_prints_its_quality(ran, name):
     done, (least, most) = ran(name), QUALITY[name]
@@ -96,16 +98,14 @@ def test_every_clause_quoted_of_a_licence_stands_in_its_text(ran):
     assert [quote for name, quote in quotes if quote not in texts[name]] == []
 
 
-@UNRECORDED
 def test_every_citation_of_an_answer_is_a_passage_that_was_found(ran):
     for line in ran("research_synthesis").lines.values():
-        if line["output"]:
-            known = {passage["id"] for name in ("found_1", "found_2") for passage in line["output"][name]}
-            cited = {part.split("]")[0] for part in line["output"]["answer"].split("[")[1:]}
-            assert cited & known
+        known = {passage["id"] for name in ("found_1", "found_2") for passage in line["output"][name]}
+        cited = set(re.findall(r"\[([a-z0-9-]+#\d+)\]", line["output"]["answer"]))
+        assert cited
+        assert cited <= known
 
 
-@UNRECORDED
 def test_every_marked_slot_stands_in_the_utterance(ran):
     texts = {name: item["text"] for name, item in _items("data_enrichment").items()}
     for name, line in ran("data_enrichment").lines.items():
@@ -113,9 +113,13 @@ def test_every_marked_slot_stands_in_the_utterance(ran):
             assert marked["text"].casefold() in texts[name].casefold()
 
 
-@UNRECORDED
+def test_what_was_written_by_hand_is_said_in_the_output(ran):
+    assert "written by hand, not said by a model: 4 answers" in ran("content_production").printed
+    assert "written by hand, not said by a model: 1 answer " in ran("data_enrichment").printed
+    assert "written by hand" not in ran("research_synthesis").printed
+
+
 def test_an_article_has_the_headings_of_its_draft(ran):
     for line in ran("content_production").lines.values():
-        if line["output"]:
-            headings = [text for text in line["output"]["draft"].splitlines() if text.startswith("#")]
-            assert [text for text in headings if text not in line["output"]["article"]] == []
+        headings = [text for text in line["output"]["draft"].splitlines() if text.startswith("#")]
+        assert [text for text in headings if text not in line["output"]["article"]] == []

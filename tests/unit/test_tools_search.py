@@ -1,5 +1,6 @@
 """Document search finds passages, keeps their ids, and takes any query as words."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,11 @@ def test_sections_and_paragraphs_are_not_mixed() -> None:
         ("One", "first\n\nsecond"),
         ("One > Two", "third"),
     ]
+
+
+def test_calls_that_build_the_index_at_the_same_time_do_not_disturb_each_other(place: Place) -> None:
+    for number in range(200):
+        (place.base / "texts" / f"{number}.txt").write_text(f"word{number} " * 2000)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: ask(place, f"word{number}"), range(8)))
+    assert [passages[0]["id"] for passages in found] == [f"{number}#1" for number in range(8)]

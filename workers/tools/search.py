@@ -1,8 +1,8 @@
 """Document search: BM25 over a folder of texts by SQLite FTS5."""
 
 import hashlib
-import os
 import re
+import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -84,7 +84,8 @@ def ensure_index(options: Options, place: Place) -> Path:
     index = place.cache.expanduser().resolve() / "search" / f"{source}-{_key(folder, files, options)}.sqlite"
     if not index.exists():
         index.parent.mkdir(parents=True, exist_ok=True)
-        aside = index.with_suffix(f".{os.getpid()}")
+        # Not named for the process: calls run in PID namespaces of their own, where all have the same number.
+        aside = index.with_suffix(f".{secrets.token_hex(8)}")
         _build(aside, _passages(folder, files, options))
         aside.replace(index)
         _drop_older(index, source)

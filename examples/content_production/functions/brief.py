@@ -56,8 +56,10 @@ def says_what_it_must(answer: str, item: dict[str, Any]) -> bool | str:
     return f"avoid the word '{banned[0]}'" if banned else True
 
 
-def requirements_met(output: dict[str, Any], must_mention: list[str]) -> float:
+def requirements_met(output: dict[str, Any] | None, must_mention: list[str]) -> float:
     """Return the share of a brief's requirements that an article meets: phrases, banned words, form, length."""
+    if output is None:
+        return 0.0
     article = output["article"] or ""
     words = len(article.split())
     met = [_plain(phrase) in _plain(article) for phrase in must_mention]

@@ -46,9 +46,9 @@ def flagged(title: str, permissions: Clauses, conditions: Clauses, limitations: 
     }
 
 
-def agreement(output: dict[str, Any], gold: dict[str, list[str]]) -> float:
+def agreement(output: dict[str, Any] | None, gold: dict[str, list[str]]) -> float:
     """Return the F1 of the set of (family, tag) that was found against the lawyers' one."""
-    found = {(family, tag) for family in FAMILIES for tag in _tags(output.get(family) or [])}
+    found = {(family, tag) for family in FAMILIES for tag in _tags((output or {}).get(family) or [])}
     truth = {(family, tag) for family in FAMILIES for tag in gold[family]}
     return 2 * len(found & truth) / (len(found) + len(truth)) if found or truth else 1.0
 

@@ -6,8 +6,10 @@ from typing import Any
 _CITED = re.compile(r"\[([a-z0-9-]+#\d+)\]")
 
 
-def support(output: dict[str, Any], sources: list[str]) -> float:
+def support(output: dict[str, Any] | None, sources: list[str]) -> float:
     """Return the share of the answer's citations that exist times the share of the expected papers among them."""
+    if output is None:
+        return 0.0
     cited = set(_CITED.findall(output["answer"] or ""))
     found = {passage["id"] for name in ("found_1", "found_2") for passage in output[name] or []}
     if not cited:
