@@ -12,8 +12,9 @@ from schemas.tier import Profile
 def known_thresholds(tx: Connection, *, profile: Profile) -> Thresholds:
     """Return the look-up of calibrated thresholds for a profile's first models.
 
-    A calibration for another version of the skill is dead: it is marked so, and does not count. One that drifted counts
-    as before where the skill's policy only flags drift; where it escalates, nothing is accepted until recalibrated.
+    A calibration for another version of the skill does not count, and counts again after a rollback to its own; another
+    folder's skill of the same name has one of its own. One that drifted counts as before where the skill's policy only
+    flags drift; where it escalates, nothing is accepted until recalibrated.
     """
     top = profile.ladder[-1].models[0].name
 
@@ -24,11 +25,10 @@ def known_thresholds(tx: Connection, *, profile: Profile) -> Thresholds:
         signals = [signal.label for signal in skill.confidence]
         for row in calibrations.standing(tx, skill=skill.name, cheap_model=tier.models[0].name, frontier_model=top):
             if row["skill_digest"] != skill.digest:
-                reason = f"the skill changed since (version {row['skill_version']} was calibrated)"
-                calibrations.end(tx, calibration=row["id"], state="dead", reason=reason)
-            elif row["state"] == "drifted" and skill.policy.on_drift == "escalate":
+                continue
+            if row["state"] == "drifted" and skill.policy.on_drift == "escalate":
                 return Threshold(signal=row["signal"], value=None, source="audit", calibration_id=row["id"])
-            elif row["signal"] in signals:
+            if row["signal"] in signals:
                 return Threshold(
                     signal=row["signal"], value=row["threshold"], source="calibrated", calibration_id=row["id"]
                 )

@@ -13,13 +13,14 @@ STANDING = ("live", "drifted")
 
 
 def insert(tx: Connection, *, row: CalibrationRow) -> int:
-    """Write a calibration and return its number; older ones for the same skill, models and signal die.
+    """Write a calibration and return its number; older ones for the same skill version, models and signal die.
 
     A new live one also ends what an audit said of every signal.
     """
     signals = (row.signal, ANY_SIGNAL) if row.state == "live" else (row.signal,)
     same = (
         _calibration.c.skill == row.skill,
+        _calibration.c.skill_digest == row.skill_digest,
         _calibration.c.cheap_model == row.cheap_model,
         _calibration.c.frontier_model == row.frontier_model,
         _calibration.c.signal.in_(signals),

@@ -25,7 +25,8 @@ from workers.simulator.script import FaultKind
 #: A busy machine takes minutes for what an idle one does in seconds.
 pytestmark = pytest.mark.timeout(600)
 
-ITEMS = 300
+#: So many that each kind of fault strikes: fewer than one run in a thousand would miss one.
+ITEMS = 600
 SHARE = 0.2
 PRICES = {"cheap-a": (0.1, 0.4), "cheap-b": (0.2, 0.8), "big-a": (5.0, 20.0), "big-b": (6.0, 24.0)}
 #: What a report calls what the simulator plays; a mended or a wrong `usage` leaves a good answer.

@@ -129,6 +129,18 @@ def test_a_flag_alone_changes_no_threshold(engine):
         assert calibrations.every(tx)[0]["state"] == "drifted"
 
 
+def test_each_version_of_a_skill_keeps_its_own_calibration(engine):
+    mine = SKILL.evolve(confidence=(Signal(kind="margin"),))
+    theirs = mine.evolve(instructions="Sort it in another way.")
+    with engine.db.writing() as tx:
+        for skill, threshold in ((mine, 0.8), (theirs, 0.6)):
+            values = {"skill_digest": skill.digest, "threshold": threshold}
+            calibrations.insert(tx, row=CalibrationRow(**(calibrated().model_dump(exclude={"id"}) | values)))
+        look_up = known_thresholds(tx, profile=PROFILE)
+        assert look_up(mine.evolve(instructions="Nobody calibrated this."), "cheap") is None
+        assert [look_up(skill, "cheap").value for skill in (theirs, mine)] == [0.6, 0.8]
+
+
 def test_an_audit_that_the_top_tier_could_not_answer_counts_for_nothing(engine):
     job = audited_job(engine, 2)
     (audit_job,) = auditing.ask(job)
