@@ -88,7 +88,7 @@ class _Setting:
         return _first_model(self.profile, self.frontier)
 
 
-def calibrate(order: Order, aim: Aim, view: View) -> list[Calibrated]:
+def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[Calibrated]:
     """Run the cheap and the top tier on a random sample, store a threshold for each skill that can have one.
 
     UserError: no skill has a confidence signal, the input is too small, or the budget is used up (the same command goes
@@ -100,7 +100,7 @@ def calibrate(order: Order, aim: Aim, view: View) -> list[Calibrated]:
         drawn = sample(usable.items(), aim.labels, seed=aim.seed)
         if len(drawn) < 2:
             raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {len(drawn)}")
-        with crew_for(usable) as crew:
+        with crew_for(usable, record) as crew:
             plan = _plan(workflow, crew.profile, cheap)
             setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions)
             _refuse_silent(plan)

@@ -38,7 +38,7 @@ class Question:
     compare: str | None = None
 
 
-def compare_models(order: Order, question: Question, view: View) -> Comparison:
+def compare_models(order: Order, question: Question, view: View, *, record: Path | None = None) -> Comparison:
     """Run each model over the order's items and return them side by side.
 
     UserError: an unknown model, no usable items, or the budget is used up.
@@ -49,7 +49,7 @@ def compare_models(order: Order, question: Question, view: View) -> Comparison:
         items = [item for item in usable.items() if item.error is None]
         if not items:
             raise UserError("none of the items can be read; `firstline run` would say what is wrong with each")
-        with crew_for(replace(usable, profile=profile)) as crew:
+        with crew_for(replace(usable, profile=profile), record) as crew:
             # One after the other, so that none slows another down.
             trials = Trials(usable, crew, view, PURPOSE)
             found = [_run(trials, workflow, items, tier) for tier in crew.profile.ladder]

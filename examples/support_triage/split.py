@@ -1,8 +1,8 @@
 """Splits banking77 questions into examples to compare with and questions to be triaged, no question in both.
 
 `python examples/support_triage/split.py PATH` reads a CSV with the columns `id,text,category` and writes, to `data/`,
-`banking77.csv` (all), `examples.csv` (the first eight of each intent), `held_out.csv` (the others) and `tickets.csv`
-(sixty of the held out, drawn by chance with a fixed seed).
+`banking77.csv` (all), `examples.csv` (the first eight of each intent), `held_out.csv` (the others), `tickets.csv`
+(sixty of the held out, drawn by chance with a fixed seed) and `to_label.csv` (the held out that are no tickets).
 """
 
 import csv
@@ -28,7 +28,9 @@ def main(path: Path) -> None:
     write("banking77.csv", rows)
     write("examples.csv", examples)
     write("held_out.csv", held_out)
-    write("tickets.csv", random.Random(SEED).sample(held_out, TICKETS))
+    tickets = random.Random(SEED).sample(held_out, TICKETS)
+    write("tickets.csv", tickets)
+    write("to_label.csv", [row for row in held_out if row not in tickets])
 
 
 def split(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:

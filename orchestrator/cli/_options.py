@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,3 +33,4 @@ Goal = Annotated[
 Out = Annotated[
     str | None, typer.Option("--out", "-o", metavar="FILE", help="Write a JSON line (.csv: a row) per item.")
 ]
+Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Keep the models' answers for replay.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Input, Json, ProfileName, Target
+from orchestrator.cli._options import Budget, Input, Json, ProfileName, Record, Target
 
 PANEL = "Quality"
 
@@ -29,6 +29,7 @@ def calibrate(
     profile: ProfileName = None,
     tier: Annotated[str | None, typer.Option("--tier", help="Tier to calibrate; the lowest when missing.")] = None,
     budget: Budget = None,
+    record: Record = None,
     gold: Annotated[
         str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
     ] = None,
@@ -56,4 +57,4 @@ def calibrate(
 
     order = read_order(target, Wishes(input_, profile, None, budget, None))
     aim = Aim(labels or 200, max_loss, delta, seed, tier, gold, field, compare)
-    show_calibrated(calibrate(order, aim, View(quiet=as_json)), as_json=as_json)
+    show_calibrated(calibrate(order, aim, View(quiet=as_json), record=record), as_json=as_json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Input, Json, Limit, ProfileName
+from orchestrator.cli._options import Budget, Input, Json, Limit, ProfileName, Record
 
 if TYPE_CHECKING:
     from schemas.comparison import Comparison
@@ -28,6 +28,7 @@ def compare(
     limit: Limit = None,
     profile: ProfileName = None,
     budget: Budget = None,
+    record: Record = None,
     gold: Annotated[
         str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
     ] = None,
@@ -50,7 +51,7 @@ def compare(
     check_writable(str(html) if html else None)
     order = read_order(target, Wishes(input_, profile, limit, budget, None))
     named = tuple(name.strip() for name in (models or "").split(",") if name.strip())
-    found = compare_models(order, Question(named, gold, field, by), View(quiet=as_json))
+    found = compare_models(order, Question(named, gold, field, by), View(quiet=as_json), record=record)
     if html:
         from orchestrator.comparison_view import render_page
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName, Target
+from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName, Record, Target
 
 if TYPE_CHECKING:
     from orchestrator.order import Order
@@ -24,9 +24,7 @@ def run(
     budget: Budget = None,
     goal: Goal = None,
     approve: Annotated[bool, typer.Option("--approve", help="Show a goal's plan and wait for a yes.")] = False,
-    record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Keep the models' answers for replay.")
-    ] = None,
+    record: Record = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="JOB", help="Go on with a job of an earlier run.")
     ] = None,

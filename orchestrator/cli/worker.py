@@ -1,11 +1,10 @@
 """`firstline worker`: a worker process for one tier or several."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import ProfileName
+from orchestrator.cli._options import ProfileName, Record
 
 PANEL = "Processes"
 
@@ -14,9 +13,7 @@ def worker(
     tier: Annotated[list[str], typer.Option("--tier", "-t", help="A tier of the profile; may be given again.")],
     profile: ProfileName = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Batches held at once.")] = None,
-    record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Keep the models' answers for replay.")
-    ] = None,
+    record: Record = None,
 ) -> None:
     """Answer the subtasks of a tier until stopped; needs FIRSTLINE_REDIS_URL and the providers' keys."""
     from orchestrator.cli._process import become
