@@ -50,6 +50,14 @@ HARD = SKILL.replace("name: sort", "name: hard").replace("policy: {", "policy: {
     "checks: [{kind: one_of, field: label, values: [never], tiers: [cheap, frontier]}]\n"
 )
 
+#: What the large model proposes when it is shown the skill's instructions as an item: how to better them.
+INSTRUCTIONS = "Say what the ticket is about."
+PROPOSAL = {
+    "diagnosis": "The prompt names the task, but not what an answer has to hold; it does so now.",
+    "instructions": "Say what the ticket is about: choose the one label whose word stands in the ticket.",
+    "examples": [1],
+}
+
 Run = Callable[..., str]
 
 
@@ -80,6 +88,7 @@ def firstline(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def _write_items(folder: Path, count: int) -> None:
     rng = random.Random(1)
     with (folder / "truth.jsonl").open("w") as truth, (folder / "items.jsonl").open("w") as items:
+        truth.write(json.dumps({"contains": INSTRUCTIONS, "text": json.dumps(PROPOSAL)}) + "\n")
         for n in range(count):
             label, mark = rng.choice(LABELS), f"Ticket number {n:04d}x:"
             truth.write(json.dumps({"contains": mark, "text": json.dumps({"label": label})}) + "\n")
