@@ -102,6 +102,17 @@ def _lift(tx: Connection, job: Job, rows: Sequence[RowMapping], tier: str) -> li
     return publish.assembled(tx, job=job, ids=made)
 
 
+def collect_again(engine: Engine, lost: Sequence[RowMapping]) -> list[RowMapping]:
+    """Have the provider asked again for answers that Redis lost before they were judged; return the other batches."""
+    mine = [row for row in lost if row["bulk"] is not None]
+    keys = [engine.settings.keys.answers(row["id"]) for row in mine]
+    gone = [row["id"] for row, key in zip(mine, keys, strict=True) if not engine.redis.exists(key)]
+    if gone:
+        with engine.db.writing() as tx:
+            store.reopen(tx, batches=gone)
+    return [row for row in lost if row["id"] not in gone]
+
+
 def look_after(engine: Engine) -> int:
     """Have workers submit, look after, collect or cancel the bulks whose time has come; return how many."""
     with engine.db.writing() as tx:

@@ -175,7 +175,7 @@ def resend_lost(engine: Engine) -> int:
     lost, dead = _lost(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
     for row, holder in dead:
         _after_death(engine, row, holder)
-    return _send(engine, lost)
+    return _send(engine, bulks.collect_again(engine, lost))
 
 
 def _lost(

@@ -131,19 +131,23 @@ async def _collect(order: BulkOrder, worker: Worker, api: BulkApi) -> BulkNews:
 
 def _questions(order: BulkOrder, model: Model) -> dict[str, _Question]:
     """Return the requests of a bulk by their ids, the same ones whenever it is looked at."""
-    return {f"{one.batch.id}-{one.work.item}-{place}": one for place, one in enumerate(_asked(order, model))}
+    # Counted batch by batch: a bulk that is collected again may lack batches that were judged in the meantime.
+    return {
+        f"{batch.id}-{one.work.item}-{place}": one
+        for batch in order.batches
+        for place, one in enumerate(_asked(batch, model))
+    }
 
 
-def _asked(order: BulkOrder, model: Model) -> Iterator[_Question]:
-    for batch in order.batches:
-        steps = {planned.step.name: planned for planned in batch.steps}
-        for work in batch.work:
-            for todo in work.todo:
-                subtask = Subtask(batch, work, steps[todo.step], todo, work.settled, {})
-                inputs = inputs_of(subtask.planned.step, subtask.skill, work.input, work.settled)
-                # What cannot be asked is refused when its batch goes on, and says why.
-                if not isinstance(inputs, Unfit) and not subtask.skill.tools:
-                    yield _Question(batch, work, todo, call_of(subtask, inputs, Line.of(todo), model, {}))
+def _asked(batch: Batch, model: Model) -> Iterator[_Question]:
+    steps = {planned.step.name: planned for planned in batch.steps}
+    for work in batch.work:
+        for todo in work.todo:
+            subtask = Subtask(batch, work, steps[todo.step], todo, work.settled, {})
+            inputs = inputs_of(subtask.planned.step, subtask.skill, work.input, work.settled)
+            # What cannot be asked is refused when its batch goes on, and says why.
+            if not isinstance(inputs, Unfit) and not subtask.skill.tools:
+                yield _Question(batch, work, todo, call_of(subtask, inputs, Line.of(todo), model, {}))
 
 
 async def _reserve(order: BulkOrder, worker: Worker, model: Model, questions: dict[str, _Question]) -> Permit | Defer:

@@ -56,6 +56,18 @@ def change(tx: Connection, *, bulk: str, among: Collection[BulkState], **values:
     return tx.execute(query.values(**values)).rowcount == 1
 
 
+def reopen(tx: Connection, *, batches: Collection[str]) -> None:
+    """Let the bulks of batches whose answers were lost before they were judged be collected again.
+
+    The provider keeps them and asks no money for it. What was reserved was set right when they were first collected.
+    """
+    chosen = (_batch.c.id.in_(batches), _batch.c.state == "sent", _batch.c.bulk.is_not(None))
+    bulks = select(_batch.c.bulk).where(*chosen).distinct()
+    told = {"state": BulkState.ENDED.value, "due_at": clock(tx), "reserved_usd": None, "ended_at": None}
+    tx.execute(update(_bulk).where(_bulk.c.id.in_(bulks), _bulk.c.state == BulkState.COLLECTED.value).values(**told))
+    tx.execute(update(_batch).where(*chosen).values(state="bulked"))
+
+
 def batches_of(tx: Connection, *, bulk: str) -> list[RowMapping]:
     """Return the batches that are in a bulk."""
     query = select(_batch).where(_batch.c.bulk == bulk, _batch.c.state == "bulked").order_by(_batch.c.id)

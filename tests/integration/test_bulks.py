@@ -100,6 +100,38 @@ def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Eng
     assert money(engine, job)[0] == 5
 
 
+def test_answers_that_redis_lost_before_they_were_judged_are_collected_again(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4, reserved_usd=0.5)
+    told(engine, job, BulkState.ENDED)
+    told(engine, job, BulkState.COLLECTED, answered=4)
+    assert len(flying(engine, job)) == 4
+    engine.redis.flushdb()
+    age(engine, job, 600)
+    assert rescue.resend_lost(engine) == 0
+    (bulk,) = rows(engine, BulkRow, job=job)
+    assert (bulk["state"], bulk["provider_id"], bulk["reserved_usd"]) == ("ended", "batch_1", None)
+    assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"bulked"}
+    assert bulks.look_after(engine) == 1
+    told(engine, job, BulkState.COLLECTED, answered=4)
+    work(engine, job)
+    assert state(engine, job) == "done"
+
+
+def test_answers_that_are_kept_are_not_collected_again(engine: Engine) -> None:
+    job = waiting(engine, 4)
+    bulks.fill(engine)
+    told(engine, job, BulkState.COLLECTED, answered=4)
+    sent = flying(engine, job)
+    for batch in sent:
+        engine.redis.hset(engine.settings.keys.answers(batch.id), "0:s0:1", "{}")
+    engine.redis.delete(*engine.redis.scan_iter(f"{engine.settings.keys.queue('overnight')}*"))
+    age(engine, job, 600)
+    assert rescue.resend_lost(engine) == len(sent)
+    assert states(engine, job) == ["collected"]
+
+
 def test_a_worker_that_says_nothing_is_told_again(engine: Engine) -> None:
     job = waiting(engine, 4)
     bulks.fill(engine)
