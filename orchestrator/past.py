@@ -1,14 +1,10 @@
 """Jobs of the past: the last one, and its report with the baselines that were run for it."""
 
-from sqlalchemy import Connection
-
-from config.catalogue import load_catalogue
 from config.settings import get_settings
 from orchestrator import api, baselines
-from orchestrator.calibration.standing import Standing, model_pairs, standing
 from orchestrator.runner import View, audit
 from orchestrator.runtime import embedded, running_redis, using_redis
-from orchestrator.store import calibrations, jobs
+from orchestrator.store import jobs
 from schemas.errors import UserError
 from schemas.job import JobState
 from schemas.jobfile import BaselineKind
@@ -37,20 +33,6 @@ def _baseline_reports(job: str) -> dict[BaselineKind, Report]:
         found = {kind: jobs.with_key(tx, idempotency_key=key) for kind, key in keys.items()}
     reports = {kind: api.report(other) for kind, other in found.items() if other is not None}
     return {kind: report for kind, report in reports.items() if report.state == JobState.DONE.value}
-
-
-def standings() -> list[Standing]:
-    """Return all calibrations as they stand today, newest first."""
-    catalogue = load_catalogue()
-    skills = {skill.name: skill for skill in catalogue.skills}
-    pairs = {profile.name: model_pairs(profile) for profile in catalogue.profiles}
-    with api.engine().db.reading() as tx:
-        rows = [(row, _profile_name(tx, row["job"])) for row in calibrations.every(tx)]
-    return [standing(dict(row), skills=skills, pairs=pairs.get(name)) for row, name in rows]
-
-
-def _profile_name(tx: Connection, job: str | None) -> str:
-    return str(jobs.get(tx, job=job)["profile"]["name"]) if job is not None else ""
 
 
 def audit_again(job: str, *, budget_usd: float | None, quiet: bool) -> None:

@@ -33,4 +33,9 @@ Goal = Annotated[
 Out = Annotated[
     str | None, typer.Option("--out", "-o", metavar="FILE", help="Write a JSON line (.csv: a row) per item.")
 ]
+Gold = Annotated[str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")]
+Field = Annotated[str | None, typer.Option("--field", help="Part of the output that is compared.")]
+Compare = Annotated[
+    str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
+]
 Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Keep the models' answers for replay.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Input, Json, ProfileName, Record, Target
+from orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName, Record, Target
 
 PANEL = "Quality"
 
@@ -30,13 +30,9 @@ def calibrate(
     tier: Annotated[str | None, typer.Option("--tier", help="Tier to calibrate; the lowest when missing.")] = None,
     budget: Budget = None,
     record: Record = None,
-    gold: Annotated[
-        str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
-    ] = None,
-    field: Annotated[str | None, typer.Option("--field", help="Part of the answer that is compared.")] = None,
-    compare: Annotated[
-        str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
-    ] = None,
+    gold: Gold = None,
+    field: Field = None,
+    compare: Compare = None,
     as_json: Json = False,
 ) -> None:
     """Find from which confidence on a cheap answer may be accepted.

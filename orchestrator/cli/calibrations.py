@@ -8,6 +8,6 @@ PANEL = "Quality"
 def calibrations(as_json: Json = False) -> None:
     """List calibrations: live ones, those that died with their skill or model, those that drifted; with the reason."""
     from orchestrator.cli._calibration import show_standings
-    from orchestrator.past import standings
+    from orchestrator.standings import standings
 
     show_standings(standings(), as_json=as_json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Input, Json, Limit, ProfileName, Record
+from orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, Limit, ProfileName, Record
 
 if TYPE_CHECKING:
     from schemas.comparison import Comparison
@@ -29,13 +29,9 @@ def compare(
     profile: ProfileName = None,
     budget: Budget = None,
     record: Record = None,
-    gold: Annotated[
-        str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
-    ] = None,
-    field: Annotated[str | None, typer.Option("--field", help="Part of the output that is compared.")] = None,
-    by: Annotated[
-        str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
-    ] = None,
+    gold: Gold = None,
+    field: Field = None,
+    by: Compare = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Also write a page to send to a colleague.")
     ] = None,

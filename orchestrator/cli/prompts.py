@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Input, Json, ProfileName
+from orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName
 
 if TYPE_CHECKING:
     from orchestrator.improving import Improvement
@@ -75,13 +75,9 @@ def improve(
     seed: Annotated[int, typer.Option("--seed", help="Draws the held-out items.")] = 0,
     profile: ProfileName = None,
     budget: Budget = None,
-    gold: Annotated[
-        str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")
-    ] = None,
-    field: Annotated[str | None, typer.Option("--field", help="Part of the answer that is compared.")] = None,
-    compare: Annotated[
-        str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
-    ] = None,
+    gold: Gold = None,
+    field: Field = None,
+    compare: Compare = None,
     accept: Annotated[bool, typer.Option("--accept", help="Take the new version unless it is worse.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -1,15 +1,15 @@
 """Quality and money across jobs: calibrations, audits, models, failures, spending."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from orchestrator import api, auditing, marks
 from orchestrator.auditing import Audit
+from orchestrator.calibration.standing import Standing
 from orchestrator.marks import Failure, Fault, ModelMarks
 from orchestrator.money import Money, money
-from orchestrator.store import calibrations
+from orchestrator.standings import standings
 from orchestrator.web.access import Viewer
 from orchestrator.web.problem import documented
 from schemas.base import Frozen
@@ -19,30 +19,6 @@ router = APIRouter(prefix="/v1", tags=["quality"], responses=documented())
 Days = Annotated[int, Query(ge=1, le=3650, description="How many days back.")]
 
 
-class CalibrationLine(Frozen):
-    """A threshold with its guarantee."""
-
-    id: int
-    skill: str
-    skill_version: int
-    skill_digest: str
-    cheap_model: str
-    frontier_model: str
-    signal: str
-    method: str
-    threshold: float | None
-    labels_used: int
-    expected_frontier_share: float | None
-    max_loss: float
-    certified_max_loss: float | None
-    delta: float
-    gold: bool
-    state: str
-    reason: str | None
-    job: str | None
-    created_at: datetime
-
-
 class Failures(Frozen):
     """Why items failed, and which faults were met on the way."""
 
@@ -50,17 +26,10 @@ class Failures(Frozen):
     faults: tuple[Fault, ...]
 
 
-def calibration_lines() -> list[CalibrationLine]:
-    """Return all calibrations, newest first."""
-    with api.engine().db.reading() as tx:
-        rows = calibrations.every(tx)
-    return [CalibrationLine.model_validate({name: row[name] for name in CalibrationLine.model_fields}) for row in rows]
-
-
 @router.get("/calibrations", summary="Thresholds and their guarantees")
-def list_calibrations(visitor: Viewer) -> list[CalibrationLine]:
+def list_calibrations(visitor: Viewer) -> list[Standing]:
     """Return all calibrations, newest first, dead ones among them."""
-    return calibration_lines()
+    return standings()
 
 
 @router.get("/audits", summary="What live audits say")

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from orchestrator import api, auditing, marks
-from orchestrator.web.api.quality import calibration_lines
+from orchestrator.standings import standings
 from orchestrator.web.pages.money import Days
 from orchestrator.web.session import Visit
 from orchestrator.web.templating import render
@@ -16,9 +16,7 @@ def show_quality(request: Request, visitor: Visit, days: Days = 30) -> Response:
     """Show thresholds, live losses and error rates."""
     with api.engine().db.reading() as tx:
         found = marks.model_marks(tx, tenant=visitor.sees, days=days)
-    return render(
-        request, "quality.html", marks=found, audits=auditing.findings(), calibrations=calibration_lines(), days=days
-    )
+    return render(request, "quality.html", marks=found, audits=auditing.findings(), calibrations=standings(), days=days)
 
 
 @router.get("/failures")
