@@ -78,6 +78,7 @@ class _Setting:
     cheap: str
     frontier: str
     functions: tuple[Path, ...]
+    home: Path | None
 
     @property
     def cheap_model(self) -> str:
@@ -102,7 +103,7 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
             raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {len(drawn)}")
         with crew_for(usable, record) as crew:
             plan = _plan(workflow, crew.profile, cheap)
-            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions)
+            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions, order.home)
             _refuse_silent(plan)
             trials = Trials(usable, crew, view, PURPOSE)
             answered = [trials.run(workflow, drawn, tier=tier) for tier in (cheap, frontier)]
@@ -187,11 +188,11 @@ def _sought(
     # A threshold below every value of the signal accepts all that has a value, no more.
     known = found.evolve(threshold=max(0.0, found.threshold)) if found.threshold is not None else found
     done = blank.evolve(items=len(scored), calibration=known, said=explain(known, max_loss=max_loss))
-    _store(done, skill, max_loss, job)
+    _store(done, skill, max_loss, job, setting.home)
     return done
 
 
-def _store(done: Calibrated, skill: Skill, max_loss: float, job: str) -> None:
+def _store(done: Calibrated, skill: Skill, max_loss: float, job: str, home: Path | None) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
         skill=done.skill,
@@ -202,6 +203,7 @@ def _store(done: Calibrated, skill: Skill, max_loss: float, job: str) -> None:
         signal=done.signal or "",
         max_loss=max_loss,
         gold=done.gold,
+        home=str(home) if home else None,
         job=job,
         created_at=now(),
         **done.calibration.model_dump(),

@@ -46,6 +46,8 @@ class Order:
     baselines: tuple[BaselineKind, ...] = ()
     #: Folders of the user's own Python functions.
     functions: tuple[Path, ...] = ()
+    #: The folder of skills, workflows and profiles that a job file lies in or names.
+    home: Path | None = None
 
     @property
     def waits_for_a_yes(self) -> bool:
@@ -98,6 +100,7 @@ def _from_job_file(file: Path, wishes: Wishes) -> Order:
         limit=spec.limit,
         baselines=spec.baselines,
         functions=job.functions,
+        home=Path(spec.home) if spec.home else file.parent.absolute(),
     )
     return _wished(order, wishes, spec.script)
 

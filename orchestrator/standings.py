@@ -1,21 +1,34 @@
 """All calibrations as they stand today."""
 
+from pathlib import Path
+
 from sqlalchemy import Connection
 
 from config.catalogue import load_catalogue
+from config.settings import get_settings
 from orchestrator import api
 from orchestrator.calibration.standing import Standing, model_pairs, standing
 from orchestrator.store import calibrations, jobs
+from schemas.skill import Skill
 
 
 def standings() -> list[Standing]:
     """Return all calibrations as they stand today, newest first."""
-    catalogue = load_catalogue()
-    skills = {skill.name: skill for skill in catalogue.skills}
-    pairs = {profile.name: model_pairs(profile) for profile in catalogue.profiles}
     with api.engine().db.reading() as tx:
         rows = [(row, _profile_name(tx, row["job"])) for row in calibrations.every(tx)]
-    return [standing(dict(row), skills=skills, pairs=pairs.get(name)) for row, name in rows]
+    known = {home: _known(home) for home in {row["home"] for row, _ in rows}}
+    return [
+        standing(dict(row), skills=skills, pairs=pairs.get(name))
+        for (row, name) in rows
+        for skills, pairs in [known[row["home"]]]
+    ]
+
+
+def _known(home: str | None) -> tuple[dict[str, Skill], dict[str, frozenset[tuple[str, str]]]]:
+    """Return the skills, and the model pairs of the profiles, that somebody in that folder has by name."""
+    catalogue = load_catalogue((*get_settings().homes, Path(home))) if home else load_catalogue()
+    skills = {skill.name: skill for skill in catalogue.skills}
+    return skills, {profile.name: model_pairs(profile) for profile in catalogue.profiles}
 
 
 def _profile_name(tx: Connection, job: str | None) -> str:

@@ -73,7 +73,7 @@ class Policy(Frozen):
     attempts_per_tier: int = Field(default=2, ge=1, le=10)
     #: Raise the model's reasoning effort on a retry before changing the model.
     raise_effort: bool = False
-    #: Accept nothing below this confidence (of the first signal that has a value).
+    #: Accept nothing below this confidence (of the first signal that has a value), until a calibration says from where.
     min_confidence: float | None = Field(default=None, ge=0, le=1)
     #: What to do with an answer that passes its checks while no threshold is known: accept, or escalate.
     uncalibrated: Literal["accept", "escalate"] = "accept"

@@ -118,11 +118,11 @@ def above(tier: str, ladder: tuple[str, ...]) -> str | None:
 
 
 def threshold_of(situation: Situation) -> Threshold | None:
-    """Return what the answer's confidence must reach: the tier's threshold, and never less than the declared one."""
-    floor, known = situation.policy.min_confidence, situation.threshold
-    if floor is None or (known is not None and (known.value is None or known.value >= floor)):
-        return known
-    return Threshold(signal=known.signal if known else "", value=floor)
+    """Return what the answer's confidence must reach: the tier's threshold, or else the declared minimum."""
+    floor = situation.policy.min_confidence
+    if situation.threshold is not None or floor is None:
+        return situation.threshold
+    return Threshold(signal="", value=floor)
 
 
 def _weigh(situation: Situation) -> Verdict:
