@@ -1,4 +1,4 @@
-.PHONY: help check test up bench
+.PHONY: help check test up bench lock
 
 help:  ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -17,3 +17,8 @@ up:  ## Start the whole deployment with compose
 
 bench:  ## Every bench, each figure beside its target
 	python -m bench all
+
+lock:  ## Pin what the image installs, with hashes (needs uv)
+	echo 'setuptools>=77' | uv pip compile pyproject.toml - --extra mcp --extra otel --extra postgres \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file config/requirements.lock

@@ -28,8 +28,8 @@ def run_all(flags: list[str]) -> int:
             [sys.executable, "-m", f"bench.{name}", "--json", *flags], capture_output=True, text=True, check=False
         )
         try:
-            targets = json.loads(done.stdout.strip().splitlines()[-1])["targets"]
-        except (ValueError, IndexError, KeyError):
+            targets = json.loads(done.stdout[done.stdout.index("{") :])["targets"]
+        except (ValueError, KeyError):
             broken += 1
             print(f"could not be run (exit code {done.returncode}): {done.stderr.strip()[-400:]}", flush=True)
             continue

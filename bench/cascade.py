@@ -29,6 +29,7 @@ from schemas.errors import FirstlineError, UserError
 from schemas.job import ItemResult, ItemState
 from schemas.jobfile import BaselineKind
 from schemas.plan import Quality, Workflow
+from workers.paths import MISSING
 from workers.scoring import score
 
 JOB = Path(__file__).resolve().parents[1] / "examples" / "gsm8k" / "job.yaml"
@@ -104,7 +105,7 @@ def _items(order: Order, job: str) -> dict[str, Item]:
 def _score(
     quality: Quality, result: ItemResult, fields: Mapping[str, object], folders: tuple[Path, ...]
 ) -> float | None:
-    output = result.output if result.status is ItemState.SETTLED else None
+    output = result.output if result.status is ItemState.SETTLED else MISSING
     return score(quality, output, dict(fields), folders=folders)  # type: ignore[arg-type]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.entity import Exchange, Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from config.settings import Settings
 from schemas.errors import UserError
@@ -18,17 +19,35 @@ PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 4, Priority.LOW: 7}
 SMALL_JOB = 2
 STEPS = [0, 2, 4, 7]
 
+TRANSPORT_ALIASES |= {"redis": "config.broker:Transport", "rediss": "config.broker:Transport"}
 
-def make_app(settings: Settings) -> Celery:
-    """Return the app of this deployment; UserError when no Redis is named."""
+#: Seconds that a producer waits for Redis: what it could not publish, the sweep publishes later.
+PATIENCE_S = 1.5
+#: Kombu tries to connect again and again, also for a message sent with `retry=False`; and a Redis that accepts a
+#: connection may never answer on it.
+_HURRIED = {
+    "max_retries": 0,
+    "socket_connect_timeout": PATIENCE_S,
+    "socket_timeout": PATIENCE_S,
+    "retry_on_timeout": False,
+}
+
+
+def make_app(settings: Settings, *, producer: bool = False) -> Celery:
+    """Return the app of this deployment, or one that only publishes and never waits long for it.
+
+    UserError when no Redis is named.
+    """
     if settings.redis_url is None:
         raise UserError(
             "FIRSTLINE_REDIS_URL is not set; expected a URL such as redis://localhost:6379/0 "
             "(`firstline run` alone needs none: it starts a server of its own)"
         )
     url = _celery_url(settings.redis_url)
-    app = Celery("firstline", broker=url, backend=url, set_as_current=False)
+    app = Celery("firstline", broker=url, backend=url, set_as_current=False, task_cls="config.labelled:Labelled")
     app.conf.update(_options(settings))
+    if producer:
+        app.conf.broker_transport_options |= _HURRIED
     return app
 
 
@@ -91,7 +110,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "control_exchange": f"{prefix}.control",
         "event_exchange": f"{prefix}.events",
         "event_queue_prefix": f"{prefix}.events",
-        "worker_send_task_events": True,
+        # Each event is a message too. A Flower has workers begin within five seconds, and asks new ones again.
+        "worker_send_task_events": settings.events,
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         "timezone": "UTC",

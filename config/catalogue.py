@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from config.problem import ConfigError, Flaw, Problem, listed
 from config.settings import get_settings
 from config.shelf import SUFFIXES, Entry, Reader, Shelf, unknown, usable
 from config.skill_flaws import skill_flaws
+from config.tool_paths import located_tool, located_workflow
 from config.workflow_flaws import Names, workflow_flaws
 from config.yaml_file import Document, read_yaml
 from schemas.base import Frozen
@@ -25,7 +27,7 @@ BUILT_IN = Path(__file__).parent
 #: Built-in skills of the engine itself: plans, reviews, referrals, better prompts. A user's own file may replace one.
 ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver"})
 #: Tools that need no declaration: a step names them and gives their options.
-BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "text")
+BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "regex_extract", "dates", "units", "dedupe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +43,37 @@ class Catalogue:
 
     def __init__(self, own: Sequence[Path] = (), *, built_in: Path = BUILT_IN) -> None:
         self.own = tuple(own)
-        folders = {kind: folder for folder, kind in FOLDERS.items()}
+        self._built_in = built_in
         self._tool = Reader("tool", ToolSpec, finish_tool)
-        self.tools: Shelf[ToolSpec] = self._tool.shelf(folders[FileKind.TOOL], built_in=built_in, own=self.own)
         self._skill = Reader("skill", Skill, self._finish_skill)
-        skills = self._skill.shelf(folders[FileKind.SKILL], built_in=built_in, own=self.own)
-        self.skills: Shelf[Skill] = replace(skills, hidden=ENGINE_SKILLS)
         self._workflow = Reader("workflow", Workflow, self._finish_workflow)
-        self.workflows: Shelf[Workflow] = self._workflow.shelf(
-            folders[FileKind.WORKFLOW], built_in=built_in, own=self.own
-        )
         self._profile = Reader("profile", Profile, finish_profile)
-        self.profiles: Shelf[Profile] = self._profile.shelf(folders[FileKind.PROFILE], built_in=built_in, own=self.own)
+
+    # Each shelf is read when something of it is wanted: a job that brings its skills along needs none.
+
+    @cached_property
+    def tools(self) -> Shelf[ToolSpec]:
+        """The tools that are declared."""
+        return self._read(self._tool, FileKind.TOOL)
+
+    @cached_property
+    def skills(self) -> Shelf[Skill]:
+        """The skills, those of the engine hidden."""
+        return replace(self._read(self._skill, FileKind.SKILL), hidden=ENGINE_SKILLS)
+
+    @cached_property
+    def workflows(self) -> Shelf[Workflow]:
+        """The workflows."""
+        return self._read(self._workflow, FileKind.WORKFLOW)
+
+    @cached_property
+    def profiles(self) -> Shelf[Profile]:
+        """The profiles."""
+        return self._read(self._profile, FileKind.PROFILE)
+
+    def _read(self, reader: Reader[T], kind: FileKind) -> Shelf[T]:
+        folder = next(name for name, one in FOLDERS.items() if one is kind)
+        return reader.shelf(folder, built_in=self._built_in, own=self.own)
 
     def skill(self, name_or_path: str | Path, *, folder: Path = Path()) -> Skill:
         """Return a skill; UserError names what there is, or what is wrong with its file."""
@@ -161,7 +182,10 @@ class Catalogue:
         return finished, flaws or self.flaws(finished)
 
     def with_skill_files(self, workflow: Workflow, folder: Path) -> tuple[Workflow, list[Flaw]]:
-        """Return a workflow whose steps name no files: skills given by path (from `folder`) become its own."""
+        """Return a workflow that stands without its file, which is in `folder`.
+
+        Skills given by path become its own, paths in its tools' and steps' options absolute.
+        """
         steps: list[Step] = []
         skills = {skill.name: skill for skill in workflow.skills}
         flaws: list[Flaw] = []
@@ -175,7 +199,8 @@ class Catalogue:
             if skill is not None:
                 skills[skill.name] = skill
             steps.append(step.evolve(skill=skill.name) if skill else step)
-        return workflow.evolve(steps=tuple(steps), skills=tuple(skills.values())), flaws
+        finished = workflow.evolve(steps=tuple(steps), skills=tuple(skills.values()))
+        return located_workflow(finished, folder), flaws
 
     def _why_no_tool(self, name: str) -> str | None:
         return _why_not(lambda: self.tool(name))
@@ -240,12 +265,8 @@ def finish_profile(profile: Profile, folder: Path) -> tuple[Profile, list[Flaw]]
 
 
 def finish_tool(tool: ToolSpec, folder: Path) -> tuple[ToolSpec, list[Flaw]]:
-    """Return a tool with the folder that it searches made absolute: it stands beside the tool's file, in `folder`."""
-    given = tool.options.get("folder")
-    if not isinstance(given, str):
-        return tool, []
-    located = str((folder / Path(given).expanduser()).resolve())
-    return tool.evolve(options={**tool.options, "folder": located}), []
+    """Return a tool with its paths made absolute: they stand beside the tool's file, in `folder`."""
+    return located_tool(tool, folder), []
 
 
 def _located(service: Service, folder: Path) -> Service:

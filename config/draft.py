@@ -7,7 +7,6 @@ from pydantic import Field
 
 from config.rubric import Rubric
 from schemas.base import Frozen, Json, JsonObject
-from schemas.check import CheckSpec
 from schemas.plan import Reference, Step, Workflow
 from schemas.policy import Demand
 from schemas.skill import InputField, Skill
@@ -102,7 +101,6 @@ class DraftSkill(Frozen):
     #: Input field -> description.
     input: dict[str, str] = Field(min_length=1)
     output: JsonObject
-    checks: tuple[CheckSpec, ...] = ()
     demand: Rubric
 
     @property
@@ -114,7 +112,6 @@ class DraftSkill(Frozen):
             instructions=self.instructions,
             input={name: InputField(description=text) for name, text in self.input.items()},
             output=self.output,
-            checks=self.checks,
             reasoning=self.demand.demand,
         )
 

@@ -108,8 +108,7 @@ class _Checker:
             yield Flaw((*at, "reviews"), "a checkpoint names the step that it reviews: `reviews`")
         if step.kind is StepKind.PLAN:
             yield from self._sub_plan(step, at)
-        elif step.options and step.kind is StepKind.TOOL:
-            yield Flaw((*at, "options"), "a tool's options are set by who declares it; give its arguments as `inputs`")
+        yield from self._options(step, at)
         if step.policy is not None:
             yield Flaw((*at, "policy"), "a plan sets no policies; leave it out")
         yield from self._inputs(step, at)
@@ -120,6 +119,19 @@ class _Checker:
         goal = step.options.get("goal")
         if not isinstance(goal, str) or not goal.strip():
             yield Flaw((*at, "options"), "a step of kind `plan` says what its sub-plan is for: `options: {goal: ...}`")
+
+    def _options(self, step: Step, at: Location) -> Iterator[Flaw]:
+        """Options say what a tool may reach and how the engine works: who declares them sets them, never a model."""
+        allowed = {"goal"} if step.kind is StepKind.PLAN else set()
+        if not (wrong := sorted(set(step.options) - allowed)):
+            return
+        if step.kind is StepKind.TOOL:
+            text = "a tool's options are set by who declares it; give its arguments as `inputs`"
+        elif allowed:
+            text = "a step of kind `plan` has the option `goal` alone; leave the others out"
+        else:
+            text = f"a plan sets no options for a step of kind `{step.kind}`; leave them out"
+        yield Flaw((*at, "options", wrong[0]), text)
 
     def _inputs(self, step: Step, at: Location) -> Iterator[Flaw]:
         whole = step.kind in WHOLE or step.scope == "job"

@@ -63,6 +63,11 @@ class Keys:
         return self._key("events", job)
 
     @property
+    def tally(self) -> str:
+        """Hash: counters of calls, tokens and dollars since it was begun, for `/metrics`."""
+        return self._key("tally")
+
+    @property
     def leader(self) -> str:
         """Text that expires: the orchestrator that runs the sweeps."""
         return self._key("leader")

@@ -1,10 +1,12 @@
 """What a JSON Schema says about the fields of an answer, as far as it can be known without one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from pydantic_core import from_json, to_json
 
 from config.problem import Flaw, Location, listed, suggestion
 from schemas.base import Json, JsonObject
@@ -16,15 +18,21 @@ _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 def schema_flaws(schema: JsonObject, at: Location) -> list[Flaw]:
     """Return why `schema` is no JSON Schema (Draft 2020-12) that can be used without fetching anything."""
+    return [Flaw((*at, *where), text) for where, text in _unsound(to_json(schema))]
+
+
+@lru_cache(maxsize=256)
+def _unsound(schema: bytes) -> tuple[tuple[Location, str], ...]:
+    """Return where and why this is no schema; every job's skills are looked at, and most have been before."""
+    read = from_json(schema)
     foreign = [
-        Flaw((*at, *where), f"expected a reference within the schema (`#/...`), got '{ref}'")
-        for where, ref in _foreign(schema, ())
+        (where, f"expected a reference within the schema (`#/...`), got '{ref}'") for where, ref in _foreign(read, ())
     ]
     try:
-        Draft202012Validator.check_schema(schema)
+        Draft202012Validator.check_schema(read)
     except SchemaError as error:
-        return [Flaw((*at, *error.absolute_path), _schema_sentence(error)), *foreign]
-    return foreign
+        return (tuple(error.absolute_path), _schema_sentence(error)), *foreign
+    return tuple(foreign)
 
 
 def _schema_sentence(error: SchemaError) -> str:
@@ -35,13 +43,17 @@ def _schema_sentence(error: SchemaError) -> str:
 
 def value_flaws(schema: JsonObject, value: Json, at: Location) -> list[Flaw]:
     """Return where `value` breaks `schema`, which must be valid."""
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path))
-    )
     return [
-        Flaw((*at, *error.absolute_path), f"does not fit the skill's output schema: {error.message}")
-        for error in errors
+        Flaw((*at, *where), f"does not fit the skill's output schema: {message}")
+        for where, message in _misfits(to_json(schema), to_json(value))
     ]
+
+
+@lru_cache(maxsize=1024)
+def _misfits(schema: bytes, value: bytes) -> tuple[tuple[Location, str], ...]:
+    found = Draft202012Validator(from_json(schema)).iter_errors(from_json(value))
+    errors = sorted(found, key=lambda error: list(map(str, error.absolute_path)))
+    return tuple((tuple(error.absolute_path), error.message) for error in errors)
 
 
 def field_flaw(schema: JsonObject, path: str, *, owner: str) -> str | None:

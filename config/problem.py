@@ -36,7 +36,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the line that people and editors read."""
-        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+        text = " ".join(self.text.splitlines())
+        return f"{self.file}:{self.line}: {text}" if self.line else f"{self.file}: {text}"
 
 
 class ConfigError(UserError):

@@ -16,9 +16,10 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def connect(url: str | None) -> redis.Redis:
-    """Return a client whose answers are text."""
-    return redis.Redis.from_url(_named(url), **_OPTIONS)
+def connect(url: str | None, *, patience_s: float | None = None) -> redis.Redis:
+    """Return a client whose answers are text; `patience_s`: how long it waits for a connection or an answer."""
+    hurried = {"socket_connect_timeout": patience_s, "socket_timeout": patience_s} if patience_s else {}
+    return redis.Redis.from_url(_named(url), **_OPTIONS | hurried)
 
 
 def connect_async(url: str | None) -> "redis.asyncio.Redis":

@@ -1,20 +1,24 @@
 """Running a Celery worker inside our own process."""
 
+import gc
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from celery import Celery
 
 from config.app import queue
+from config.pulse import pulse
 from config.settings import Settings
 
 
-def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: int) -> None:
-    """Consume queues on a pool of threads until the process is told to stop.
+def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: int) -> int:
+    """Consume queues on a pool of threads until the process is told to stop; return its exit code.
 
     Celery's command line is left out: importing it (and Flower's and pygments' with it) takes seconds.
     """
-    app.conf.task_queues = [queue(settings, name) for name in queues]
+    own = pulse(app, settings, threads=threads)
+    app.conf.task_queues = [*(queue(settings, name) for name in queues), *([own.queue] if own else [])]
     worker = app.Worker(
         hostname=f"{'-'.join(queues)}.{os.getpid()}@{os.uname().nodename}",
         pool="threads",
@@ -24,4 +28,14 @@ def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: in
         without_gossip=True,
         quiet=True,
     )
-    worker.start()
+    _leave_alone()
+    with own.beating() if own else nullcontext():
+        worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _leave_alone() -> None:
+    """Keep the garbage collector from looking through all that was loaded, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

@@ -77,6 +77,16 @@ class Settings(BaseSettings):
     api_answer_s: float = Field(default=300.0, gt=0)
     #: Seconds without progress for want of a model after which `firstline run` gives up; elsewhere work just waits.
     no_model_s: float = Field(default=120.0, gt=0)
+    #: Bearer token that reads `/metrics` and `/v1/scaling`, and nothing else; None: only an administrator's does.
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    #: Where Flower is, for links from the pages of jobs to it.
+    flower_url: str | None = Field(default=None, pattern=r"^https?://")
+    #: Where the pages are, for links from Flower to them.
+    web_url: str | None = Field(default=None, pattern=r"^https?://")
+    #: Send Celery's events of every task from the start on; else workers begin once a Flower looks.
+    events: bool = False
+    #: File that a worker or orchestrator touches whenever a message of its own comes through, for `firstline health`.
+    pulse_file: Path | None = None
     #: Seconds that a stopping worker may take to hand its work back.
     grace_s: float = Field(default=20.0, gt=0)
 
@@ -113,7 +123,7 @@ class Settings(BaseSettings):
     def _capitals(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
 
-    @field_validator("state_dir", "home", "models_home")
+    @field_validator("state_dir", "home", "models_home", "pulse_file")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path else None

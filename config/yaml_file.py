@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,6 +101,7 @@ def read_yaml(file: Path) -> Document:
     return parse_yaml(raw, file)
 
 
+@lru_cache(maxsize=128)
 def parse_yaml(raw: bytes, file: Path) -> Document:
     """Return the mapping that `raw` holds; `file` is named in errors."""
     if len(raw) > MAX_BYTES:

@@ -8,18 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import RedisError
 from sqlalchemy.exc import IntegrityError
 
 from config.catalogue import Catalogue, load_catalogue
 from config.settings import Settings, get_settings
 from orchestrator import baselines, budgets, bulks, publish, steer
 from orchestrator.compile import compile_plan, is_barrier
+from orchestrator.decision_log import Decision, decisions_of
 from orchestrator.engine import Engine
 from orchestrator.flow import SHARD_ITEMS, open_segment, shard_rows
 from orchestrator.inputs import InputItem
 from orchestrator.planner.first import planning_workflow
 from orchestrator.reporting import make_report
+from orchestrator.spans import trace_plan
 from orchestrator.store import batches
 from orchestrator.store import items as item_store
 from orchestrator.store import jobs as job_store
@@ -30,7 +31,8 @@ from orchestrator.store.tables import JobRow
 from orchestrator.thresholds import known_thresholds
 from orchestrator.webhooks import refuse_bad_url
 from schemas.base import JsonObject, digest
-from schemas.errors import UserError
+from schemas.batch import WHOLE_JOB
+from schemas.errors import InfrastructureError, UserError
 from schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus
 from schemas.plan import Plan, Workflow
 from schemas.report import Report
@@ -42,11 +44,12 @@ _CHUNK = 1000
 _WRITE_EVERY_S = 10.0
 #: Identical items are found among the first so many; beyond that memory would grow with the input.
 _REMEMBERED = 200_000
+_NOT_TOLD = "Redis could not be reached; the job is kept and begins when an orchestrator reaches it"
 
 
 @cache
 def _engine(settings: Settings) -> Engine:
-    engine = Engine(settings)
+    engine = Engine(settings, producer=True)
     migrate(engine.db)
     return engine
 
@@ -71,10 +74,11 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     if request.options.webhook_url is not None:
         refuse_bad_url(request.options.webhook_url, steering.settings)
     catalogue = load_catalogue()
-    profile = request.profile or catalogue.profile(request.options.profile)
+    profile = chosen_profile(request, catalogue)
     workflow = _workflow(request, catalogue)
-    request = request.evolve(options=bulks.chosen(request.options, profile))
-    with steering.db.writing() as tx:
+    request = request.evolve(options=bulks.chosen(request.options.evolve(profile=profile.name), profile))
+    began = now()
+    with steering.db.reading() as tx:
         plan = compile_plan(
             workflow,
             catalogue=catalogue,
@@ -92,9 +96,16 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
                 webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)
     except IntegrityError:
         return submit(request, items, folders=folders)
+    trace_plan(steering.tracer, row.id, plan, began=began)
     _receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
     _begin(steering, row.id)
     return row.id
+
+
+def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
+    """Return the ladder that a request brings or names, or else the deployment's own."""
+    named = "profile" in request.options.model_fields_set
+    return request.profile or catalogue.profile(request.options.profile if named else get_settings().profile)
 
 
 def _answers_one_by_one(plan: Plan) -> bool:
@@ -152,13 +163,21 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
                 _write(steering, job, rows)
                 written_at = time.monotonic()
                 rows = []
-        _write(steering, job, rows)
     except BaseException as error:
         with steering.db.writing() as tx:
             reason = f"its items could not be read: {error}"
-            job_store.move(tx, job=job, to=JobState.CANCELLED, among=(JobState.RECEIVING,), reason=reason)
+            job_store.move(
+                tx,
+                job=job,
+                to=JobState.CANCELLED,
+                among=(JobState.RECEIVING,),
+                reason=reason,
+                # Whoever submits it again under its key is right to.
+                idempotency_key=None,
+            )
         raise
     with steering.db.writing() as tx:
+        item_store.insert(tx, rows=rows)
         plan = steering.job(tx, job).plan
         if is_barrier(plan.segment(0)[0].step):
             open_segment(tx, job=steering.job(tx, job), segment=0)
@@ -205,12 +224,13 @@ def _write(steering: Engine, job: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _begin(steering: Engine, job: str) -> None:
-    """Ask an orchestrator to begin; the job is written already, so a sweep will where Redis cannot be reached now."""
+    """Ask an orchestrator to begin; where Redis cannot be reached now, the job says so, and a sweep begins it later."""
     try:
         publish.task(steering, publish.START, job).apply_async(retry=False)
-    except Exception as error:
-        if not isinstance(error, RedisError | OSError) and type(error).__name__ != "OperationalError":
-            raise
+    except publish.UNREACHABLE:
+        waiting = (JobState.SUBMITTED,)
+        with steering.db.writing() as tx:
+            job_store.move(tx, job=job, to=JobState.SUBMITTED, among=waiting, reason=_NOT_TOLD)
 
 
 def status(job: str) -> JobStatus:
@@ -232,33 +252,29 @@ def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterato
             yield said
             yielded_at = time.monotonic()
         last = said
-        if said.state.ended or said.state in (JobState.PAUSED, JobState.AWAITING_APPROVAL):
-            return
-        if said.review and said.review + said.ended_items >= said.items:
+        if said.rests:
             return
         # A count over many items costs something: a larger job is looked at less often.
         time.sleep(poll_s if said.items < 5000 else max(poll_s, 1.0))
 
 
-def results(job: str) -> Iterator[ItemResult]:
-    """Yield every item's result in order, the whole job's last; streamed, in constant memory."""
+def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
+    """Yield every item's result in order but the first `skip`, the whole job's last; streamed, in constant memory."""
     steering = engine()
-    whole: ItemResult | None = None
-    after = -2
+    with steering.db.reading() as tx:
+        job_store.light(tx, job=job)
+    after = skip - 1
     while True:
         with steering.db.reading() as tx:
-            job_store.light(tx, job=job)
             rows = item_store.stream(tx, job=job, after=after, limit=_CHUNK)
         if not rows:
             break
-        for row in rows:
-            if row["n"] < 0:
-                whole = _result(row) if row["output"] is not None else None
-            else:
-                yield _result(row)
+        yield from map(_result, rows)
         after = rows[-1]["n"]
-    if whole is not None:
-        yield whole
+    with steering.db.reading() as tx:
+        lowest = item_store.stream(tx, job=job, after=WHOLE_JOB - 1, limit=1)
+    if lowest and lowest[0]["n"] == WHOLE_JOB and lowest[0]["output"] is not None:
+        yield _result(lowest[0])
 
 
 def _result(row: Any) -> ItemResult:
@@ -306,7 +322,13 @@ def raise_budget(job: str, usd: float) -> float:
         job_store.change(tx, job=job, budget_usd=cap_usd)
         changed = steering.job(tx, job)
     if steering.settings.redis_url is not None:
-        budgets.tell(steering, changed)
+        try:
+            budgets.tell(steering, changed)
+        except publish.UNREACHABLE:
+            raise InfrastructureError(
+                f"the budget of job {job} is {cap_usd:g} dollars now, and Redis could not be reached to tell workers; "
+                f"`firstline resume {job}` does it when Redis is back"
+            ) from None
         steer.resume(steering, job)
     return cap_usd
 
@@ -320,6 +342,12 @@ def report(job: str) -> Report:
     """Return what a job cost and how well it went."""
     with engine().db.reading() as tx:
         return make_report(tx, job=job)
+
+
+def decisions(job: str) -> list[Decision]:
+    """Return what was decided in a job besides verdicts on single answers, in order."""
+    with engine().db.reading() as tx:
+        return decisions_of(tx, job=job)
 
 
 def profile(job: str) -> Profile:

@@ -1,6 +1,6 @@
 """A batch row becomes a message: what SQL knows of its items, and only that."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping
 
@@ -13,20 +13,38 @@ from orchestrator.patterns.base import View
 from orchestrator.referral import planned_of
 from orchestrator.store import items
 from schemas.base import Json
-from schemas.batch import WHOLE_JOB, Batch, Todo, Work
+from schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
 from schemas.job import ItemState
 from schemas.plan import PlannedStep
 
 
 def assemble(tx: Connection, *, job: Job, row: RowMapping) -> Batch | None:
     """Return the message of a batch, or None when nothing of it is left to ask."""
-    numbers = list(row["items"])
+    return assemble_all(tx, job=job, rows=[row])[0]
+
+
+def assemble_all(tx: Connection, *, job: Job, rows: Sequence[RowMapping]) -> list[Batch | None]:
+    """Return the message of each batch in turn, as `assemble` does; what they are made of is read at once."""
+    numbers = sorted({n for row in rows for n in row["items"]})
     loaded = items.load(tx, job=job.id, numbers=numbers)
     subs = subs_of(tx, job=job, numbers=numbers)
+    owed = rations(tx, job)
+    return [_assemble(tx, job=job, row=row, loaded=loaded, subs=subs, owed=owed) for row in rows]
+
+
+def _assemble(
+    tx: Connection,
+    *,
+    job: Job,
+    row: RowMapping,
+    loaded: Mapping[int, RowMapping],
+    subs: Mapping[int, Mapping[str, Sub]],
+    owed: tuple[Ration, ...],
+) -> Batch | None:
     context = subs.get(WHOLE_JOB, {})
     work = tuple(
         made
-        for n in numbers
+        for n in row["items"]
         if n in loaded
         and loaded[n]["state"] in (ItemState.PENDING.value, ItemState.REVIEW.value)
         and (made := _work(tx, job=job, row=row, item=loaded[n], subs=subs.get(n, {}), context=context))
@@ -51,7 +69,7 @@ def assemble(tx: Connection, *, job: Job, row: RowMapping) -> Batch | None:
         skills=skills,
         tools={name: tool for name, tool in job.plan.tools.items() if name in wanted},
         folders=job.folders,
-        rations=rations(tx, job),
+        rations=owed,
         cache=job.options.cache,
         priority=job.priority,
         work=work,
@@ -89,6 +107,7 @@ def sub_of(row: RowMapping) -> Sub:
         faults=row["faults"],
         referrals=row["referrals"],
         value=row["value"],
+        kept_tier=row["kept_tier"],
         feedback=tuple(row["feedback"]),
         effort=row["effort"],
         instruction=row["instruction"],
@@ -124,6 +143,7 @@ def _work(
         settled=view.settled,
         skipped=tuple(name for name, sub in subs.items() if sub.state == "skipped"),
         asked={name: sub.n for name, sub in subs.items() if sub.state == "waiting"},
+        away=tuple(name for name, sub in subs.items() if sub not in held and sub.begun and not sub.ended),
         todo=tuple(_todo(sub) for sub in held),
     )
 

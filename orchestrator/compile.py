@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from config.references import ITEMS
+from config.tool_paths import relative_path
 from orchestrator.patterns.routing import routed
 from schemas.errors import UserError
 from schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
@@ -75,6 +76,7 @@ def compile_plan(
         for step in steps.values()
     )
     tools = {name: catalogue.tool(name) for name in _tool_names(steps, skills) if name not in _own_tools(workflow)}
+    _refuse_relative_paths((*steps.values(), *workflow.tools, *tools.values()))
     refer = _refer(planned, orchestrator_tier(profile, ladder))
     if refer is not None:
         skills = {REFER: catalogue.skill(REFER), **skills}
@@ -94,6 +96,12 @@ def compile_plan(
         adapt=workflow.adapt,
         refer=refer,
     )
+
+
+def _refuse_relative_paths(owners: Iterable[Step | ToolSpec]) -> None:
+    """Raise a UserError for a path that would be seen from where a worker happens to run."""
+    if reason := next(filter(None, map(relative_path, owners)), None):
+        raise UserError(f"{reason}; or declare it in a file: paths there are seen from the file's folder")
 
 
 def _with_labels(steps: Mapping[str, Step], skills: Mapping[str, Skill]) -> tuple[dict[str, Step], dict[str, Skill]]:

@@ -12,7 +12,7 @@ from orchestrator import barriers
 from orchestrator.assemble import lane, subs_of, values_of
 from orchestrator.engine import Job
 from orchestrator.flow import close_shard, fail, open_segment, settles_after
-from orchestrator.ladder import Standing, Sub, output, record, stand
+from orchestrator.ladder import Standing, Sub, keep_earlier, output, record, stand
 from orchestrator.referral import carry_out, note_referred
 from orchestrator.store import batches, items
 from orchestrator.store.jobs import clock, now
@@ -57,6 +57,7 @@ def conclude(
             after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier)
         after, decided = carry_out(after, plan=job.plan, ladder=job.ladder)
         note_referred(tx, job=job.id, item=n, decided=decided, trail=trails.get(n))
+        after = keep_earlier(after)
         if n == WHOLE_JOB:
             after = barriers.forgive(after, job.plan)
         standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
@@ -112,7 +113,7 @@ def _current(trail: ItemTrail, known: Mapping[str, Sub], batch: str | None) -> I
             return True
         return sub.batch is None and sub.state in ("open", "paused") and left.n >= sub.n
 
-    return trail.evolve(left=tuple(left for left in trail.left if is_current(left)))
+    return trail.evolve(left=tuple(left for left in trail.left if is_current(left))) if trail.left else trail
 
 
 def _batches(

@@ -63,6 +63,16 @@ def require_servers(profile: Profile) -> None:
             )
 
 
+def refuse_services(profile: Profile) -> None:
+    """Raise a UserError when a profile's models are services that only an embedded run starts."""
+    if profile.services:
+        names = ", ".join(service.name for service in profile.services)
+        raise UserError(
+            f"profile '{profile.name}' has services ({names}) that only `firstline run` without FIRSTLINE_REDIS_URL "
+            "starts; unset it, or use a profile whose models have addresses of their own"
+        )
+
+
 def _missing(model: Model) -> tuple[str, ...]:
     # Amazon's keys may come from a role, a profile or the machine itself: only the call can tell.
     # Nor is it known here whose keys will be asked for where every tenant has its own.

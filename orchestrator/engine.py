@@ -5,21 +5,28 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import redis
 from celery import Celery
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from config.app import ORCHESTRATOR, PRIORITIES, SMALL_JOB, make_app
+from config.app import ORCHESTRATOR, PATIENCE_S, PRIORITIES, SMALL_JOB, make_app
 from config.redis import connect
 from config.settings import Settings
+from config.tracing import make_tracer
+from orchestrator.pace import Pace
 from orchestrator.store import jobs
 from orchestrator.store.database import Database
+from orchestrator.tally import Tally
 from schemas.job import JobState, Options, Priority
 from schemas.plan import Plan
 from schemas.tier import Profile, Tier, TierKind
 from workers.policy import orchestrator_tier
+
+if TYPE_CHECKING:
+    from config.otel import Tracer
 
 #: Items up to which a job of normal priority goes before larger ones.
 SMALL_ITEMS = 50
@@ -40,8 +47,10 @@ class Job:
     profile: Profile
     options: Options
     folders: tuple[str, ...]
+    #: Why it is as it is, or does not get on.
+    reason: str | None = None
 
-    @property
+    @cached_property
     def ladder(self) -> tuple[str, ...]:
         """Names of the tiers that models answer on, cheapest first."""
         chosen = self.options.tiers
@@ -74,6 +83,12 @@ class Engine:
     """What steering needs, made once a process."""
 
     settings: Settings
+    #: It only submits and asks, so it never waits long for Redis.
+    producer: bool = False
+    #: How long calls take of late.
+    pace: Pace = field(default_factory=Pace)
+    #: Counts of what this process judges.
+    tally: Tally = field(default_factory=Tally)
     _workers: Counter[str] = field(default_factory=Counter)
     _counted_at: float = -10.0
     _parsed: dict[tuple[str, int], tuple[Plan, Profile, Options, tuple[str, ...]]] = field(default_factory=dict)
@@ -81,7 +96,7 @@ class Engine:
     @cached_property
     def app(self) -> Celery:
         """The Celery app."""
-        return make_app(self.settings)
+        return make_app(self.settings, producer=self.producer)
 
     @cached_property
     def db(self) -> Database:
@@ -91,7 +106,12 @@ class Engine:
     @cached_property
     def redis(self) -> redis.Redis:
         """A client for what is not a message."""
-        return connect(self.settings.redis_url)
+        return connect(self.settings.redis_url, patience_s=PATIENCE_S if self.producer else None)
+
+    @cached_property
+    def tracer(self) -> "Tracer | None":
+        """Makes spans where OpenTelemetry is asked for."""
+        return make_tracer(self.settings, service=f"firstline-{'producer' if self.producer else 'orchestrator'}")
 
     def workers_of(self, queue: str) -> int:
         """Return how many live worker processes serve a queue, as of a second ago."""
@@ -132,6 +152,7 @@ class Engine:
             id=job,
             name=light["name"],
             state=JobState(light["state"]),
+            reason=light["reason"],
             segment=light["segment"],
             items=light["items"],
             budget_usd=light["budget_usd"],

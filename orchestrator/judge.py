@@ -28,6 +28,8 @@ class Judged:
     closed: bool = False
     #: Why subtasks came back unanswered.
     deferred: tuple[Defer, ...] = ()
+    #: What was recorded.
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def over(self) -> Defer | None:
@@ -48,13 +50,12 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     numbers = [one.item for one in trail.items]
     items.lock(tx, job=job.id, numbers=numbers)
     new = _new_calls(tx, job=job, row=row, trail=trail)
-    items.save_attempts(
-        tx, job=job.id, worker=trail.worker, attempts=[labelled(attempt) for one in new for attempt in one.attempts]
-    )
+    attempts = tuple(labelled(attempt) for one in new for attempt in one.attempts)
+    items.save_attempts(tx, job=job.id, worker=trail.worker, attempts=attempts)
     if row["state"] == "judged":
         items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
         going = [child["id"] for child in batches.children(tx, parent=trail.batch) if child["state"] == "ready"]
-        return Judged(tuple(going))
+        return Judged(tuple(going), attempts=attempts)
     made, closed = conclude(
         tx,
         job=job,
@@ -70,7 +71,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     if set(row["items"]) <= set(numbers) or not items.holds(tx, job=job.id, batch=trail.batch):
         batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
-    return Judged(tuple(made), closed, tuple(defers))
+    return Judged(tuple(made), closed, tuple(defers), attempts)
 
 
 def labelled(attempt: Attempt) -> Attempt:
@@ -104,6 +105,8 @@ def _new_calls(tx: Connection, *, job: Job, row: RowMapping, trail: Trail) -> li
             else:
                 yield attempt
 
+    if not known and not late:
+        return list(trail.items)
     return [
         one.evolve(
             attempts=tuple(

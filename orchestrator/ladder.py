@@ -31,6 +31,8 @@ class Sub:
     faults: int = 0
     referrals: int = 0
     value: Json = None
+    #: Tier of the answer that it had before it was asked anew, which is its value meanwhile.
+    kept_tier: str | None = None
     feedback: tuple[str, ...] = ()
     effort: str | None = None
     instruction: str | None = None
@@ -43,6 +45,11 @@ class Sub:
     def ended(self) -> bool:
         """Whether it settled, was skipped or failed."""
         return self.state in ENDED
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was asked; one that waits to be asked anew has not begun."""
+        return self.state != "waiting"
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ def record(subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...]
         if not known.ended:
             state = "skipped" if settled.skipped else "settled"
             n = settled.n + 1
-            after[settled.step] = replace(known, state=state, tier=tier, n=n, value=settled.value, batch=None)
+            after[settled.step] = replace(
+                known, state=state, tier=tier, n=n, value=settled.value, kept_tier=None, batch=None
+            )
     for left in trail.left:
         known = after.get(left.step, Sub(left.step, tier))
         if not known.ended:
@@ -111,6 +120,16 @@ def climb(sub: Sub, *, ladder: tuple[str, ...]) -> Sub:
         return replace(sub, state="failed")
     # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback.
     return replace(sub, state="open", tier=above[0], used=0, faults=0, effort=None)
+
+
+def keep_earlier(subs: Mapping[str, Sub]) -> dict[str, Sub]:
+    """Return the subtasks with those settled as they were before that were asked anew in vain."""
+    return {name: _as_before(sub) if sub.state == "failed" and sub.kept_tier else sub for name, sub in subs.items()}
+
+
+def _as_before(sub: Sub) -> Sub:
+    reason = f"asked anew in vain ({sub.reason}); its earlier answer stands"
+    return replace(sub, state="settled", tier=sub.kept_tier or sub.tier, kept_tier=None, reason=reason)
 
 
 def _defer(sub: Sub, defer: Defer) -> Sub:
@@ -182,7 +201,7 @@ def _skip(
 
 
 def _begun(subs: Mapping[str, Sub]) -> set[str]:
-    return {name for name, sub in subs.items() if sub.state != "waiting"}
+    return {name for name, sub in subs.items() if sub.begun}
 
 
 def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, Sub]:

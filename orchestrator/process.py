@@ -12,6 +12,7 @@ from config.settings import get_settings
 from orchestrator.engine import Engine
 from orchestrator.rescue import Rescue
 from orchestrator.store.migrate import migrate
+from orchestrator.tally import Clerk
 from orchestrator.tasks import register
 from orchestrator.webhooks import Webhooks
 from schemas.errors import FirstlineError
@@ -30,14 +31,16 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     register(app, engine)
-    rescue, webhooks = Rescue(engine), Webhooks(engine)
+    rescue, webhooks, clerk = Rescue(engine), Webhooks(engine), Clerk(engine.tally, engine.redis, settings.keys)
     signals.worker_ready.connect(lambda **_: rescue.start(), weak=False)
     signals.worker_ready.connect(lambda **_: webhooks.start(), weak=False)
-    serve(app, settings, queues=(ORCHESTRATOR,), threads=options.threads)
+    signals.worker_ready.connect(lambda **_: clerk.start(), weak=False)
+    exit_code = serve(app, settings, queues=(ORCHESTRATOR,), threads=options.threads)
     rescue.stop()
     webhooks.stop()
+    clerk.stop()
     engine.db.close()
-    return 0
+    return exit_code
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from orchestrator.assemble import assemble
+from orchestrator.assemble import assemble_all
 from orchestrator.engine import Engine, Job
 from orchestrator.store import batches
 from schemas.batch import Batch
@@ -17,10 +17,13 @@ from schemas.bulk import BulkOrder
 ATTEMPT = "firstline.attempt"
 JUDGE = "firstline.judge"
 START = "firstline.start"
+SUBMIT = "firstline.submit"
 RELEASE = "firstline.release"
 SHARD = "firstline.shard"
 BULK = "firstline.bulk"
 BULKED = "firstline.bulked"
+#: What the arguments of a message for the orchestrators are, in their order.
+_IDS = ("job", "segment", "shard")
 #: What publishing raises when Redis cannot be reached.
 UNREACHABLE = (RedisError, OperationalError, OSError)
 
@@ -41,7 +44,7 @@ def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:
         priority=priority,
         # Whoever publishes what leaves a result subscribes to it. A chord counts its members without results.
         ignore_result=True,
-        argsrepr=f"(job={batch.job} tier={batch.tier.name} batch={batch.id})",
+        argsrepr=f"({batch.label})",
     )
     return chain(attempt, judge, app=engine.app)
 
@@ -63,15 +66,11 @@ def bulk(engine: Engine, order: BulkOrder) -> Signature:
 
 def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:
     """Return the messages of batches that are still wanted; mark the others as judged, for nothing is left of them."""
-    found, moot = [], []
-    for batch in ids:
-        row = batches.get(tx, batch=batch)
-        made = assemble(tx, job=job, row=row) if row is not None and row["state"] in ("ready", "sent") else None
-        if made is None:
-            moot.append(batch)
-        else:
-            found.append(made)
-    batches.set_state(tx, batches=moot, to="judged", among=("ready", "sent"))
+    if not ids:
+        return []
+    rows = [row for row in batches.these(tx, ids=ids) if row["state"] in ("ready", "sent")]
+    found = [made for made in assemble_all(tx, job=job, rows=rows) if made is not None]
+    batches.set_state(tx, batches=set(ids) - {made.id for made in found}, to="judged", among=("ready", "sent"))
     return found
 
 
@@ -108,5 +107,5 @@ def task(engine: Engine, name: str, *arguments: str | int, priority: int = 0) ->
         priority=priority,
         immutable=True,
         ignore_result=True,
-        argsrepr=f"({' '.join(str(argument) for argument in arguments)})",
+        argsrepr=f"({' '.join(f'{what}={value}' for what, value in zip(_IDS, arguments, strict=False))})",
     )

@@ -9,13 +9,17 @@ from orchestrator.conclude import conclude
 from orchestrator.engine import Engine, Job
 from orchestrator.fairness import Claimant, share
 from orchestrator.store import batches, items, jobs
+from schemas.batch import Batch
 from schemas.job import Priority
 from schemas.tier import TierKind
 
-#: Subtasks that one message carries at most.
-BATCH_ITEMS = 20
-#: Subtasks in flight per slot of the workers: enough that no slot idles, few enough that queues stay short.
-PER_SLOT = 2.0
+#: Subtasks that one message carries at most, and of short calls, whose messages cost more than they do.
+BATCH_ITEMS, SHORT_BATCH_ITEMS = 20, 50
+#: Messages that a job travels in at least for each worker process, so that none of them idles.
+MESSAGES = 24
+#: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
+#: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.
+PER_SLOT = 4.0
 
 
 def release(engine: Engine, job_id: str) -> int:
@@ -27,7 +31,17 @@ def release(engine: Engine, job_id: str) -> int:
         if not batches.any_waiting(tx, job=job.id, segment=job.segment) or _room(engine, tx, job) <= 0:
             return 0
     with engine.db.writing() as tx:
+        jobs.hold(tx, job=job_id)
+        job = engine.job(tx, job_id)
+        if not job.state.works:
+            return 0
         claimed = batches.claim_shards(tx, job=job.id, segment=job.segment, room=_room(engine, tx, job))
+        # A message to ourselves about a single one would only cost time.
+        alone = claimed[0] if len(claimed) == 1 else None
+        ready = None if alone is None else _cut(engine, tx, job, job.segment, alone)
+    if alone is not None:
+        _send(engine, job, job.segment, alone, ready)
+        return 1
     for n in claimed:
         publish.task(engine, publish.SHARD, job.id, job.segment, n, priority=job.priority).apply_async()
     return len(claimed)
@@ -46,7 +60,7 @@ def _room(engine: Engine, tx: Connection, job: Job) -> int:
     tiers = {first, *job.ladder}
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
     window = mine * PER_SLOT * slots(engine, job, first)
-    everywhere = mine * 2 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers)
+    everywhere = mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers)
     return math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
 
 
@@ -55,27 +69,35 @@ def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
     with engine.db.writing() as tx:
         jobs.hold(tx, job=job_id)
         job = engine.job(tx, job_id)
-        shard = batches.get_shard(tx, job=job_id, segment=segment, n=n)
-        if not job.state.works or shard is None or shard["state"] != "released":
-            return
-        made, closed = conclude(
-            tx,
-            job=job,
-            segment=segment,
-            shard=n,
-            numbers=items.pending(tx, job=job_id, segment=segment, lo=shard["lo"], hi=shard["hi"]),
-            size=lambda tier: max(pack_of(job, segment, tier), batch_size(job.items, slots=slots(engine, job, tier))),
-        )
-        ready = publish.assembled(tx, job=job, ids=made)
-        going = ready or batches.alive(tx, job=job_id, segment=segment, shard=n)
-        if not closed:
-            batches.set_shard(
-                tx, job=job_id, segment=segment, n=n, to="cut" if going else "passed", among=("released",)
-            )
+        ready = _cut(engine, tx, job, segment, n)
+    _send(engine, job, segment, n, ready)
+
+
+def _cut(engine: Engine, tx: Connection, job: Job, segment: int, n: int) -> list[Batch] | None:
+    """Cut a released shard into batches and return those to send; None where there is nothing to cut."""
+    shard = batches.get_shard(tx, job=job.id, segment=segment, n=n)
+    if not job.state.works or shard is None or shard["state"] != "released":
+        return None
+    made, closed = conclude(
+        tx,
+        job=job,
+        segment=segment,
+        shard=n,
+        numbers=items.pending(tx, job=job.id, segment=segment, lo=shard["lo"], hi=shard["hi"]),
+        size=lambda tier: max(pack_of(job, segment, tier), _size(engine, job, tier)),
+    )
+    ready = publish.assembled(tx, job=job, ids=made)
+    going = ready or batches.alive(tx, job=job.id, segment=segment, shard=n)
+    if not closed:
+        batches.set_shard(tx, job=job.id, segment=segment, n=n, to="cut" if going else "passed", among=("released",))
+    return ready
+
+
+def _send(engine: Engine, job: Job, segment: int, n: int, ready: list[Batch] | None) -> None:
     if ready:
         publish.send_shard(engine, job=job, segment=segment, shard=n, made=ready)
-    else:
-        release(engine, job_id)
+    elif ready is not None:
+        release(engine, job.id)
 
 
 def passed(engine: Engine, job_id: str, segment: int, n: int) -> None:
@@ -85,9 +107,14 @@ def passed(engine: Engine, job_id: str, segment: int, n: int) -> None:
     release(engine, job_id)
 
 
-def batch_size(count: int, *, slots: int) -> int:
-    """Return how many items go in one message: one while there are few (lowest latency), at most 20."""
-    return max(1, min(BATCH_ITEMS, math.ceil(count / (2 * slots))))
+def _size(engine: Engine, job: Job, tier: str) -> int:
+    workers = max(1, engine.workers_of(job.tier(tier).queue))
+    return batch_size(job.items, workers=workers, short=engine.pace.is_short(tier))
+
+
+def batch_size(count: int, *, workers: int, short: bool = False) -> int:
+    """Return how many items go in one message: one while there are few (lowest latency), at most 20, or 50 if short."""
+    return max(1, min(SHORT_BATCH_ITEMS if short else BATCH_ITEMS, math.ceil(count / (MESSAGES * workers))))
 
 
 def pack_of(job: Job, segment: int, tier: str) -> int:

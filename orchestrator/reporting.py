@@ -15,6 +15,7 @@ from schemas.estimate import Estimate
 from schemas.plan import Plan
 from schemas.report import ModelLine, Percentiles, QualityScore, Report
 from schemas.tier import Profile
+from workers.paths import MISSING
 from workers.pricing import dollars
 from workers.scoring import score
 
@@ -132,7 +133,7 @@ def _over_items(tx: Connection, row: RowMapping) -> tuple[QualityScore | None, P
         if quality is None:
             continue
         settled = item["state"] == "settled"
-        said = score(quality, item["output"] if settled else None, item["input"], folders=folders)
+        said = score(quality, item["output"] if settled else MISSING, item["input"], folders=folders)
         if said is not None and settled:
             scores.append(said)
         elif said is not None and item["state"] == "failed":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from config.settings import get_settings
 from orchestrator import api, auditing, baselines, estimating
+from orchestrator.crew import refuse_services
 from orchestrator.order import Order
 from orchestrator.patience import BEAT_S, Stalled, patient
 from orchestrator.progress import show_progress
@@ -129,17 +130,17 @@ def submit(order: Order, profile: Profile) -> str:
     return job
 
 
-def submit_elsewhere(order: Order) -> str:
-    """Check an order and submit it to the workers that run already."""
+def submit_elsewhere(order: Order) -> JobStatus:
+    """Check an order, submit it to the workers that run already, and return how it stands."""
     url = running_redis(get_settings())
     if url is None:
         raise UserError(
             "no workers run: FIRSTLINE_REDIS_URL is not set and no `firstline run` is under way here; set it and start "
             "`firstline orchestrator` and `firstline worker --tier NAME`, or use `firstline run`"
         )
-    _refuse_services(order.profile)
+    refuse_services(order.profile)
     with order.checked() as usable, using_redis(url):
-        return submit(usable, usable.profile)
+        return api.status(submit(usable, usable.profile))
 
 
 def follow(job: str, view: View, check: Callable[[], None] | None = None, *, title: str = "") -> JobStatus:
@@ -163,17 +164,8 @@ def crew_for(order: Order, record: Path | None = None, resuming: str | None = No
         return
     if record:
         raise UserError("--record needs the workers that `run` starts itself; unset FIRSTLINE_REDIS_URL")
-    _refuse_services(order.profile)
+    refuse_services(order.profile)
     yield Crew(order.profile)
-
-
-def _refuse_services(profile: Profile) -> None:
-    if profile.services:
-        names = ", ".join(service.name for service in profile.services)
-        raise UserError(
-            f"profile '{profile.name}' has services ({names}) that only `firstline run` without FIRSTLINE_REDIS_URL "
-            "starts; unset it, or use a profile whose models have addresses of their own"
-        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from orchestrator.flow import advance, fail, open_segment
 from orchestrator.judge import Judged, judge
 from orchestrator.planner.first import is_planning
 from orchestrator.release import release
+from orchestrator.spans import trace_job
 from orchestrator.store import batches, decisions, items, jobs
 from schemas.batch import Trail
 from schemas.errors import UserError
@@ -32,6 +33,7 @@ def start(engine: Engine, job_id: str) -> None:
         job = engine.job(tx, job_id)
         begun = jobs.move(tx, job=job_id, to=_at_work(job), among=(JobState.SUBMITTED,))
     if begun:
+        trace_job(engine, job)
         budgets.tell(engine, job)
     release(engine, job_id)
 
@@ -69,6 +71,8 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
             # The job was cancelled and is tried again; workers have not heard of the latter.
             items.let_go_unheld(tx, job=job.id)
         _note(tx, job, judged)
+    engine.pace.hear(trail)
+    engine.tally.add(judged.attempts)
     _forget(engine, trail.batch)
     if judged.because(DeferCause.BUDGET_UNKNOWN) is not None:
         budgets.tell(engine, job)
@@ -104,7 +108,7 @@ def stop_at(tx: Connection, job: Job, over: Defer) -> None:
 def _note(tx: Connection, job: Job, judged: Judged) -> None:
     """Say at the job why it does not get on; take the word back when it does."""
     stuck = judged.because(DeferCause.NO_MODEL)
-    if job.state is JobState.RUNNING and (stuck or not judged.deferred):
+    if job.state is JobState.RUNNING and (stuck or not judged.deferred) and stuck != job.reason:
         jobs.say(tx, job=job.id, reason=stuck)
 
 
@@ -172,7 +176,11 @@ def abandon(engine: Engine, job_id: str) -> bool:
     """End a job whose producer went silent while it handed items in."""
     reason = "its producer went silent before all items were handed in; submit it again"
     with engine.db.writing() as tx:
-        return fail(tx, job=job_id, reason=reason, among=(JobState.RECEIVING,))
+        failed = fail(tx, job=job_id, reason=reason, among=(JobState.RECEIVING,))
+        if failed:
+            # Whoever submits it again under its key is right to.
+            jobs.change(tx, job=job_id, idempotency_key=None)
+        return failed
 
 
 def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int:

@@ -8,8 +8,10 @@ from celery.canvas import Signature
 from pydantic import ValidationError
 
 from orchestrator import bulks, publish
+from orchestrator.by_name import Unread, submit_message
 from orchestrator.engine import Engine
 from orchestrator.release import passed, release, send_shard
+from orchestrator.spans import judge_span
 from orchestrator.steer import settle_trail, start
 from schemas.batch import MESSAGE_VERSION, Trail
 from schemas.bulk import BulkNews
@@ -33,6 +35,10 @@ def register(app: Celery, engine: Engine) -> None:
     @app.task(name=publish.START, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def start_task(job: str) -> None:
         start(engine, job)
+
+    @app.task(name=publish.SUBMIT, bind=True, Request=Unread, throws=(UserError,), **_PATIENCE)  # type: ignore[untyped-decorator]
+    def submit_task(self: "Task[Any, Any]", request: object = None, items: object = ()) -> str:
+        return submit_message(request, items, message=str(self.request.id))
 
     @app.task(name=publish.RELEASE, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def release_task(job: str, segment: int | None = None, shard: int | None = None) -> None:
@@ -63,7 +69,9 @@ def register(app: Celery, engine: Engine) -> None:
 def judge_message(engine: Engine, message: str) -> Signature | None:
     """Judge a trail as it came; one that cannot be judged here is logged, and the sweep asks for it again."""
     try:
-        return settle_trail(engine, Trail.model_validate_json(message))
+        trail = Trail.model_validate_json(message)
+        with judge_span(engine.tracer, trail):
+            return settle_trail(engine, trail)
     except ValidationError:
         _log.error("trail.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": "update this one"})
     except UserError as error:

@@ -42,6 +42,8 @@ class Work(Frozen):
     skipped: tuple[str, ...] = ()
     #: Steps to be asked anew in their turn, with the number of their next attempt.
     asked: dict[str, int] = Field(default_factory=dict)
+    #: Steps that have begun and are elsewhere: in another batch, or parked. They are not begun here once more.
+    away: tuple[str, ...] = ()
     todo: tuple[Todo, ...] = Field(min_length=1)
 
 
@@ -81,8 +83,12 @@ class Batch(Frozen):
     @property
     def label(self) -> str:
         """What Flower shows: ids and counts, never contents."""
-        steps = ",".join(sorted({todo.step for work in self.work for todo in work.todo}))
-        return f"job={self.job} step={steps} tier={self.tier.name} batch={self.id} subtasks={len(self.work)}"
+        todos = [todo for work in self.work for todo in work.todo]
+        steps = ",".join(sorted({todo.step for todo in todos}))
+        first, last = min(todo.n for todo in todos), max(todo.n for todo in todos)
+        attempt = f"{first}" if first == last else f"{first}-{last}"
+        ids = f"job={self.job} step={steps} tier={self.tier.name} attempt={attempt}"
+        return f"{ids} batch={self.id} subtasks={len(todos)}"
 
 
 class Settled(Frozen):

@@ -1,5 +1,6 @@
 """A job as a producer submits and sees it."""
 
+import json
 from datetime import datetime
 from enum import StrEnum
 
@@ -134,6 +135,13 @@ class JobStatus(Frozen):
         """Items that have ended, in whatever way."""
         return self.settled + self.failed + self.cancelled
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing more happens without a person."""
+        if self.state.ended or self.state in (JobState.PAUSED, JobState.AWAITING_APPROVAL):
+            return True
+        return bool(self.review and self.review + self.ended_items >= self.items)
+
 
 class ItemResult(Frozen):
     """One item's result: the line that `--out` gets."""
@@ -147,6 +155,11 @@ class ItemResult(Frozen):
     cost_usd: float | None = None
     latency_s: float | None = None
     reason: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Its output for those who read: a text as it is, anything else as JSON."""
+        return self.output if isinstance(self.output, str) else json.dumps(self.output, ensure_ascii=False)
 
 
 class Event(Frozen):

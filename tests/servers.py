@@ -121,6 +121,16 @@ class RedisServer:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
+    def freeze(self) -> None:
+        """Let it accept connections and answer nothing, as a machine does that is stuck."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
 
 def run_quietly(*command: str, user: str | None, folder: Path) -> None:
     """Run a command as another user, if one is named; CalledProcessError when it fails."""

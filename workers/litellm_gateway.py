@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +63,7 @@ def load() -> "LitellmGateway":
     litellm.num_retries = 0
     for callbacks in ("callbacks", "success_callback", "failure_callback", "input_callback"):
         setattr(litellm, callbacks, [])
+    _leave_prices_to_us()
     return LitellmGateway(litellm)
 
 
@@ -262,6 +263,15 @@ def _unlogged() -> Callable[[], AbstractContextManager[None]]:
     except ImportError:  # a version of litellm without it only takes longer
         return nullcontext
     return internal_sub_call
+
+
+def _leave_prices_to_us() -> None:
+    """Keep litellm from working out what each answer cost, which nobody asks it: a fifth of its CPU per call."""
+    with suppress(ImportError, AttributeError):  # a version of litellm without it only takes longer
+        from litellm.litellm_core_utils.litellm_logging import Logging
+
+        if callable(Logging.response_cost_calculator):
+            Logging.response_cost_calculator = lambda *_, **__: None  # type: ignore[method-assign]
 
 
 def _quietly(ask: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from config.logs import configure
 from config.redis import connect_async
 from config.serving import serve
 from config.settings import Settings, get_settings
+from config.tracing import make_tracer
 from schemas.attempt import Usage
 from schemas.errors import UserError
 from schemas.tier import Model
 from workers.estimate import Estimator
 from workers.gate import Gate
 from workers.heart import Heart
-from workers.litellm_gateway import load
+from workers.litellm_gateway import LitellmGateway, load
 from workers.loop import Loop
 from workers.paid import PaidAnswers
 from workers.pricing import cost
@@ -31,6 +33,8 @@ from workers.tasks import register
 from workers.worker import Worker
 
 _log = logging.getLogger(__name__)
+
+Load = Callable[[], LitellmGateway]
 
 
 @dataclass
@@ -43,7 +47,9 @@ class WorkerProcess:
     heart: Heart
 
 
-def assemble(settings: Settings, *, queues: tuple[str, ...], threads: int, record: Path | None) -> WorkerProcess:
+def assemble(
+    settings: Settings, *, queues: tuple[str, ...], threads: int, record: Path | None, load: Load = load
+) -> WorkerProcess:
     """Return a worker whose gateway is loaded."""
     loop = Loop()
     name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -64,6 +70,7 @@ def assemble(settings: Settings, *, queues: tuple[str, ...], threads: int, recor
             gate=Gate(client=client, keys=settings.keys),
             estimator=Estimator(price=price),
             bulks=gateway.bulks,
+            tracer=make_tracer(settings, service="firstline-worker"),
         )
 
     worker = loop.run(make())
@@ -71,8 +78,8 @@ def assemble(settings: Settings, *, queues: tuple[str, ...], threads: int, recor
     return WorkerProcess(settings, loop, worker, heart)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a worker until it is told to stop; return the exit code."""
+def main(argv: list[str] | None = None, *, load: Load = load) -> int:
+    """Run a worker until it is told to stop; return the exit code. `load` gives its gateway (for benches)."""
     options = _options(argv)
     settings = get_settings()
     configure(settings)
@@ -81,19 +88,19 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    process = assemble(settings, queues=tuple(options.queue), threads=options.threads, record=options.record)
+    process = assemble(settings, queues=tuple(options.queue), threads=options.threads, record=options.record, load=load)
     register(app, process)
     signals.worker_ready.connect(lambda **_: process.heart.start(), weak=False)
     signals.worker_shutting_down.connect(lambda **_: process.heart.hand_back(), weak=False)
-    serve(app, settings, queues=tuple(options.queue), threads=options.threads)
+    exit_code = serve(app, settings, queues=tuple(options.queue), threads=options.threads)
     process.heart.stop()
-    return 0
+    return exit_code
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="firstline worker", description=__doc__)
     parser.add_argument("--queue", action="append", required=True, help="queue of a tier; may be given more than once")
-    parser.add_argument("--threads", type=int, default=24, help="batches held at once (default 24)")
+    parser.add_argument("--threads", type=int, default=64, help="batches held at once (default 64)")
     parser.add_argument("--record", type=Path, help="append the providers' answers to this file, for replay")
     return parser.parse_args(argv)
 

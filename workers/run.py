@@ -54,7 +54,7 @@ class _Journey:
     values: dict[str, Json]
     skipped: set[str]
     ended: set[str]
-    begun: set[str] = field(default_factory=set)
+    begun: set[str]
     attempts: list[Attempt] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
@@ -86,7 +86,8 @@ class _Journey:
 
 
 async def _run_item(holding: _Holding, work: Work) -> ItemTrail:
-    journey = _Journey(holding.batch, work, dict(work.settled), set(work.skipped), {*work.settled, *work.skipped})
+    ended = {*work.settled, *work.skipped}
+    journey = _Journey(holding.batch, work, dict(work.settled), set(work.skipped), ended, set(work.away))
     by_name = {planned.step.name: planned for planned in holding.batch.steps}
     waiting = [(by_name[todo.step], todo) for todo in work.todo]
     while waiting:

@@ -15,15 +15,16 @@ from workers.user_code import Broken, Returned, call
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
-def score(quality: Quality, output: Json, item: JsonObject, *, folders: tuple[Path, ...] = ()) -> float | None:
+def score(quality: Quality, output: Json | Absent, item: JsonObject, *, folders: tuple[Path, ...] = ()) -> float | None:
     """Return how well an output meets its item's truth, 0..1; None where the item carries none.
 
-    An output that lacks the field looked at scores 0. UserError when the user's comparator breaks.
+    No output (`MISSING`: the item failed), or one that lacks the field looked at, scores 0. UserError when the user's
+    comparator breaks.
     """
     truth = gold_of(quality, item)
     if truth is MISSING or truth is None:
         return None
-    found = dig(output, quality.field) if quality.field else output
+    found = dig(output, quality.field) if quality.field and output is not MISSING else output
     return 0.0 if found is MISSING else compare(quality.compare, found, truth, folders=folders)
 
 
@@ -33,7 +34,10 @@ def gold_of(quality: Quality, item: JsonObject) -> Json | Absent:
 
 
 def compare(by: str, output: Json, gold: Json, *, folders: tuple[Path, ...] = ()) -> float:
-    """Return the likeness of two values, 0..1, by a comparator's name or a user's function (output, gold) -> 0..1."""
+    """Return the likeness of two values, 0..1, by a comparator's name or a user's function (output, gold) -> 0..1.
+
+    A user's function never meets None: nothing is like nothing, and like nothing else.
+    """
     known = COMPARATORS.get(by)
     return known(output, gold) if known else _by_user(by, output, gold, folders)
 
@@ -74,6 +78,8 @@ COMPARATORS: dict[str, Callable[[Json, Json], float]] = {"exact": exact, "number
 def _by_user(path: str, output: Json, gold: Json, folders: tuple[Path, ...]) -> float:
     if not re.search(r"[.:]", path):
         raise UserError(f"compare: expected {', '.join(COMPARATORS)} or a function as module:function, got {path!r}")
+    if output is None or gold is None:
+        return float(output is gold)
     match call(path, output, gold, folders=folders):
         case Returned(int() | float() as said) if 0 <= said <= 1:
             return float(said)

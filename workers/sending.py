@@ -10,6 +10,7 @@ from schemas.verdict import Defer, DeferCause
 from workers.cooldown import FAULTS
 from workers.gateway import Call, Reply
 from workers.paid import Kept
+from workers.spans import call_span
 from workers.worker import Worker
 
 
@@ -48,8 +49,9 @@ async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | D
         reply: Reply | None = None
         started_at = datetime.now(UTC)
         try:
-            with worker.calling(batch.job):
+            with worker.calling(batch.job), call_span(worker.tracer, call, tier, batch) as tell:
                 reply = await worker.gateway.call(call)
+                tell(reply)
         except asyncio.CancelledError:
             off = worker.called_off(batch.job)
             if off is None:

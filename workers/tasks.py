@@ -12,6 +12,7 @@ from workers.bulk import carry_message
 from workers.claims import Claim, claim, hand_on
 from workers.loop import Loop
 from workers.run import run_batch
+from workers.spans import batch_span
 from workers.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
                 assert_never(said)
         # What came back from a Batch API is there before the first delivery.
         resumed = said is not Claim.TAKEN or batch.tier.kind is TierKind.BATCH
-        trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
+        with batch_span(worker.tracer, batch):
+            trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
         worker.recent.keep(trail)
         await hand_on(worker.client, worker.keys, batch=batch.id)
     return trail

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import redis.asyncio
 
@@ -21,6 +22,9 @@ from workers.paid import PaidAnswers
 from workers.recent import RecentTrails
 from workers.slots import Slots
 from workers.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from config.otel import Tracer
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Worker:
     bulks: BulkApi | None = None
     toolbox: Toolbox = field(default_factory=Toolbox)
     cache: ResponseCache = field(init=False)
+    #: None unless OpenTelemetry is asked for.
+    tracer: "Tracer | None" = None
     stopping: bool = False
     _slots: dict[str, Slots] = field(default_factory=dict)
     _batches: dict[str, str] = field(default_factory=dict)

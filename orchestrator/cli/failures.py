@@ -44,7 +44,12 @@ def failures(
 def _row(one: "Failure") -> tuple[object, ...]:
     why = "; ".join(f"{check}: {reason}" for check, reason in zip(one.checks, one.reasons, strict=False))
     skill = f"{one.skill} v{one.skill_version}"
-    return (f"{one.job} / {one.item_id}", skill, one.tier, one.model, why or f"{one.error}: {one.reasons[0]}", one.then)
+    return (f"{one.job} / {one.item_id}", skill, one.tier, one.model, why or _error(one), one.then)
+
+
+def _error(one: "Failure") -> str:
+    kind, reason = f"{one.error}: ", one.reasons[0]
+    return kind + reason.removeprefix(kind)
 
 
 def _cause_row(one: "Cause") -> tuple[object, ...]:

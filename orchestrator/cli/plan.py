@@ -5,19 +5,20 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Input, Json, Limit, Out, ProfileName
+from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName
 
 PANEL = "Run"
 
 
 def plan(
     target: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="GOAL_WORKFLOW_OR_JOB", help="A goal in plain words, a workflow or job file, or a job's id."
+            metavar="[GOAL_WORKFLOW_OR_JOB]", help="A goal in plain words, a workflow or job file, or a job's id."
         ),
-    ],
+    ] = None,
     *,
+    goal: Goal = None,
     input_: Input = None,
     profile: ProfileName = None,
     limit: Limit = None,
@@ -39,11 +40,11 @@ def plan(
     from orchestrator.order import Wishes, read_order
     from orchestrator.runner import View
 
-    is_goal = any(map(str.isspace, target))
-
+    if goal is None and target is not None and any(map(str.isspace, target)):
+        goal, target = target, None
     finished = None
-    if is_goal:
-        order = read_order(None, Wishes(input_, profile, limit, budget, target))
+    if goal is not None or target is None:
+        order = read_order(target, Wishes(input_, profile, limit, budget, goal))
         planned, finished = planning.run_with_yes(
             order, View(out=out, quiet=as_json), yes_to(asking=approve, as_json=as_json)
         )
@@ -58,5 +59,5 @@ def plan(
         typer.echo(f"saved: {save}; run it: firstline run {save} --input FILE", err=True)
     if finished:
         finish(finished, as_json=as_json, out=out)
-    elif is_goal:
+    elif goal is not None:
         tell_it_waits(planned.view.job)

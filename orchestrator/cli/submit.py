@@ -21,5 +21,7 @@ def submit(
     from orchestrator.order import Wishes, read_order
     from orchestrator.runner import submit_elsewhere
 
-    job = submit_elsewhere(read_order(target, Wishes(input_, profile, limit, budget, goal)))
-    typer.echo(f'{{"job": "{job}"}}' if as_json else job)
+    status = submit_elsewhere(read_order(target, Wishes(input_, profile, limit, budget, goal)))
+    if status.reason:
+        typer.echo(f"job {status.job}: {status.reason}", err=True)
+    typer.echo(f'{{"job": "{status.job}"}}' if as_json else status.job)

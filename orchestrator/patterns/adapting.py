@@ -38,11 +38,7 @@ def prepare(tx: Connection, *, job: Job, segment: int) -> Job:
 def view(tx: Connection, *, job: Job, planned: PlannedStep) -> View:
     """Return what has come out so far and what is still ahead."""
     known = given(tx, job=job, planned=planned)
-    ahead: list[Json] = [
-        one.step.model_dump(mode="json", exclude_defaults=True)
-        for one in job.plan.steps
-        if one.segment > planned.segment
-    ]
+    ahead: list[Json] = [_told(step) for step in _ahead(job, planned)]
     reasons = figures.failures(tx, job=job.id)
     statistics: JsonObject = {
         **overview.by_state(tx, job=job.id),
@@ -65,7 +61,8 @@ def follow(tx: Connection, *, job: Job, planned: PlannedStep, value: Json, by: s
         grown = replace_rest(job.plan, None, behind=planned.segment)
     elif choice == "amend":
         try:
-            sub = compile_draft(tx, job=job, planned=planned, draft=Draft.of(value))
+            draft = _as_declared(Draft.of(value), _ahead(job, planned))
+            sub = compile_draft(tx, job=job, planned=planned, draft=draft)
             grown = replace_rest(job.plan, sub, behind=planned.segment)
         except UserError as error:
             choice, reason = "continue", f"its amendment cannot be carried out: {error}"
@@ -79,12 +76,34 @@ def follow(tx: Connection, *, job: Job, planned: PlannedStep, value: Json, by: s
         choice=choice,
         reason=reason,
         step=planned.step.name,
-        data={"steps": [one.step.name for one in grown.steps if one.segment > planned.segment]},
+        data={"steps": [step.name for step in _ahead(replace(job, plan=grown), planned)]},
     )
     if grown is job.plan:
         return Next(job)
     jobs.set_plan(tx, job=job.id, plan=grown.model_dump(mode="json"))
     return Next(replace(job, plan=grown))
+
+
+def _ahead(job: Job, planned: PlannedStep) -> list[Step]:
+    return [one.step for one in job.plan.steps if one.segment > planned.segment]
+
+
+def _told(step: Step) -> JsonObject:
+    """Return a step as a model may write it: without options, which may hold such as a database's URL."""
+    goal: JsonObject = {"options": {"goal": step.options.get("goal")}} if step.kind is StepKind.PLAN else {}
+    return {**step.model_dump(mode="json", exclude_defaults=True, exclude={"options", "policy"}), **goal}
+
+
+def _as_declared(draft: Draft, ahead: list[Step]) -> Draft:
+    """Return the draft with the steps that it keeps as they were declared: with their options and policies."""
+    declared = {(step.name, step.kind, step.skill, step.tool): step for step in ahead}
+    steps = (
+        step.evolve(options=known.options, policy=known.policy)
+        if (known := declared.get((step.name, step.kind, step.skill, step.tool)))
+        else step
+        for step in draft.steps
+    )
+    return draft.evolve(steps=tuple(steps))
 
 
 def _looks(plan: Plan) -> int:

@@ -34,14 +34,15 @@ def rewind(
 ) -> Next:
     """Have steps asked anew for some items, with feedback, and then what was built on them up to a segment.
 
-    Steps of the whole job that were built on them are asked anew too, except `but`.
+    Where feedback brings a step no better answer, its earlier one stands, since it passed its checks; what was built
+    on it is made anew all the same. Steps of the whole job that were built on them are asked anew too, except `but`.
     """
     again = [job.plan.step(name) for name in dependents(job.plan, first, upto=upto) if name != but]
     whole = [planned.step.name for planned in again if is_barrier(planned.step)]
     single = [planned.step.name for planned in again if not is_barrier(planned.step)]
     for steps, who in ((whole, [WHOLE_JOB]), (single, numbers)):
         told = [name for name in steps if name in first]
-        rework.ask_anew(tx, job=job.id, numbers=who, steps=told, feedback=feedback)
+        rework.ask_anew(tx, job=job.id, numbers=who, steps=told, feedback=feedback, keep=bool(feedback))
         rework.ask_anew(tx, job=job.id, numbers=who, steps=[name for name in steps if name not in first])
     segment = min(planned.segment for planned in again)
     if single:

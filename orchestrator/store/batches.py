@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, or_, select, update
 
 from orchestrator.store.jobs import clock
 from orchestrator.store.tables import BatchRow, JobRow, ShardRow
@@ -31,23 +31,34 @@ def insert_shards(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
         tx.execute(_shard.insert(), rows)
 
 
+#: Statements of the way of every batch are made once: making one takes longer than most take to run.
+_JOB: Any = bindparam("in_job")
+_SEGMENT: Any = bindparam("in_segment")
+_N: Any = bindparam("in_n")
+_THIS_SHARD = (_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.n == _N)
+_IN_FLIGHT = (
+    select(_batch.c.tier, func.sum(_batch.c["size"]))
+    .where(_batch.c.job == _JOB, _batch.c.segment == _SEGMENT, _batch.c.state.in_(("ready", "sent")))
+    .group_by(_batch.c.tier)
+)
+_UNCUT = select(func.coalesce(func.sum(_shard.c.open), 0)).where(
+    _shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == "released"
+)
+_WAITING = (
+    select(_shard.c.n).where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == "waiting").limit(1)
+)
+
+
 def in_flight(tx: Connection, *, job: str, segment: int) -> dict[str, int]:
     """Return tier -> items of a segment that are out to it; those of shards that are about to be cut under ""."""
-    out = (
-        select(_batch.c.tier, func.sum(_batch.c["size"]))
-        .where(_batch.c.job == job, _batch.c.segment == segment, _batch.c.state.in_(("ready", "sent")))
-        .group_by(_batch.c.tier)
-    )
-    uncut = select(func.coalesce(func.sum(_shard.c.open), 0)).where(
-        _shard.c.job == job, _shard.c.segment == segment, _shard.c.state == "released"
-    )
-    return {**{tier: int(size) for tier, size in tx.execute(out)}, "": int(tx.scalar(uncut) or 0)}
+    mine = {"in_job": job, "in_segment": segment}
+    out = {tier: int(size) for tier, size in tx.execute(_IN_FLIGHT, mine)}
+    return {**out, "": int(tx.scalar(_UNCUT, mine) or 0)}
 
 
 def any_waiting(tx: Connection, *, job: str, segment: int) -> bool:
     """Return whether shards wait for their release."""
-    query = select(_shard.c.n).where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state == "waiting")
-    return tx.scalar(query.limit(1)) is not None
+    return tx.scalar(_WAITING, {"in_job": job, "in_segment": segment}) is not None
 
 
 def claim_shards(tx: Connection, *, job: str, segment: int, room: int) -> list[int]:
@@ -79,25 +90,30 @@ def set_shard(tx: Connection, *, job: str, segment: int, n: int, to: str, among:
     return tx.execute(query).rowcount == 1
 
 
+_SHARD = select(_shard).where(*_THIS_SHARD)
+
+
 def get_shard(tx: Connection, *, job: str, segment: int, n: int) -> RowMapping | None:
     """Return one shard."""
-    query = select(_shard).where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == n)
-    return tx.execute(query).mappings().first()
+    return tx.execute(_SHARD, {"in_job": job, "in_segment": segment, "in_n": n}).mappings().first()
+
+
+_FINISH = update(_shard).where(*_THIS_SHARD).values(open=_shard.c.open - bindparam("finished")).returning(_shard.c.open)
+_CLOSE = update(_shard).where(*_THIS_SHARD, _shard.c.open <= 0, _shard.c.state != "closed").values(state="closed")
+_UNCLOSED = select(func.count()).where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state != "closed")
 
 
 def finish_items(tx: Connection, *, job: str, segment: int, shard: int, count: int) -> bool:
     """Take `count` items off what a shard has open; close it at none. Return whether this closed it."""
-    mine = (_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == shard)
-    if count:
-        tx.execute(update(_shard).where(*mine).values(open=_shard.c.open - count))
-    query = update(_shard).where(*mine, _shard.c.open <= 0, _shard.c.state != "closed").values(state="closed")
-    return tx.execute(query).rowcount == 1
+    mine = {"in_job": job, "in_segment": segment, "in_n": shard}
+    if count and (tx.scalar(_FINISH, {**mine, "finished": count}) or 0) > 0:
+        return False
+    return tx.execute(_CLOSE, mine).rowcount == 1
 
 
 def unclosed(tx: Connection, *, job: str, segment: int) -> int:
     """Return how many shards of a segment are not closed."""
-    query = select(func.count()).where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state != "closed")
-    return int(tx.scalar(query) or 0)
+    return int(tx.scalar(_UNCLOSED, {"in_job": job, "in_segment": segment}) or 0)
 
 
 def reset_shards(tx: Connection, *, job: str, segment: int) -> None:
@@ -134,10 +150,20 @@ def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
         tx.execute(_batch.insert(), rows)
 
 
+_GET = select(_batch).where(_batch.c.id == bindparam("batch"))
+_GET_LOCKED = _GET.with_for_update()
+_THESE = select(_batch).where(_batch.c.id.in_(bindparam("batches", expanding=True)))
+
+
 def get(tx: Connection, *, batch: str, lock: bool = False) -> RowMapping | None:
     """Return one batch."""
-    query = select(_batch).where(_batch.c.id == batch)
-    return tx.execute(query.with_for_update() if lock else query).mappings().first()
+    return tx.execute(_GET_LOCKED if lock else _GET, {"batch": batch}).mappings().first()
+
+
+def these(tx: Connection, *, ids: Sequence[str]) -> list[RowMapping]:
+    """Return these batches, in this order; those that are not there are left out."""
+    rows = {row["id"]: row for row in tx.execute(_THESE, {"batches": list(ids)}).mappings()}
+    return [rows[one] for one in ids if one in rows]
 
 
 def children(tx: Connection, *, parent: str) -> list[RowMapping]:
@@ -145,12 +171,21 @@ def children(tx: Connection, *, parent: str) -> list[RowMapping]:
     return list(tx.execute(select(_batch).where(_batch.c.parent == parent)).mappings())
 
 
+_SET_STATE = (
+    update(_batch)
+    .where(
+        _batch.c.id.in_(bindparam("batches", expanding=True)), _batch.c.state.in_(bindparam("among", expanding=True))
+    )
+    .values(state=bindparam("to"), changed_at=bindparam("at", type_=_batch.c.changed_at.type))
+)
+
+
 def set_state(tx: Connection, *, batches: Collection[str], to: str, among: Collection[str]) -> int:
     """Move batches whose state is one `among` these; return how many."""
     if not batches:
         return 0
-    query = update(_batch).where(_batch.c.id.in_(batches), _batch.c.state.in_(among))
-    return tx.execute(query.values(state=to, changed_at=clock(tx))).rowcount
+    told = {"batches": list(batches), "among": list(among), "to": to, "at": clock(tx)}
+    return tx.execute(_SET_STATE, told).rowcount
 
 
 def live(tx: Connection, *, older_than_s: float, limit: int = 2000) -> list[RowMapping]:

@@ -1,8 +1,9 @@
 """The database: one engine a process, short transactions, SQLite or PostgreSQL by URL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import pydantic_core
@@ -33,6 +34,8 @@ class Database:
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = self.engine.execution_options(firstline_write=True)
+        # SQLite has one writer. Who meets another one there sleeps for up to a tenth of a second and looks again.
+        self._turn: AbstractContextManager[object] = RLock() if self.is_sqlite else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -43,7 +46,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that commits at the end, or rolls back on an exception."""
-        with _readable_errors(self.url), self._writing.begin() as connection:
+        with self._turn, _readable_errors(self.url), self._writing.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -84,7 +87,14 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() != "postgresql":
         raise UserError(f"FIRSTLINE_DATABASE_URL: expected sqlite or postgresql, got '{parsed.drivername}'")
     return create_engine(
-        parsed, json_serializer=_dump, json_deserializer=_load, pool_size=8, max_overflow=16, pool_pre_ping=True
+        parsed,
+        json_serializer=_dump,
+        json_deserializer=_load,
+        # What an error quotes ends in logs and in Flower.
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=16,
+        pool_pre_ping=True,
     )
 
 
@@ -96,6 +106,7 @@ def _sqlite(url: str, database: str | None) -> Engine:
         url,
         json_serializer=_dump,
         json_deserializer=_load,
+        hide_parameters=True,
         poolclass=pool,
         **({"pool_size": 8, "max_overflow": 16} if pool is QueuePool else {}),
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
@@ -113,6 +124,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
     cursor.execute("PRAGMA cache_size=-32000")
+    # Each checkpoint waits for the disk; every 1,000 pages, the default, is several times a second under load.
+    cursor.execute("PRAGMA wal_autocheckpoint=8000")
     cursor.close()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, or_, select, update
@@ -25,9 +26,19 @@ _job = JobRow.__table__  # type: ignore[attr-defined]
 ENDED = ("settled", "skipped", "failed")
 
 
+#: Statements of the way of every batch are made once: making one takes longer than most take to run.
+_JOB: Any = bindparam("in_job")
+_NUMBERS: Any = bindparam("numbers", expanding=True)
+
+
 def insert_or_ignore(tx: Connection, table: Any) -> Any:
     """Return an INSERT for either database that leaves rows alone which are there already."""
-    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    return _ignoring(tx.dialect.name, table)
+
+
+@cache
+def _ignoring(dialect: str, table: Any) -> Any:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return insert(table).on_conflict_do_nothing()
 
 
@@ -37,10 +48,14 @@ def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
         tx.execute(_item.insert(), rows)
 
 
+_LOAD = select(_item).where(_item.c.job == _JOB, _item.c.n.in_(_NUMBERS)).order_by(_item.c.n)
+_LOAD_LOCKED = _LOAD.with_for_update()
+
+
 def load(tx: Connection, *, job: str, numbers: Collection[int], lock: bool = False) -> dict[int, RowMapping]:
     """Return items by number, locked in order against other judges where the database locks rows."""
-    query = select(_item).where(_item.c.job == job, _item.c.n.in_(numbers)).order_by(_item.c.n)
-    return {row["n"]: row for row in tx.execute(query.with_for_update() if lock else query).mappings()}
+    query = _LOAD_LOCKED if lock else _LOAD
+    return {row["n"]: row for row in tx.execute(query, {"in_job": job, "numbers": list(numbers)}).mappings()}
 
 
 def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list[int]:
@@ -67,30 +82,35 @@ def lock(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
         tx.execute(query.with_for_update())
 
 
+_SUBTASKS = (
+    select(_subtask)
+    .where(_subtask.c.job == _JOB, _subtask.c.item.in_(_NUMBERS))
+    .order_by(_subtask.c.item, _subtask.c.step)
+)
+
+
 def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, dict[str, RowMapping]]:
     """Return the subtasks of these items: item -> step -> row."""
     found: dict[int, dict[str, RowMapping]] = {}
-    query = (
-        select(_subtask)
-        .where(_subtask.c.job == job, _subtask.c.item.in_(numbers))
-        .order_by(_subtask.c.item, _subtask.c.step)
-    )
-    for row in tx.execute(query).mappings():
+    for row in tx.execute(_SUBTASKS, {"in_job": job, "numbers": list(numbers)}).mappings():
         found.setdefault(row["item"], {})[row["step"]] = row
     return found
 
 
 def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     """Write subtasks, over what is there unless that has ended."""
-    if not rows:
-        return
-    insert = sqlite.insert(_subtask) if tx.dialect.name == "sqlite" else postgresql.insert(_subtask)
+    if rows:
+        tx.execute(_over_open_ones(tx.dialect.name, tuple(rows[0])), rows)
+
+
+@cache
+def _over_open_ones(dialect: str, columns: tuple[str, ...]) -> Any:
+    insert = sqlite.insert(_subtask) if dialect == "sqlite" else postgresql.insert(_subtask)
     keys = ("job", "item", "step")
-    changes = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-    query = insert.on_conflict_do_update(
+    changes = {name: insert.excluded[name] for name in columns if name not in keys}
+    return insert.on_conflict_do_update(
         index_elements=keys, set_=changes, where=and_(*(_subtask.c.state != ended for ended in ENDED))
     )
-    tx.execute(query, rows)
 
 
 def save_attempts(tx: Connection, *, job: str, worker: str, attempts: Iterable[Attempt]) -> None:
@@ -226,10 +246,14 @@ def end_duplicates(tx: Connection, *, job: str) -> None:
         tx.execute(query.values({name: value}))
 
 
+_CALLS = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.started_at).where(
+    _attempt.c.job == _JOB, _attempt.c.item.in_(_NUMBERS)
+)
+
+
 def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int, str, int, datetime]]:
     """Return (item, step, attempt number, time of the call) of all attempts on these items."""
-    query = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.started_at)
-    return list(tx.execute(query.where(_attempt.c.job == job, _attempt.c.item.in_(numbers))).all())
+    return list(tx.execute(_CALLS, {"in_job": job, "numbers": list(numbers)}).all())
 
 
 def ended(tx: Connection, *, job: str, numbers: Collection[int]) -> set[tuple[int, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, DateTime, RowMapping, cast, func, select, update
+from sqlalchemy import Connection, DateTime, RowMapping, bindparam, cast, func, select, update
 
 from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
 from schemas.base import Json, JsonObject
@@ -87,15 +87,21 @@ def abandoned(tx: Connection, *, silent_s: float) -> list[str]:
     return list(tx.scalars(query))
 
 
-def claimants(tx: Connection) -> list[RowMapping]:
-    """Return id, tenant and priority of the working jobs that have something to send or under way."""
-    busy = select(_shard.c.n).where(
+_CLAIMANTS = select(_job.c.id, _job.c.tenant, _job.c.priority).where(
+    _job.c.state.in_(WORKING),
+    select(_shard.c.n)
+    .where(
         _shard.c.job == _job.c.id,
         _shard.c.segment == _job.c.segment,
         _shard.c.state.in_(("waiting", "released", "cut")),
     )
-    query = select(_job.c.id, _job.c.tenant, _job.c.priority).where(_job.c.state.in_(WORKING), busy.exists())
-    return list(tx.execute(query).mappings())
+    .exists(),
+)
+
+
+def claimants(tx: Connection) -> list[RowMapping]:
+    """Return id, tenant and priority of the working jobs that have something to send or under way."""
+    return list(tx.execute(_CLAIMANTS).mappings())
 
 
 def move(
@@ -193,24 +199,37 @@ def _lowest_tier(row: RowMapping) -> str | None:
     return next((name for name, kind in kinds.items() if kind != "tools" and name in chosen), None)
 
 
+_LIGHT = select(
+    _job.c.name,
+    _job.c.state,
+    _job.c.reason,
+    _job.c.segment,
+    _job.c["items"],
+    _job.c.budget_usd,
+    _job.c.tenant,
+    _job.c.plan_version,
+).where(_job.c.id == bindparam("job"))
+
+
 def light(tx: Connection, *, job: str) -> RowMapping:
     """Return the job's small columns; UserError when there is none."""
-    query = select(
-        _job.c.name,
-        _job.c.state,
-        _job.c.segment,
-        _job.c["items"],
-        _job.c.budget_usd,
-        _job.c.tenant,
-        _job.c.plan_version,
-    ).where(_job.c.id == job)
-    row = tx.execute(query).mappings().first()
+    row = tx.execute(_LIGHT, {"job": job}).mappings().first()
     if row is None:
         raise UserError(f"there is no job '{job}'; `firstline jobs` lists them")
     return row
 
 
+_SAY = (
+    update(_job)
+    .where(
+        _job.c.id == bindparam("of_job"),
+        _job.c.state.in_(WORKING),
+        _job.c.reason.is_distinct_from(bindparam("said", type_=_job.c.reason.type)),
+    )
+    .values(reason=bindparam("said", type_=_job.c.reason.type))
+)
+
+
 def say(tx: Connection, *, job: str, reason: str | None) -> None:
     """Set what a running job's reason says, if that is news."""
-    query = update(_job).where(_job.c.id == job, _job.c.state.in_(WORKING), _job.c.reason.is_distinct_from(reason))
-    tx.execute(query.values(reason=reason))
+    tx.execute(_SAY, {"of_job": job, "said": reason})

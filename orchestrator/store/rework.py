@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, case, update
 
 from orchestrator.store.tables import ItemRow, SubtaskRow
 from schemas.base import Json
@@ -16,9 +16,19 @@ _AT_ONCE = 500
 
 
 def ask_anew(
-    tx: Connection, *, job: str, numbers: Sequence[int], steps: Sequence[str], feedback: Sequence[str] = ()
+    tx: Connection,
+    *,
+    job: str,
+    numbers: Sequence[int],
+    steps: Sequence[str],
+    feedback: Sequence[str] = (),
+    keep: bool = False,
 ) -> None:
-    """Let subtasks that have ended be asked again when what they wait for has ended; attempts go on being counted."""
+    """Let subtasks that have ended be asked again when what they wait for has ended; attempts go on being counted.
+
+    `keep`: where no answer comes of it, the earlier one stands.
+    """
+    earlier = {"kept_tier": case((_subtask.c.state == "settled", _subtask.c.tier))} if keep else {"value": None}
     for at in range(0, len(numbers), _AT_ONCE):
         query = update(_subtask).where(
             _subtask.c.job == job,
@@ -26,11 +36,8 @@ def ask_anew(
             _subtask.c.step.in_(steps),
             _subtask.c.state.in_(("settled", "skipped")),
         )
-        tx.execute(
-            query.values(
-                state="waiting", used=0, faults=0, value=None, batch=None, feedback=list(feedback), effort=None
-            )
-        )
+        again = query.values(state="waiting", used=0, faults=0, batch=None, feedback=list(feedback), effort=None)
+        tx.execute(again.values(**earlier))
 
 
 def go_back(tx: Connection, *, job: str, numbers: Sequence[int], segment: int) -> None:

@@ -93,7 +93,10 @@ class SubtaskRow(SQLModel, table=True):
     #: How often every model of its tier has failed on it, weighed: `workers.fallback.HOPELESS` ends it.
     faults: int = 0
     referrals: int = 0
+    #: What it answered; while it is asked anew, what it answered before (by a model of `kept_tier`).
     value: Json = Field(default=None, sa_type=JSON, nullable=True)
+    #: Tier of the earlier answer, which stands if no better one comes.
+    kept_tier: str | None = None
     feedback: list[str] = Field(default_factory=list, sa_type=JSON)
     effort: str | None = None
     instruction: str | None = Field(default=None, sa_type=Text)
@@ -230,6 +233,8 @@ class CalibrationRow(SQLModel, table=True):
     certified_max_loss: float | None = None
     delta: float
     gold: bool = False
+    #: The folder that its skill and profile come from, beside the user's own ones.
+    home: str | None = None
     #: live, dead (its skill or model changed), drifted
     state: str = "live"
     reason: str | None = Field(default=None, sa_type=Text)

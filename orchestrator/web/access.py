@@ -1,6 +1,7 @@
 """Who is asking, and whether they may: bearer tokens, the browser's cookie, and the open house on loopback."""
 
 import hashlib
+import hmac
 import math
 import secrets
 import time
@@ -96,16 +97,17 @@ def _asking(
     """Return who asks; a browser's cookie is good for looking only, as forms have a guard of their own."""
     secret = bearer.credentials if bearer else None
     if "authorization" in request.headers and bearer is None:
-        raise _unknown()
+        raise unknown()
     if secret is None and request.method in _SAFE:
         secret = request.cookies.get(COOKIE)
     visitor = doors_of(request).visitor(secret)
     if visitor is None:
-        raise _unknown()
+        raise unknown()
     return visitor
 
 
-def _unknown() -> Refusal:
+def unknown() -> Refusal:
+    """Return the refusal of somebody without a token in force."""
     detail = "expected `Authorization: Bearer TOKEN` with a token in force; `firstline token create` makes one"
     return Refusal(HTTPStatus.UNAUTHORIZED, detail, headers={"www-authenticate": "Bearer"})
 
@@ -124,6 +126,17 @@ Viewer = Annotated[Visitor, Depends(needs(Role.VIEWER))]
 Submitter = Annotated[Visitor, Depends(needs(Role.SUBMITTER))]
 Operator = Annotated[Visitor, Depends(needs(Role.OPERATOR))]
 Admin = Annotated[Visitor, Depends(needs(Role.ADMIN))]
+
+
+def watching(request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None) -> None:
+    """Let in whoever may see figures of the whole deployment: the token that is for nothing else, or an administrator.
+
+    As everywhere, this machine is let in while no token is configured.
+    """
+    own = doors_of(request).settings.metrics_token
+    given = bearer.credentials if bearer else ""
+    if own is None or not hmac.compare_digest(given.encode(), own.get_secret_value().encode()):
+        _asking(request, bearer).require(Role.ADMIN)
 
 
 def seen_job(job: JobId, visitor: Viewer) -> str:

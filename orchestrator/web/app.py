@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from config.settings import Settings
-from orchestrator.web import health
+from orchestrator.web import health, monitoring
 from orchestrator.web.access import Doors
 from orchestrator.web.api import catalogue, chat, compare, jobs, plans, quality, reviews, steering
 from orchestrator.web.headers import SafeHeaders, SameOrigin
@@ -45,7 +45,8 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
         openapi_url=None,
     )
     app.state.doors = Doors(settings, loopback=loopback)
-    for module in (jobs, steering, plans, catalogue, compare, quality, reviews, chat, health):
+    app.state.lookout = monitoring.make_lookout()
+    for module in (jobs, steering, plans, catalogue, compare, quality, reviews, chat, health, monitoring):
         app.include_router(module.router, dependencies=[Depends(only_known_query)])
     for router in every_page():
         app.include_router(router, include_in_schema=False)
@@ -62,7 +63,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
 async def _answer(request: Request, error: Exception) -> Response:
     if not isinstance(error, FirstlineError | RequestValidationError | HTTPException):
         _log.error("web.bug", exc_info=error, extra={"path": request.url.path})
-    if request.url.path.startswith(("/v1/", "/openapi.json", "/health")):
+    if request.url.path.startswith(("/v1/", "/openapi.json", "/health", "/metrics")):
         return problem_response(request, error)
     return error_page(request, error)
 

@@ -80,7 +80,7 @@ def _problem(status: HTTPStatus, detail: str) -> Problem:
 def problem_response(request: Request, error: Exception) -> JSONResponse:
     """Answer a request of the API with the problem that an exception stands for."""
     problem, headers = problem_of(error)
-    if request.url.path in ("/v1/chat/completions", "/v1/models"):
+    if request.url.path.startswith(("/v1/chat/completions", "/v1/models")):
         kind = "server_error" if problem.status >= 500 else "invalid_request_error"
         said = OpenAIError(message=problem.detail, type=kind, code=str(problem.status))
         problem = problem.evolve(error=said)

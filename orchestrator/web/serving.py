@@ -1,6 +1,5 @@
 """The web process: listens on loopback only while no token is configured, and says so."""
 
-import ipaddress
 import logging
 import socket
 import sys
@@ -11,6 +10,7 @@ import uvicorn
 from config.logs import configure
 from config.settings import get_settings
 from orchestrator import api, tokens
+from orchestrator.loopback import is_loopback
 from orchestrator.web.app import make_app
 from schemas.errors import UserError
 
@@ -37,17 +37,9 @@ def serve_until_stopped(host: str, port: int) -> None:
     _serve(host, port, until_token=False)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _serve(host: str, port: int, *, until_token: bool) -> bool:
     """Serve until a signal, or (`until_token`) until there is a token; return whether it was the latter."""
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         app = make_app(get_settings(), loopback=is_loopback(host))
         config = uvicorn.Config(
@@ -67,7 +59,8 @@ def _serve(host: str, port: int, *, until_token: bool) -> bool:
         return token_came.is_set()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address; UserError when it cannot be used."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)

@@ -52,6 +52,7 @@ def test_a_file_of_tickets_is_submitted_watched_and_its_results_fetched(web):
 def test_the_official_openai_client_gets_an_answer_cheap_first(web, stream):
     with openai.OpenAI(base_url=f"{web.url}/v1", api_key=web.token, timeout=120, max_retries=0) as client:
         assert "firstline/sort_ticket" in [model.id for model in client.models.list()]
+        assert client.models.retrieve("firstline/sort_ticket").owned_by == "firstline"
         messages = [{"role": "user", "content": "Where is my parcel?"}]
         answer = client.chat.completions.create(model="firstline/sort_ticket", messages=messages, stream=stream)
         text = "".join(chunk.choices[0].delta.content or "" for chunk in answer) if stream else None
@@ -64,10 +65,32 @@ def test_the_official_openai_client_gets_an_answer_cheap_first(web, stream):
 
 
 @pytest.mark.timeout(120)
+def test_a_stream_ends_with_its_usage_where_that_was_asked_for(web):
+    messages = [{"role": "user", "content": "Where is my parcel?"}]
+    with openai.OpenAI(base_url=f"{web.url}/v1", api_key=web.token, timeout=120, max_retries=0) as client:
+        asked = {"model": "firstline/sort_ticket", "messages": messages, "stream": True}
+        *answer, last = client.chat.completions.create(**asked, stream_options={"include_usage": True})
+        with client.chat.completions.stream(model=asked["model"], messages=messages) as events:
+            whole = events.get_final_completion()
+    assert [len(chunk.choices) for chunk in answer] == [1, 1]
+    assert last.choices == []
+    assert last.usage.total_tokens > 0
+    assert json.loads(whole.choices[0].message.content)["topic"]
+
+
+@pytest.mark.timeout(120)
 def test_the_official_openai_client_understands_a_refusal(web):
     right, wrong = (openai.OpenAI(base_url=f"{web.url}/v1", api_key=key, max_retries=0) for key in (web.token, "wrong"))
-    with right, pytest.raises(openai.NotFoundError, match="no model is called"):
-        right.chat.completions.create(model="gpt-9", messages=[{"role": "user", "content": "a"}])
+    with right:
+        for stream in (False, True):
+            with pytest.raises(openai.NotFoundError, match="no model is called"):
+                right.chat.completions.create(model="gpt-9", messages=[{"role": "user", "content": "a"}], stream=stream)
+        with pytest.raises(openai.NotFoundError, match="no model is called"):
+            right.models.retrieve("firstline/nothing")
+        with pytest.raises(openai.UnprocessableEntityError, match="a last user message"):
+            right.chat.completions.create(model="firstline/sort_ticket", messages=[{"role": "system", "content": "a"}])
+        with pytest.raises(openai.InternalServerError, match="it waits for a person"):
+            right.chat.completions.create(model="firstline/tricky", messages=[{"role": "user", "content": "a"}])
     with wrong, pytest.raises(openai.AuthenticationError):
         wrong.models.list()
 

@@ -25,8 +25,8 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-#: Written, and not seen to pass in a browser yet; the page may be at fault, or the test.
-NOT_YET = pytest.mark.xfail(reason="not seen to pass yet", strict=False)
+#: What the browser notes of a form that is shown again because of what was filled in.
+FORM_AGAIN = "responded with a status of 422"
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SLOW_MS = 60_000
 
@@ -60,20 +60,21 @@ def page(web, browser):
     page.set_default_timeout(SLOW_MS)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.goto(f"{web.url}/")
     page.get_by_label("Token").fill(web.token)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{web.url}/")
     yield page
     context.close()
-    assert complaints == []
+    assert [text for text in complaints if FORM_AGAIN not in text] == []
 
 
 def picture(page, name: str) -> None:
     """Keep a screenshot for the docs, when asked to (FIRSTLINE_TEST_IMAGES=1)."""
     if os.environ.get("FIRSTLINE_TEST_IMAGES"):
         IMAGES.mkdir(parents=True, exist_ok=True)
+        page.evaluate("window.scrollTo(0, 0)")
         page.screenshot(path=str(IMAGES / f"{name}.png"))
 
 
@@ -134,7 +135,6 @@ def test_money_and_quality_are_summed_up(web, page, triaged):
     playwright.expect(page.get_by_role("row", name="off schema")).to_be_visible()
 
 
-@NOT_YET
 def test_a_person_answers_a_question_and_the_item_settles(web, page):
     job = web.submit("tricky", 1)
     web.wait(job, timeout_s=120)
@@ -168,20 +168,23 @@ def test_models_are_compared_and_one_becomes_the_skills(web, page, triaged):
     assert load_catalogue().skill("sort_ticket").policy.start == "frontier"
 
 
-@NOT_YET
 def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     page.goto(f"{web.url}/workflows/triage")
     page.get_by_label("Skill of a new step").select_option("tricky")
     page.get_by_role("button", name="Add a step").click()
     playwright.expect(page.locator("#node-tricky")).to_be_visible()
+    settled(page)
     page.locator("#node-sort").drag_to(page.locator("#node-tricky"))
-    playwright.expect(page.get_by_label("YAML")).to_have_value(_holding("- sort"))
+    playwright.expect(page.get_by_label("YAML")).to_have_value(_holding("skill: tricky\n  after:\n  - sort"))
+    settled(page)
     page.locator("#node-check_topic").focus()
     page.keyboard.press("Enter")
-    playwright.expect(page.get_by_label("Name")).to_have_value("check_topic")
-    page.get_by_label("Model").select_option("frontier")
+    playwright.expect(page.get_by_label("Name", exact=True)).to_have_value("check_topic")
+    settled(page)
+    page.get_by_label("Model", exact=True).select_option("cheap")
     page.get_by_role("button", name="Apply").click()
-    playwright.expect(page.locator("#node-check_topic")).to_contain_text("starts on frontier")
+    playwright.expect(page.locator("#node-check_topic")).to_contain_text("starts on cheap")
+    settled(page)
     page.get_by_label("A sample").fill('{"text": "Where is my parcel?"}')
     page.get_by_role("button", name="Run this step").click()
     playwright.expect(page.locator("#tried .badge")).to_have_text("settled", timeout=SLOW_MS)
@@ -189,7 +192,7 @@ def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     page.get_by_role("button", name="Save").click()
     playwright.expect(page.get_by_text("Saved.")).to_be_visible()
     saved = {step.name: step for step in load_catalogue().workflow("triage").steps}
-    assert saved["check_topic"].policy.start == "frontier"
+    assert saved["check_topic"].policy.start == "cheap"
     assert "sort" in saved["tricky"].after
     text = page.get_by_label("YAML").input_value()
     page.get_by_role("button", name="Show as graph").click()
@@ -197,11 +200,15 @@ def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     assert page.get_by_label("YAML").input_value() == text
 
 
+def settled(page) -> None:
+    """Wait until what was just swapped in hears keys and clicks: some 20 ms, which no person notices."""
+    playwright.expect(page.locator(".htmx-settling")).to_have_count(0)
+
+
 def _holding(text: str):
     return re.compile(re.escape(text))
 
 
-@NOT_YET
 def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, page, triaged):
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, color_scheme="dark", storage_state=page.context.storage_state()

@@ -117,10 +117,10 @@ def ticket(n: int) -> dict[str, str]:
 
 
 @contextmanager
-def web_deployment(folder: Path) -> Iterator[WebDeployment]:
-    """Run everything for the length of the block, with a token."""
+def web_deployment(folder: Path, **env: str) -> Iterator[WebDeployment]:
+    """Run everything for the length of the block, with a token; `env` is what every process is given besides."""
     home = folder / "home"
-    env = {"FIRSTLINE_HOME": str(home), "FIRSTLINE_PROFILE": "simulated"}
+    env = {"FIRSTLINE_HOME": str(home), "FIRSTLINE_PROFILE": "simulated", **env}
     made = Deployment(
         folder, f"sqlite:///{folder / 'firstline.db'}", SCRIPT, RedisServer(folder / "redis"), orchestrators=1, env=env
     )

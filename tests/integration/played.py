@@ -72,7 +72,7 @@ def _item(played: Played, batch: Batch, work: Work, say: Say, at: datetime) -> I
                 step=todo.step,
                 n=todo.n,
                 tier=batch.tier.name,
-                model=batch.tier.models[0].name,
+                model=batch.tier.models[0].name if batch.tier.models else todo.step,
                 started_at=at,
                 latency_s=0.1,
                 cost_usd=0.25,

@@ -6,16 +6,20 @@ import pytest
 
 from orchestrator import api
 from orchestrator.engine import Engine
+from orchestrator.names import is_referral
 from orchestrator.patterns.hierarchy import sub_plan
 from orchestrator.patterns.hub import hub_and_spoke
 from orchestrator.patterns.pipeline import pipeline
 from orchestrator.patterns.routing import route
 from orchestrator.steer import start
-from orchestrator.store.tables import AttemptRow, JobRow
+from orchestrator.store.tables import AttemptRow, JobRow, SubtaskRow
 from schemas.batch import WHOLE_JOB
+from schemas.errors import UserError
 from schemas.job import ItemState, JobRequest, Options
 from schemas.plan import Step, StepKind, Workflow
+from schemas.policy import Policy
 from schemas.skill import Skill
+from schemas.verdict import Refer
 from tests.integration.jobs import PROFILE, SKILL, money, rows, state
 from tests.integration.played import NO, decided, never, numbers, play
 
@@ -78,6 +82,29 @@ def test_a_restart_asks_the_step_and_what_was_built_on_it_anew_with_feedback_and
     assert outputs(job)["i0"] == {"label": "polish 1"}
     assert state(engine, job) == "done"
     money(engine, job)
+
+
+def test_an_item_that_a_restart_brings_no_better_answer_keeps_the_one_that_it_had(engine: Engine):
+    steps = pipeline([DRAFT, Step(name="polish", skill="sort", inputs={"text": "draft.label"})])
+    job = submitted(*steps, CHECK.evolve(after=("polish",)), output={"draft": "draft.label", "polish": "polish.label"})
+    restart = {"decision": "restart", "reason": "vague", "feedback": "be clear"}
+
+    def say(work: Any, todo: Any) -> Any:
+        if todo.step == "check":
+            return restart
+        if todo.step == "polish":
+            return {"label": f"{work.settled['draft']['label']} polished"}
+        return NO if todo.feedback and work.item == 1 else {"label": f"draft {todo.n}"}
+
+    played = play(engine, job, say)
+    assert outputs(job)["i1"] == {"draft": "draft 0", "polish": "draft 0 polished"}
+    assert outputs(job)["i2"] == {"draft": "draft 1", "polish": "draft 1 polished"}
+    assert len(played.of("polish")) == 8
+    assert state(engine, job) == "done"
+    (kept,) = rows(engine, SubtaskRow, job=job, item=1, step="draft")
+    assert (kept["state"], kept["tier"], kept["n"]) == ("settled", "cheap", 2)
+    assert kept["reason"] == "asked anew in vain (no good); its earlier answer stands"
+    assert {result.tier for result in api.results(job)} == {"cheap"}
 
 
 def test_a_restart_of_named_items_leaves_the_others_as_they_are(engine: Engine):
@@ -367,6 +394,44 @@ def test_an_amendment_that_cannot_be_carried_out_changes_nothing(engine: Engine)
 
     assert play(engine, job, say).steps() == ["draft", "adapt__0", "check"]
     assert decided(engine, job, "adapt") == [("openai/large", "continue")]
+
+
+def test_a_step_that_an_amendment_keeps_keeps_the_options_that_no_model_sees(engine: Engine):
+    search = Step(name="look", kind=StepKind.TOOL, tool="search", inputs={"query": "draft.label"}, after=("check",))
+    secret = search.evolve(options={"folder": "/secret"})
+    job = submitted(DRAFT, CHECK, secret, adapt=True, output="look")
+    kept = {**search.model_dump(mode="json", include={"name", "kind", "tool", "inputs"}), "why": "w"}
+    other = {**kept, "name": "other"}
+    asked: list[Any] = []
+
+    def say(work: Any, todo: Any) -> Any:
+        if todo.step == "adapt__0":
+            asked.append(work.input)
+            return {"decision": "amend", "reason": "r", "steps": [kept, other], "output": "look"}
+        return {"decision": "continue", "reason": "r"} if todo.step.startswith("adapt__") else {"label": "x"}
+
+    played = play(engine, job, say)
+    assert "/secret" not in str(asked)
+    steps = {planned.step.name: planned.step.options for batch, _, _ in played.of("look") for planned in batch.steps}
+    assert steps == {"look": {"folder": "/secret"}, "other": {}}
+
+
+def test_what_was_decided_can_be_asked_for_with_items_and_reasons(engine: Engine):
+    job = submitted(DRAFT.evolve(policy=Policy(last_resort="refer", attempts_per_tier=1)), CHECK)
+
+    def say(work: Any, todo: Any) -> Any:
+        if todo.step == "check":
+            return {"decision": "proceed", "reason": "fine"}
+        if is_referral(todo.step):
+            return {"decision": "give_up", "reason": "too vague"}
+        return Refer(reason="nobody knows") if work.item == 2 else {"label": "x"}
+
+    play(engine, job, say)
+    told = [(one.kind, one.item_id, one.step, one.choice, one.reason) for one in api.decisions(job)]
+    assert ("checkpoint", None, "check", "proceed", "fine") in told
+    assert [one[:2] for one in told if one[0] == "refer"] == [("refer", "i2")] * (len(told) - 1)
+    with pytest.raises(UserError, match="no job"):
+        api.decisions("nope")
 
 
 def test_every_call_of_a_pattern_is_on_record(engine: Engine):

@@ -8,7 +8,6 @@ from redis.exceptions import RedisError
 
 from orchestrator import publish, rescue
 from orchestrator.engine import Engine
-from orchestrator.release import send_shard
 from orchestrator.rescue import Rescue
 from orchestrator.steer import settle_trail, start
 from orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
@@ -42,7 +41,6 @@ def claim(engine: Engine, batch: str, text: str) -> None:
 
 def test_what_was_decided_and_never_published_is_published(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submitted(2)
-    start(engine, job)
 
     def dies(*_: object, **__: object) -> None:
         raise SystemExit
@@ -50,7 +48,7 @@ def test_what_was_decided_and_never_published_is_published(engine: Engine, monke
     with monkeypatch.context() as dying:
         dying.setattr(publish, "send_shard", dies)
         with pytest.raises(SystemExit):
-            send_shard(engine, job, 0, 0)
+            start(engine, job)
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"ready"}
     age(engine, job)
     assert rescue.publish_outbox(engine) == 2

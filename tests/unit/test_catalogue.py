@@ -140,10 +140,10 @@ def test_a_file_of_another_kind_is_refused():
 def test_the_parts_of_a_workflow_are_the_skills_and_tools_it_uses(home):
     write(home, "tools/papers.yaml", "kind: search\noptions: {folder: papers}\n")
     write(home, "skills/find.yaml", SKILL.replace("name: sort", "name: find\ntools: [papers]"))
-    file = write(home, "workflows/w.yaml", "steps: [{name: a, skill: find}, {name: b, kind: tool, tool: text}]\n")
+    file = write(home, "workflows/w.yaml", "steps: [{name: a, skill: find}, {name: b, kind: tool, tool: dates}]\n")
     catalogue = Catalogue([home])
     parts = catalogue.parts(catalogue.workflow(file.stem))
-    assert (sorted(parts.skills), sorted(parts.tools)) == (["find"], ["papers", "text"])
+    assert (sorted(parts.skills), sorted(parts.tools)) == (["find"], ["dates", "papers"])
 
 
 BAD_SKILLS = {
@@ -254,7 +254,7 @@ BAD_WORKFLOWS = {
         ["bad.yaml:2: steps[0]: step 'a' of kind `tool` names no tool; add `tool:`"],
     ),
     "tool on a skill step": (
-        "steps:\n  - {name: a, skill: sort, tool: text}\n",
+        "steps:\n  - {name: a, skill: sort, tool: dates}\n",
         ["bad.yaml:2: steps[0].tool: only a step of kind `tool` has one; this one is of kind `skill`"],
     ),
     "two steps of one name": (

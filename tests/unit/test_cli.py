@@ -12,6 +12,7 @@ import pytest
 from config.settings import get_settings
 from orchestrator import api, cli, crew, past, runner
 from orchestrator.cli._commands import PANELS, _module, _names
+from orchestrator.decision_log import Decision
 from orchestrator.runtime import Runtime
 from schemas.errors import InfrastructureError, UserError
 from schemas.job import ItemResult, ItemState, JobState, JobStatus
@@ -98,6 +99,13 @@ class FakeApi:
     def report(self, job):
         return report(job=job)
 
+    def decisions(self, job):
+        if job != "j1":
+            return []
+        at = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
+        about = {"kind": "refer", "by": "openai/large", "choice": "revise", "reason": "Vague.", "step": "answer"}
+        return [Decision(at=at, item_id="b", data={"instruction": "Say more."}, **about)]
+
     def profile(self, job):
         return Profile(name="mine", tiers=(Tier(name="cheap", models=(Model(name="openai/small"),)),))
 
@@ -160,6 +168,47 @@ def firstline(capsys):
         return code, out, err
 
     return run
+
+
+# goals ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("goal", "told"),
+    [
+        pytest.param("", "got an empty one", id="empty"),
+        pytest.param(" \n", "got an empty one", id="blank"),
+        pytest.param("sum it up " * 5000, "at most 20,000 characters, got 50,000", id="50 kB"),
+    ],
+)
+def test_a_goal_that_is_none_is_refused_before_anything_starts(command, goal, told, fake, firstline):
+    code, out, err = firstline(command, "--goal", goal, "--input", "items.csv", "--profile", "mine.yaml")
+    assert (code, out, fake.calls) == (2, "", [])
+    assert told in err
+    assert len(err) < 500
+
+
+def test_a_goal_and_a_workflow_together_are_refused(fake, firstline):
+    code, _, err = firstline("plan", "summarize", "--goal", "Sum up.", "--input", "items.csv")
+    assert (code, fake.calls) == (2, [])
+    assert "got both" in err
+    assert "--goal" in firstline("plan", "--input", "items.csv")[2]
+
+
+# status -----------------------------------------------------------------------------------------------------------
+
+
+def test_decisions_are_shown_as_a_table_as_json_and_as_none_at_all(fake, firstline):
+    code, out, _ = firstline("status", "j1", "--decisions")
+    assert code == 0
+    told = ("2026-05-06 07:08:09", "refer", "b", "answer", "revise", "openai/large", "Vague.")
+    assert all(word in out for word in told)
+    code, out, err = firstline("status", "j1", "--decisions", "--json")
+    assert (code, err) == (0, "")
+    (said,) = json.loads(out)
+    assert (said["choice"], said["item_id"], said["data"]) == ("revise", "b", {"instruction": "Say more."})
+    assert "nothing was decided" in firstline("status", "j9", "--decisions")[1]
 
 
 # run --------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from schemas.policy import Policy, Signal
 from schemas.skill import Example, InputField, Skill
 from schemas.tier import Limits, Model, Price, Profile, Service, Tier
 from schemas.tool import ToolLimits, ToolSpec
+from workers.tools.registry import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
@@ -35,6 +36,12 @@ def test_every_field_is_named_in_its_section(section):
     words = set(re.findall(r"`([a-z_]+)`", SECTIONS[section]))
     fields = {name for model in DESCRIBED[section] for name in model.model_fields}
     assert fields - words == set()
+
+
+def test_every_kind_of_tool_is_named_with_its_options():
+    words = set(re.findall(r"`([a-z_]+)`", SECTIONS["Tool"]))
+    assert set(KINDS) - words == set()
+    assert {name for kind in KINDS.values() for name in kind.options.model_fields} - words == set()
 
 
 def test_every_setting_is_named():

@@ -64,5 +64,11 @@ def test_a_producer_loads_neither_litellm_nor_a_web_framework() -> None:
     assert loaded_by("orchestrator.api") & {"litellm", "openai", "starlette", "fastapi", "uvicorn", "flower"} == set()
 
 
+def test_frameworks_are_loaded_only_where_they_are_used() -> None:
+    frameworks = {"mcp", "langchain_core", "crewai"}
+    for module in ("api", "process", "web.app", "integrations.remote"):
+        assert loaded_by(f"orchestrator.{module}") & frameworks == set(), module
+
+
 def test_a_worker_process_loads_nothing_of_the_orchestrator_and_no_database() -> None:
     assert loaded_by("workers.process") & {"orchestrator", "sqlalchemy", "sqlmodel", "alembic"} == set()

@@ -77,12 +77,50 @@ def test_a_sound_plan_has_no_flaws():
         pytest.param({"kind": "synthesize", "inputs": {"text": "before.tone"}}, "is a list here", id="field of a list"),
         pytest.param({"inputs": {"text": "item.text", "x": "=1"}}, "no input field 'x'", id="unknown input"),
         pytest.param({"policy": {}}, "sets no policies", id="policy"),
+        pytest.param(
+            {
+                "kind": "tool",
+                "skill": None,
+                "tool": "search",
+                "inputs": {"query": "item.text"},
+                "options": {"folder": "/"},
+            },
+            "a tool's options are set by who declares it",
+            id="options of a tool",
+        ),
+        pytest.param(
+            {"kind": "synthesize", "inputs": {"text": "label"}, "options": {"parts": [0, 1]}},
+            "sets no options for a step of kind `synthesize`",
+            id="options of the engine",
+        ),
+        pytest.param(
+            {"kind": "plan", "skill": None, "inputs": {}, "options": {"goal": "g", "level": -9}},
+            "has the option `goal` alone",
+            id="deeper sub-plans than allowed",
+        ),
         pytest.param({"surprise": 1}, "unknown field 'surprise'", id="unknown field"),
         pytest.param({"kind": "dance"}, "dance", id="unknown kind"),
     ],
 )
 def test_every_flaw_of_a_plan_is_told(step, told):
     assert any(told in flaw for flaw in flaws({**STEP, **step})), flaws({**STEP, **step})
+
+
+@pytest.mark.parametrize("given", [{"checks": []}, {"tools": ["search"]}, {"policy": {}}, {"params": {}}], ids=str)
+def test_a_skill_of_a_plans_own_grants_itself_nothing(given):
+    own = {"name": "own", "instructions": "You sort.", "input": {"text": "t"}, "output": {"type": "object"}}
+    demand = {"inference": 0, "knowledge": 0, "judgement": 0, "span": 0}
+    told = flaws({**STEP, "skill": "own"}, skills=[{**own, "demand": demand, **given}])
+    assert any(f"unknown field '{next(iter(given))}'" in flaw for flaw in told), told
+
+
+@pytest.mark.parametrize("name", ["planner", "adapt"])
+@pytest.mark.parametrize("options", [{"folder": "/"}, {"goal": "g", "level": 0}, {}], ids=str)
+def test_the_schema_that_a_planner_is_shown_has_no_options_but_a_sub_plans_goal(name, options):
+    skill = load_catalogue(()).skill(name)
+    said = {"decision": "amend", "reason": "r", "summary": "s", "steps": [{**STEP, "options": options}]}
+    allowed = said if name == "adapt" else {"summary": "s", "steps": said["steps"]}
+    assert any(check.check == "schema" and not check.passed for check in run_checks(skill, allowed, item={}))
 
 
 def test_too_many_steps_and_too_long_chains_are_told_and_do_not_take_long():

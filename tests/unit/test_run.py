@@ -103,6 +103,15 @@ def test_a_step_of_another_tier_is_left_to_the_judge():
     assert trail.left == ()
 
 
+def test_a_step_that_another_batch_has_is_not_asked_a_second_time():
+    one = skill()
+    steps = [planned("s", one), planned("t", one), planned("u", one, after=["s"]), planned("v", one, after=["s", "t"])]
+    (given,) = work("x")
+    trail = Rig([say(A), say(B)]).item(batch(steps, [one], (given.evolve(away=("t",)),)))
+    assert [settled.step for settled in trail.settled] == ["s", "u"]
+    assert trail.left == ()
+
+
 def test_a_step_whose_condition_is_false_is_skipped_and_the_one_after_it_runs():
     one = skill()
     steps = [

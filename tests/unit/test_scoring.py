@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.calibration.labels import Truth
 from schemas.errors import UserError
 from schemas.plan import Quality
+from workers.paths import MISSING
 from workers.scoring import compare, gold_of, score, set_f1
 
 VALUES = st.recursive(
@@ -76,6 +78,22 @@ def test_a_users_comparator_scores(tmp_path):
     assert compare("metric_mine:half", 1, 2, folders=(tmp_path,)) == 0.5
     with pytest.raises(UserError, match="expected a number from 0 to 1, got 7"):
         compare("metric_mine:odd", 1, 2, folders=(tmp_path,))
+
+
+@pytest.mark.parametrize(
+    ("output", "gold", "expected"),
+    [
+        pytest.param(MISSING, {"a": 1}, 0.0, id="the item failed"),
+        pytest.param(None, {"a": 1}, 0.0, id="the output is null"),
+        pytest.param({"a": None}, None, None, id="no truth"),
+    ],
+)
+def test_a_users_comparator_never_meets_what_is_not_there(tmp_path, output, gold, expected):
+    (tmp_path / "metric_strict.py").write_text("def same(output, gold): return output['a'] == gold['a']\n")
+    quality = Quality(gold="gold", compare="metric_strict:same")
+    assert score(quality, output, {"gold": gold}, folders=(tmp_path,)) == expected
+    truth = Truth(quality=quality, compare=quality.compare, folders=(tmp_path,))
+    assert truth.score(output, {"gold": gold}) == expected
 
 
 def test_an_unknown_comparator_names_those_there_are():

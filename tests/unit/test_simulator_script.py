@@ -172,6 +172,14 @@ def test_an_answer_beyond_the_maximum_is_cut():
     assert outcome.body["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize(("steady", "most"), [(True, 1), (False, 3)], ids=["steady", "each time by new luck"])
+def test_the_same_request_gets_the_same_answer_where_the_script_is_steady(steady, most):
+    engine = play(f"steady: {str(steady).lower()}\nmodels: {{m: {{answer: {{kind: from_schema, accuracy: 0.5}}}}}}")
+    told = {said(engine.answer(chat("hello", **asking_for()))) for _ in range(20)}
+    assert len(told) <= most
+    assert (len(told) == 1) is steady
+
+
 def test_a_repeated_prefix_is_cached():
     engine = play("models: {m: {answer: echo}}")
     static = {"role": "system", "content": "s" * 8000}

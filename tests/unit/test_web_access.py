@@ -9,6 +9,12 @@ from schemas.access import Role
 from tests.unit.web_house import build_house
 
 
+def own_skill(**declared):
+    """The fields of a workflow that brings a skill of its own."""
+    plain = {"name": "own", "instructions": "Sort.", "input": {"text": {}}, "output": {"type": "string"}}
+    return {"steps": [{"name": "a", "skill": "own"}], "skills": [plain | declared]}
+
+
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     return build_house(tmp_path, monkeypatch)
@@ -107,13 +113,32 @@ def test_two_tenants_may_use_the_same_idempotency_key(closed):
         pytest.param(
             {"steps": [{"name": "a", "skill": "sort"}], "tools": [{"name": "t", "kind": "http_get"}]}, id="its own tool"
         ),
+        pytest.param(own_skill(tools=["t"]), id="a skill with tools"),
+        pytest.param(own_skill(checks=[{"kind": "function", "path": "os:system"}]), id="a check by a function"),
+        pytest.param(
+            own_skill(confidence=[{"kind": "function", "path": "subprocess:getoutput"}]), id="a signal by a function"
+        ),
+        pytest.param(
+            own_skill(confidence=[{"kind": "agreement", "compare": "os:system"}]), id="samples compared by a function"
+        ),
+        pytest.param(own_skill(params={"api_base": "https://example.org"}), id="where the key would be sent"),
+        pytest.param(
+            {"steps": [{"name": "a", "skill": "sort"}], "quality": {"gold": "g", "compare": "os:system"}},
+            id="a score by a function",
+        ),
     ],
 )
-def test_only_an_administrator_brings_tools_along(closed, workflow):
+def test_only_an_administrator_brings_along_what_reaches_beyond_text(closed, workflow):
     body = {"workflow": {"name": "w", **workflow}, "items": [{"text": "a"}]}
     answer = closed.client(closed.token(Role.OPERATOR)).post("/v1/jobs", json=body)
     assert answer.status_code == 403
-    assert "admin" in answer.json()["detail"]
+    assert "takes the role admin" in answer.json()["detail"]
+
+
+def test_anyone_who_may_submit_brings_a_skill_of_their_own_that_only_asks(closed):
+    skill = own_skill(params={"temperature": 0}, checks=[{"kind": "length", "max": 9}], confidence=[{"kind": "margin"}])
+    body = {"workflow": {"name": "w", **skill}, "items": [{"text": "a"}]}
+    assert closed.client(closed.token(Role.SUBMITTER)).post("/v1/jobs", json=body).status_code == 201
 
 
 @pytest.mark.parametrize("field", ["workflow", "profile"])

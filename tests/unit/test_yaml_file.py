@@ -270,6 +270,12 @@ _VALUES = st.recursive(
 )
 
 
+def test_a_name_with_a_line_break_in_it_is_told_on_one_line():
+    raw = json.dumps({"input": {"a\x85b\u2028c": 3}}).encode()
+    lines, _ = _outcome(lambda: SimpleNamespace(data=parse_yaml(raw, FILE).parse(Skill).input))
+    assert "f.yaml:1: input.a b c: expected a mapping, got 3" in lines
+
+
 @given(
     st.dictionaries(
         st.sampled_from([*Skill.model_fields, "instrutions", "zzz"]), _VALUES | st.just([{"kind": "regex"}]), max_size=8

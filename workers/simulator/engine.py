@@ -44,6 +44,7 @@ class Outcome:
             "input_tokens": paid.input_tokens or 0,
             "cached_tokens": paid.cached_tokens or 0,
             "output_tokens": paid.output_tokens or 0,
+            "delay_s": round(self.delay_s, 6),
             "fault": self.fault,
         }
 
@@ -138,7 +139,8 @@ class Engine:
     def _random(self, chat: Chat) -> Random:
         """Return the luck of this request, which no order of arrival changes: only how often the same one came."""
         self._repeats[chat.model, chat.key] += 1
-        return Random(f"{self.script.seed}:{chat.model}:{chat.key}:{self._repeats[chat.model, chat.key]}")
+        nth = 1 if self.script.steady else self._repeats[chat.model, chat.key]
+        return Random(f"{self.script.seed}:{chat.model}:{chat.key}:{nth}")
 
     def _strike(self, chat: Chat, rule: Rule, random: Random) -> Fault | None:
         """Return the first fault that strikes this call."""

@@ -23,6 +23,8 @@ class Paid(Frozen):
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    #: Seconds that the answer was held back: the model's latency.
+    delay_s: float = 0.0
     #: The fault that the answer bore, if any.
     fault: str | None = None
     #: Whether the client was still there to take the answer.

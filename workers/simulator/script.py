@@ -157,6 +157,8 @@ class Script(Frozen):
     """All that the simulator plays."""
 
     seed: int = 0
+    #: The same request gets the same answer however often it comes; else each time by new luck.
+    steady: bool = False
     #: Files of recorded answers (JSONL), relative to the script.
     recordings: Files = ()
     #: Files of right answers (JSONL: `contains` or `key`, and `text`), for answers of kind `truth`.

@@ -27,6 +27,8 @@ class Options(Frozen):
     command: str | None = None
     args: tuple[str, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
+    #: Folder that the program runs in; that of the file which declares the tool when missing.
+    cwd: str | None = None
     #: ... or the URL of a server that speaks Streamable HTTP.
     url: str | None = None
     timeout_s: float = Field(default=30.0, gt=0, le=600)
@@ -118,7 +120,7 @@ def _server(options: Options, place: Place, silence: TextIO) -> Any:
     if options.command is None:
         return options.url
     given = StdioServerParameters(
-        command=options.command, args=list(options.args), env=options.env, cwd=place.base.resolve()
+        command=options.command, args=list(options.args), env=options.env, cwd=place.path(options.cwd or "")
     )
     return stdio_client(given, errlog=silence)
 

@@ -10,6 +10,7 @@ from config.kinds import FileKind
 from config.own_files import save_own
 from config.shelf import Entry, Shelf
 from config.yaml_text import as_yaml
+from orchestrator.offers import Offers, offers
 from orchestrator.web.access import Admin, Viewer
 from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import Name
@@ -85,6 +86,12 @@ def save(kind: FileKind, name: str, value: Workflow | Skill | Profile) -> None:
     if value.name != name:
         raise UserError(f"the body names itself '{value.name}', expected '{name}'")
     save_own(current_catalogue(), kind, name, as_yaml(value))
+
+
+@router.get("/offers", summary="What a job may name")
+def get_offers(visitor: Viewer) -> Offers:
+    """Return the workflows and skills in order, with the fields of their items, and the profiles."""
+    return offers(current_catalogue())
 
 
 @router.get("/workflows", summary="List workflows")

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,7 +20,7 @@ from orchestrator.web.access import Submitter, Viewer, Visitor
 from orchestrator.web.api.submission import JobOrder, request_of
 from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.problem import Refusal, documented
-from schemas.base import Frozen, Json
+from schemas.base import Frozen
 from schemas.errors import UserError
 from schemas.job import ItemResult, ItemState, JobStatus, Priority
 
@@ -56,6 +56,14 @@ class Message(BaseModel):
         return self.content or ""
 
 
+class StreamOptions(BaseModel):
+    """What a stream is to hold besides the answer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool | None = None
+
+
 class ChatRequest(BaseModel):
     """A request as clients of the OpenAI API send it; what sampling it asks for is the skills' business."""
 
@@ -64,6 +72,12 @@ class ChatRequest(BaseModel):
     model: str = Field(max_length=120, description="`firstline/WORKFLOW`")
     messages: list[Message] = Field(min_length=1, max_length=1000)
     stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    @property
+    def streams_usage(self) -> bool:
+        """Whether the stream is to end with its usage."""
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
 
 class ChatMessage(Frozen):
@@ -132,8 +146,16 @@ class ModelList(Frozen):
 def list_models(visitor: Viewer) -> ModelList:
     """Return the workflows and skills that take one text."""
     catalogue = current_catalogue()
-    names = sorted({*catalogue.workflows.entries, *catalogue.skills.entries})
+    names = sorted({*catalogue.workflows.names, *catalogue.skills.names})
     return ModelList(data=tuple(ModelCard(id=f"{PREFIX}{name}") for name in names if _takes_one(catalogue, name)))
+
+
+@router.get("/models/{model:path}", responses=documented(HTTPStatus.NOT_FOUND), summary="One of them")
+def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=120)]) -> ModelCard:
+    """Return a workflow or skill as a model, where it takes one text."""
+    catalogue = current_catalogue()
+    _field_of(catalogue, _known(catalogue, model))
+    return ModelCard(id=model)
 
 
 def _takes_one(catalogue: Catalogue, name: str) -> bool:
@@ -159,21 +181,27 @@ async def complete(body: ChatRequest, visitor: Submitter) -> Any:
     status = await _ended(job)
     completion = await anyio.to_thread.run_sync(_completion, body, status)
     if body.stream:
-        return StreamingResponse(_chunks(completion), media_type="text/event-stream")
+        return StreamingResponse(_chunks(completion, usage=body.streams_usage), media_type="text/event-stream")
     return completion
 
 
 def _submit(body: ChatRequest, visitor: Visitor) -> str:
-    name = body.model.removeprefix(PREFIX)
     catalogue = current_catalogue()
-    if not body.model.startswith(PREFIX) or name not in {*catalogue.workflows.entries, *catalogue.skills.entries}:
-        detail = f"no model is called '{body.model}'; models are {PREFIX}WORKFLOW, GET /v1/models lists them"
-        raise Refusal(HTTPStatus.NOT_FOUND, detail)
+    name = _known(catalogue, body.model)
     said = next((message.text for message in reversed(body.messages) if message.role == "user"), "")
     if not said.strip():
         raise UserError("messages: expected a last user message with text in it")
     order = JobOrder(workflow=name, name=f"chat {name}", priority=Priority.HIGH, dedupe=False)
     return api.submit(request_of(order, visitor, key=None), [{"id": "1", _field_of(catalogue, name): said}])
+
+
+def _known(catalogue: Catalogue, model: str) -> str:
+    """Return the name of the workflow or skill that a model is; refused where there is none."""
+    name = model.removeprefix(PREFIX)
+    if not model.startswith(PREFIX) or name not in {*catalogue.workflows.names, *catalogue.skills.names}:
+        detail = f"no model is called '{model}'; models are {PREFIX}WORKFLOW, GET /v1/models lists them"
+        raise Refusal(HTTPStatus.NOT_FOUND, detail)
+    return name
 
 
 def _field_of(catalogue: Catalogue, name: str) -> str:
@@ -208,7 +236,7 @@ def _completion(body: ChatRequest, status: JobStatus) -> ChatCompletion:
         id=f"chatcmpl-{status.job}",
         created=int(status.created_at.timestamp()),
         model=body.model,
-        choices=(Choice(message=ChatMessage(content=as_text(result.output))),),
+        choices=(Choice(message=ChatMessage(content=result.text)),),
         usage=ChatUsage(
             prompt_tokens=given or 0, completion_tokens=produced or 0, total_tokens=(given or 0) + (produced or 0)
         ),
@@ -222,18 +250,15 @@ def _why(result: ItemResult) -> str:
     return result.reason or f"the item is {result.status.value}"
 
 
-def as_text(output: Json) -> str:
-    """Return an output as a message: a text as it is, anything else as JSON."""
-    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-
-
-def _chunks(completion: ChatCompletion) -> Iterator[str]:
+def _chunks(completion: ChatCompletion, *, usage: bool) -> Iterator[str]:
     """Yield the answer as a stream has it: nothing is sent before it has passed its checks, so it comes whole."""
     head = {"id": completion.id, "object": "chat.completion.chunk", "created": completion.created}
     head["model"] = completion.model
     content = completion.choices[0].message.content
     yield _event({**head, "choices": _delta({"role": "assistant", "content": content}, None)})
-    yield _event({**head, "choices": _delta({}, "stop"), "usage": completion.usage.model_dump()})
+    yield _event({**head, "choices": _delta({}, "stop")})
+    if usage:
+        yield _event({**head, "choices": [], "usage": completion.usage.model_dump()})
     yield "data: [DONE]\n\n"
 
 

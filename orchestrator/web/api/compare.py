@@ -10,9 +10,10 @@ from config.settings import get_settings
 from orchestrator import side_by_side
 from orchestrator.choosing import choose_model
 from orchestrator.inputs import read_items
+from orchestrator.item_file import as_file
 from orchestrator.side_by_side import SideBySide
 from orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
-from orchestrator.web.api.submission import JobBody, as_file, request_of
+from orchestrator.web.api.submission import JobBody, request_of
 from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import NAME, Name
 from orchestrator.web.problem import Refusal, documented

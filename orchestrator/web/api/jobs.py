@@ -11,12 +11,13 @@ from sse_starlette import EventSourceResponse
 
 from orchestrator import api
 from orchestrator.anatomy import StepFigures, anatomy
+from orchestrator.item_file import as_file
 from orchestrator.results_file import ResultFormat, lines
 from orchestrator.store import jobs as job_store
 from orchestrator.store import views
 from orchestrator.story import ItemLine, Story, item_line, story_of
 from orchestrator.web.access import SeenJob, Submitter, Viewer
-from orchestrator.web.api.submission import JobBody, JobOrder, as_file, as_named_file, submit
+from orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
 from orchestrator.web.fields import NAME, ItemNumber, Limit
 from orchestrator.web.problem import Refusal, documented
 from schemas.base import Frozen

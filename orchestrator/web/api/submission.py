@@ -1,8 +1,7 @@
 """What a request for a new job holds, and how it becomes one."""
 
-import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -14,16 +13,17 @@ from pydantic import AwareDatetime, Field
 from config.catalogue import Catalogue
 from config.settings import get_settings
 from orchestrator import api
+from orchestrator.crew import refuse_services
 from orchestrator.inputs import InputItem, read_items
 from orchestrator.web.access import Visitor
 from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.fields import NAME, plain_name
 from orchestrator.web.problem import Refusal
-from schemas.access import Role
+from orchestrator.web.unsafe import refuse_unsafe
 from schemas.base import Frozen, JsonObject
 from schemas.errors import UserError
 from schemas.job import JobRequest, JobStatus, Options, Priority
-from schemas.plan import StepKind, Workflow
+from schemas.plan import Workflow
 
 _Tier = Annotated[str, Field(pattern=NAME)]
 
@@ -67,11 +67,7 @@ def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequ
         raise Refusal(HTTPStatus.FORBIDDEN, f"the token belongs to tenant '{visitor.tenant}', not to '{tenant}'")
     catalogue = current_catalogue()
     profile = catalogue.profile(plain_name(order.profile or get_settings().profile))
-    if profile.services:
-        raise UserError(
-            f"profile '{profile.name}' has services of its own, which only `firstline run` starts; name a profile "
-            "whose models have addresses"
-        )
+    refuse_services(profile)
     shared = order.model_dump(include=set(Options.model_fields) - {"profile", "tenant"})
     return JobRequest(
         workflow=_workflow(order.workflow, catalogue, visitor) if order.workflow is not None else None,
@@ -94,20 +90,6 @@ def _workflow(given: str | Workflow, catalogue: Catalogue, visitor: Visitor) -> 
     return given
 
 
-def refuse_unsafe(workflow: Workflow, visitor: Visitor) -> None:
-    """Refuse what only an administrator may bring along: tools of any kind, which reach files, hosts and databases."""
-    for step in workflow.steps:
-        plain_name(step.skill or "x")
-    uses_tools = (
-        workflow.tools
-        or any(skill.tools for skill in workflow.skills)
-        or any(step.kind is StepKind.TOOL for step in workflow.steps)
-    )
-    if uses_tools and not visitor.role.covers(Role.ADMIN):
-        detail = "a workflow that brings tools takes the role admin; have one saved in the catalogue, and name it"
-        raise Refusal(HTTPStatus.FORBIDDEN, detail)
-
-
 def submit(order: JobOrder, source: Path | None, visitor: Visitor, *, key: str | None) -> JobStatus:
     """Write the job with the items of a file (None: a goal is an item of its own) and return how it stands."""
     request = request_of(order, visitor, key=key)
@@ -121,20 +103,6 @@ def _items(request: JobRequest, source: Path | None, id_field: str | None) -> It
     if request.goal is None:
         raise UserError("no items: give them as `items`, or upload a file to /v1/jobs/upload")
     return iter([InputItem("1", {"goal": request.goal})])
-
-
-@contextmanager
-def as_file(items: Sequence[JsonObject]) -> Iterator[Path | None]:
-    """Yield items as a JSONL file, so that they are read, checked and named as those of a file are; None: no items."""
-    if not items:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="firstline-") as folder:
-        path = Path(folder) / "items.jsonl"
-        with path.open("w", encoding="utf-8") as file:
-            # Half a character (an unpaired surrogate) is written as an escape: its item fails, not the request.
-            file.writelines(f"{json.dumps(item)}\n" for item in items)
-        yield path
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from config.settings import get_settings
 from orchestrator import api
 from orchestrator.anatomy import anatomy
 from orchestrator.results_file import ResultFormat, lines
@@ -13,6 +14,7 @@ from orchestrator.story import item_line
 from orchestrator.web.access import find_job
 from orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from orchestrator.web.fields import NAME, JobId
+from orchestrator.web.links import flower_tasks
 from orchestrator.web.session import FormOperator, PageJob, go
 from orchestrator.web.templating import render
 from schemas.errors import UserError
@@ -33,7 +35,8 @@ def show_job(request: Request, job: PageJob) -> Response:
     """Show the whole page."""
     with api.engine().db.reading() as tx:
         hook = webhooks.of(tx, job=job)
-    return render(request, "job.html", hook=hook, **_live(job), **_items(job, "", "", "", -1))
+    flower = flower_tasks(get_settings().flower_url, job)
+    return render(request, "job.html", hook=hook, flower=flower, **_live(job), **_items(job, "", "", "", -1))
 
 
 @router.get("/live")

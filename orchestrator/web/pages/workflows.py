@@ -15,13 +15,13 @@ from config.yaml_text import as_yaml
 from orchestrator import api
 from orchestrator.story import story_of
 from orchestrator.web.access import Visitor
-from orchestrator.web.api.submission import refuse_unsafe
 from orchestrator.web.catalogues import current_catalogue
 from orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from orchestrator.web.editing import add_step, alone, change_step, connect, find, needs_of, remove_step
 from orchestrator.web.fields import Name
 from orchestrator.web.session import Filled, FormAdmin, FormOperator, FormViewer, PageJob, Visit, go
 from orchestrator.web.templating import render
+from orchestrator.web.unsafe import refuse_unsafe
 from schemas.base import JsonObject
 from schemas.errors import UserError
 from schemas.job import JobRequest, Options

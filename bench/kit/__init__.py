@@ -1,0 +1,1 @@
+"""What the benches of speed share: a deployment to measure, figures beside targets, the machine."""

@@ -1,0 +1,42 @@
+"""A worker process whose gateway answers at once, without HTTP: what is left is the engine."""
+
+import sys
+
+from schemas.attempt import Usage
+from schemas.tier import Model, Price
+from workers import process
+from workers.gateway import Call, Reply
+
+_ANSWER = {"label": "a"}
+_USAGE = Usage(input_tokens=60, cached_tokens=0, output_tokens=5)
+
+
+class _Prices:
+    """No list: the profile names the prices."""
+
+    def listed(self, model: Model, input_tokens: int) -> Price | None:
+        """Return None."""
+        return None
+
+
+class InstantGateway:
+    """Gives the same valid answer to every call."""
+
+    prices = _Prices()
+    bulks = None
+
+    async def call(self, call: Call, /) -> Reply:
+        """Answer one call."""
+        return Reply(
+            text='{"label": "a"}',
+            value=_ANSWER,
+            usage=_USAGE,
+            finish_reason="stop",
+            structured="json_schema",
+            cost_usd=8e-6,
+            price_source="profile",
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(process.main(load=InstantGateway))

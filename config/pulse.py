@@ -1,0 +1,94 @@
+"""Proof that a process takes messages: it posts itself one now and then, and a file tells when one last came through.
+
+A heartbeat or a ping would not do: both are answered by threads and connections of their own, also by a worker whose
+queue connection has gone deaf. A pulse travels the way that work travels.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from celery import Celery
+from celery.worker import state
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+TASK = "firstline.pulse"
+#: Seconds between two pulses.
+EVERY_S = 5.0
+#: Seconds that the queue of a process outlives it.
+_KEPT_S = 300.0
+
+
+@dataclass
+class Pulse:
+    """Posts a process its own messages and keeps when one came through."""
+
+    app: Celery
+    queue: Queue
+    file: Path
+    #: Messages that the process holds at once.
+    threads: int
+    every_s: float = EVERY_S
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Post pulses for the length of the block."""
+        # Neither Flower, nor a chord, nor the log need see them, and a lost one is not missed.
+        options = {"ignore_result": True, "send_events": False, "acks_late": False, "shared": False}
+        self.app.task(name=TASK, **options)(self.note)
+        thread = threading.Thread(target=self._beat, name="firstline-pulse", daemon=True)
+        logging.getLogger("celery.worker.strategy").addFilter(_no_pulse)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join(timeout=self.every_s)
+
+    def note(self) -> None:
+        """Keep that a message came through now."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.touch()
+
+    def _beat(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.beat()
+            except (KombuError, RedisError, OSError) as error:
+                _log.warning("pulse.unsent", extra={"error": str(error)})
+            self._stopped.wait(self.every_s)
+
+    def beat(self) -> None:
+        """Post one pulse, in place of one that is still on its way; a process that is full needs none."""
+        if len(state.reserved_requests) >= self.threads:
+            # It takes nothing more until an answer comes: it has proved what there was to prove.
+            self.note()
+            return
+        with self.app.producer_pool.acquire(block=True) as producer:
+            self.queue(producer.channel).purge()  # type: ignore[no-untyped-call] # kombu has no types
+            self.app.send_task(TASK, queue=self.queue, priority=0, producer=producer, retry=False)
+
+
+def pulse(app: Celery, settings: Settings, *, threads: int) -> Pulse | None:
+    """Return the pulse of this process; None where no file is set for it."""
+    if settings.pulse_file is None:
+        return None
+    name = settings.keys.queue(f"pulse.{os.uname().nodename}.{os.getpid()}")
+    # It goes by itself after its process, also from Redis's list of queues.
+    queue = Queue(name, Exchange(name), routing_key=name, expires=_KEPT_S)  # type: ignore[no-untyped-call]
+    return Pulse(app, queue, settings.pulse_file, threads)
+
+
+def _no_pulse(record: logging.LogRecord) -> bool:
+    return TASK not in record.getMessage()

@@ -1,0 +1,68 @@
+"""What a plain Celery producer sends as `firstline.submit`, and how it becomes a job."""
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from config.catalogue import is_path, load_catalogue
+from config.discreet import Discreet
+from config.problem import dotted
+from config.wording import sentence
+from orchestrator import api
+from orchestrator.crew import refuse_services
+from orchestrator.inputs import InputItem, read_items
+from orchestrator.item_file import as_file
+from schemas.base import JsonObject
+from schemas.errors import UserError
+from schemas.job import JobRequest
+
+_ITEMS = TypeAdapter(list[JsonObject])
+
+
+class Unread(Discreet):
+    """A message whose arguments others wrote: monitors such as Flower are shown none of them."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._argsrepr = self._kwargsrepr = ""
+
+
+def submit_message(request: object, items: object, *, message: str) -> str:
+    """Submit the job that a message asks for and return its id; a message delivered twice is one job.
+
+    `request` is a `JobRequest` as JSON. UserError: anything in it that will not do, in a sentence.
+    """
+    wanted = _request(request, message=message)
+    given = _items(items)
+    with as_file(given) as source:
+        if source is not None:
+            return api.submit(wanted, read_items(source))
+        if wanted.goal is None:
+            raise UserError("no items: give them as `items`, a list of mappings")
+        return api.submit(wanted, [InputItem("1", {"goal": wanted.goal})])
+
+
+def _request(given: object, *, message: str) -> JobRequest:
+    try:
+        request = JobRequest.model_validate(given)
+    except ValidationError as error:
+        raise UserError(_told("request", error)) from None
+    for name in (request.workflow, request.options.profile):
+        if isinstance(name, str) and is_path(name):
+            raise UserError(f"expected a name of the orchestrators' catalogue, got the path '{name}'")
+    profile = api.chosen_profile(request, load_catalogue())
+    refuse_services(profile)
+    # As over HTTP: two tenants may choose the same key.
+    key = f"{request.options.tenant}:{request.idempotency_key}" if request.idempotency_key else f"message:{message}"
+    return request.evolve(profile=profile, idempotency_key=key)
+
+
+def _items(given: object) -> list[JsonObject]:
+    try:
+        return _ITEMS.validate_python(given)
+    except ValidationError as error:
+        raise UserError(_told("items", error)) from None
+
+
+def _told(what: str, error: ValidationError) -> str:
+    return "; ".join(f"{dotted((what, *one['loc']))}: {sentence(one, show=False)}" for one in error.errors()[:5])

@@ -1,0 +1,1 @@
+"""Firstline inside what people already use: MCP clients, LangChain, CrewAI."""

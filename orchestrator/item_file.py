@@ -1,0 +1,23 @@
+"""Items that came in a message, as a file: so that they are read, checked and named as those of a file are."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from schemas.base import JsonObject
+
+
+@contextmanager
+def as_file(items: Sequence[JsonObject]) -> Iterator[Path | None]:
+    """Yield items as a JSONL file; None: no items."""
+    if not items:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="firstline-") as folder:
+        path = Path(folder) / "items.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            # Half a character (an unpaired surrogate) is written as an escape: its item fails, not the request.
+            file.writelines(f"{json.dumps(item)}\n" for item in items)
+        yield path

@@ -1,0 +1,11 @@
+"""Addresses that only this machine reaches."""
+
+import ipaddress
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,94 @@
+"""How a whole deployment stands at this moment: aggregates over what is under way, each from an index."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from orchestrator.store.jobs import clock
+from orchestrator.store.tables import AuditRow, BatchRow, JobRow, ShardRow, SubtaskRow
+from schemas.job import WORKING
+
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_batch = BatchRow.__table__  # type: ignore[attr-defined]
+_shard = ShardRow.__table__  # type: ignore[attr-defined]
+_subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
+_audit = AuditRow.__table__  # type: ignore[attr-defined]
+
+#: States of a batch that is meant for a worker now.
+_SENT = ("ready", "sent")
+#: States of a subtask that waits for something other than a worker.
+PARKED = ("deferred", "paused", "referred", "review")
+
+
+@dataclass(frozen=True)
+class Out:
+    """Subtasks that were sent to a tier for one job and have not come back."""
+
+    job: str
+    tier: str
+    #: Of batches that a worker holds, and of those that wait for one.
+    running: int
+    queued: int
+    #: Seconds that the oldest waiting batch has been on its way; None when none waits.
+    oldest_s: float | None
+
+
+def out(tx: Connection, *, held: Collection[str]) -> list[Out]:
+    """Return what is out by job and tier, given the batches that live workers hold."""
+    is_held = _batch.c.id.in_(list(held))
+    query = (
+        select(
+            _batch.c.job,
+            _batch.c.tier,
+            func.coalesce(func.sum(_batch.c["size"]).filter(is_held), 0),
+            func.coalesce(func.sum(_batch.c["size"]).filter(~is_held), 0),
+            func.min(_batch.c.changed_at).filter(~is_held),
+        )
+        .where(_batch.c.state.in_(_SENT))
+        .group_by(_batch.c.job, _batch.c.tier)
+    )
+    now = clock(tx)
+    return [
+        Out(job, tier, int(running), int(queued), None if oldest is None else max(0.0, (now - oldest).total_seconds()))
+        for job, tier, running, queued, oldest in tx.execute(query)
+    ]
+
+
+def jobs_by_state(tx: Connection) -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    query = select(_job.c.state, func.count()).group_by(_job.c.state)
+    return {str(state): int(count) for state, count in tx.execute(query)}
+
+
+def unreleased(tx: Connection) -> int:
+    """Return the items of working jobs whose shard waits for room in the window of its job."""
+    query = (
+        select(func.coalesce(func.sum(_shard.c.open), 0))
+        .join(_job, _job.c.id == _shard.c.job)
+        .where(_job.c.state.in_(WORKING), _shard.c.segment == _job.c.segment, _shard.c.state == "waiting")
+    )
+    return int(tx.scalar(query) or 0)
+
+
+def parked(tx: Connection) -> dict[str, int]:
+    """Return how many subtasks wait for a time, for money, for the orchestrator model or for a person."""
+    query = select(_subtask.c.state, func.count()).where(_subtask.c.state.in_(PARKED)).group_by(_subtask.c.state)
+    return dict.fromkeys(PARKED, 0) | {str(state): int(count) for state, count in tx.execute(query)}
+
+
+def audits(tx: Connection) -> dict[str, int]:
+    """Return audited answers by what came of it; this one reads the whole (small) table: ask it rarely."""
+    query = select(_audit.c.state, _audit.c.agrees, func.count()).group_by(_audit.c.state, _audit.c.agrees)
+    found = dict.fromkeys(("pending", "agrees", "lost", "void"), 0)
+    for state, agrees, count in tx.execute(query):
+        found[_result(state, agrees)] += int(count)
+    return found
+
+
+def _result(state: str, agrees: bool | None) -> str:
+    if state in ("wanted", "asked"):
+        return "pending"
+    if state == "void":
+        return "void"
+    return "agrees" if agrees else "lost"

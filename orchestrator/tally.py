@@ -1,0 +1,119 @@
+"""Counters of what is judged: kept in memory, and added to one hash in Redis every two seconds.
+
+Counting calls in SQL at each scrape would read every attempt there ever was. The report and the money page do so for
+one job or one month and are exact; of a counter, an orchestrator that is killed loses what it had not yet handed over.
+"""
+
+import json
+import logging
+import threading
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import redis
+from redis.exceptions import RedisError
+
+from config.keys import Keys
+from schemas.attempt import Attempt
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+#: Upper bounds of the histogram of a call's latency, in seconds.
+BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+#: Name of a counter, then the values of its labels.
+Count = tuple[str, ...]
+
+
+@dataclass
+class Tally:
+    """Counts attempts; `flush` hands them over."""
+
+    _counts: "defaultdict[Count, float]" = field(default_factory=lambda: defaultdict(float))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, attempts: Iterable[Attempt]) -> None:
+        """Count attempts that were recorded."""
+        with self._lock:
+            for attempt in attempts:
+                for count, amount in _counted(attempt):
+                    self._counts[count] += amount
+
+    def flush(self, client: redis.Redis, keys: Keys) -> None:
+        """Add what was counted to Redis; where that fails it is kept for the next time."""
+        with self._lock:
+            counts, self._counts = self._counts, defaultdict(float)
+        if not counts:
+            return
+        try:
+            pipe = client.pipeline(transaction=True)
+            for count, amount in counts.items():
+                pipe.hincrbyfloat(keys.tally, json.dumps(count), amount)
+            pipe.execute()
+        except (RedisError, OSError) as error:
+            _log.warning("tally.kept", extra={"error": str(error)})
+            with self._lock:
+                for count, amount in counts.items():
+                    self._counts[count] += amount
+
+
+@dataclass
+class Clerk:
+    """Flushes a tally again and again, on a thread of its own."""
+
+    tally: Tally
+    client: redis.Redis
+    keys: Keys
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to flush."""
+        self._thread = threading.Thread(target=self._run, name="firstline-tally", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Flush a last time."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        self.tally.flush(self.client, self.keys)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_EVERY_S):
+            self.tally.flush(self.client, self.keys)
+
+
+def read(client: redis.Redis, keys: Keys) -> Mapping[Count, float]:
+    """Return every counter of the deployment since its hash was begun."""
+    found: dict[str, str] = client.hgetall(keys.tally)  # type: ignore[assignment] # the client is not asynchronous
+    return {tuple(json.loads(name)): float(amount) for name, amount in found.items()}
+
+
+def _counted(attempt: Attempt) -> Iterable[tuple[Count, float]]:
+    """Yield what an attempt adds to; unknown tokens and dollars add nothing, and are counted as unknown."""
+    tier, model = attempt.tier, attempt.model
+    yield ("calls", tier, model, attempt.purpose, attempt.error or "", "hit" if attempt.from_cache else "miss"), 1
+    if attempt.purpose == "answer" and attempt.verdict:
+        yield ("verdicts", tier, attempt.verdict), 1
+        if attempt.verdict == "escalate":
+            yield ("escalations", tier, attempt.skill), 1
+    if attempt.from_cache:
+        return
+    usage = attempt.usage
+    for kind, tokens in (
+        ("input", usage.input_tokens),
+        ("cached_input", usage.cached_tokens),
+        ("output", usage.output_tokens),
+        ("reasoning", usage.reasoning_tokens),
+    ):
+        if tokens:
+            yield ("tokens", tier, model, kind), tokens
+    if attempt.cost_usd is None:
+        yield ("unpriced", tier, model), 1
+    elif attempt.cost_usd:
+        yield ("cost_usd", tier, model), attempt.cost_usd
+    yield ("latency", tier, model, str(bisect_left(BUCKETS_S, attempt.latency_s))), 1
+    yield ("latency_sum", tier, model), attempt.latency_s

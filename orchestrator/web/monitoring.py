@@ -1,0 +1,57 @@
+"""What watches a deployment asks for: `/metrics` for Prometheus, `/v1/scaling` for autoscalers."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client.exposition import choose_encoder
+
+from config.settings import get_settings
+from orchestrator import api
+from orchestrator.snapshot import Lookout
+from orchestrator.web.access import watching
+from orchestrator.web.catalogues import current_catalogue
+from orchestrator.web.metrics import Deployment
+from orchestrator.web.problem import documented
+from schemas.errors import InfrastructureError, UserError
+from schemas.load import Scaling
+from schemas.tier import Profile
+
+router = APIRouter(tags=["service"], dependencies=[Depends(watching)], responses=documented())
+
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+def _own_profile() -> Profile | None:
+    try:
+        return current_catalogue().profile(get_settings().profile)
+    except UserError:
+        return None
+
+
+def make_lookout() -> Lookout:
+    """Return what takes snapshots of this process's deployment."""
+    return Lookout(api.engine, _own_profile)
+
+
+def _lookout(request: Request) -> Lookout:
+    lookout = request.app.state.lookout
+    assert isinstance(lookout, Lookout)
+    return lookout
+
+
+@router.get("/metrics", responses=_TEXT, response_class=Response, summary="Metrics of the whole deployment")
+def get_metrics(request: Request) -> Response:
+    """Answer in the format that the scraper asks for: Prometheus' text, or OpenMetrics."""
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(Deployment(_lookout(request).look())), media_type=media_type)
+
+
+@router.get("/v1/scaling", summary="How busy the workers of each tier are")
+def get_scaling(request: Request) -> Scaling:
+    """Return each tier's load, and how many workers would hold it."""
+    snapshot = _lookout(request).look()
+    if snapshot.sql is None or snapshot.redis is None:
+        raise InfrastructureError("the database or Redis does not answer, so that the load is unknown")
+    return Scaling(tiers=dict(snapshot.sql.loads))
