@@ -14,7 +14,7 @@ from schemas.attempt import ErrorKind, Usage
 from schemas.estimate import Estimate
 from schemas.plan import Plan
 from schemas.report import ModelLine, Percentiles, QualityScore, Report
-from schemas.tier import Profile
+from schemas.tier import Price, Profile
 from workers.paths import MISSING
 from workers.pricing import dollars
 from workers.scoring import score
@@ -29,7 +29,9 @@ def make_report(tx: Connection, *, job: str) -> Report:
     profile = Profile.model_validate(row["profile"])
     lines = figures.by_model(tx, job=job)
     quality, latency = _over_items(tx, row)
-    baseline = _baseline(tx, job=job, profile=profile)
+    top = profile.ladder[-1].models[0]
+    price = top.price or listed_price(top)
+    baseline = _baseline(tx, job=job, price=price)
     cost_usd = sum(line["cost_usd"] for line in lines)
     unpriced = sum(line["attempts"] - line["priced"] for line in lines)
     ended = status.settled + status.failed
@@ -60,25 +62,23 @@ def make_report(tx: Connection, *, job: str) -> Report:
         duplicates=figures.duplicates(tx, job=job),
         wall_s=items.latency_s(row),
         estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
-        notes=(*_notes(unpriced, baseline, ended, status.items), *scripted_notes(profile)),
+        notes=(*_notes(unpriced, price, ended, status.items), *scripted_notes(profile)),
     )
 
 
-def _notes(unpriced: int, baseline: float | None, ended: int, count: int) -> tuple[str, ...]:
+def _notes(unpriced: int, price: Price | None, ended: int, count: int) -> tuple[str, ...]:
     notes = []
     if unpriced:
         notes.append(f"{unpriced} attempts are of unknown cost (no price, or no usage came back) and not in the sum")
-    if baseline is None:
+    if price is None:
         notes.append("no baseline: the top tier's model has no price; give it one in the profile (`price:`)")
     if ended < count:
         notes.append(f"{count - ended} of {count} items have not ended as settled or failed")
     return tuple(notes)
 
 
-def _baseline(tx: Connection, *, job: str, profile: Profile) -> float | None:
+def _baseline(tx: Connection, *, job: str, price: Price | None) -> float | None:
     """Return what one top-tier call for each accepted answer would have cost, by its price and the measured tokens."""
-    model = profile.ladder[-1].models[0]
-    price = model.price or listed_price(model)
     answers, given, cached, produced = figures.accepted_tokens(tx, job=job)
     if price is None or not answers:
         return None
