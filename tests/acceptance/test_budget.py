@@ -66,10 +66,11 @@ def test_hundreds_of_calls_at_once_spend_no_more_than_the_cap_and_what_was_under
     assert status.cost_usd == pytest.approx(bill)
 
     # By now every worker knows: what is raised is kept to the cent.
-    assert api.raise_budget(job, 100.0) == cap_usd + 100.0
+    raised_usd = round(bill) + 200.0
+    assert api.raise_budget(job, raised_usd - cap_usd) == raised_usd
     status = _at_rest(job)
     assert status.state is JobState.PAUSED
-    assert 0.97 * (cap_usd + 100.0) < _bill(deployment) <= cap_usd + 100.0
+    assert 0.97 * raised_usd < _bill(deployment) <= raised_usd
     assert status.cost_usd == pytest.approx(_bill(deployment))
 
     assert api.cancel(job)
