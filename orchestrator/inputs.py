@@ -70,8 +70,18 @@ def read_items(source: str | Path, *, id_field: str | None = None, limit: int | 
 
 
 def count_items(source: str | Path, *, id_field: str | None = None, limit: int | None = None) -> int:
-    """Return how many items `read_items` would yield; raises the UserErrors of the whole input before work begins."""
-    return sum(1 for _ in read_items(source, id_field=id_field, limit=limit))
+    """Return how many items `read_items` would yield; raises the UserErrors of the whole input before work begins.
+
+    A bad item fails alone; that not one can be read is an error of the input.
+    """
+    count, readable, first = 0, 0, None
+    for item in read_items(source, id_field=id_field, limit=limit):
+        count += 1
+        readable += item.error is None
+        first = first or item.error
+    if count and not readable:
+        raise UserError(f"none of the {count:,} items can be read; the first: {first}")
+    return count
 
 
 @contextmanager

@@ -57,12 +57,13 @@ def embedded(
     except the job that is being resumed. UserError: the folder cannot be written, or another run holds it.
     """
     require_keys(profile)
-    require_servers(profile)
     folder = StateFolder(settings.state_dir)
     with _signals_interrupt(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
         url = _start_redis(parts, folder, free_port())
         env = _environment(settings, folder, url)
         complete = _start_services(parts, folder, profile, env)
+        # Only now: a job that is gone on with names its services by the addresses that they had, and have again.
+        require_servers(complete)
         with using_redis(url):
             set_aside(but=resuming)
             parts.start(list(_processes(folder, complete, env, record)))

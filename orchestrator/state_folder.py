@@ -55,12 +55,13 @@ class StateFolder:
         self.write_private(self._run, json.dumps({"pid": os.getpid(), "redis_url": redis_url}))
 
     def running(self) -> RunningRun | None:
-        """Return the run that holds the folder now, or None."""
+        """Return the run that holds the folder now, or None; what a killed run has left behind is no run."""
         try:
             with self._lock.open("r") as lock:
                 if _lock(lock):
                     return None
-            return RunningRun(**json.loads(self._run.read_text()))
+            run = RunningRun(**json.loads(self._run.read_text()))
+            return run if _exists(run.pid) else None
         except (OSError, ValueError, TypeError):
             return None
 

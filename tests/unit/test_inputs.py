@@ -69,6 +69,12 @@ def test_a_limit_stops_the_reading_before_what_is_wrong_further_down(put):
     assert count_items(source, limit=2) == 2
 
 
+def test_an_input_of_which_nothing_can_be_read_is_refused_and_a_bad_item_alone_is_not(put):
+    with pytest.raises(UserError, match=r"none of the 2 items can be read; the first: line 1 is not valid JSON"):
+        count_items(put("{broken\n{too\n", "all.jsonl"))
+    assert count_items(put('{broken\n{"id": "1"}\n', "one.jsonl")) == 2
+
+
 def test_a_folder_gives_one_item_per_file_named_by_it(put):
     put("two", "texts/b.txt")
     put("one", "texts/a.txt")
