@@ -105,8 +105,10 @@ def _lift(tx: Connection, job: Job, rows: Sequence[RowMapping], tier: str) -> li
 def collect_again(engine: Engine, lost: Sequence[RowMapping]) -> list[RowMapping]:
     """Have the provider asked again for answers that Redis lost before they were judged; return the other batches."""
     mine = [row for row in lost if row["bulk"] is not None]
-    keys = [engine.settings.keys.answers(row["id"]) for row in mine]
-    gone = [row["id"] for row, key in zip(mine, keys, strict=True) if not engine.redis.exists(key)]
+    pipe = engine.redis.pipeline(transaction=False)
+    for row in mine:
+        pipe.exists(engine.settings.keys.answers(row["id"]))
+    gone = [row["id"] for row, kept in zip(mine, pipe.execute(), strict=True) if not kept]
     if gone:
         with engine.db.writing() as tx:
             store.reopen(tx, batches=gone)

@@ -108,6 +108,10 @@ class Engine:
         """A client for what is not a message."""
         return connect(self.settings.redis_url, patience_s=PATIENCE_S if self.producer else None)
 
+    def hand_over(self) -> None:
+        """Add what was counted here to the deployment's counters."""
+        self.tally.flush(self.redis, self.settings.keys)
+
     @cached_property
     def tracer(self) -> "Tracer | None":
         """Makes spans where OpenTelemetry is asked for."""

@@ -1,4 +1,4 @@
-"""An orchestrator process: its Celery worker, and the rescue sweep while it leads."""
+"""An orchestrator process: its Celery worker, and what it does beside: the sweep, webhooks, counters."""
 
 import argparse
 import sys
@@ -9,12 +9,13 @@ from config.app import ORCHESTRATOR
 from config.logs import configure
 from config.serving import serve
 from config.settings import get_settings
+from orchestrator import webhooks
 from orchestrator.engine import Engine
 from orchestrator.rescue import Rescue
 from orchestrator.store.migrate import migrate
-from orchestrator.tally import Clerk
+from orchestrator.tally import FLUSH_S
 from orchestrator.tasks import register
-from orchestrator.webhooks import Webhooks
+from orchestrator.ticker import Ticker
 from schemas.errors import FirstlineError
 
 
@@ -31,14 +32,15 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     register(app, engine)
-    rescue, webhooks, clerk = Rescue(engine), Webhooks(engine), Clerk(engine.tally, engine.redis, settings.keys)
-    signals.worker_ready.connect(lambda **_: rescue.start(), weak=False)
-    signals.worker_ready.connect(lambda **_: webhooks.start(), weak=False)
-    signals.worker_ready.connect(lambda **_: clerk.start(), weak=False)
+    rescue = Rescue(engine)
+    tickers = (rescue.ticker, webhooks.ticker(engine), Ticker("tally", FLUSH_S, engine.hand_over))
+    for ticker in tickers:
+        signals.worker_ready.connect(lambda ticker=ticker, **_: ticker.start(), weak=False)
     exit_code = serve(app, settings, queues=(ORCHESTRATOR,), threads=options.threads)
-    rescue.stop()
-    webhooks.stop()
-    clerk.stop()
+    for ticker in tickers:
+        ticker.stop()
+    rescue.abdicate()
+    engine.hand_over()
     engine.db.close()
     return exit_code
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import secrets
-import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,8 +18,8 @@ from orchestrator.flow import SHARD_ITEMS, advance
 from orchestrator.release import passed, release
 from orchestrator.steer import abandon, expire, start
 from orchestrator.store import batches, items, jobs
+from orchestrator.ticker import Ticker
 from schemas.batch import WHOLE_JOB
-from schemas.errors import FirstlineError
 from schemas.job import WORKING, JobState
 from workers.claims import ANSWERED, CLAIM_S, JUDGED, LOST
 
@@ -44,40 +43,28 @@ _KEPT_BATCHES = 500
 
 @dataclass
 class Rescue:
-    """Sweeps again and again on a thread of its own while it leads."""
+    """Sweeps again and again while it leads."""
 
     engine: Engine
     name: str = field(default_factory=lambda: secrets.token_hex(8))
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
     _beats: int = 0
 
-    def start(self) -> None:
-        """Begin to sweep."""
-        self._thread = threading.Thread(target=self._run, name="firstline-rescue", daemon=True)
-        self._thread.start()
+    @property
+    def ticker(self) -> Ticker:
+        """What sweeps when it is started."""
+        return Ticker("rescue", self.engine.settings.sweep_s / 4, self._turn)
 
-    def stop(self) -> None:
-        """Stop sweeping, and let another orchestrator lead at once."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+    def abdicate(self) -> None:
+        """Let another orchestrator lead at once."""
         try:
             if self.engine.redis.get(self.engine.settings.keys.leader) == self.name:
                 self.engine.redis.delete(self.engine.settings.keys.leader)
         except RedisError:
             _log.warning("rescue.leader_kept")
 
-    def _run(self) -> None:
-        pause_s = self.engine.settings.sweep_s / 4
-        while not self._stopped.wait(pause_s):
-            try:
-                if self._leads():
-                    self.sweep()
-            except (RedisError, FirstlineError, OSError) as error:
-                _log.warning("rescue.postponed", extra={"error": str(error)})
-            except Exception:
-                _log.exception("rescue.bug")
+    def _turn(self) -> None:
+        if self._leads():
+            self.sweep()
 
     def _leads(self) -> bool:
         key, lease_ms = self.engine.settings.keys.leader, int(self.engine.settings.sweep_s * 3000)

@@ -20,7 +20,8 @@ from schemas.attempt import Attempt
 
 _log = logging.getLogger(__name__)
 
-_EVERY_S = 2.0
+#: Seconds between two times that counts are handed over.
+FLUSH_S = 2.0
 #: Upper bounds of the histogram of a call's latency, in seconds.
 BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 #: Name of a counter, then the values of its labels.
@@ -57,33 +58,6 @@ class Tally:
             with self._lock:
                 for count, amount in counts.items():
                     self._counts[count] += amount
-
-
-@dataclass
-class Clerk:
-    """Flushes a tally again and again, on a thread of its own."""
-
-    tally: Tally
-    client: redis.Redis
-    keys: Keys
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to flush."""
-        self._thread = threading.Thread(target=self._run, name="firstline-tally", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Flush a last time."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
-        self.tally.flush(self.client, self.keys)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_EVERY_S):
-            self.tally.flush(self.client, self.keys)
 
 
 def read(client: redis.Redis, keys: Keys) -> Mapping[Count, float]:

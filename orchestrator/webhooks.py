@@ -1,8 +1,6 @@
 """Webhooks: a job that comes to rest tells its URL, signed by the Standard Webhooks scheme, until it is heard."""
 
 import logging
-import threading
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -13,7 +11,8 @@ from sqlalchemy import RowMapping
 from config.settings import Settings
 from orchestrator.engine import Engine
 from orchestrator.store import jobs, webhooks
-from schemas.errors import FirstlineError, UserError
+from orchestrator.ticker import Ticker
+from schemas.errors import UserError
 from workers.tools.addresses import resolve
 
 _log = logging.getLogger(__name__)
@@ -35,33 +34,9 @@ def refuse_bad_url(url: str, settings: Settings) -> None:
         raise UserError("webhook_url: webhooks are signed, so they need a secret; set FIRSTLINE_WEBHOOK_SECRET")
 
 
-@dataclass
-class Webhooks:
-    """Delivers what is due on a thread of its own; any number of processes may do it side by side."""
-
-    engine: Engine
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to deliver."""
-        self._thread = threading.Thread(target=self._run, name="firstline-webhooks", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop delivering; a call under way is let finish."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join(timeout=_TIMEOUT_S)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_POLL_S):
-            try:
-                deliver_due(self.engine)
-            except (FirstlineError, OSError) as error:
-                _log.warning("webhook.postponed", extra={"error": str(error)})
-            except Exception:
-                _log.exception("webhook.bug")
+def ticker(engine: Engine) -> Ticker:
+    """Return what delivers; any number of processes may do it side by side."""
+    return Ticker("webhooks", _POLL_S, lambda: deliver_due(engine), patience_s=_TIMEOUT_S)
 
 
 def deliver_due(engine: Engine) -> int:

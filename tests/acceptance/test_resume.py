@@ -1,4 +1,4 @@
-"""Stopped in the middle, by Ctrl-C or by kill -9, and gone on with as the command line says: every item is answered once."""
+"""Stopped in the middle, by Ctrl-C or by kill -9, and gone on with as the command line says: all is answered once."""
 
 import json
 import os

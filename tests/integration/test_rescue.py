@@ -1,6 +1,7 @@
 """The sweep on both databases: whatever was lost is sent again, and the job ends."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -224,20 +225,26 @@ def test_only_one_orchestrator_leads_and_another_takes_over(engine: Engine) -> N
     assert one._leads()
     assert not two._leads()
     assert one._leads()
-    one.stop()
+    one.abdicate()
     assert two._leads()
 
 
 def test_a_sweep_without_redis_is_postponed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
     def gone(*_: object, **__: object) -> bool:
+        asked.append(_)
         raise RedisError
 
     monkeypatch.setattr(engine.redis, "set", gone)
-    sweeping = Rescue(engine)
-    sweeping.start()
-    sweeping.stop()
-    assert sweeping._thread is not None
-    assert not sweeping._thread.is_alive()
+    ticker = Rescue(engine).ticker
+    ticker.every_s = 0.01
+    ticker.start()
+    while len(asked) < 3:
+        time.sleep(0.01)
+    ticker.stop()
+    assert ticker._thread is not None
+    assert not ticker._thread.is_alive()
 
 
 def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Engine) -> None:
