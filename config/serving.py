@@ -39,3 +39,4 @@ def _leave_alone() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    gc.enable()

@@ -1,6 +1,8 @@
 """A batch row becomes a message: what SQL knows of its items, and only that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
@@ -17,26 +19,44 @@ from schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
 from schemas.job import ItemState
 from schemas.plan import PlannedStep
 
+#: A batch's row, as it was read or as it is written.
+Row = RowMapping | Mapping[str, Any]
 
-def assemble(tx: Connection, *, job: Job, row: RowMapping) -> Batch | None:
+
+def assemble(tx: Connection, *, job: Job, row: Row) -> Batch | None:
     """Return the message of a batch, or None when nothing of it is left to ask."""
-    return assemble_all(tx, job=job, rows=[row])[0]
+    return next(iter(assemble_all(tx, job=job, seen=see(tx, job=job, rows=[row]))), None)
 
 
-def assemble_all(tx: Connection, *, job: Job, rows: Sequence[RowMapping]) -> list[Batch | None]:
-    """Return the message of each batch in turn, as `assemble` does; what they are made of is read at once."""
+@dataclass(frozen=True)
+class Seen:
+    """What a transaction knows of batches that it made, without another look."""
+
+    #: The batches' own rows.
+    rows: Sequence[Row] = ()
+    #: Their items by number, and these items' subtasks.
+    items: Mapping[int, RowMapping] = field(default_factory=dict)
+    subs: Mapping[int, Mapping[str, Sub]] = field(default_factory=dict)
+
+
+def see(tx: Connection, *, job: Job, rows: Sequence[Row]) -> Seen:
+    """Read what batches are made of, all at once."""
     numbers = sorted({n for row in rows for n in row["items"]})
-    loaded = items.load(tx, job=job.id, numbers=numbers)
-    subs = subs_of(tx, job=job, numbers=numbers)
-    owed = rations(tx, job)
-    return [_assemble(tx, job=job, row=row, loaded=loaded, subs=subs, owed=owed) for row in rows]
+    return Seen(rows, items.load(tx, job=job.id, numbers=numbers), subs_of(tx, job=job, numbers=numbers))
+
+
+def assemble_all(tx: Connection, *, job: Job, seen: Seen) -> list[Batch]:
+    """Return the messages of batches in turn, as `assemble` does, without those of which nothing is left to ask."""
+    owed = rations(tx, job) if seen.rows else ()
+    made = (_assemble(tx, job=job, row=row, loaded=seen.items, subs=seen.subs, owed=owed) for row in seen.rows)
+    return [one for one in made if one is not None]
 
 
 def _assemble(
     tx: Connection,
     *,
     job: Job,
-    row: RowMapping,
+    row: Row,
     loaded: Mapping[int, RowMapping],
     subs: Mapping[int, Mapping[str, Sub]],
     owed: tuple[Ration, ...],
@@ -84,36 +104,29 @@ def lane(n: int, step: str) -> str:
     return step if n == WHOLE_JOB or base_of(step) is not None else ""
 
 
-def _steps(job: Job, row: RowMapping) -> tuple[PlannedStep, ...]:
+def _steps(job: Job, row: Row) -> tuple[PlannedStep, ...]:
     """Return the steps that a batch may answer: its own alone, or those of its segment."""
     return (planned_of(job.plan, row["lane"]),) if row["lane"] else job.plan.segment(row["segment"])
 
 
-def subs_of(tx: Connection, *, job: Job, numbers: list[int]) -> dict[int, dict[str, Sub]]:
+def subs_of(tx: Connection, *, job: Job, numbers: Collection[int]) -> dict[int, dict[str, Sub]]:
     """Return the subtasks of items, and of the whole job where the plan has barriers."""
     wanted = {*numbers, WHOLE_JOB} if job.plan.segments > 1 else set(numbers)
-    found = items.subtasks(tx, job=job.id, numbers=wanted)
-    return {n: {step: sub_of(row) for step, row in rows.items()} for n, rows in found.items()}
+    found: dict[int, dict[str, Sub]] = {}
+    for row in items.standings(tx, job=job.id, numbers=wanted):
+        n, sub = row[0], _sub(row[1:])
+        found.setdefault(n, {})[sub.step] = sub
+    return found
 
 
 def sub_of(row: RowMapping) -> Sub:
     """Return a subtask from its row."""
-    return Sub(
-        step=row["step"],
-        tier=row["tier"],
-        state=row["state"],
-        n=row["n"],
-        used=row["used"],
-        faults=row["faults"],
-        referrals=row["referrals"],
-        value=row["value"],
-        kept_tier=row["kept_tier"],
-        feedback=tuple(row["feedback"]),
-        effort=row["effort"],
-        instruction=row["instruction"],
-        reason=row["reason"],
-        batch=row["batch"],
-    )
+    return _sub([row[name] for name in items.STANDING])
+
+
+def _sub(columns: Sequence[Any]) -> Sub:
+    sub = Sub(*columns)
+    return sub._replace(feedback=tuple(sub.feedback)) if sub.feedback else sub._replace(feedback=())
 
 
 def values_of(subs: Mapping[str, Sub]) -> dict[str, Json]:
@@ -125,7 +138,7 @@ def _work(
     tx: Connection,
     *,
     job: Job,
-    row: RowMapping,
+    row: Row,
     item: RowMapping,
     subs: Mapping[str, Sub],
     context: Mapping[str, Sub],
@@ -148,7 +161,7 @@ def _work(
     )
 
 
-def _view(tx: Connection, *, job: Job, row: RowMapping, item: RowMapping, values: dict[str, Json]) -> View:
+def _view(tx: Connection, *, job: Job, row: Row, item: RowMapping, values: dict[str, Json]) -> View:
     """Return what stands for the item and for earlier answers in this batch."""
     name = row["lane"]
     if item["n"] == WHOLE_JOB and base_of(name) is None:

@@ -1,7 +1,6 @@
 """What the engine does at a barrier, by the kind of its step: what it is shown, and what follows from its answer."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from sqlalchemy import Connection
@@ -47,7 +46,7 @@ def forgive(subs: Mapping[str, Sub], plan: Plan) -> dict[str, Sub]:
     """Return the whole job's subtasks with those skipped that failed and that it can do without."""
     optional = {planned.step.name for planned in plan.steps if planned.step.kind in _OPTIONAL}
     return {
-        name: replace(sub, state="skipped") if sub.state == "failed" and name in optional else sub
+        name: sub._replace(state="skipped") if sub.state == "failed" and name in optional else sub
         for name, sub in subs.items()
     }
 

@@ -97,8 +97,7 @@ def _lift(tx: Connection, job: Job, rows: Sequence[RowMapping], tier: str) -> li
     batches.set_state(tx, batches=ids, to="dropped", among=("filling",))
     made: list[str] = []
     for row in rows:
-        new, _ = conclude(tx, job=job, segment=row["segment"], shard=row["shard"], numbers=row["items"])
-        made += new
+        made += conclude(tx, job=job, segment=row["segment"], shard=row["shard"], numbers=row["items"]).batches
     return publish.assembled(tx, job=job, ids=made)
 
 

@@ -1,15 +1,14 @@
 """What standings mean for the store: subtasks, items, follow-up batches and the shard's count, in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping
 
 from orchestrator import barriers
-from orchestrator.assemble import lane, subs_of, values_of
+from orchestrator.assemble import Seen, lane, subs_of, values_of
 from orchestrator.engine import Job
 from orchestrator.flow import close_shard, fail, open_segment, settles_after
 from orchestrator.ladder import Standing, Sub, keep_earlier, output, record, stand
@@ -28,6 +27,14 @@ _STEERING = frozenset({StepKind.PLAN, StepKind.CHECKPOINT, StepKind.ADAPT})
 _OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
 
 
+class Concluded(NamedTuple):
+    """What came of it: ids of new batches, whether the shard closed, and what these batches are made of."""
+
+    batches: list[str]
+    closed: bool
+    seen: Seen
+
+
 def conclude(
     tx: Connection,
     *,
@@ -39,8 +46,8 @@ def conclude(
     trails: Mapping[int, ItemTrail] | None = None,
     tier: str = "",
     size: Callable[[str], int] | None = None,
-) -> tuple[list[str], bool]:
-    """Bring items' standing up to date, after trails if there are any; return (new batches, whether the shard closed).
+) -> Concluded:
+    """Bring items' standing up to date, after trails if there are any.
 
     `size` gives the items of one batch on a tier; without it what goes on to a tier goes on together.
     """
@@ -53,7 +60,7 @@ def conclude(
         known = before.get(n, {})
         after: Mapping[str, Sub] = known
         if n in trails:
-            freed = {step: replace(sub, batch=None) if sub.batch == parent else sub for step, sub in known.items()}
+            freed = {step: sub._replace(batch=None) if sub.batch == parent else sub for step, sub in known.items()}
             after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier)
         after, decided = carry_out(after, plan=job.plan, ladder=job.ladder)
         note_referred(tx, job=job.id, item=n, decided=decided, trail=trails.get(n))
@@ -63,16 +70,17 @@ def conclude(
         standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
     place = {"job": job.id, "segment": segment, "shard": shard, "parent": parent, "changed_at": clock(tx)}
     made = _batches(job, place, standings, loaded, size)
-    _save_subtasks(tx, job=job, standings=standings, made=made)
+    subs = _save_subtasks(tx, job=job, standings=standings, made=made)
     finished = _save_items(tx, job=job, segment=segment, trails=trails, standings=standings, loaded=loaded)
     batches.insert(tx, rows=made)
     if WHOLE_JOB in standings:
         ahead = _pass_barrier(tx, job, standings[WHOLE_JOB], before.get(WHOLE_JOB, {}), trails.get(WHOLE_JOB))
         if ahead is None:
-            return [], False
+            return Concluded([], False, Seen())
         job = ahead
     closed = close_shard(tx, job=job, segment=segment, shard=shard, finished=finished)
-    return [batch["id"] for batch in made], closed
+    whole = {WHOLE_JOB: before[WHOLE_JOB]} if WHOLE_JOB in before else {}
+    return Concluded([batch["id"] for batch in made], closed, Seen(made, loaded, {**whole, **subs}))
 
 
 def _pass_barrier(
@@ -151,24 +159,29 @@ def _batches(
 
 def _save_subtasks(
     tx: Connection, *, job: Job, standings: Mapping[int, Standing], made: Sequence[Mapping[str, Any]]
-) -> None:
+) -> dict[int, dict[str, Sub]]:
+    """Write what has changed of the items' subtasks; return them all as they are now."""
     holder = {(n, batch["tier"], batch["lane"]): batch["id"] for batch in made for n in batch["items"]}
+    after: dict[int, dict[str, Sub]] = {}
     rows = []
     time = clock(tx)
     for n, standing in standings.items():
         asked = {step: tier for tier, steps in standing.todo.items() for step in steps}
+        subs = after[n] = dict(standing.subs)
         for step in sorted(standing.changed):
-            sub = standing.subs.get(step) or Sub(step, asked[step])
+            sub = subs.get(step) or Sub(step, asked[step])
             if step in asked:
-                sub = replace(sub, batch=holder.get((n, asked[step], lane(n, step))))
+                sub = sub._replace(batch=holder.get((n, asked[step], lane(n, step))))
+            subs[step] = sub
             due_at = None if sub.wait_s is None else time + timedelta(seconds=sub.wait_s)
             rows.append(subtask_row(job.id, n, sub, due_at=due_at))
     items.save_subtasks(tx, rows=rows)
+    return after
 
 
 def subtask_row(job: str, item: int, sub: Sub, *, due_at: datetime | None = None) -> dict[str, Any]:
     """Return the columns of a subtask."""
-    row = sub.__dict__.copy()
+    row = sub._asdict()
     del row["wait_s"]
     row["feedback"] = list(sub.feedback)
     return {"job": job, "item": item, **row, "due_at": due_at}

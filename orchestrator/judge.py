@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, RowMapping
 
+from orchestrator.assemble import Seen, see
 from orchestrator.audit_draw import draw_audits
 from orchestrator.conclude import conclude, cost_row
 from orchestrator.engine import Job
@@ -23,7 +24,7 @@ REPEATED_FROM = 1000
 class Judged:
     """What came of judging: the batches that go on, and what else is to be done."""
 
-    batches: tuple[str, ...] = ()
+    going: Seen = field(default_factory=Seen)
     #: A shard was closed: the window may move on.
     closed: bool = False
     #: Why subtasks came back unanswered.
@@ -54,9 +55,9 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     items.save_attempts(tx, job=job.id, worker=trail.worker, attempts=attempts)
     if row["state"] == "judged":
         items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
-        going = [child["id"] for child in batches.children(tx, parent=trail.batch) if child["state"] == "ready"]
-        return Judged(tuple(going), attempts=attempts)
-    made, closed = conclude(
+        going = [child for child in batches.children(tx, parent=trail.batch) if child["state"] == "ready"]
+        return Judged(see(tx, job=job, rows=going), attempts=attempts)
+    concluded = conclude(
         tx,
         job=job,
         segment=trail.segment,
@@ -71,7 +72,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     if set(row["items"]) <= set(numbers) or not items.holds(tx, job=job.id, batch=trail.batch):
         batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
-    return Judged(tuple(made), closed, tuple(defers), attempts)
+    return Judged(concluded.seen, concluded.closed, tuple(defers), attempts)
 
 
 def labelled(attempt: Attempt) -> Attempt:

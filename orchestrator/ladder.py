@@ -1,8 +1,8 @@
 """What an item does next, given what its subtasks have come to: pure, and the heart of judging."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import assert_never
+from dataclasses import dataclass, field
+from typing import NamedTuple, assert_never
 
 from orchestrator.names import base_of
 from schemas.base import Json, JsonObject
@@ -18,8 +18,7 @@ from workers.paths import MISSING
 ENDED = frozenset({"settled", "skipped", "failed"})
 
 
-@dataclass(frozen=True)
-class Sub:
+class Sub(NamedTuple):
     """A subtask's standing; the columns of its row."""
 
     step: str
@@ -37,9 +36,9 @@ class Sub:
     effort: str | None = None
     instruction: str | None = None
     reason: str | None = None
-    #: Seconds until a deferred subtask comes back.
-    wait_s: float | None = None
     batch: str | None = None
+    #: Seconds until a deferred subtask comes back; its row has the time instead.
+    wait_s: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -75,8 +74,8 @@ def record(subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...]
         if not known.ended:
             state = "skipped" if settled.skipped else "settled"
             n = settled.n + 1
-            after[settled.step] = replace(
-                known, state=state, tier=tier, n=n, value=settled.value, kept_tier=None, batch=None
+            after[settled.step] = known._replace(
+                state=state, tier=tier, n=n, value=settled.value, kept_tier=None, batch=None
             )
     for left in trail.left:
         known = after.get(left.step, Sub(left.step, tier))
@@ -86,8 +85,7 @@ def record(subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...]
 
 
 def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub:
-    sub = replace(
-        known,
+    sub = known._replace(
         tier=tier,
         n=left.n,
         used=left.used,
@@ -102,11 +100,11 @@ def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub
         case Escalate():
             return climb(sub, ladder=ladder)
         case Refer():
-            return replace(sub, state="referred")
+            return sub._replace(state="referred")
         case Review():
-            return replace(sub, state="review")
+            return sub._replace(state="review")
         case Reject(reason=reason):
-            return replace(sub, state="failed", reason=reason)
+            return sub._replace(state="failed", reason=reason)
         case Defer() as defer:
             return _defer(sub, defer)
         case _:
@@ -117,9 +115,9 @@ def climb(sub: Sub, *, ladder: tuple[str, ...]) -> Sub:
     """Return the subtask on the next tier, or failed when there is none."""
     above = ladder[ladder.index(sub.tier) + 1 :] if sub.tier in ladder else ()
     if not above:
-        return replace(sub, state="failed")
+        return sub._replace(state="failed")
     # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback.
-    return replace(sub, state="open", tier=above[0], used=0, faults=0, effort=None)
+    return sub._replace(state="open", tier=above[0], used=0, faults=0, effort=None)
 
 
 def keep_earlier(subs: Mapping[str, Sub]) -> dict[str, Sub]:
@@ -129,19 +127,19 @@ def keep_earlier(subs: Mapping[str, Sub]) -> dict[str, Sub]:
 
 def _as_before(sub: Sub) -> Sub:
     reason = f"asked anew in vain ({sub.reason}); its earlier answer stands"
-    return replace(sub, state="settled", tier=sub.kept_tier or sub.tier, kept_tier=None, reason=reason)
+    return sub._replace(state="settled", tier=sub.kept_tier or sub.tier, kept_tier=None, reason=reason)
 
 
 def _defer(sub: Sub, defer: Defer) -> Sub:
     match defer.cause:
         case DeferCause.STOPPING | DeferCause.BULK:
-            return replace(sub, state="open")
+            return sub._replace(state="open")
         case DeferCause.BUDGET if defer.wait_s == 0:
-            return replace(sub, state="paused")
+            return sub._replace(state="paused")
         case DeferCause.CANCELLED:
-            return replace(sub, state="paused")
+            return sub._replace(state="paused")
         case DeferCause.BUDGET | DeferCause.LIMIT | DeferCause.NO_MODEL | DeferCause.BUDGET_UNKNOWN:
-            return replace(sub, state="deferred", wait_s=defer.wait_s)
+            return sub._replace(state="deferred", wait_s=defer.wait_s)
         case _:
             assert_never(defer.cause)
 
@@ -184,6 +182,8 @@ def _skip(
     subs: dict[str, Sub], *, plan: Plan, segment: int, item: JsonObject, context: Mapping[str, Json]
 ) -> dict[str, Sub]:
     """Settle as skipped what is ready and does not apply, again until nothing changes."""
+    if all(planned.step.when is None for planned in plan.segment(segment)):
+        return subs
     while True:
         values = {**context, **{name: sub.value for name, sub in subs.items() if sub.state == "settled"}}
         ended = {name for name, sub in subs.items() if sub.ended}
@@ -197,7 +197,7 @@ def _skip(
             return subs
         for planned in idle:
             known = subs.get(planned.step.name) or Sub(planned.step.name, planned.start_tier)
-            subs[planned.step.name] = replace(known, state="skipped")
+            subs[planned.step.name] = known._replace(state="skipped")
 
 
 def _begun(subs: Mapping[str, Sub]) -> set[str]:
@@ -206,10 +206,12 @@ def _begun(subs: Mapping[str, Sub]) -> set[str]:
 
 def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, Sub]:
     """Return those of the subtasks to be asked anew whose turn has come, open on their first tier."""
+    if all(sub.begun for sub in subs.values()):
+        return {}
     ended = {name for name, sub in subs.items() if sub.ended}
-    turn = ready(plan.segment(segment), ended=ended, begun=_begun(subs)) if len(ended) < len(subs) else []
+    turn = ready(plan.segment(segment), ended=ended, begun=_begun(subs))
     return {
-        planned.step.name: replace(subs[planned.step.name], state="open", tier=planned.start_tier, batch=None)
+        planned.step.name: subs[planned.step.name]._replace(state="open", tier=planned.start_tier, batch=None)
         for planned in turn
         if planned.step.name in subs
     }

@@ -1,5 +1,9 @@
 """An orchestrator process: its Celery worker, and what it does beside: the sweep, webhooks, counters."""
 
+import config.startup  # noqa: F401 # before all others, see there
+
+# isort: split
+
 import argparse
 import sys
 

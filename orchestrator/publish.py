@@ -1,6 +1,7 @@
 """Messages: a batch is sent as `settle(batch)`, alone, in a chord, or in the slot of the batch that it came from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from celery import chain, chord
 from celery.canvas import Signature
@@ -8,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from orchestrator.assemble import assemble_all
+from orchestrator.assemble import Seen, assemble_all, see
 from orchestrator.engine import Engine, Job
 from orchestrator.store import batches
 from schemas.batch import Batch
@@ -69,8 +70,15 @@ def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:
     if not ids:
         return []
     rows = [row for row in batches.these(tx, ids=ids) if row["state"] in ("ready", "sent")]
-    found = [made for made in assemble_all(tx, job=job, rows=rows) if made is not None]
-    batches.set_state(tx, batches=set(ids) - {made.id for made in found}, to="judged", among=("ready", "sent"))
+    return made_just_now(tx, job=job, seen=see(tx, job=job, rows=rows))
+
+
+def made_just_now(tx: Connection, *, job: Job, seen: Seen) -> list[Batch]:
+    """Return the messages of batches that this transaction has read or made, as `assembled` does."""
+    rows = [row for row in seen.rows if row["state"] in ("ready", "sent")]
+    found = assemble_all(tx, job=job, seen=replace(seen, rows=rows))
+    nothing_left = {row["id"] for row in rows} - {made.id for made in found}
+    batches.set_state(tx, batches=nothing_left, to="judged", among=("ready", "sent"))
     return found
 
 

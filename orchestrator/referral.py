@@ -6,7 +6,7 @@ that is split goes on as `STEP__part0_0`, `STEP__part0_1`, ..., and is then aske
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from pydantic import BaseModel, ValidationError
@@ -83,7 +83,7 @@ def _closed(sub: Sub, subs: Mapping[str, Sub]) -> Sub:
     base = base_of(sub.step)
     if base is None or sub.ended or subs[base].state == "referred":
         return sub
-    return replace(sub, state="skipped", batch=None)
+    return sub._replace(state="skipped", batch=None)
 
 
 def _carry_out_one(
@@ -95,7 +95,7 @@ def _carry_out_one(
         return _ask(sub, name, plan), []
     if asked.state == "failed":
         reason = f"{sub.reason}; the orchestrator model was asked and gave no usable answer"
-        return {sub.step: replace(sub, state="failed", reason=reason)}, []
+        return {sub.step: sub._replace(state="failed", reason=reason)}, []
     if asked.state != "settled":
         return {}, []
     names = [part(sub.step, sub.referrals, number) for number in range(_MOST_PARTS)]
@@ -106,7 +106,7 @@ def _carry_out_one(
         word = Word.model_validate(asked.value)
     except ValidationError:
         return {
-            sub.step: replace(sub, state="failed", reason=f"{sub.reason}; the referral's answer was no decision")
+            sub.step: sub._replace(state="failed", reason=f"{sub.reason}; the referral's answer was no decision")
         }, []
     return _obey(sub, word, plan, ladder), [Referred(sub.step, name, word.decision, word.reason, _data(word))]
 
@@ -121,28 +121,28 @@ def _ask(sub: Sub, name: str, plan: Plan) -> dict[str, Sub]:
     rounds = plan.step(sub.step).policy.refer_rounds
     if plan.refer is None or sub.referrals >= rounds:
         reason = f"{sub.reason}; the orchestrator model was asked {sub.referrals} of {rounds} times"
-        return {sub.step: replace(sub, state="failed", reason=reason)}
+        return {sub.step: sub._replace(state="failed", reason=reason)}
     return {name: Sub(name, plan.refer.start_tier)}
 
 
 def _obey(sub: Sub, word: Word, plan: Plan, ladder: tuple[str, ...]) -> dict[str, Sub]:
-    again = replace(sub, state="open", used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1)
+    again = sub._replace(state="open", used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1)
     match word.decision:
         case "revise":
-            return {sub.step: replace(again, instruction=word.instruction or word.reason)}
+            return {sub.step: again._replace(instruction=word.instruction or word.reason)}
         case "tier" if word.tier in ladder:
-            return {sub.step: replace(again, tier=word.tier)}
+            return {sub.step: again._replace(tier=word.tier)}
         case "split" if len(word.parts) > 1:
             first = plan.step(sub.step).start_tier
             told = {part(sub.step, sub.referrals, n): text for n, text in enumerate(word.parts[:_MOST_PARTS])}
             return {name: Sub(name, first, instruction=text) for name, text in told.items()}
         case "person":
-            return {sub.step: replace(sub, state="review", reason=word.reason or sub.reason)}
+            return {sub.step: sub._replace(state="review", reason=word.reason or sub.reason)}
         case "give_up":
-            return {sub.step: replace(sub, state="failed", reason=word.reason or sub.reason)}
+            return {sub.step: sub._replace(state="failed", reason=word.reason or sub.reason)}
         case "tier" | "split":
             reason = f"{sub.reason}; the referral's decision `{word.decision}` cannot be carried out"
-            return {sub.step: replace(sub, state="failed", reason=reason)}
+            return {sub.step: sub._replace(state="failed", reason=reason)}
     assert_never(word.decision)
 
 
@@ -150,16 +150,16 @@ def _bring_together(sub: Sub, parts: list[Sub]) -> dict[str, Sub]:
     """Return the subtask asked once more, with its parts' answers, when all have ended; failed when one has failed."""
     failed = next((one for one in parts if one.state == "failed"), None)
     if failed is not None:
-        return {sub.step: replace(sub, state="failed", reason=f"it was split, and a part failed: {failed.reason}")}
+        return {sub.step: sub._replace(state="failed", reason=f"it was split, and a part failed: {failed.reason}")}
     if not all(one.ended for one in parts):
         return {}
     answers = json.dumps([one.value for one in parts], ensure_ascii=False)[:_PARTS_CHARS]
     told = (
         f"Parts of this task have been answered one by one. Make one answer of them, in the form asked for: {answers}"
     )
-    fresh = replace(sub, state="open", used=0, faults=0, effort=None, batch=None)
-    again = replace(fresh, referrals=sub.referrals + 1, feedback=())
-    return {sub.step: replace(again, instruction=told)}
+    fresh = sub._replace(state="open", used=0, faults=0, effort=None, batch=None)
+    again = fresh._replace(referrals=sub.referrals + 1, feedback=())
+    return {sub.step: again._replace(instruction=told)}
 
 
 def view(tx: Connection, *, job: Job, name: str, n: int, item: JsonObject, values: Mapping[str, Json]) -> View:

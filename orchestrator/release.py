@@ -78,7 +78,7 @@ def _cut(engine: Engine, tx: Connection, job: Job, segment: int, n: int) -> list
     shard = batches.get_shard(tx, job=job.id, segment=segment, n=n)
     if not job.state.works or shard is None or shard["state"] != "released":
         return None
-    made, closed = conclude(
+    concluded = conclude(
         tx,
         job=job,
         segment=segment,
@@ -86,9 +86,9 @@ def _cut(engine: Engine, tx: Connection, job: Job, segment: int, n: int) -> list
         numbers=items.pending(tx, job=job.id, segment=segment, lo=shard["lo"], hi=shard["hi"]),
         size=lambda tier: max(pack_of(job, segment, tier), _size(engine, job, tier)),
     )
-    ready = publish.assembled(tx, job=job, ids=made)
+    ready = publish.made_just_now(tx, job=job, seen=concluded.seen)
     going = ready or batches.alive(tx, job=job.id, segment=segment, shard=n)
-    if not closed:
+    if not concluded.closed:
         batches.set_shard(tx, job=job.id, segment=segment, n=n, to="cut" if going else "passed", among=("released",))
     return ready
 

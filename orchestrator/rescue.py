@@ -136,8 +136,7 @@ def _again(
         made: list[str] = []
         for (segment, shard), members in by_shard.items():
             cut = None if size is None else (lambda _tier: size)
-            ids, _ = conclude(tx, job=job, segment=segment, shard=shard, numbers=members, size=cut)
-            made += ids
+            made += conclude(tx, job=job, segment=segment, shard=shard, numbers=members, size=cut).batches
         ready = publish.assembled(tx, job=job, ids=made)
     if heirs_of is not None:
         _bequeath(engine, heirs_of, made)

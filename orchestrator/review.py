@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
@@ -162,7 +162,7 @@ def answer(engine: Engine, *, job: str, item_id: str, value: Json, step: str | N
         if case.skill is not None:
             _refuse_bad(case, case.skill, value)
             reviews.keep_gold(tx, row=_gold(case, case.skill, value, note))
-        sub = replace(case.sub, state="settled", tier=PERSON, value=value, reason=None, batch=None)
+        sub = case.sub._replace(state="settled", tier=PERSON, value=value, reason=None, batch=None)
         answered, made = _settle(tx, case, sub, choice="answer", reason=note, data={"value": value})
     _send_on(engine, job, made)
     return answered
@@ -172,7 +172,7 @@ def reject(engine: Engine, *, job: str, item_id: str, reason: str, step: str | N
     """Give a subtask up with a person's reason: its item fails."""
     with engine.db.writing() as tx:
         case = _case(tx, engine, job, item_id, step)
-        sub = replace(case.sub, state="failed", reason=f"a person rejected it: {reason}", batch=None)
+        sub = case.sub._replace(state="failed", reason=f"a person rejected it: {reason}", batch=None)
         answered, made = _settle(tx, case, sub, choice="reject", reason=reason, data={})
     _send_on(engine, job, made)
     return answered
@@ -254,7 +254,7 @@ def _settle(
         tx, job=job.id, item=case.n, step=sub.step, kind="review", by=PERSON, choice=choice, reason=reason, data=data
     )
     shard = 0 if case.n == WHOLE_JOB else case.n // SHARD_ITEMS
-    made, _ = conclude(tx, job=job, segment=case.segment, shard=shard, numbers=[case.n])
+    made = conclude(tx, job=job, segment=case.segment, shard=shard, numbers=[case.n]).batches
     state = items.load(tx, job=job.id, numbers=[case.n])[case.n]["state"]
     return Answered(job=job.id, item_id=case.item_id, step=sub.step, state=state, goes_on=bool(made)), made
 

@@ -1,6 +1,7 @@
 """A workflow as declared, and the plan of one job: the graph of steps with everything resolved."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -114,7 +115,13 @@ class Plan(Frozen):
 
     def segment(self, number: int) -> tuple[PlannedStep, ...]:
         """Return the steps of one segment, in an order that respects their dependencies."""
-        return tuple(planned for planned in self.steps if planned.segment == number)
+        return self.by_segment.get(number, ())
+
+    @cached_property
+    def by_segment(self) -> dict[int, tuple[PlannedStep, ...]]:
+        """The steps by segment; asked for with every item."""
+        numbers = dict.fromkeys(planned.segment for planned in self.steps)
+        return {n: tuple(planned for planned in self.steps if planned.segment == n) for n in numbers}
 
     def step(self, name: str) -> PlannedStep:
         """Return the step of that name; KeyError when there is none."""

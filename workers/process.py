@@ -1,5 +1,9 @@
 """A worker process: its Celery worker on threads, its one loop, its signs of life, and a stop that hands work back."""
 
+import config.startup  # noqa: F401 # before all others, see there
+
+# isort: split
+
 import argparse
 import logging
 import os

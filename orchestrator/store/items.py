@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.batches import OUT
 from orchestrator.store.jobs import clock, now
+from orchestrator.store.many import execute_many
 from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
 from schemas.attempt import Attempt
 from schemas.base import Json
@@ -42,10 +43,13 @@ def _ignoring(dialect: str, table: Any) -> Any:
     return insert(table).on_conflict_do_nothing()
 
 
+_INSERT = _item.insert()
+
+
 def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     """Write items in bulk; every row has the same keys."""
     if rows:
-        tx.execute(_item.insert(), rows)
+        execute_many(tx, _INSERT, rows)
 
 
 _LOAD = select(_item).where(_item.c.job == _JOB, _item.c.n.in_(_NUMBERS)).order_by(_item.c.n)
@@ -97,10 +101,39 @@ def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int,
     return found
 
 
+#: Columns of a subtask that say where it stands, in the order of `Sub`.
+STANDING = (
+    "step",
+    "tier",
+    "state",
+    "n",
+    "used",
+    "faults",
+    "referrals",
+    "value",
+    "kept_tier",
+    "feedback",
+    "effort",
+    "instruction",
+    "reason",
+    "batch",
+)
+_STANDINGS = (
+    select(_subtask.c.item, *(_subtask.c[name] for name in STANDING))
+    .where(_subtask.c.job == _JOB, _subtask.c.item.in_(_NUMBERS))
+    .order_by(_subtask.c.item, _subtask.c.step)
+)
+
+
+def standings(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[Any]]:
+    """Return an item's number and where its subtask stands, for every subtask of these items."""
+    return list(tx.execute(_STANDINGS, {"in_job": job, "numbers": list(numbers)}).all())
+
+
 def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     """Write subtasks, over what is there unless that has ended."""
     if rows:
-        tx.execute(_over_open_ones(tx.dialect.name, tuple(rows[0])), rows)
+        execute_many(tx, _over_open_ones(tx.dialect.name, tuple(rows[0])), rows)
 
 
 @cache
@@ -117,7 +150,7 @@ def save_attempts(tx: Connection, *, job: str, worker: str, attempts: Iterable[A
     """Write attempts; one that is there already stays as it is."""
     rows = [_attempt_row(job, worker, attempt) for attempt in attempts]
     if rows:
-        tx.execute(insert_or_ignore(tx, _attempt), rows)
+        execute_many(tx, insert_or_ignore(tx, _attempt), rows)
 
 
 def _attempt_row(job: str, worker: str, attempt: Attempt) -> dict[str, Any]:
@@ -156,7 +189,7 @@ _UPDATE = (
 
 def save(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> int:
     """Change items that have not ended; return how many were changed. Keys as in the statement above."""
-    return tx.execute(_UPDATE, rows).rowcount if rows else 0
+    return execute_many(tx, _UPDATE, rows)
 
 
 _COST = (

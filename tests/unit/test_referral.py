@@ -1,7 +1,5 @@
 """What is done about a subtask that nobody could answer."""
 
-from dataclasses import replace
-
 import pytest
 
 from orchestrator.ladder import Sub
@@ -32,7 +30,7 @@ def after(*subs):
 def test_the_orchestrator_model_is_asked_once():
     found, decided = after(REFERRED)
     assert (found["sort__refer0"].state, found["sort__refer0"].tier, decided) == ("open", "frontier", [])
-    again, _ = after(REFERRED, replace(found["sort__refer0"], batch="b"))
+    again, _ = after(REFERRED, found["sort__refer0"]._replace(batch="b"))
     assert again["sort__refer0"].batch == "b"
 
 
@@ -75,20 +73,20 @@ def test_a_split_subtask_is_answered_in_parts_and_then_once_more():
     assert [(part.tier, part.instruction) for part in parts] == [("cheap", "first half"), ("cheap", "second half")]
     assert (found["sort"].state, decided) == ("referred", ["split"])
 
-    half = [replace(parts[0], state="settled", value={"label": "a"}), parts[1]]
+    half = [parts[0]._replace(state="settled", value={"label": "a"}), parts[1]]
     assert after(REFERRED, said, *half)[0]["sort"].state == "referred"
 
-    both = [half[0], replace(parts[1], state="settled", value={"label": "b"})]
+    both = [half[0], parts[1]._replace(state="settled", value={"label": "b"})]
     whole, again = after(REFERRED, said, *both)
     assert (whole["sort"].state, again) == ("open", [])
     assert '[{"label": "a"}, {"label": "b"}]' in whole["sort"].instruction
 
-    one_failed = [half[0], replace(parts[1], state="failed", reason="cut off")]
+    one_failed = [half[0], parts[1]._replace(state="failed", reason="cut off")]
     assert after(REFERRED, said, *one_failed)[0]["sort"].state == "failed"
 
 
 def test_what_is_referred_too_often_fails_and_says_so():
-    found, _ = after(replace(REFERRED, referrals=2))
+    found, _ = after(REFERRED._replace(referrals=2))
     assert found["sort"].state == "failed"
     assert found["sort"].reason == "failed schema; the orchestrator model was asked 2 of 2 times"
 
@@ -99,7 +97,7 @@ def test_a_referral_that_nobody_answers_fails_its_subtask():
 
 
 def test_a_question_about_what_is_tried_again_meanwhile_is_dropped():
-    found, _ = after(replace(REFERRED, state="open"), Sub("sort__refer0", "frontier", batch="b"))
+    found, _ = after(REFERRED._replace(state="open"), Sub("sort__refer0", "frontier", batch="b"))
     assert found["sort__refer0"].state == "skipped"
 
 
