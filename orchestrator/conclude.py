@@ -139,7 +139,7 @@ def _batches(
                 together.setdefault(key, []).append(n)
     rows: list[dict[str, Any]] = []
     for (tier, own), numbers in together.items():
-        step = size(tier) if size else len(numbers)
+        step = _even(len(numbers), size(tier) if size else len(numbers))
         rows += [
             {
                 **place,
@@ -155,6 +155,11 @@ def _batches(
             for at in range(0, len(numbers), step)
         ]
     return rows
+
+
+def _even(count: int, most: int) -> int:
+    """Return the size of as many batches as it takes, all alike."""
+    return -(-count // -(-count // most))
 
 
 def _save_subtasks(

@@ -4,10 +4,30 @@ from dataclasses import dataclass, field
 
 from schemas.batch import Trail
 
-#: Calls of less than so many seconds are short: a message about them costs more than waiting for the slowest of them.
-SHORT_S = 0.2
 #: Weight of what was heard last.
 _WEIGHT = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How a job's work is cut into messages."""
+
+    #: Subtasks that one message carries at most.
+    items: int
+    #: Messages that a job travels in at least for each worker process, so that none of them idles.
+    messages: int
+
+    def size(self, count: int, *, workers: int) -> int:
+        """Return the items of one message: one while there are few (lowest latency), more and more up to the most."""
+        return max(1, min(self.items, -(-count // (self.messages * workers))))
+
+
+#: A batch counts in full until its slowest call is through, so calls that take their time travel in small batches; the
+#: message about a short call costs more than waiting for its neighbours, and that about one which is answered at once
+#: (a lookup, a function) costs more than the call.
+USUAL, SHORT, INSTANT = Load(20, 24), Load(50, 24), Load(200, 8)
+#: Calls of less than so many seconds are short, or answered at once.
+SHORT_S, INSTANT_S = 0.2, 0.02
 
 
 @dataclass
@@ -23,6 +43,9 @@ class Pace:
             known_s = self._slowest_s.get(trail.tier, slowest_s)
             self._slowest_s[trail.tier] = known_s + _WEIGHT * (slowest_s - known_s)
 
-    def is_short(self, tier: str) -> bool:
-        """Return whether the tier's calls are known to be short."""
-        return self._slowest_s.get(tier, SHORT_S) < SHORT_S
+    def load(self, tier: str) -> Load:
+        """Return how work for the tier is cut; as usual while nothing was heard of it."""
+        slowest_s = self._slowest_s.get(tier, SHORT_S)
+        if slowest_s < INSTANT_S:
+            return INSTANT
+        return SHORT if slowest_s < SHORT_S else USUAL

@@ -13,13 +13,11 @@ from schemas.batch import Batch
 from schemas.job import Priority
 from schemas.tier import TierKind
 
-#: Subtasks that one message carries at most, and of short calls, whose messages cost more than they do.
-BATCH_ITEMS, SHORT_BATCH_ITEMS = 20, 50
-#: Messages that a job travels in at least for each worker process, so that none of them idles.
-MESSAGES = 24
 #: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
 #: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.
 PER_SLOT = 4.0
+#: Batches of calls that are answered at once: one is answered while one is judged and one waits.
+IN_TURN = 3
 
 
 def release(engine: Engine, job_id: str) -> int:
@@ -50,18 +48,17 @@ def release(engine: Engine, job_id: str) -> int:
 def _room(engine: Engine, tx: Connection, job: Job) -> int:
     """Return how many more items may be sent: the first tier is kept busy, and no tier above it is flooded."""
     flying = batches.in_flight(tx, job=job.id, segment=job.segment)
-    if not sum(flying.values()):
-        # Each running job gets on, however small its share.
-        return 1
     first = job.plan.segment(job.segment)[0].start_tier
     if job.tier(first).kind is TierKind.BATCH:
         # Nothing of it is in Redis while it waits for a bulk.
         return job.tier(first).bulk.requests
     tiers = {first, *job.ladder}
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
-    window = mine * PER_SLOT * slots(engine, job, first)
-    everywhere = mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers)
-    return math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
+    window = mine * max(PER_SLOT * slots(engine, job, first), IN_TURN * engine.pace.load(first).items)
+    everywhere = max(window, mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers))
+    room = math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
+    # Each running job gets on, however small its share.
+    return room if sum(flying.values()) else max(1, room)
 
 
 def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
@@ -108,13 +105,7 @@ def passed(engine: Engine, job_id: str, segment: int, n: int) -> None:
 
 
 def _size(engine: Engine, job: Job, tier: str) -> int:
-    workers = max(1, engine.workers_of(job.tier(tier).queue))
-    return batch_size(job.items, workers=workers, short=engine.pace.is_short(tier))
-
-
-def batch_size(count: int, *, workers: int, short: bool = False) -> int:
-    """Return how many items go in one message: one while there are few (lowest latency), at most 20, or 50 if short."""
-    return max(1, min(SHORT_BATCH_ITEMS if short else BATCH_ITEMS, math.ceil(count / (MESSAGES * workers))))
+    return engine.pace.load(tier).size(job.items, workers=max(1, engine.workers_of(job.tier(tier).queue)))
 
 
 def pack_of(job: Job, segment: int, tier: str) -> int:

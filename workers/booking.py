@@ -51,8 +51,7 @@ def book_cached(subtask: Subtask, call: Call, tier: Tier, line: Line, reply: Rep
 def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> Attempt:
     skill, reply, n = subtask.skill, made.reply, line.n
     line.n += 1
-    # Every field is of the right type already; validating twenty a call would cost as much as the call's own work.
-    return Attempt.model_construct(
+    return Attempt(
         item=subtask.work.item,
         step=subtask.todo.step,
         n=n,

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import redis.asyncio
 from pydantic import TypeAdapter, ValidationError
@@ -65,9 +66,11 @@ class PaidAnswers:
             waiting, self._queue = self._queue, []
             try:
                 pipe = self.client.pipeline(transaction=False)
+                together: dict[str, dict[Any, Any]] = {}
                 for key, name, text in waiting:
-                    pipe.hset(key, name, text)
-                for key in {key for key, _, _ in waiting}:
+                    together.setdefault(key, {})[name] = text
+                for key, answers in together.items():
+                    pipe.hset(key, mapping=answers)
                     pipe.expire(key, KEPT_S)
                 await pipe.execute()
             except RedisError:

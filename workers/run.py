@@ -92,8 +92,12 @@ async def _run_item(holding: _Holding, work: Work) -> ItemTrail:
     waiting = [(by_name[todo.step], todo) for todo in work.todo]
     while waiting:
         journey.begun.update(planned.step.name for planned, _ in waiting)
-        for outcome in await asyncio.gather(*(_ask(holding, journey, *pair) for pair in waiting)):
-            journey.take(outcome)
+        if len(waiting) == 1:
+            # A task of its own would cost a turn of the loop.
+            journey.take(await _ask(holding, journey, *waiting[0]))
+        else:
+            for outcome in await asyncio.gather(*(_ask(holding, journey, *pair) for pair in waiting)):
+                journey.take(outcome)
         waiting = _next_here(journey)
     return journey.trail
 

@@ -118,7 +118,7 @@ def _verdict(subtask: Subtask, result: ToolResult, *, used: int) -> Verdict:
 
 
 def _record(subtask: Subtask, result: ToolResult, n: int, started_at: datetime, verdict: Verdict) -> Attempt:
-    return Attempt.model_construct(
+    return Attempt(
         item=subtask.work.item,
         step=subtask.todo.step,
         n=n,

@@ -4,8 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.pace import SHORT_S, Pace
-from orchestrator.release import BATCH_ITEMS, SHORT_BATCH_ITEMS, batch_size
+from orchestrator.pace import INSTANT, INSTANT_S, SHORT, SHORT_S, USUAL, Load, Pace
 from schemas.attempt import Attempt
 from schemas.batch import ItemTrail, Trail
 
@@ -22,42 +21,49 @@ def _trail(*latencies: float, tier: str = "cheap") -> Trail:
 
 
 @pytest.mark.parametrize(
-    ("count", "workers", "short", "size"),
+    ("count", "workers", "load", "size"),
     [
-        pytest.param(1, 1, True, 1, id="one item"),
-        pytest.param(24, 1, False, 1, id="as many as messages"),
-        pytest.param(100, 1, False, 5, id="a few"),
-        pytest.param(100, 4, False, 2, id="a few for more workers"),
-        pytest.param(100_000, 1, False, BATCH_ITEMS, id="many"),
-        pytest.param(100_000, 1, True, SHORT_BATCH_ITEMS, id="many of short calls"),
+        pytest.param(1, 1, INSTANT, 1, id="one item"),
+        pytest.param(24, 1, USUAL, 1, id="as many as messages"),
+        pytest.param(100, 1, USUAL, 5, id="a few"),
+        pytest.param(100, 4, USUAL, 2, id="a few for more workers"),
+        pytest.param(100_000, 1, USUAL, 20, id="many"),
+        pytest.param(100_000, 1, SHORT, 50, id="many of short calls"),
+        pytest.param(100_000, 1, INSTANT, 200, id="many that are answered at once"),
     ],
 )
-def test_a_batch_holds_more_items_the_more_there_are(count: int, workers: int, short: bool, size: int) -> None:
-    assert batch_size(count, workers=workers, short=short) == size
+def test_a_batch_holds_more_items_the_more_there_are(count: int, workers: int, load: Load, size: int) -> None:
+    assert load.size(count, workers=workers) == size
 
 
-def test_a_tier_that_nobody_heard_of_has_no_short_calls() -> None:
+def test_of_a_tier_that_nobody_heard_of_calls_are_taken_to_last() -> None:
     pace = Pace()
-    pace.hear(_trail(0.01))
-    assert pace.is_short("cheap")
-    assert not pace.is_short("frontier")
+    pace.hear(_trail(SHORT_S / 2))
+    assert pace.load("cheap") == SHORT
+    assert pace.load("frontier") == USUAL
+
+
+def test_what_is_answered_at_once_travels_in_the_largest_batches() -> None:
+    pace = Pace()
+    pace.hear(_trail(INSTANT_S / 10))
+    assert pace.load("cheap") == INSTANT
 
 
 def test_one_slow_call_makes_its_batch_slow() -> None:
     pace = Pace()
     pace.hear(_trail(0.01, 0.01, 2 * SHORT_S))
-    assert not pace.is_short("cheap")
+    assert pace.load("cheap") == USUAL
 
 
 def test_a_tier_becomes_short_again_after_a_while() -> None:
     pace = Pace()
     pace.hear(_trail(5.0))
     for _ in range(30):
-        pace.hear(_trail(0.01))
-    assert pace.is_short("cheap")
+        pace.hear(_trail(0.1))
+    assert pace.load("cheap") == SHORT
 
 
 def test_a_trail_without_calls_says_nothing() -> None:
     pace = Pace()
     pace.hear(_trail())
-    assert not pace.is_short("cheap")
+    assert pace.load("cheap") == USUAL
