@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.store.batches import OUT
 from orchestrator.store.jobs import clock, now
-from orchestrator.store.many import execute_many
+from orchestrator.store.many import Given, Many
 from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
 from schemas.attempt import Attempt
 from schemas.base import Json
@@ -34,22 +33,38 @@ _NUMBERS: Any = bindparam("numbers", expanding=True)
 
 def insert_or_ignore(tx: Connection, table: Any) -> Any:
     """Return an INSERT for either database that leaves rows alone which are there already."""
-    return _ignoring(tx.dialect.name, table)
+    return _new(tx.dialect.name, table).on_conflict_do_nothing()
 
 
-@cache
-def _ignoring(dialect: str, table: Any) -> Any:
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(table).on_conflict_do_nothing()
+def _new(dialect: str, table: Any) -> Any:
+    return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
 
 
-_INSERT = _item.insert()
+def _types(table: Any, names: Iterable[str]) -> dict[str, Any]:
+    return {name: table.c[name].type for name in names}
+
+
+#: What is known of an item when it is handed in.
+_HANDED_IN = (
+    "job",
+    "n",
+    "item_id",
+    "input",
+    "state",
+    "reason",
+    "same_as",
+    "segment",
+    "attempts",
+    "cost_usd",
+    "unpriced",
+    "ended_at",
+)
+_INSERT = Many(lambda given, _: given.into(_item.insert()), _types(_item, _HANDED_IN))
 
 
 def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
-    """Write items in bulk; every row has the same keys."""
-    if rows:
-        execute_many(tx, _INSERT, rows)
+    """Write items in bulk, with all of `_HANDED_IN` in each row."""
+    _INSERT.run(tx, rows)
 
 
 _LOAD = select(_item).where(_item.c.job == _JOB, _item.c.n.in_(_NUMBERS)).order_by(_item.c.n)
@@ -130,27 +145,35 @@ def standings(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row
     return list(tx.execute(_STANDINGS, {"in_job": job, "numbers": list(numbers)}).all())
 
 
-def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
-    """Write subtasks, over what is there unless that has ended."""
-    if rows:
-        execute_many(tx, _over_open_ones(tx.dialect.name, tuple(rows[0])), rows)
+_NAMES = tuple(_subtask.c.keys())
 
 
-@cache
-def _over_open_ones(dialect: str, columns: tuple[str, ...]) -> Any:
-    insert = sqlite.insert(_subtask) if dialect == "sqlite" else postgresql.insert(_subtask)
+def _over_open_ones(given: Given, dialect: str) -> Any:
+    insert = _new(dialect, _subtask)
     keys = ("job", "item", "step")
-    changes = {name: insert.excluded[name] for name in columns if name not in keys}
-    return insert.on_conflict_do_update(
+    changes = {name: insert.excluded[name] for name in _NAMES if name not in keys}
+    return given.into(insert).on_conflict_do_update(
         index_elements=keys, set_=changes, where=and_(*(_subtask.c.state != ended for ended in ENDED))
     )
 
 
+_SAVE_SUBTASKS = Many(_over_open_ones, _types(_subtask, _NAMES))
+
+
+def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Write subtasks with all their columns, over what is there unless that has ended."""
+    _SAVE_SUBTASKS.run(tx, rows)
+
+
+_SAVE_ATTEMPTS = Many(
+    lambda given, dialect: given.into(_new(dialect, _attempt)).on_conflict_do_nothing(),
+    _types(_attempt, _attempt.c.keys()),
+)
+
+
 def save_attempts(tx: Connection, *, job: str, worker: str, attempts: Iterable[Attempt]) -> None:
     """Write attempts; one that is there already stays as it is."""
-    rows = [_attempt_row(job, worker, attempt) for attempt in attempts]
-    if rows:
-        execute_many(tx, insert_or_ignore(tx, _attempt), rows)
+    _SAVE_ATTEMPTS.run(tx, [_attempt_row(job, worker, attempt) for attempt in attempts])
 
 
 def _attempt_row(job: str, worker: str, attempt: Attempt) -> dict[str, Any]:
@@ -164,32 +187,38 @@ def _attempt_row(job: str, worker: str, attempt: Attempt) -> dict[str, Any]:
     return row
 
 
-_UPDATE = (
-    update(_item)
-    .where(
-        _item.c.job == bindparam("in_job"),
-        _item.c.n == bindparam("in_n"),
-        # An IN would be expanded at execution, which executemany cannot do.
-        or_(_item.c.state == ItemState.PENDING.value, _item.c.state == ItemState.REVIEW.value),
+def _changed(given: Given, _: str) -> Any:
+    return (
+        update(_item)
+        .where(
+            _item.c.job == given["in_job"],
+            _item.c.n == given["in_n"],
+            # An IN would be expanded at execution.
+            or_(_item.c.state == ItemState.PENDING.value, _item.c.state == ItemState.REVIEW.value),
+        )
+        .values(
+            **{name: given[name] for name in ("state", "segment", "output", "tier", "reason", "ended_at")},
+            attempts=_item.c.attempts + given["more_attempts"],
+            cost_usd=_item.c.cost_usd + given["more_usd"],
+            unpriced=_item.c.unpriced + given["more_unpriced"],
+            started_at=func.coalesce(_item.c.started_at, given["started_at"]),
+        )
     )
-    .values(
-        state=bindparam("state"),
-        segment=bindparam("segment"),
-        output=bindparam("output"),
-        tier=bindparam("tier"),
-        reason=bindparam("reason"),
-        attempts=_item.c.attempts + bindparam("more_attempts"),
-        cost_usd=_item.c.cost_usd + bindparam("more_usd"),
-        unpriced=_item.c.unpriced + bindparam("more_unpriced"),
-        started_at=func.coalesce(_item.c.started_at, bindparam("started_at", type_=_item.c.started_at.type)),
-        ended_at=bindparam("ended_at", type_=_item.c.ended_at.type),
-    )
+
+
+_CHANGE = Many(
+    _changed,
+    {
+        **{"in_job": _item.c.job.type, "in_n": _item.c.n.type},
+        **_types(_item, ("state", "segment", "output", "tier", "reason", "started_at", "ended_at")),
+        **{"more_attempts": Integer(), "more_usd": _item.c.cost_usd.type, "more_unpriced": Integer()},
+    },
 )
 
 
 def save(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> int:
     """Change items that have not ended; return how many were changed. Keys as in the statement above."""
-    return execute_many(tx, _UPDATE, rows)
+    return _CHANGE.run(tx, rows)
 
 
 _COST = (

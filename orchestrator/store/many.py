@@ -1,8 +1,9 @@
-"""Many rows through one statement, at the driver's own speed.
+"""Many rows through one statement, as fast as each database takes them.
 
-SQLAlchemy's `execute` with a list of rows looks every value up by name several times; for the few statements on the way
-of every batch that took longer than the database does. Here SQLAlchemy compiles a statement once, and the converters of
-its types are applied to each row.
+SQLAlchemy's `execute` with a list of rows looks every value up by name several times, and runs the statement for each;
+for the few statements on the way of every batch that took longer than the database does. SQLite gets a statement that
+was compiled once, and its parameters row by row, which costs it next to nothing. For PostgreSQL each run of a statement
+is dear: it gets all rows at once, as one JSON parameter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +12,53 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, Dialect
+from sqlalchemy import JSON, ClauseElement, Connection, Dialect, bindparam, column, func, select
+from sqlalchemy.types import TypeEngine
+
+_ROWS = "rows"
 
 
-def execute_many(tx: Connection, statement: ClauseElement, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Run a statement for each of the rows, which have the same keys; return how many rows it changed."""
-    if not rows:
-        return 0
-    prepared = _prepare(statement, tx.dialect, tuple(rows[0]))
-    return tx.exec_driver_sql(prepared.sql, [prepared.told(row) for row in rows]).rowcount
+class Given:
+    """The rows in a statement: `given[name]` is a row's value, `given.into(insert)` the insert of them all."""
+
+    def __init__(self, types: Mapping[str, TypeEngine[Any]], *, at_once: bool) -> None:
+        self._types = types
+        columns = [column(name, kind) for name, kind in types.items()]
+        rows = func.json_to_recordset(bindparam(_ROWS, type_=JSON))
+        self._source = rows.table_valued(*columns, name="given").render_derived(with_types=True) if at_once else None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._source.c[name] if self._source is not None else bindparam(name, type_=self._types[name])
+
+    def into(self, insert: Any) -> Any:
+        """Return an INSERT of the rows' values into the columns of the same names."""
+        if self._source is None:
+            return insert.values({name: self[name] for name in self._types})
+        return insert.from_select(list(self._types), select(*self._source.c), include_defaults=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Many:
+    """A statement for many rows."""
+
+    #: What makes the statement.
+    make: Callable[[Given, str], ClauseElement]
+    #: Names in a row, and the types of their values.
+    types: Mapping[str, TypeEngine[Any]]
+
+    def run(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it for rows of these names; return how many rows of the table changed."""
+        if not rows:
+            return 0
+        if tx.dialect.name != "sqlite":
+            return tx.execute(_at_once(self, tx.dialect.name), {_ROWS: rows}).rowcount
+        prepared = _prepare(self, tx.dialect)
+        return tx.exec_driver_sql(prepared.sql, [prepared.told(row) for row in rows]).rowcount
+
+
+@lru_cache(maxsize=64)
+def _at_once(many: Many, dialect: str) -> Any:
+    return many.make(Given(many.types, at_once=True), dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +66,30 @@ class _Prepared:
     """A compiled statement, with where its parameters' values come from."""
 
     sql: str
-    #: Names of the parameters in their order, and what takes their values from a row.
-    names: tuple[str, ...]
+    #: What takes the values from a row, in the order of the statement.
     taken: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     #: Parameters by position whose values the driver wants in another form.
     converted: tuple[tuple[int, Callable[[Any], Any]], ...]
     #: Values that the statement itself brings along, by name.
     fixed: Mapping[str, Any]
-    positional: bool
 
-    def told(self, row: Mapping[str, Any]) -> Any:
+    def told(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the driver's parameters for a row."""
         values = [*self.taken({**row, **self.fixed} if self.fixed else row)]
         for at, convert in self.converted:
             values[at] = convert(values[at])
-        return tuple(values) if self.positional else dict(zip(self.names, values, strict=True))
+        return tuple(values)
 
 
 @lru_cache(maxsize=64)
-def _prepare(statement: ClauseElement, dialect: Dialect, columns: tuple[str, ...]) -> _Prepared:
-    compiled: Any = statement.compile(dialect=dialect, column_keys=list(columns))
-    names = tuple(compiled.positiontup if compiled.positional else compiled.params)
+def _prepare(many: Many, dialect: Dialect) -> _Prepared:
+    statement = many.make(Given(many.types, at_once=False), dialect.name)
+    compiled: Any = statement.compile(dialect=dialect)
+    names = compiled.positiontup
     converters = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
     return _Prepared(
         sql=compiled.string,
-        names=names,
         taken=itemgetter(*names),
         converted=tuple((at, convert) for at, convert in enumerate(converters) if convert is not None),
-        fixed={name: value for name, value in compiled.params.items() if name not in columns},
-        positional=bool(compiled.positional),
+        fixed={name: value for name, value in compiled.params.items() if name not in many.types},
     )
