@@ -4,6 +4,7 @@ import math
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,8 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     except IntegrityError:
         return submit(request, items, folders=folders)
     trace_plan(steering.tracer, row.id, plan, began=began)
-    _receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
-    _begin(steering, row.id)
+    count = _receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
+    _begin(steering, row.id, count)
     return row.id
 
 
@@ -144,8 +145,8 @@ def _job_row(request: JobRequest, workflow: Workflow, plan: Plan, profile: Profi
     )
 
 
-def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool) -> None:
-    """Write items as they come, then their shards."""
+def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool) -> int:
+    """Write items as they come, then their shards; return how many items there were."""
     seen: dict[str, int] = {}
     open_items: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
@@ -186,6 +187,7 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
         taken = job_store.move(tx, job=job, to=JobState.SUBMITTED, among=(JobState.RECEIVING,), items=count)
     if not taken:
         raise UserError(f"job {job}: {status(job).reason}")
+    return count
 
 
 def _same_as(seen: dict[str, int], item: InputItem, n: int) -> int | None:
@@ -223,14 +225,20 @@ def _write(steering: Engine, job: str, rows: list[dict[str, Any]]) -> None:
         job_store.change(tx, job=job, heard_at=job_store.clock(tx))
 
 
-def _begin(steering: Engine, job: str) -> None:
-    """Ask an orchestrator to begin; where Redis cannot be reached now, the job says so, and a sweep begins it later."""
+def _begin(steering: Engine, job: str, count: int) -> None:
+    """Begin a job of one item here and now, have an orchestrator begin any other.
+
+    What of it cannot be done now, because Redis or the database is away, a sweep does later; the job says so.
+    """
     try:
-        publish.task(steering, publish.START, job).apply_async(retry=False)
-    except publish.UNREACHABLE:
-        waiting = (JobState.SUBMITTED,)
-        with steering.db.writing() as tx:
-            job_store.move(tx, job=job, to=JobState.SUBMITTED, among=waiting, reason=_NOT_TOLD)
+        if count == 1:
+            # It saves the way through the orchestrators' queue. More items would make a chord, which waits for Redis.
+            steer.start(steering, job)
+        else:
+            publish.task(steering, publish.START, job).apply_async(retry=False)
+    except (*publish.UNREACHABLE, InfrastructureError):
+        with suppress(InfrastructureError), steering.db.writing() as tx:
+            job_store.say(tx, job=job, reason=_NOT_TOLD)
 
 
 def status(job: str) -> JobStatus:

@@ -1,6 +1,8 @@
 """Windowed release: of each job only so much is in flight as keeps the pools busy."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -20,6 +22,27 @@ PER_SLOT = 4.0
 IN_TURN = 3
 
 
+@dataclass(frozen=True)
+class Released:
+    """Shards that may be sent now."""
+
+    job: Job
+    shards: Sequence[int] = ()
+    #: Of a single one the messages, cut already: a message to ourselves about it would only cost time.
+    cut: Sequence[Batch] | None = None
+
+    def send(self, engine: Engine) -> int:
+        """Send what was released; return how many shards that is."""
+        if len(self.shards) == 1:
+            _send(engine, self.job, self.job.segment, self.shards[0], self.cut)
+            return 1
+        for n in self.shards:
+            publish.task(
+                engine, publish.SHARD, self.job.id, self.job.segment, n, priority=self.job.priority
+            ).apply_async()
+        return len(self.shards)
+
+
 def release(engine: Engine, job_id: str) -> int:
     """Send shards of a running job until its window is full; return how many."""
     with engine.db.reading() as tx:
@@ -29,20 +52,18 @@ def release(engine: Engine, job_id: str) -> int:
         if not batches.any_waiting(tx, job=job.id, segment=job.segment) or _room(engine, tx, job) <= 0:
             return 0
     with engine.db.writing() as tx:
-        jobs.hold(tx, job=job_id)
-        job = engine.job(tx, job_id)
-        if not job.state.works:
-            return 0
-        claimed = batches.claim_shards(tx, job=job.id, segment=job.segment, room=_room(engine, tx, job))
-        # A message to ourselves about a single one would only cost time.
-        alone = claimed[0] if len(claimed) == 1 else None
-        ready = None if alone is None else _cut(engine, tx, job, job.segment, alone)
-    if alone is not None:
-        _send(engine, job, job.segment, alone, ready)
-        return 1
-    for n in claimed:
-        publish.task(engine, publish.SHARD, job.id, job.segment, n, priority=job.priority).apply_async()
-    return len(claimed)
+        released = claim(engine, tx, job_id)
+    return released.send(engine)
+
+
+def claim(engine: Engine, tx: Connection, job_id: str) -> Released:
+    """Take for a running job as many shards as its window has room for."""
+    jobs.hold(tx, job=job_id)
+    job = engine.job(tx, job_id)
+    if not job.state.works or job.segment >= job.plan.segments:
+        return Released(job)
+    claimed = batches.claim_shards(tx, job=job.id, segment=job.segment, room=_room(engine, tx, job))
+    return Released(job, claimed, _cut(engine, tx, job, job.segment, claimed[0]) if len(claimed) == 1 else None)
 
 
 def _room(engine: Engine, tx: Connection, job: Job) -> int:
@@ -90,7 +111,7 @@ def _cut(engine: Engine, tx: Connection, job: Job, segment: int, n: int) -> list
     return ready
 
 
-def _send(engine: Engine, job: Job, segment: int, n: int, ready: list[Batch] | None) -> None:
+def _send(engine: Engine, job: Job, segment: int, n: int, ready: Sequence[Batch] | None) -> None:
     if ready:
         publish.send_shard(engine, job=job, segment=segment, shard=n, made=ready)
     elif ready is not None:

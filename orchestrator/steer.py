@@ -12,7 +12,7 @@ from orchestrator.engine import Engine, Job
 from orchestrator.flow import advance, fail, open_segment
 from orchestrator.judge import Judged, judge
 from orchestrator.planner.first import is_planning
-from orchestrator.release import release
+from orchestrator.release import claim, release
 from orchestrator.spans import trace_job
 from orchestrator.store import batches, decisions, items, jobs
 from schemas.batch import Trail
@@ -32,10 +32,11 @@ def start(engine: Engine, job_id: str) -> None:
     with engine.db.writing() as tx:
         job = engine.job(tx, job_id)
         begun = jobs.move(tx, job=job_id, to=_at_work(job), among=(JobState.SUBMITTED,))
+        released = claim(engine, tx, job_id)
     if begun:
         trace_job(engine, job)
         budgets.tell(engine, job)
-    release(engine, job_id)
+    released.send(engine)
 
 
 def _at_work(job: Job) -> JobState:
@@ -78,7 +79,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
         budgets.tell(engine, job)
     if called_off:
         _allow(engine, job.id)
-    if judged.closed:
+    if judged.closed and not engine.db.is_sqlite:
         _advance(engine, job)
     release(engine, job.id)
     if not going:
@@ -89,7 +90,10 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
 
 
 def _advance(engine: Engine, job: Job) -> None:
-    """Open the next segment when judges of its last shards, side by side, each took the other's for open."""
+    """Open the next segment when judges of its last shards, side by side, each took the other's for open.
+
+    On SQLite none are: a writer is alone.
+    """
     with engine.db.writing() as tx:
         now = engine.job(tx, job.id)
         if now.state.works and now.segment == job.segment < job.plan.segments:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, func, or_, select, update
 
 from orchestrator.store.jobs import clock
 from orchestrator.store.tables import BatchRow, JobRow, ShardRow
@@ -61,15 +61,18 @@ def any_waiting(tx: Connection, *, job: str, segment: int) -> bool:
     return tx.scalar(_WAITING, {"in_job": job, "in_segment": segment}) is not None
 
 
+_CLAIMABLE = (
+    select(_shard.c.n, _shard.c.open)
+    .where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == "waiting")
+    .order_by(_shard.c.n)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+
+
 def claim_shards(tx: Connection, *, job: str, segment: int, room: int) -> list[int]:
     """Mark waiting shards as released until they hold `room` items; return their numbers."""
-    waiting = tx.execute(
-        select(_shard.c.n, _shard.c.open)
-        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state == "waiting")
-        .order_by(_shard.c.n)
-        .limit(max(0, room))
-        .with_for_update(skip_locked=True)
-    ).all()
+    waiting = tx.execute(_CLAIMABLE, {"in_job": job, "in_segment": segment, "most": max(0, room)}).all()
     claimed: list[int] = []
     for n, count in waiting:
         if room <= 0:
@@ -80,14 +83,20 @@ def claim_shards(tx: Connection, *, job: str, segment: int, room: int) -> list[i
     return claimed
 
 
+_MOVE_SHARD = (
+    update(_shard)
+    .where(*_THIS_SHARD, _shard.c.state.in_(bindparam("among", expanding=True)))
+    .values(state=bindparam("to"))
+)
+_RELEASE_SHARD = _MOVE_SHARD.values(released_at=bindparam("at", type_=_shard.c.released_at.type))
+
+
 def set_shard(tx: Connection, *, job: str, segment: int, n: int, to: str, among: Collection[str]) -> bool:
     """Move a shard if its state is one `among` these; return whether it was."""
-    query = (
-        update(_shard)
-        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == n, _shard.c.state.in_(among))
-        .values(state=to, **({"released_at": clock(tx)} if to == "released" else {}))
-    )
-    return tx.execute(query).rowcount == 1
+    told = {"in_job": job, "in_segment": segment, "in_n": n, "to": to, "among": list(among)}
+    if to == "released":
+        return tx.execute(_RELEASE_SHARD, {**told, "at": clock(tx)}).rowcount == 1
+    return tx.execute(_MOVE_SHARD, told).rowcount == 1
 
 
 _SHARD = select(_shard).where(*_THIS_SHARD)

@@ -77,21 +77,23 @@ def load(tx: Connection, *, job: str, numbers: Collection[int], lock: bool = Fal
     return {row["n"]: row for row in tx.execute(query, {"in_job": job, "numbers": list(numbers)}).mappings()}
 
 
+_PENDING = (
+    select(_item.c.n)
+    .where(
+        _item.c.job == _JOB,
+        _item.c.n >= bindparam("lo"),
+        _item.c.n < bindparam("hi"),
+        _item.c.segment == bindparam("in_segment"),
+        _item.c.state == ItemState.PENDING.value,
+        _item.c.same_as.is_(None),
+    )
+    .order_by(_item.c.n)
+)
+
+
 def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list[int]:
     """Return the numbers of the items from `lo` to `hi` (excluded) that have this segment to do."""
-    query = (
-        select(_item.c.n)
-        .where(
-            _item.c.job == job,
-            _item.c.n >= lo,
-            _item.c.n < hi,
-            _item.c.segment == segment,
-            _item.c.state == ItemState.PENDING.value,
-            _item.c.same_as.is_(None),
-        )
-        .order_by(_item.c.n)
-    )
-    return list(tx.scalars(query))
+    return list(tx.scalars(_PENDING, {"in_job": job, "lo": lo, "hi": hi, "in_segment": segment}))
 
 
 def lock(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
@@ -258,10 +260,16 @@ def _end_pending(tx: Connection, *, job: str, state: ItemState, reason: str | No
     return tx.execute(query).rowcount
 
 
+_SETTLE_WAITING = (
+    update(_item)
+    .where(_item.c.job == _JOB, _item.c.state == ItemState.PENDING.value, _item.c.same_as.is_(None))
+    .values(state=ItemState.SETTLED.value, ended_at=bindparam("at", type_=_item.c.ended_at.type))
+)
+
+
 def settle_waiting(tx: Connection, *, job: str) -> int:
     """Settle the items that have passed every segment, and the whole job's own."""
-    query = update(_item).where(_item.c.job == job, _item.c.state == ItemState.PENDING.value, _item.c.same_as.is_(None))
-    return tx.execute(query.values(state=ItemState.SETTLED.value, ended_at=now())).rowcount
+    return tx.execute(_SETTLE_WAITING, {"in_job": job, "at": now()}).rowcount
 
 
 def pending_by_shard(tx: Connection, *, job: str, segment: int, size: int) -> list[tuple[int, int]]:
@@ -299,13 +307,24 @@ def open_whole_job(tx: Connection, *, job: str, segment: int) -> None:
         tx.execute(_item.insert().values(**row.model_dump()))
 
 
+_FIRST = _item.alias()
+_AS_THE_FIRST = (
+    update(_item)
+    .where(_item.c.job == _JOB, _item.c.same_as.is_not(None))
+    .values(
+        {
+            name: select(_FIRST.c[name]).where(_FIRST.c.job == _JOB, _FIRST.c.n == _item.c.same_as).scalar_subquery()
+            for name in ("state", "output", "tier", "reason", "segment", "started_at", "ended_at")
+        }
+    )
+)
+_SAME = select(_item.c.n).where(_item.c.job == _JOB, _item.c.same_as.is_not(None)).limit(1)
+
+
 def end_duplicates(tx: Connection, *, job: str) -> None:
     """Give every item that is the same as another one the other's result, at no cost."""
-    first = _item.alias()
-    for name in ("state", "output", "tier", "reason", "segment", "started_at", "ended_at"):
-        value = select(first.c[name]).where(first.c.job == job, first.c.n == _item.c.same_as).scalar_subquery()
-        query = update(_item).where(_item.c.job == job, _item.c.same_as.is_not(None))
-        tx.execute(query.values({name: value}))
+    if tx.scalar(_SAME, {"in_job": job}) is not None:
+        tx.execute(_AS_THE_FIRST, {"in_job": job})
 
 
 _CALLS = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.started_at).where(

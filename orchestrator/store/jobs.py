@@ -44,10 +44,14 @@ def insert(tx: Connection, *, row: JobRow) -> None:
     tx.execute(_job.insert().values(**row.model_dump()))
 
 
+#: Statements of the way of every job are made once: making one takes longer than most take to run.
+_GET = select(_job).where(_job.c.id == bindparam("job"))
+_GET_LOCKED = _GET.with_for_update()
+
+
 def get(tx: Connection, *, job: str, lock: bool = False) -> RowMapping:
     """Return the job's row; UserError when there is none."""
-    query = select(_job).where(_job.c.id == job)
-    row = tx.execute(query.with_for_update() if lock else query).mappings().first()
+    row = tx.execute(_GET_LOCKED if lock else _GET, {"job": job}).mappings().first()
     if row is None:
         raise UserError(f"there is no job '{job}'; `firstline jobs` lists them")
     return row
@@ -131,14 +135,16 @@ def set_plan(tx: Connection, *, job: str, plan: JsonObject) -> None:
     tx.execute(update(_job).where(_job.c.id == job).values(plan=plan, plan_version=_job.c.plan_version + 1))
 
 
+_ADVANCE = (
+    update(_job)
+    .where(_job.c.id == bindparam("of_job"), _job.c.segment == bindparam("stood_in"), _job.c.state.in_(WORKING))
+    .values(segment=_job.c.segment + 1)
+)
+
+
 def advance(tx: Connection, *, job: str, segment: int) -> bool:
     """Move the job from `segment` to the next one; return whether it stood there (compare-and-set)."""
-    query = (
-        update(_job)
-        .where(_job.c.id == job, _job.c.segment == segment, _job.c.state.in_(WORKING))
-        .values(segment=segment + 1)
-    )
-    return tx.execute(query).rowcount == 1
+    return tx.execute(_ADVANCE, {"of_job": job, "stood_in": segment}).rowcount == 1
 
 
 def spent(tx: Connection, *, job: str) -> float:
@@ -223,7 +229,7 @@ _SAY = (
     update(_job)
     .where(
         _job.c.id == bindparam("of_job"),
-        _job.c.state.in_(WORKING),
+        _job.c.state.in_((*WORKING, JobState.SUBMITTED)),
         _job.c.reason.is_distinct_from(bindparam("said", type_=_job.c.reason.type)),
     )
     .values(reason=bindparam("said", type_=_job.c.reason.type))
@@ -231,5 +237,5 @@ _SAY = (
 
 
 def say(tx: Connection, *, job: str, reason: str | None) -> None:
-    """Set what a running job's reason says, if that is news."""
+    """Set what the reason of a job that is submitted or running says, if that is news."""
     tx.execute(_SAY, {"of_job": job, "said": reason})
