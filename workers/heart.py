@@ -72,6 +72,7 @@ class Heart:
             except (RedisError, OSError) as error:
                 _log.warning("heart.unheard", extra={"worker": self.worker.name, "error": str(error)})
             self.loop.begin(self.worker.gate.refresh())
+            self.loop.soon(self.worker.adapt, self.loop.busy())
             self._stopped.wait(self.settings.heartbeat_s)
 
     def sign(self, client: redis.Redis) -> None:

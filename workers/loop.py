@@ -1,7 +1,9 @@
 """The one event loop of a worker process, on a thread of its own."""
 
 import asyncio
+import selectors
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -9,13 +11,36 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+class _Timed(selectors.DefaultSelector):
+    """Counts the seconds in which a loop had nothing to do."""
+
+    rested_s = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        """Wait for events, as any selector."""
+        if timeout is not None and timeout <= 0:
+            return super().select(timeout)
+        began = time.perf_counter()
+        found = super().select(timeout)
+        self.rested_s += time.perf_counter() - began
+        return found
+
+
 class Loop:
     """An asyncio loop that lives as long as its process: clients and semaphores belong to it."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._selector = _Timed()
+        self._loop = asyncio.SelectorEventLoop(self._selector)
+        self._asked = (time.perf_counter(), 0.0)
         self._thread = threading.Thread(target=self._run, name="firstline-loop", daemon=True)
         self._thread.start()
+
+    def busy(self) -> float:
+        """Return the share of the time since this was last asked in which the loop had something to do."""
+        (before, rested_before), self._asked = self._asked, (time.perf_counter(), self._selector.rested_s)
+        now, rested = self._asked
+        return 1.0 - min(1.0, (rested - rested_before) / max(now - before, 1e-6))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the loop and wait for what it returns."""

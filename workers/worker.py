@@ -61,6 +61,11 @@ class Worker:
             slots = self._slots[tier.name] = Slots(tier.concurrency)
         return slots.held(priority)
 
+    def adapt(self, busy: float) -> None:
+        """Fit the places for calls to how busy the loop was of late; call it on the loop."""
+        for slots in self._slots.values():
+            slots.adapt(busy)
+
     def holds(self, batch: str) -> bool:
         """Return whether this process is working on a batch."""
         return batch in self._batches

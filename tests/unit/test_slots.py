@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.slots import Slots
+from workers.slots import URGENT, Slots
 
 
 def test_who_waits_is_served_by_priority_then_in_order() -> None:
@@ -47,8 +47,68 @@ def test_places_are_neither_exceeded_nor_lost_when_waiters_are_cancelled(count: 
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.wait_for(asyncio.gather(*(one(0) for _ in range(count))), 5)
-        return peak, slots._free
+        return peak, slots.held_now
 
-    peak, free = asyncio.run(run())
+    peak, held = asyncio.run(run())
     assert peak <= count
-    assert free == count
+    assert held == 0
+
+
+def _saturated(slots: Slots, times: int = 30) -> None:
+    for _ in range(times):
+        slots.adapt(busy=1.0)
+
+
+async def _fill(slots: Slots, count: int, priority: int, over: asyncio.Event) -> list[asyncio.Task[None]]:
+    async def one() -> None:
+        async with slots.held(priority):
+            await over.wait()
+
+    tasks = [asyncio.create_task(one()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def test_a_process_that_never_rests_has_fewer_places_but_for_the_urgent() -> None:
+    async def run() -> list[int]:
+        slots, over, again = Slots(64), asyncio.Event(), asyncio.Event()
+        tasks = await _fill(slots, 64, 4, over)
+        _saturated(slots)
+        fewer = slots.room
+        over.set()
+        await asyncio.gather(*tasks)
+        tasks = await _fill(slots, 64, 4, again)
+        usual = slots.held_now
+        tasks += await _fill(slots, 5, URGENT, again)
+        urgent = slots.held_now
+        again.set()
+        await asyncio.gather(*tasks)
+        return [fewer, usual, urgent, slots.held_now]
+
+    assert asyncio.run(run()) == [8, 8, 13, 0]
+
+
+def test_places_come_back_when_there_is_time_again() -> None:
+    async def run() -> tuple[int, int]:
+        slots, over = Slots(64), asyncio.Event()
+        tasks = await _fill(slots, 64, 4, over)
+        _saturated(slots)
+        over.set()
+        await asyncio.gather(*tasks)
+        waiting = asyncio.Event()
+        tasks = await _fill(slots, 64, 4, waiting)
+        for _ in range(20):
+            slots.adapt(busy=0.5)
+        await asyncio.sleep(0)
+        served = slots.held_now
+        waiting.set()
+        await asyncio.gather(*tasks)
+        return served, slots.room
+
+    assert asyncio.run(run()) == (64, 64)
+
+
+def test_a_busy_process_keeps_its_places_while_they_are_not_all_needed() -> None:
+    slots = Slots(64)
+    _saturated(slots)
+    assert slots.room == 64
