@@ -8,11 +8,12 @@ is dear: it gets all rows at once, as one JSON parameter.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, ClauseElement, Connection, Dialect, bindparam, column, func, select
+from pydantic_core import to_json
+from sqlalchemy import JSON, ClauseElement, Connection, Dialect, Text, bindparam, cast, column, func, select, text
 from sqlalchemy.types import TypeEngine
 
 _ROWS = "rows"
@@ -23,18 +24,25 @@ class Given:
 
     def __init__(self, types: Mapping[str, TypeEngine[Any]], *, at_once: bool) -> None:
         self._types = types
-        columns = [column(name, kind) for name, kind in types.items()]
-        rows = func.json_to_recordset(bindparam(_ROWS, type_=JSON))
+        # JSON inside JSON travels as text: PostgreSQL would not take a NUL in it, which JSON may hold.
+        columns = [column(name, Text() if isinstance(kind, JSON) else kind) for name, kind in types.items()]
+        rows = func.json_to_recordset(cast(bindparam(_ROWS, type_=Text), JSON))
         self._source = rows.table_valued(*columns, name="given").render_derived(with_types=True) if at_once else None
 
     def __getitem__(self, name: str) -> Any:
-        return self._source.c[name] if self._source is not None else bindparam(name, type_=self._types[name])
+        if self._source is None:
+            return bindparam(name, type_=self._types[name])
+        # A cast by SQLAlchemy would take the text for a value of that type.
+        is_json = isinstance(self._types[name], JSON)
+        return self._source.c[name].op("::")(text("json")) if is_json else self._source.c[name]
 
     def into(self, insert: Any) -> Any:
         """Return an INSERT of the rows' values into the columns of the same names."""
         if self._source is None:
             return insert.values({name: self[name] for name in self._types})
-        return insert.from_select(list(self._types), select(*self._source.c), include_defaults=False)
+        return insert.from_select(
+            list(self._types), select(*map(self.__getitem__, self._types)), include_defaults=False
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +59,26 @@ class Many:
         if not rows:
             return 0
         if tx.dialect.name != "sqlite":
-            return tx.execute(_at_once(self, tx.dialect.name), {_ROWS: rows}).rowcount
+            return tx.execute(_at_once(self, tx.dialect.name), {_ROWS: self._dumped(rows)}).rowcount
         prepared = _prepare(self, tx.dialect)
         return tx.exec_driver_sql(prepared.sql, [prepared.told(row) for row in rows]).rowcount
+
+    @cached_property
+    def _nested(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.types.items() if isinstance(kind, JSON))
+
+    def _dumped(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        nested = self._nested
+        told = [{**row, **{name: to_json(row[name]).decode() for name in nested}} for row in rows]
+        dumped = to_json(told).decode()
+        if "\\u0000" not in dumped:
+            return dumped
+        # No text of PostgreSQL can hold a NUL; what a model said is not lost for it.
+        return to_json([{name: _without_nul(value) for name, value in row.items()} for row in told]).decode()
+
+
+def _without_nul(value: Any) -> Any:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=64)
