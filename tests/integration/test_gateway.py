@@ -28,6 +28,7 @@ SCRIPT = Script.model_validate(
     {
         "models": FAULTS
         | {
+            "first": {},
             "good": {},
             "text": {"answer": {"kind": "fixed", "text": "hello"}},
             "refusing": {"supports": ["json_object"]},
@@ -61,9 +62,19 @@ def url():
         yield url
 
 
+@pytest.fixture(scope="module")
+def warm(gateway, loop, url):
+    """The gateway after its first call, in which litellm loads what it has not yet: seconds in a fresh environment."""
+    model = Model(name="openai/first", api_base=f"{url}/v1")
+    first = Call(model=model, messages=({"role": "user", "content": "hello"},), timeout_s=60.0, schema=SCHEMA)
+    assert loop.run_until_complete(gateway.call(first)).error is None
+    return gateway
+
+
 @pytest.fixture
-def call(gateway, loop, url):
+def call(warm, loop, url):
     """Answer one call to a model of the script."""
+    gateway = warm
 
     def call(model, text="hello", *, price=None, key=None, **more):
         model = Model(name=f"openai/{model}", api_base=f"{url}/v1", price=price, api_key_env=key)
