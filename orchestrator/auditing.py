@@ -157,9 +157,11 @@ def compare(audit_job: str) -> int:
     """Compare what an audit job has answered with what was accepted, and raise the flag on drift; return how many."""
     steering = api.engine()
     with steering.db.writing() as tx:
-        ended = JobState(jobs.light(tx, job=audit_job)["state"]).ended
+        asked = jobs.light(tx, job=audit_job)
+        ended = JobState(asked["state"]).ended
         waiting = audits.in_audit_job(tx, audit_job=audit_job, state="asked")
-        results = {int(row["item_id"]): row for row in items.stream(tx, job=audit_job, after=-1, limit=len(waiting))}
+        # All of them: those that still wait may be any, when others were compared before.
+        results = {int(row["item_id"]): row for row in items.stream(tx, job=audit_job, after=-1, limit=asked["items"])}
         parsed = {job: steering.job(tx, job) for job in {row["job"] for row in waiting}}
         done = [row for row in waiting if _conclude(tx, parsed[row["job"]], row, results.get(row["item"]), ended=ended)]
         for subject in _subjects(tx, audit_job=audit_job) if done else ():

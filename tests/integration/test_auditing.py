@@ -90,6 +90,24 @@ def test_the_live_loss_is_the_share_of_audits_that_were_lost(engine):
     assert (found.state, found.calibration, found.cost_usd) == ("watched", None, pytest.approx(1.5))
 
 
+def test_audits_that_are_compared_while_others_are_still_asked_take_nothing_from_these(engine):
+    job = audited_job(engine, 6)
+    (audit_job,) = auditing.ask(job)
+    start(engine, audit_job)
+    cut(engine, audit_job)
+    work(engine, audit_job)
+    for n in range(3, 6):
+        change(engine, ItemRow, {"state": "pending"}, job=audit_job, n=n)
+    change(engine, JobRow, {"state": "running"}, id=audit_job)
+    assert auditing.compare(audit_job) == 3
+    for n in range(3, 6):
+        change(engine, ItemRow, {"state": "settled"}, job=audit_job, n=n)
+    change(engine, JobRow, {"state": "done"}, id=audit_job)
+    assert auditing.compare(audit_job) == 3
+    (found,) = auditing.findings()
+    assert (found.loss.audited, found.pending) == (6, 0)
+
+
 def test_drift_of_a_calibrated_skill_marks_its_calibration_and_by_policy_nothing_is_accepted_any_more(engine):
     skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
     with engine.db.writing() as tx:
