@@ -232,7 +232,7 @@ def _begin(steering: Engine, job: str, count: int) -> None:
     """
     try:
         if count == 1:
-            # It saves the way through the orchestrators' queue. More items would make a chord, which waits for Redis.
+            # It saves the way through the orchestrators' queue; more items are more work than a producer should do.
             steer.start(steering, job)
         else:
             publish.task(steering, publish.START, job).apply_async(retry=False)

@@ -126,7 +126,7 @@ def sub_of(row: RowMapping) -> Sub:
 
 def _sub(columns: Sequence[Any]) -> Sub:
     sub = Sub(*columns)
-    return sub._replace(feedback=tuple(sub.feedback)) if sub.feedback else sub._replace(feedback=())
+    return sub._replace(feedback=tuple(sub.feedback))
 
 
 def values_of(subs: Mapping[str, Sub]) -> dict[str, Json]:

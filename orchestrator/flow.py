@@ -67,8 +67,7 @@ def open_segment(tx: Connection, *, job: Job, segment: int) -> None:
 def finish(tx: Connection, *, job: Job) -> None:
     """End a job whose last segment is closed."""
     items.settle_waiting(tx, job=job.id)
-    if job.options.dedupe:
-        items.end_duplicates(tx, job=job.id)
+    items.end_duplicates(tx, job=job.id)
     jobs.move(tx, job=job.id, to=JobState.DONE, among=(JobState.RUNNING,))
 
 

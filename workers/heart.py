@@ -72,8 +72,12 @@ class Heart:
             except (RedisError, OSError) as error:
                 _log.warning("heart.unheard", extra={"worker": self.worker.name, "error": str(error)})
             self.loop.begin(self.worker.gate.refresh())
-            self.loop.soon(self.worker.adapt, self.loop.busy())
+            self.loop.soon(self.adapt)
             self._stopped.wait(self.settings.heartbeat_s)
+
+    def adapt(self) -> None:
+        """Fit the places for calls to the loop's load; on the loop, where a rest that has just ended is counted."""
+        self.worker.adapt(self.loop.busy())
 
     def sign(self, client: redis.Redis) -> None:
         """Show that the worker lives and what it holds; hear which jobs were cancelled."""

@@ -37,7 +37,10 @@ class Loop:
         self._thread.start()
 
     def busy(self) -> float:
-        """Return the share of the time since this was last asked in which the loop had something to do."""
+        """Return the share of the time since this was last asked in which the loop had something to do.
+
+        Ask on the loop: from elsewhere, the rest that it is having now would be missing.
+        """
         (before, rested_before), self._asked = self._asked, (time.perf_counter(), self._selector.rested_s)
         now, rested = self._asked
         return 1.0 - min(1.0, (rested - rested_before) / max(now - before, 1e-6))

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.exceptions import RedisError
 
-from orchestrator import publish, rescue
+from config.settings import get_settings
+from orchestrator import api, publish, rescue
 from orchestrator.engine import Engine
 from orchestrator.rescue import Rescue
 from orchestrator.steer import settle_trail, start
 from orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
+from schemas.plan import Step
+from schemas.policy import Policy
 from schemas.verdict import Defer, DeferCause
 from tests.integration.jobs import (
     age,
@@ -28,6 +31,7 @@ from tests.integration.jobs import (
     subtasks,
     work,
 )
+from tests.servers import free_port
 from workers.claims import ANSWERED, JUDGED, LOST
 
 
@@ -201,11 +205,40 @@ def test_a_shard_whose_chord_is_silent_is_closed_from_sql_and_the_window_moves_o
     assert money(engine, job)[0] == 450
 
 
-def test_a_job_that_was_submitted_while_redis_was_away_is_begun(engine: Engine) -> None:
-    job = submitted(1)
+def test_a_job_whose_message_to_begin_was_lost_is_begun(engine: Engine) -> None:
+    job = submitted(2)
     empty_queues(engine)
+    assert state(engine, job) == "submitted"
     rescue.nudge(engine)
     assert state(engine, job) == "running"
+    work(engine, job)
+    assert state(engine, job) == "done"
+
+
+def test_a_job_of_one_item_is_kept_while_redis_is_away_and_goes_on_when_it_is_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its first step starts on two tiers: two messages, which would make a chord.
+    steps = [Step(name=tier, skill="sort", policy=Policy(start=tier)) for tier in ("cheap", "frontier")]
+    monkeypatch.setenv("FIRSTLINE_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    get_settings.cache_clear()
+    began = time.monotonic()
+    job = submitted(1, steps=steps)
+    assert time.monotonic() - began < 10
+    assert "Redis could not be reached" in api.status(job).reason
+    assert [row["state"] for row in rows(engine, BatchRow, job=job)] == ["ready", "ready"]
+    age(engine, job)
+    rescue.publish_outbox(engine)
+    assert (queued(engine, "cheap"), queued(engine, "frontier")) == (1, 1)
+    work(engine, job)
+    assert (state(engine, job), api.status(job).reason) == ("done", None)
+
+
+def test_a_job_of_one_item_that_starts_on_two_tiers_is_sent_where_it_is_submitted(engine: Engine) -> None:
+    steps = [Step(name=tier, skill="sort", policy=Policy(start=tier)) for tier in ("cheap", "frontier")]
+    job = submitted(1, steps=steps)
+    assert (queued(engine, "cheap"), queued(engine, "frontier")) == (1, 1)
+    assert [row["state"] for row in rows(engine, BatchRow, job=job)] == ["sent", "sent"]
     work(engine, job)
     assert state(engine, job) == "done"
 
