@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -26,6 +26,18 @@ class _Timed(selectors.DefaultSelector):
         return found
 
 
+class Load(NamedTuple):
+    """How much a loop had to do in a stretch of time."""
+
+    busy_s: float
+    seconds: float
+
+    @property
+    def share(self) -> float:
+        """The share of the time in which there was something to do."""
+        return self.busy_s / self.seconds
+
+
 class Loop:
     """An asyncio loop that lives as long as its process: clients and semaphores belong to it."""
 
@@ -36,14 +48,15 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="firstline-loop", daemon=True)
         self._thread.start()
 
-    def busy(self) -> float:
-        """Return the share of the time since this was last asked in which the loop had something to do.
+    def load(self) -> Load:
+        """Return how busy the loop was since this was last asked.
 
         Ask on the loop: from elsewhere, the rest that it is having now would be missing.
         """
         (before, rested_before), self._asked = self._asked, (time.perf_counter(), self._selector.rested_s)
         now, rested = self._asked
-        return 1.0 - min(1.0, (rested - rested_before) / max(now - before, 1e-6))
+        seconds = max(now - before, 1e-6)
+        return Load(max(0.0, seconds - (rested - rested_before)), seconds)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the loop and wait for what it returns."""

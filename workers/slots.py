@@ -6,6 +6,8 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from workers.spacing import Spacing
+
 #: Up to this priority places are given however busy the process is: high ones, and small jobs.
 URGENT = 2
 #: A loop that rests for less than this share of its time has more calls than it can serve; with the second it has room.
@@ -22,8 +24,10 @@ class Slots:
     (additive increase, multiplicative decrease, as in RFC 5681, with the loop's load in the place of lost packets).
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, spacing: Spacing | None = None) -> None:
         self.count = count
+        self._spacing = spacing or Spacing()
+        self._timer: asyncio.TimerHandle | None = None
         self._room = count
         self._held = 0
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -60,11 +64,13 @@ class Slots:
         return self._held < (self.count if priority <= URGENT else self._room)
 
     async def _take(self, priority: int) -> None:
-        if self._has_room(priority):
-            self._held += 1
+        loop = asyncio.get_running_loop()
+        if not self._waiting and self._has_room(priority) and self._is_due(priority, loop):
+            self._give(loop)
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._waiting, (priority, next(self._order), turn))
+        self._serve()
         try:
             await turn
         except asyncio.CancelledError:
@@ -78,8 +84,31 @@ class Slots:
         self._serve()
 
     def _serve(self) -> None:
-        while self._waiting and (self._waiting[0][2].done() or self._has_room(self._waiting[0][0])):
-            _, _, turn = heapq.heappop(self._waiting)
+        """Give places to those who wait for them, as far as there are any and their time has come."""
+        while self._waiting:
+            priority, _, turn = self._waiting[0]
             if not turn.done():
-                self._held += 1
+                if not self._has_room(priority):
+                    return
+                loop = turn.get_loop()
+                if not self._is_due(priority, loop):
+                    self._serve_later(loop)
+                    return
+                self._give(loop)
                 turn.set_result(None)
+            heapq.heappop(self._waiting)
+
+    def _is_due(self, priority: int, loop: asyncio.AbstractEventLoop) -> bool:
+        return priority <= URGENT or self._spacing.wait_s(loop.time()) == 0
+
+    def _give(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._held += 1
+        self._spacing.begin(loop.time())
+
+    def _serve_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            self._timer = loop.call_later(self._spacing.wait_s(loop.time()), self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._serve()

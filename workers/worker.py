@@ -18,9 +18,11 @@ from workers.cache import ResponseCache
 from workers.estimate import Estimator
 from workers.gate import Gate
 from workers.gateway import Gateway
+from workers.loop import Load
 from workers.paid import PaidAnswers
 from workers.recent import RecentTrails
 from workers.slots import Slots
+from workers.spacing import Spacing
 from workers.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Worker:
     tracer: "Tracer | None" = None
     stopping: bool = False
     _slots: dict[str, Slots] = field(default_factory=dict)
+    _spacing: Spacing = field(default_factory=Spacing)
     _batches: dict[str, str] = field(default_factory=dict)
     _calls: dict[str, set["asyncio.Task[object]"]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
@@ -58,13 +61,14 @@ class Worker:
         """Hold one of the tier's places for calls in this process; priority 0 is served first."""
         slots = self._slots.get(tier.name)
         if slots is None:
-            slots = self._slots[tier.name] = Slots(tier.concurrency)
+            slots = self._slots[tier.name] = Slots(tier.concurrency, self._spacing)
         return slots.held(priority)
 
-    def adapt(self, busy: float) -> None:
-        """Fit the places for calls to how busy the loop was of late; call it on the loop."""
+    def adapt(self, load: Load) -> None:
+        """Fit the places for calls, and how far apart they begin, to the loop's load of late; call it on the loop."""
+        self._spacing.learn(load.busy_s)
         for slots in self._slots.values():
-            slots.adapt(busy)
+            slots.adapt(load.share)
 
     def holds(self, batch: str) -> bool:
         """Return whether this process is working on a batch."""

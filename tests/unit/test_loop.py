@@ -11,7 +11,7 @@ def test_a_loop_that_works_all_the_time_is_busy_and_one_that_waits_is_not() -> N
     try:
 
         async def busy() -> float:
-            return loop.busy()
+            return loop.load().share
 
         loop.run(busy())
         # Nothing wakes it meanwhile: the rest ends with the question.
