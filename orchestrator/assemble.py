@@ -111,9 +111,12 @@ def _steps(job: Job, row: Row) -> tuple[PlannedStep, ...]:
 
 def subs_of(tx: Connection, *, job: Job, numbers: Collection[int]) -> dict[int, dict[str, Sub]]:
     """Return the subtasks of items, and of the whole job where the plan has barriers."""
-    wanted = {*numbers, WHOLE_JOB} if job.plan.segments > 1 else set(numbers)
+    rows = items.standings(tx, job=job.id, numbers=numbers)
+    if job.plan.segments > 1 and WHOLE_JOB not in numbers:
+        # By itself: it is far from all others.
+        rows += items.standings(tx, job=job.id, numbers=[WHOLE_JOB])
     found: dict[int, dict[str, Sub]] = {}
-    for row in items.standings(tx, job=job.id, numbers=wanted):
+    for row in rows:
         n, sub = row[0], _sub(row[1:])
         found.setdefault(n, {})[sub.step] = sub
     return found

@@ -31,6 +31,21 @@ _JOB: Any = bindparam("in_job")
 _NUMBERS: Any = bindparam("numbers", expanding=True)
 
 
+def _these(job: Any, number: Any) -> Any:
+    """Return the condition for rows of some items of a job; `_told` has its parameters.
+
+    The bounds say nothing new, but to PostgreSQL: while it has not counted a table's rows it takes a job for a few
+    of them, and reads them all to find these.
+    """
+    bounds = number.between(bindparam("lowest", type_=Integer), bindparam("highest", type_=Integer))
+    return and_(job == _JOB, bounds, number.in_(_NUMBERS))
+
+
+def _told(job: str, numbers: Collection[int]) -> dict[str, Any]:
+    bounds = {"lowest": min(numbers, default=0), "highest": max(numbers, default=0)}
+    return {"in_job": job, "numbers": list(numbers), **bounds}
+
+
 def insert_or_ignore(tx: Connection, table: Any) -> Any:
     """Return an INSERT for either database that leaves rows alone which are there already."""
     return _new(tx.dialect.name, table).on_conflict_do_nothing()
@@ -67,24 +82,23 @@ def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     _INSERT.run(tx, rows)
 
 
-_LOAD = select(_item).where(_item.c.job == _JOB, _item.c.n.in_(_NUMBERS)).order_by(_item.c.n)
+_LOAD = select(_item).where(_these(_item.c.job, _item.c.n)).order_by(_item.c.n)
 _LOAD_LOCKED = _LOAD.with_for_update()
 
 
 def load(tx: Connection, *, job: str, numbers: Collection[int], lock: bool = False) -> dict[int, RowMapping]:
     """Return items by number, locked in order against other judges where the database locks rows."""
     query = _LOAD_LOCKED if lock else _LOAD
-    return {row["n"]: row for row in tx.execute(query, {"in_job": job, "numbers": list(numbers)}).mappings()}
+    return {row["n"]: row for row in tx.execute(query, _told(job, numbers)).mappings()}
 
 
-_PENDING = (
-    select(_item.c.n)
+_RANGE = (
+    select(_item.c.n, _item.c.state)
     .where(
         _item.c.job == _JOB,
         _item.c.n >= bindparam("lo"),
         _item.c.n < bindparam("hi"),
         _item.c.segment == bindparam("in_segment"),
-        _item.c.state == ItemState.PENDING.value,
         _item.c.same_as.is_(None),
     )
     .order_by(_item.c.n)
@@ -93,27 +107,27 @@ _PENDING = (
 
 def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list[int]:
     """Return the numbers of the items from `lo` to `hi` (excluded) that have this segment to do."""
-    return list(tx.scalars(_PENDING, {"in_job": job, "lo": lo, "hi": hi, "in_segment": segment}))
+    rows = tx.execute(_RANGE, {"in_job": job, "lo": lo, "hi": hi, "in_segment": segment})
+    # Asked for a state, PostgreSQL would take the index of states, and read all of a job to find these.
+    return [n for n, state in rows if state == ItemState.PENDING.value]
+
+
+_LOCK = select(_item.c.n).where(_these(_item.c.job, _item.c.n)).order_by(_item.c.n).with_for_update()
 
 
 def lock(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
     """Keep other judges from these items until the transaction ends; in order, so that no two wait for each other."""
     if tx.dialect.name != "sqlite":
-        query = select(_item.c.n).where(_item.c.job == job, _item.c.n.in_(numbers)).order_by(_item.c.n)
-        tx.execute(query.with_for_update())
+        tx.execute(_LOCK, _told(job, numbers))
 
 
-_SUBTASKS = (
-    select(_subtask)
-    .where(_subtask.c.job == _JOB, _subtask.c.item.in_(_NUMBERS))
-    .order_by(_subtask.c.item, _subtask.c.step)
-)
+_SUBTASKS = select(_subtask).where(_these(_subtask.c.job, _subtask.c.item)).order_by(_subtask.c.item, _subtask.c.step)
 
 
 def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, dict[str, RowMapping]]:
     """Return the subtasks of these items: item -> step -> row."""
     found: dict[int, dict[str, RowMapping]] = {}
-    for row in tx.execute(_SUBTASKS, {"in_job": job, "numbers": list(numbers)}).mappings():
+    for row in tx.execute(_SUBTASKS, _told(job, numbers)).mappings():
         found.setdefault(row["item"], {})[row["step"]] = row
     return found
 
@@ -137,14 +151,14 @@ STANDING = (
 )
 _STANDINGS = (
     select(_subtask.c.item, *(_subtask.c[name] for name in STANDING))
-    .where(_subtask.c.job == _JOB, _subtask.c.item.in_(_NUMBERS))
+    .where(_these(_subtask.c.job, _subtask.c.item))
     .order_by(_subtask.c.item, _subtask.c.step)
 )
 
 
 def standings(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[Any]]:
     """Return an item's number and where its subtask stands, for every subtask of these items."""
-    return list(tx.execute(_STANDINGS, {"in_job": job, "numbers": list(numbers)}).all())
+    return list(tx.execute(_STANDINGS, _told(job, numbers)).all())
 
 
 _NAMES = tuple(_subtask.c.keys())
@@ -328,13 +342,13 @@ def end_duplicates(tx: Connection, *, job: str) -> None:
 
 
 _CALLS = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.started_at).where(
-    _attempt.c.job == _JOB, _attempt.c.item.in_(_NUMBERS)
+    _these(_attempt.c.job, _attempt.c.item)
 )
 
 
 def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int, str, int, datetime]]:
     """Return (item, step, attempt number, time of the call) of all attempts on these items."""
-    return list(tx.execute(_CALLS, {"in_job": job, "numbers": list(numbers)}).all())
+    return list(tx.execute(_CALLS, _told(job, numbers)).all())
 
 
 def ended(tx: Connection, *, job: str, numbers: Collection[int]) -> set[tuple[int, str]]:
