@@ -92,7 +92,7 @@ def load(tx: Connection, *, job: str, numbers: Collection[int], lock: bool = Fal
     return {row["n"]: row for row in tx.execute(query, _told(job, numbers)).mappings()}
 
 
-_RANGE = (
+_IN_SEGMENT = (
     select(_item.c.n, _item.c.state)
     .where(
         _item.c.job == _JOB,
@@ -107,7 +107,7 @@ _RANGE = (
 
 def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list[int]:
     """Return the numbers of the items from `lo` to `hi` (excluded) that have this segment to do."""
-    rows = tx.execute(_RANGE, {"in_job": job, "lo": lo, "hi": hi, "in_segment": segment})
+    rows = tx.execute(_IN_SEGMENT, {"in_job": job, "lo": lo, "hi": hi, "in_segment": segment})
     # Asked for a state, PostgreSQL would take the index of states, and read all of a job to find these.
     return [n for n, state in rows if state == ItemState.PENDING.value]
 
@@ -354,9 +354,9 @@ def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int
 def ended(tx: Connection, *, job: str, numbers: Collection[int]) -> set[tuple[int, str]]:
     """Return (item, step) of the subtasks of these items that have ended."""
     query = select(_subtask.c.item, _subtask.c.step).where(
-        _subtask.c.job == job, _subtask.c.item.in_(numbers), _subtask.c.state.in_(ENDED)
+        _these(_subtask.c.job, _subtask.c.item), _subtask.c.state.in_(ENDED)
     )
-    return {(row[0], row[1]) for row in tx.execute(query)}
+    return {(row[0], row[1]) for row in tx.execute(query, _told(job, numbers))}
 
 
 def due(tx: Connection, *, limit: int) -> list[Row[str, int, str, str]]:
@@ -406,12 +406,9 @@ def latency_s(row: RowMapping) -> float | None:
 def wake(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
     """Open the deferred subtasks of these items whose time has come."""
     query = update(_subtask).where(
-        _subtask.c.job == job,
-        _subtask.c.item.in_(numbers),
-        _subtask.c.state == "deferred",
-        _subtask.c.due_at <= clock(tx),
+        _these(_subtask.c.job, _subtask.c.item), _subtask.c.state == "deferred", _subtask.c.due_at <= clock(tx)
     )
-    tx.execute(query.values(state="open", due_at=None, batch=None))
+    tx.execute(query.values(state="open", due_at=None, batch=None), _told(job, numbers))
 
 
 def holds(tx: Connection, *, job: str, batch: str) -> bool:

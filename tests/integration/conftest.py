@@ -13,12 +13,13 @@ from orchestrator import api
 from orchestrator.engine import Engine
 from orchestrator.store.migrate import migrate
 from schemas.errors import FirstlineError
-from tests.servers import Missing, Postgres, postgresql
+from tests.servers import Missing, Postgres, free_port, postgresql
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    with ValkeyServer(save="") as server:
+    # Left to itself it counts ports up from one: of two test processes that start together one gets none.
+    with ValkeyServer(port=free_port(), save="") as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 

@@ -19,6 +19,7 @@ from schemas.attempt import ErrorKind, Usage
 from schemas.batch import Ration
 from schemas.tier import Limits, Model, Tier
 from schemas.verdict import Defer, DeferCause
+from tests.servers import free_port
 from workers import reservations
 from workers.gate import Gate
 from workers.gateway import Reply
@@ -30,7 +31,7 @@ MODEL = Model(name="openai/small")
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with ValkeyServer(save="") as server:
+    with ValkeyServer(port=free_port(), save="") as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 
