@@ -100,7 +100,8 @@ def test_waiting_for_a_part_that_cannot_start_shows_why(parts, folder):
 
 def test_stopping_takes_grandchildren_along_and_those_who_do_not_listen(folder):
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    family = f"import os; os.fork(); print(os.getpid(), flush=True); {stubborn}{FOREVER}"
+    # One write each: what `print` writes in two would mix on the line of the other.
+    family = f"import os; os.fork(); os.write(1, b'%d\\n' % os.getpid()); {stubborn}{FOREVER}"
     with folder.hold() as lock:
         made = Parts(lock, on_failure=lambda: None)
         made.start([part(folder, "family", family)])
