@@ -52,11 +52,11 @@ class Postgres:
         """Stop as a crash would."""
         self._run("-m", "immediate", "stop")
 
-    def new_database(self, name: str) -> str:
-        """Create a database and return its URL."""
+    def new_database(self, name: str, *, how: str = "") -> str:
+        """Create a database, with what else `CREATE DATABASE` is to be told, and return its URL."""
         admin = sqlalchemy.create_engine(f"{self.url}/postgres", isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
-            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name} {how}"))
         admin.dispose()
         return f"{self.url}/{name}"
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from config.secrets import secret
@@ -28,6 +29,23 @@ _NO_KEY = "none"
 
 #: Seconds that a key is kept before its environment variable or file is looked up again.
 _KEY_KEPT_S = 10.0
+
+#: Providers of which litellm does nothing but put a request together before it sends it: their key comes with the call,
+#: where others may have to fetch a token.
+_NEVER_WAIT = frozenset(
+    (
+        "anthropic",
+        "deepseek",
+        "fireworks_ai",
+        "groq",
+        "hosted_vllm",
+        "mistral",
+        "openai",
+        "openrouter",
+        "together_ai",
+        "xai",
+    )
+)
 
 _MILLION = 1_000_000
 _TIERED = (
@@ -85,6 +103,17 @@ class LitellmGateway:
         if call.schema is None:
             return await self._send(call)
         return await ask_for_json(call, self._send, self._memory)
+
+    def never_waits(self, work: Callable[..., Any], /) -> bool:
+        """Say whether litellm's `work` for a thread is only to put a request together.
+
+        The switch to a thread and back would be a tenth of a call's CPU.
+        """
+        match work:
+            case partial(args=(partial(func=prepare, keywords={"model": str(model)}), *_)):
+                return prepare is self._litellm.main.completion and model.partition("/")[0] in _NEVER_WAIT
+            case _:
+                return False
 
     async def _send(self, call: Call) -> Reply:
         started = time.perf_counter()

@@ -4,9 +4,11 @@ import asyncio
 import selectors
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
+
+from workers.threads import Threads, Work
 
 T = TypeVar("T")
 
@@ -47,6 +49,10 @@ class Loop:
         self._asked = (time.perf_counter(), 0.0)
         self._thread = threading.Thread(target=self._run, name="firstline-loop", daemon=True)
         self._thread.start()
+
+    def spare_threads(self, never_waits: Callable[[Work], bool]) -> None:
+        """Run on the loop, from now on, what is meant for a thread of the loop's and never waits."""
+        self._loop.set_default_executor(Threads(never_waits))
 
     def load(self) -> Load:
         """Return how busy the loop was since this was last asked.

@@ -61,6 +61,7 @@ def assemble(
     async def make() -> Worker:
         client = connect_async(settings.redis_url)
         gateway = load()
+        loop.spare_threads(gateway.never_waits)
 
         def price(usage: Usage, model: Model) -> float | None:
             return cost(usage, model, gateway.prices.listed).usd

@@ -25,6 +25,10 @@ class InstantGateway:
     prices = _Prices()
     bulks = None
 
+    def never_waits(self, work: object, /) -> bool:
+        """Say that nothing is prepared on threads."""
+        return False
+
     async def call(self, call: Call, /) -> Reply:
         """Answer one call."""
         return Reply(

@@ -95,6 +95,8 @@ def _engine(url: str) -> Engine:
         pool_size=8,
         max_overflow=16,
         pool_pre_ping=True,
+        # A database of the encoding SQL_ASCII takes any bytes, and the driver would give back nothing but bytes.
+        connect_args={"client_encoding": "utf8"},
     )
 
 

@@ -1,6 +1,7 @@
 """A database in trouble: a sentence, nothing lost, and work goes on once it is mended."""
 
 import os
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from sqlalchemy import text
 
 from orchestrator.engine import Engine
 from orchestrator.steer import settle_trail
+from orchestrator.store import budgets
 from orchestrator.store.database import Database
 from orchestrator.store.migrate import migrate
 from schemas.errors import InfrastructureError, UserError
 from tests.integration.jobs import answered, begun, flying, money, state
+from tests.servers import Postgres
 
 
 def test_a_database_newer_than_the_code_is_refused(engine: Engine) -> None:
@@ -80,3 +83,25 @@ def test_a_server_that_is_not_there_is_a_sentence() -> None:
         db.reading(),
     ):
         pass
+
+
+def test_a_database_that_cannot_hold_all_texts_is_refused(postgres: Postgres) -> None:
+    database = Database(postgres.new_database(f"t{secrets.token_hex(6)}", how=_encoded("LATIN1")))
+    with pytest.raises(UserError, match=r"has the encoding LATIN1, .* expected UTF8: createdb --encoding UTF8"):
+        migrate(database)
+    database.close()
+
+
+def test_a_database_without_an_encoding_of_its_own_keeps_what_it_is_given(postgres: Postgres) -> None:
+    database = Database(postgres.new_database(f"t{secrets.token_hex(6)}", how=_encoded("SQL_ASCII")))
+    migrate(database)
+    with database.writing() as tx:
+        budgets.put(tx, tenant="Käse ✓", total_usd=3.0)
+    with database.reading() as tx:
+        (row,) = budgets.of(tx, tenants=["Käse ✓"])
+    assert row["tenant"] == "Käse ✓"
+    database.close()
+
+
+def _encoded(encoding: str) -> str:
+    return f"TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"

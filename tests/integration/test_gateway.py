@@ -5,17 +5,19 @@ import json
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
 from schemas.attempt import ErrorKind, Usage
 from schemas.tier import Model, Price
-from workers.gateway import Call
+from workers.gateway import Call, Reply
 from workers.litellm_gateway import load
 from workers.recording import Recording, RecordingGateway
 from workers.simulator.running import running
 from workers.simulator.script import FaultKind, Script
+from workers.threads import Threads
 
 SCHEMA = {
     "type": "object",
@@ -292,6 +294,30 @@ def test_a_recorded_run_is_replayed_without_keys(gateway, loop, url, tmp_path, m
         (one.value, one.usage, one.logprobs) for one in first
     ]
     assert (unknown.error, unknown.calls) == (ErrorKind.INPUT, 1)
+
+
+def test_litellm_puts_requests_together_on_the_loop_where_the_key_is_at_hand(warm, url):
+    """Should litellm hand its work on in another way, it only takes longer: this is where it would be noticed."""
+    handed: list[bool] = []
+
+    def never_waits(work: Any) -> bool:
+        handed.append(warm.never_waits(work))
+        return handed[-1]
+
+    async def ask(name: str) -> Reply:
+        asyncio.get_running_loop().set_default_executor(Threads(never_waits))
+        model = Model(name=name, api_base=f"{url}/v1")
+        return await warm.call(Call(model=model, messages=({"role": "user", "content": "hello"},), timeout_s=5.0))
+
+    assert asyncio.run(ask("openai/text")).text == "hello"
+    assert handed.pop(0)
+    # What the OpenAI client looks up of its machine is its own matter.
+    assert not any(handed)
+    handed.clear()
+    # Amazon's credentials may come from another server.
+    asyncio.run(ask("bedrock/anthropic.claude-3-haiku"))
+    assert handed
+    assert not any(handed)
 
 
 def test_litellm_is_loaded_by_nothing_but_load():
