@@ -24,8 +24,8 @@ class Background:
         return task
 
     async def done(self) -> None:
-        """Wait until all that was begun has ended."""
-        while self._tasks:
+        """Wait until all that was begun so far has ended, however much is begun meanwhile."""
+        if self._tasks:
             await asyncio.wait(tuple(self._tasks))
 
 

@@ -38,19 +38,22 @@ class PaidAnswers:
     client: "redis.asyncio.Redis"
     keys: Keys
     _queue: list[tuple[str, str, bytes]] = field(default_factory=list)
-    _writing: "asyncio.Task[None] | None" = None
+    #: What writes the queue next; it begins when what is being written now is.
+    _next: "asyncio.Task[None] | None" = None
+    _now: "asyncio.Task[None] | None" = None
 
     def keep(self, *, batch: str, item: int, step: str, n: int, kept: Kept) -> None:
         """Have an answer written soon; `written` waits for it."""
         text = _kept.dump_json(kept, exclude_defaults=True)
         self._queue.append((self.keys.answers(batch), f"{item}:{step}:{n}", text))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write())
+        if self._next is None or self._next.done():
+            self._next = asyncio.get_running_loop().create_task(self._write(self._now))
 
     async def written(self) -> None:
-        """Wait until everything kept so far stands in Redis."""
-        while self._writing is not None and not self._writing.done():
-            await asyncio.wait([self._writing])
+        """Wait until everything kept so far stands in Redis, however much is kept meanwhile."""
+        last = self._next or self._now
+        if last is not None:
+            await asyncio.wait([last])
 
     async def of(self, batch: str) -> dict[str, Kept]:
         """Return what an earlier delivery of this batch was answered: `item:step:n` -> answer."""
@@ -61,21 +64,23 @@ class PaidAnswers:
             return {}
         return {str(name): kept for name, text in texts.items() if (kept := _read(text)) is not None}
 
-    async def _write(self) -> None:
-        while self._queue:
-            waiting, self._queue = self._queue, []
-            try:
-                pipe = self.client.pipeline(transaction=False)
-                together: dict[str, dict[Any, Any]] = {}
-                for key, name, text in waiting:
-                    together.setdefault(key, {})[name] = text
-                for key, answers in together.items():
-                    pipe.hset(key, mapping=answers)
-                    pipe.expire(key, KEPT_S)
-                await pipe.execute()
-            except RedisError:
-                # The trail still carries them; only a crash right now would lose them.
-                _log.warning("paid_answers.unwritten", extra={"answers": len(waiting)})
+    async def _write(self, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._now, self._next = self._next, None
+        waiting, self._queue = self._queue, []
+        try:
+            pipe = self.client.pipeline(transaction=False)
+            together: dict[str, dict[Any, Any]] = {}
+            for key, name, text in waiting:
+                together.setdefault(key, {})[name] = text
+            for key, answers in together.items():
+                pipe.hset(key, mapping=answers)
+                pipe.expire(key, KEPT_S)
+            await pipe.execute()
+        except RedisError:
+            # The trail still carries them; only a crash right now would lose them.
+            _log.warning("paid_answers.unwritten", extra={"answers": len(waiting)})
 
 
 def _read(text: str | bytes) -> Kept | None:
