@@ -18,8 +18,9 @@ from schemas.tier import TierKind
 #: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
 #: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.
 PER_SLOT = 4.0
-#: Batches of calls that are answered at once: one is answered while one is judged and one waits.
-IN_TURN = 3
+#: Batches of calls that are answered at once. With three (one answered, one judged, one that waits) all were answered,
+#: then all judged, then all cut, and worker and orchestrator worked in turn.
+IN_TURN = 8
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,14 @@ class Released:
 
     job: Job
     shards: Sequence[int] = ()
-    #: Of a single one the messages, cut already: a message to ourselves about it would only cost time.
+    #: The messages of the first one, cut already: a message to ourselves about it would only cost time.
     cut: Sequence[Batch] | None = None
 
     def send(self, engine: Engine) -> int:
-        """Send what was released; return how many shards that is."""
-        if len(self.shards) == 1:
-            _send(engine, self.job, self.job.segment, self.shards[0], self.cut)
-            return 1
-        for n in self.shards:
+        """Send what was released, the first shard itself and word of the others; return how many shards that is."""
+        for n in self.shards[:1]:
+            _send(engine, self.job, self.job.segment, n, self.cut)
+        for n in self.shards[1:]:
             publish.task(
                 engine, publish.SHARD, self.job.id, self.job.segment, n, priority=self.job.priority
             ).apply_async()
@@ -63,7 +63,7 @@ def claim(engine: Engine, tx: Connection, job_id: str) -> Released:
     if not job.state.works or job.segment >= job.plan.segments:
         return Released(job)
     claimed = batches.claim_shards(tx, job=job.id, segment=job.segment, room=_room(engine, tx, job))
-    return Released(job, claimed, _cut(engine, tx, job, job.segment, claimed[0]) if len(claimed) == 1 else None)
+    return Released(job, claimed, _cut(engine, tx, job, job.segment, claimed[0]) if claimed else None)
 
 
 def _room(engine: Engine, tx: Connection, job: Job) -> int:
