@@ -16,6 +16,8 @@ class Load:
     items: int
     #: Messages that a job travels in at least for each worker process, so that none of them idles.
     messages: int
+    #: Messages of the most items that may be out at once, however few calls its workers can make at once.
+    in_turn: int = 3
 
     def size(self, count: int, *, workers: int) -> int:
         """Return the items of one message: one while there are few (lowest latency), more and more up to the most."""
@@ -24,8 +26,9 @@ class Load:
 
 #: A batch counts in full until its slowest call is through, so calls that take their time travel in small batches; the
 #: message about a short call costs more than waiting for its neighbours, and that about one which is answered at once
-#: (a lookup, a function) costs more than the call.
-USUAL, SHORT, INSTANT = Load(20, 24), Load(50, 24), Load(200, 8)
+#: (a lookup, a function) costs more than the call. With three of those (one is answered, one judged, one waits) all
+#: were answered, then all judged, then all cut, and worker and orchestrator worked in turn.
+USUAL, SHORT, INSTANT = Load(20, 24), Load(50, 24), Load(200, 8, in_turn=8)
 #: Calls of less than so many seconds are short, or answered at once.
 SHORT_S, INSTANT_S = 0.2, 0.02
 

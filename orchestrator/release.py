@@ -18,9 +18,6 @@ from schemas.tier import TierKind
 #: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
 #: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.
 PER_SLOT = 4.0
-#: Batches of calls that are answered at once. With three (one answered, one judged, one that waits) all were answered,
-#: then all judged, then all cut, and worker and orchestrator worked in turn.
-IN_TURN = 8
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,8 @@ def _room(engine: Engine, tx: Connection, job: Job) -> int:
         return job.tier(first).bulk.requests
     tiers = {first, *job.ladder}
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
-    window = mine * max(PER_SLOT * slots(engine, job, first), IN_TURN * engine.pace.load(first).items)
+    load = engine.pace.load(first)
+    window = mine * max(PER_SLOT * slots(engine, job, first), load.in_turn * load.items)
     everywhere = max(window, mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers))
     room = math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
     # Each running job gets on, however small its share.

@@ -16,9 +16,11 @@ from orchestrator.load import loads
 from orchestrator.snapshot import Lookout
 from orchestrator.steer import start
 from orchestrator.store import audits, gauges
-from orchestrator.store.tables import AuditRow, SubtaskRow
+from orchestrator.store.tables import AuditRow, ShardRow, SubtaskRow
+from schemas.attempt import Attempt
+from schemas.batch import ItemTrail, Trail
 from schemas.verdict import Escalate
-from tests.integration.jobs import PRICE_USD, PROFILE, age, begun, flying, submitted, work
+from tests.integration.jobs import NOON, PRICE_USD, PROFILE, age, begun, flying, rows, submitted, work
 
 #: Tables that grow with every item that was ever answered.
 LARGE = ("attempt", "item", "subtask", "batch", "shard")
@@ -64,6 +66,17 @@ def test_items_of_shards_that_wait_for_the_window_are_unreleased(engine: Engine)
     start(engine, submitted(500))
     with engine.db.reading() as tx:
         assert gauges.unreleased(tx) == 300
+
+
+def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Engine) -> None:
+    engine.pace.hear(_trail_of(0.001))
+    job = submitted(2200)
+    start(engine, job)
+    with engine.db.reading() as tx:
+        assert gauges.unreleased(tx) == 600
+    # The first of the eight shards is sent then and there.
+    assert len(rows(engine, ShardRow, job=job, state="cut")) == 1
+    assert len(rows(engine, ShardRow, job=job, state="released")) == 7
 
 
 def test_subtasks_that_wait_for_no_worker_are_counted_by_what_they_wait_for(engine: Engine) -> None:
@@ -167,3 +180,9 @@ def test_a_database_that_is_away_leaves_what_redis_knows(engine: Engine, monkeyp
     assert snapshot.sql is None
     assert snapshot.redis is not None
     assert snapshot.redis.messages == {"cheap": 0, "frontier": 0, "orchestrator": 0}
+
+
+def _trail_of(latency_s: float) -> Trail:
+    attempt = Attempt(item=0, step="s0", n=0, tier="cheap", model="m", started_at=NOON, latency_s=latency_s)
+    items = (ItemTrail(item=0, attempts=(attempt,)),)
+    return Trail(batch="b", job="j", segment=0, shard=0, tier="cheap", worker="w", items=items)
