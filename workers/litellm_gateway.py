@@ -107,11 +107,13 @@ class LitellmGateway:
     def never_waits(self, work: Callable[..., Any], /) -> bool:
         """Say whether litellm's `work` for a thread is only to put a request together.
 
-        The switch to a thread and back would be a tenth of a call's CPU.
+        The switch to a thread and back would be nearly a tenth of a call's CPU.
         """
         match work:
-            case partial(args=(partial(func=prepare, keywords={"model": str(model)}), *_)):
-                return prepare is self._litellm.main.completion and model.partition("/")[0] in _NEVER_WAIT
+            case partial(args=(partial(func=prepare, keywords={"model": str(model), **more}), *_)):
+                # A model's parameters may name another provider than its name does.
+                provider = more.get("custom_llm_provider") or model.partition("/")[0]
+                return prepare is self._litellm.main.completion and provider in _NEVER_WAIT
             case _:
                 return False
 

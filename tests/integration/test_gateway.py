@@ -304,9 +304,9 @@ def test_litellm_puts_requests_together_on_the_loop_where_the_key_is_at_hand(war
         handed.append(warm.never_waits(work))
         return handed[-1]
 
-    async def ask(name: str) -> Reply:
+    async def ask(name: str, **params: Any) -> Reply:
         asyncio.get_running_loop().set_default_executor(Threads(never_waits))
-        model = Model(name=name, api_base=f"{url}/v1")
+        model = Model(name=name, api_base=f"{url}/v1", params=params)
         return await warm.call(Call(model=model, messages=({"role": "user", "content": "hello"},), timeout_s=5.0))
 
     assert asyncio.run(ask("openai/text")).text == "hello"
@@ -316,7 +316,8 @@ def test_litellm_puts_requests_together_on_the_loop_where_the_key_is_at_hand(war
     handed.clear()
     # Amazon's credentials may come from another server.
     asyncio.run(ask("bedrock/anthropic.claude-3-haiku"))
-    assert handed
+    asyncio.run(ask("openai/anthropic.claude-3-haiku", custom_llm_provider="bedrock"))
+    assert len(handed) >= 2
     assert not any(handed)
 
 
