@@ -1,0 +1,1 @@
+"""Skills, workflows, profiles and tools as files: read, checked, found by name."""

@@ -1,0 +1,1 @@
+"""Plans as a planner model writes them."""

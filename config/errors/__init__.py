@@ -1,0 +1,1 @@
+"""What is wrong with data, in words that help to mend it."""

@@ -1,0 +1,1 @@
+"""Model providers: their keys, their list prices, and what is missing."""

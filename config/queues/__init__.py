@@ -1,0 +1,1 @@
+"""The Celery app, its broker, its tasks and its liveness."""

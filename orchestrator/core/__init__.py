@@ -1,0 +1,1 @@
+"""What all of the orchestrator stands on: its context, the ladder, names, counters."""

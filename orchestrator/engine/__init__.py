@@ -1,0 +1,1 @@
+"""From a trail to what follows: judging, applying, releasing, publishing."""

@@ -1,0 +1,1 @@
+"""Trying things out on real samples before trusting them: comparing, calibrating, improving, trying."""

@@ -1,0 +1,1 @@
+"""Budgets, estimates and what was spent."""

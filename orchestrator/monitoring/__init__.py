@@ -1,0 +1,1 @@
+"""A deployment as monitors see it."""

@@ -1,0 +1,1 @@
+"""Plans: compiled, shaped by patterns, written by a planner, carried over barriers."""

@@ -1,0 +1,1 @@
+"""Whether answers hold: audits, calibrations and the statistics behind them."""

@@ -1,0 +1,1 @@
+"""`firstline run`: everything that one command starts, follows and stops."""

@@ -1,0 +1,1 @@
+"""What comes in: items, run requests, what may be asked for."""

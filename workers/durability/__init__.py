@@ -1,0 +1,1 @@
+"""What survives a crash: claims, answers that were paid for, cached answers."""

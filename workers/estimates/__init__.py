@@ -1,0 +1,1 @@
+"""What calls and plans will take, before they are made."""

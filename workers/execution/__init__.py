@@ -1,0 +1,1 @@
+"""A batch on its way through a worker: calls, checks, verdicts."""

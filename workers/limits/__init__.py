@@ -1,0 +1,1 @@
+"""Limits that all workers share: pace, places, cool-downs, money."""

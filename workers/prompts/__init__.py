@@ -1,0 +1,1 @@
+"""What a model is sent, built from a skill."""

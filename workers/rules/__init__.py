@@ -1,0 +1,1 @@
+"""Pure rules that workers and orchestrators share."""
