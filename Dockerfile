@@ -10,6 +10,7 @@ COPY config/requirements.lock ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
     pip install --no-deps --require-hashes --only-binary :all: --requirement requirements.lock
 COPY pyproject.toml README.md ./
+COPY src src
 COPY schemas schemas
 COPY config config
 COPY workers workers

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.calibration.scores import Scores
-from orchestrator.calibration.threshold import Target
+from firstline.orchestrator.quality.calibration.scores import Scores
+from firstline.orchestrator.quality.calibration.threshold import Target
 
 
 class _OutOfLabels(Exception):

@@ -24,11 +24,11 @@ if not __package__:
 import numpy as np
 
 from bench.bargain_baseline import bargain_accepts
-from orchestrator.calibration.methods import conformal_risk_control, learn_then_test, naive
-from orchestrator.calibration.scores import Scores, read_scores
-from orchestrator.calibration.threshold import Target
-from orchestrator.calibration.two_stage import search_two_stage
-from schemas.errors import UserError
+from firstline.orchestrator.quality.calibration.methods import conformal_risk_control, learn_then_test, naive
+from firstline.orchestrator.quality.calibration.scores import Scores, read_scores
+from firstline.orchestrator.quality.calibration.threshold import Target
+from firstline.orchestrator.quality.calibration.two_stage import search_two_stage
+from firstline.schemas.errors import UserError
 
 DATA = Path(__file__).parent / "data"
 

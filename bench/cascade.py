@@ -19,18 +19,20 @@ from pathlib import Path
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config.settings import get_settings
-from orchestrator import api, baselines, runner
-from orchestrator.calibration.intervals import paired_difference, wilson
-from orchestrator.order import Order, Wishes, read_order
-from orchestrator.runner import View
-from orchestrator.store import jobs
-from schemas.errors import FirstlineError, UserError
-from schemas.job import ItemResult, ItemState
-from schemas.jobfile import BaselineKind
-from schemas.plan import Quality, Workflow
-from workers.paths import MISSING
-from workers.scoring import score
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.quality.calibration.intervals import paired_difference, wilson
+from firstline.orchestrator.reports import baselines
+from firstline.orchestrator.run import runner
+from firstline.orchestrator.run.runner import View
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.submission.run_request import Order, Wishes, read_order
+from firstline.schemas.errors import FirstlineError, UserError
+from firstline.schemas.job import ItemResult, ItemState
+from firstline.schemas.jobfile import BaselineKind
+from firstline.schemas.plan import Quality, Workflow
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.scoring import score
 
 JOB = Path(__file__).resolve().parents[1] / "examples" / "gsm8k" / "job.yaml"
 QUICK_ITEMS = 120

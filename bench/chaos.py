@@ -23,7 +23,7 @@ import redis
 
 from bench.clock import Clock, faketime
 from bench.small_disk import small_disk
-from orchestrator import api
+from firstline.orchestrator import api
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import Findings, Paid, check, in_flight, items, request, script
 from tests.servers import Missing, Postgres, RedisServer, postgresql
@@ -259,7 +259,7 @@ def play(scenario: Callable[[Scene], None], stage: "Stage", count: int) -> Outco
 
 
 def _follow(job: str, *, limit_s: float) -> None:
-    from schemas.errors import InfrastructureError
+    from firstline.schemas.errors import InfrastructureError
 
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:

@@ -21,25 +21,26 @@ from pathlib import Path
 from sqlalchemy import RowMapping
 
 from bench.kit.figures import Target, finish, machine, parser, show
-from config.settings import get_settings
-from orchestrator import api, runner
-from orchestrator.assemble import subs_of, values_of
-from orchestrator.engine import Job
-from orchestrator.names import base_of
-from orchestrator.order import Wishes, read_order
-from orchestrator.runner import View
-from orchestrator.store import items
-from schemas.base import JsonObject, digest
-from schemas.batch import WHOLE_JOB
-from schemas.errors import FirstlineError
-from schemas.skill import Skill
-from workers.gateway import Message
-from workers.inputs import Unfit, inputs_of
-from workers.pack import packed_messages
-from workers.packer import is_short
-from workers.prompt import messages
-from workers.simulator.prefixes import PrefixCache
-from workers.simulator.tokens import count_prompt, message_text
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.subtask_names import base_of
+from firstline.orchestrator.engine.messages import subs_of, values_of
+from firstline.orchestrator.run import runner
+from firstline.orchestrator.run.runner import View
+from firstline.orchestrator.store import items
+from firstline.orchestrator.submission.run_request import Wishes, read_order
+from firstline.schemas.base import JsonObject, digest
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.errors import FirstlineError
+from firstline.schemas.skill import Skill
+from firstline.workers.execution.packer import is_short
+from firstline.workers.execution.packing import packed_messages
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.gateway import Message
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
+from firstline.workers.simulator.prefixes import PrefixCache
+from firstline.workers.simulator.tokens import count_prompt, message_text
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUICK = ("contract_review", "data_enrichment")

@@ -12,7 +12,7 @@ import time
 
 from bench.kit.figures import at_most, finish, machine, parser, show
 from bench.kit.stage import Stage, staged
-from orchestrator import api
+from firstline.orchestrator import api
 from tests.acceptance.workload import items
 
 MODEL_S = 0.1

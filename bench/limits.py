@@ -26,12 +26,12 @@ if not __package__:
 import httpx
 import yaml
 
-from orchestrator import api
-from schemas.base import JsonObject
-from schemas.job import JobRequest, Options
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.orchestrator import api
+from firstline.schemas.base import JsonObject
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from bench.kit.environments import NEEDS, Unavailable, folder, python_of
 from bench.kit.figures import Target, at_most, finish, machine, parser, show
 from bench.kit.stage import Stage, staged
-from schemas.plan import Workflow
-from schemas.tier import Structured
-from workers.prompt import messages
-from workers.structured import ask
+from firstline.schemas.plan import Workflow
+from firstline.schemas.tier import Structured
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.structured_output import ask
 
 WORKER, ALL = 1.3, 1.8
 #: Seconds that the simulated provider takes, and calls at once: the machine is the bottleneck, not the waiting.

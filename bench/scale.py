@@ -19,7 +19,7 @@ from pathlib import Path
 
 import redis
 
-from orchestrator import api
+from firstline.orchestrator import api
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import items, request, script
 from tests.servers import RedisServer, postgresql

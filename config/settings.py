@@ -11,10 +11,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.keys import Keys
-from config.problem import suggestion
-from config.wording import sentence
-from schemas.errors import UserError
+from firstline.config.errors.error_messages import sentence
+from firstline.config.errors.problem import suggestion
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.errors import UserError
 
 PREFIX = "FIRSTLINE_"
 #: Folder of the user's own files that is found without being named.

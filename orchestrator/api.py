@@ -11,33 +11,35 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from config.catalogue import Catalogue, load_catalogue
-from config.settings import Settings, get_settings
-from orchestrator import baselines, budgets, bulks, publish, steer
-from orchestrator.compile import compile_plan, is_barrier
-from orchestrator.decision_log import Decision, decisions_of
-from orchestrator.engine import Engine
-from orchestrator.flow import SHARD_ITEMS, open_segment, shard_rows
-from orchestrator.inputs import InputItem
-from orchestrator.planner.first import planning_workflow
-from orchestrator.reporting import make_report
-from orchestrator.spans import trace_plan
-from orchestrator.store import batches
-from orchestrator.store import items as item_store
-from orchestrator.store import jobs as job_store
-from orchestrator.store import webhooks as webhook_store
-from orchestrator.store.jobs import now
-from orchestrator.store.migrate import migrate
-from orchestrator.store.tables import JobRow
-from orchestrator.thresholds import known_thresholds
-from orchestrator.webhooks import refuse_bad_url
-from schemas.base import JsonObject, digest
-from schemas.batch import WHOLE_JOB
-from schemas.errors import InfrastructureError, UserError
-from schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus
-from schemas.plan import Plan, Workflow
-from schemas.report import Report
-from schemas.tier import Profile
+from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.config.settings import Settings, get_settings
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import lifecycle, provider_batches, publish
+from firstline.orchestrator.engine.segments import SHARD_ITEMS, open_segment, shard_rows
+from firstline.orchestrator.engine.tracing import trace_plan
+from firstline.orchestrator.engine.webhooks import refuse_bad_url
+from firstline.orchestrator.money import budgets
+from firstline.orchestrator.plans.compile import compile_plan, is_barrier
+from firstline.orchestrator.plans.planner.first import planning_workflow
+from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.reports import baselines
+from firstline.orchestrator.reports.decisions import Decision, decisions_of
+from firstline.orchestrator.reports.report import make_report
+from firstline.orchestrator.store import batches
+from firstline.orchestrator.store import items as item_store
+from firstline.orchestrator.store import jobs as job_store
+from firstline.orchestrator.store import webhooks as webhook_store
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.migrate import migrate
+from firstline.orchestrator.store.tables import JobRow
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.schemas.base import JsonObject, digest
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus
+from firstline.schemas.plan import Plan, Workflow
+from firstline.schemas.report import Report
+from firstline.schemas.tier import Profile
 
 #: Items written in one transaction.
 _CHUNK = 1000
@@ -77,7 +79,7 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     catalogue = load_catalogue()
     profile = chosen_profile(request, catalogue)
     workflow = _workflow(request, catalogue)
-    request = request.evolve(options=bulks.chosen(request.options.evolve(profile=profile.name), profile))
+    request = request.evolve(options=provider_batches.chosen(request.options.evolve(profile=profile.name), profile))
     began = now()
     with steering.db.reading() as tx:
         plan = compile_plan(
@@ -233,7 +235,7 @@ def _begin(steering: Engine, job: str, count: int) -> None:
     try:
         if count == 1:
             # It saves the way through the orchestrators' queue; more items are more work than a producer should do.
-            steer.start(steering, job)
+            lifecycle.start(steering, job)
         else:
             publish.task(steering, publish.START, job).apply_async(retry=False)
     except (*publish.UNREACHABLE, InfrastructureError):
@@ -301,22 +303,22 @@ def _result(row: Any) -> ItemResult:
 
 def cancel(job: str) -> bool:
     """End a job; return whether there was anything to end."""
-    return steer.cancel(engine(), job, reason="cancelled by a person")
+    return lifecycle.cancel(engine(), job, reason="cancelled by a person")
 
 
 def pause(job: str) -> bool:
     """Stop a job's work until it is resumed; return whether it was running."""
-    return steer.pause(engine(), job, reason="paused by a person")
+    return lifecycle.pause(engine(), job, reason="paused by a person")
 
 
 def resume(job: str) -> bool:
     """Go on with a paused job; return whether it was paused."""
-    return steer.resume(engine(), job)
+    return lifecycle.resume(engine(), job)
 
 
 def approve(job: str) -> bool:
     """Say yes to a planner's plan; return whether one waited for it."""
-    return steer.approve(engine(), job)
+    return lifecycle.approve(engine(), job)
 
 
 def raise_budget(job: str, usd: float) -> float:
@@ -337,13 +339,13 @@ def raise_budget(job: str, usd: float) -> float:
                 f"the budget of job {job} is {cap_usd:g} dollars now, and Redis could not be reached to tell workers; "
                 f"`firstline resume {job}` does it when Redis is back"
             ) from None
-        steer.resume(steering, job)
+        lifecycle.resume(steering, job)
     return cap_usd
 
 
 def retry(job: str, *, items: Sequence[str] | None = None) -> int:
     """Try failed items again (all of them, or those with these ids); what has settled is not paid for again."""
-    return steer.retry(engine(), job, item_ids=items)
+    return lifecycle.retry(engine(), job, item_ids=items)
 
 
 def report(job: str) -> Report:

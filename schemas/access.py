@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 
 class Role(StrEnum):

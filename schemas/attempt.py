@@ -5,9 +5,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from schemas.base import Frozen, Json
-from schemas.check import CheckResult
-from schemas.policy import Confidence
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.check import CheckResult
+from firstline.schemas.policy import Confidence
 
 
 class ErrorKind(StrEnum):

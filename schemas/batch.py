@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from schemas.attempt import Attempt
-from schemas.base import Frozen, Json, JsonObject
-from schemas.plan import PlannedStep
-from schemas.skill import Skill
-from schemas.tier import Tier
-from schemas.tool import ToolSpec
-from schemas.verdict import Parked
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.plan import PlannedStep
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Tier
+from firstline.schemas.tool import ToolSpec
+from firstline.schemas.verdict import Parked
 
 #: Version of the messages below. A worker refuses what is newer than it knows and hands it back.
 MESSAGE_VERSION = 1

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from schemas.base import Frozen, Json
+from firstline.schemas.base import Frozen, Json
 
 
 def _pattern(text: str) -> str:
@@ -154,7 +154,7 @@ class Executable(_Check):
 class PlanSound(_Check):
     """A planner model's plan can be carried out: names that exist, no circles, within its limits and budget.
 
-    What there is to choose from and the limits are the skill's inputs, as in `config.draft.Given`.
+    What there is to choose from and the limits are the skill's inputs, as in `firstline.config.drafts.draft.Given`.
     """
 
     kind: Literal["plan"]

@@ -1,7 +1,7 @@
 """Models side by side on the same items: how often right, how dear, how fast, and where to start."""
 
-from schemas.base import Frozen, Json, JsonObject
-from schemas.report import Percentiles
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.report import Percentiles
 
 
 class Share(Frozen):

@@ -1,6 +1,6 @@
 """What a job is expected to cost, before it begins."""
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 
 class StepEstimate(Frozen):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.base import Frozen, Json, JsonObject
 
 
 class Failure(Frozen):

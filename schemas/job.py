@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
-from schemas.base import Frozen, Json
-from schemas.plan import Workflow
-from schemas.tier import Profile
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.plan import Workflow
+from firstline.schemas.tier import Profile
 
 
 class JobState(StrEnum):

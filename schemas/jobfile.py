@@ -5,10 +5,10 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from schemas.base import Frozen
-from schemas.job import Options, Priority
-from schemas.plan import Quality, Workflow
-from schemas.tier import Profile
+from firstline.schemas.base import Frozen
+from firstline.schemas.job import Options, Priority
+from firstline.schemas.plan import Quality, Workflow
+from firstline.schemas.tier import Profile
 
 
 class BaselineKind(StrEnum):

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Frozen, Json
-from schemas.policy import Demand, Policy, Threshold
-from schemas.skill import Skill
-from schemas.tool import ToolSpec
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.policy import Demand, Policy, Threshold
+from firstline.schemas.skill import Skill
+from firstline.schemas.tool import ToolSpec
 
 Reference = str  # `item.text`, `classify.intent`, `items` (all items' outputs), or a literal after `=`
 

@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from schemas.base import Frozen
-from schemas.batch import MESSAGE_VERSION, Batch
-from schemas.tier import Tier
-from schemas.verdict import Defer
+from firstline.schemas.base import Frozen
+from firstline.schemas.batch import MESSAGE_VERSION, Batch
+from firstline.schemas.tier import Tier
+from firstline.schemas.verdict import Defer
 
 
 class BulkAct(StrEnum):

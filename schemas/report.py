@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from schemas.base import Frozen
-from schemas.estimate import Estimate
+from firstline.schemas.base import Frozen
+from firstline.schemas.estimate import Estimate
 
 
 class Percentiles(Frozen):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 
 class TierLoad(Frozen):

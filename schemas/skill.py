@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen, Json, JsonObject, digest
-from schemas.check import CheckSpec
-from schemas.policy import Demand, Policy, Signal
+from firstline.schemas.base import Frozen, Json, JsonObject, digest
+from firstline.schemas.check import CheckSpec
+from firstline.schemas.policy import Demand, Policy, Signal
 
 
 class InputField(Frozen):

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import Frozen, Json
+from firstline.schemas.base import Frozen, Json
 
 
 class Structured(StrEnum):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from schemas.base import Frozen, Json
+from firstline.schemas.base import Frozen, Json
 
 
 class ToolLimits(Frozen):
@@ -20,7 +20,7 @@ class ToolSpec(Frozen):
     """A tool as a workflow, a skill or a user's folder declares it."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)
-    #: One of `workers.tools.registry.KINDS`.
+    #: One of `firstline.workers.tools.registry.KINDS`.
     kind: str
     #: What a model reads when it chooses; the kind's own description when empty.
     description: str = ""

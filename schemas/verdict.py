@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 
 class Accept(Frozen):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import redis
 from redis.exceptions import RedisError
 
-from config.redis import connect
-from config.settings import Settings
-from workers.claims import CLAIM_S
-from workers.loop import Loop
-from workers.worker import Worker
+from firstline.config.settings import Settings
+from firstline.config.shared_state.redis import connect
+from firstline.workers.durability.claims import CLAIM_S
+from firstline.workers.loop.event_loop import Loop
+from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """A worker process: its Celery worker on threads, its one loop, its signs of life, and a stop that hands work back."""
 
-import config.startup  # noqa: F401 # before all others, see there
+import firstline.config.queues.startup  # noqa: F401 # before all others, see there
 
 # isort: split
 
@@ -16,25 +16,25 @@ from pathlib import Path
 
 from celery import signals
 
-from config.app import make_app
-from config.logs import configure
-from config.redis import connect_async
-from config.serving import serve
-from config.settings import Settings, get_settings
-from config.tracing import make_tracer
-from schemas.attempt import Usage
-from schemas.errors import UserError
-from schemas.tier import Model
-from workers.estimate import Estimator
-from workers.gate import Gate
-from workers.heart import Heart
-from workers.litellm_gateway import LitellmGateway, load
-from workers.loop import Loop
-from workers.paid import PaidAnswers
-from workers.pricing import cost
-from workers.recording import RecordingGateway
-from workers.tasks import register
-from workers.worker import Worker
+from firstline.config.queues.app import make_app
+from firstline.config.queues.serving import serve
+from firstline.config.settings import Settings, get_settings
+from firstline.config.shared_state.redis import connect_async
+from firstline.config.telemetry.logs import configure
+from firstline.config.telemetry.tracing import make_tracer
+from firstline.schemas.attempt import Usage
+from firstline.schemas.errors import UserError
+from firstline.schemas.tier import Model
+from firstline.workers.durability.paid_answers import PaidAnswers
+from firstline.workers.estimates.call_estimate import Estimator
+from firstline.workers.heartbeat import Heart
+from firstline.workers.limits.gate import Gate
+from firstline.workers.loop.event_loop import Loop
+from firstline.workers.providers.litellm_gateway import LitellmGateway, load
+from firstline.workers.providers.recording import RecordingGateway
+from firstline.workers.rules.pricing import cost
+from firstline.workers.tasks import register
+from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 

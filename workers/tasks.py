@@ -6,14 +6,14 @@ from typing import Protocol, assert_never
 from celery import Celery
 from pydantic import ValidationError
 
-from schemas.batch import MESSAGE_VERSION, Batch, Trail
-from schemas.tier import TierKind
-from workers.bulk import carry_message
-from workers.claims import Claim, claim, hand_on
-from workers.loop import Loop
-from workers.run import run_batch
-from workers.spans import batch_span
-from workers.worker import Worker
+from firstline.schemas.batch import MESSAGE_VERSION, Batch, Trail
+from firstline.schemas.tier import TierKind
+from firstline.workers.durability.claims import Claim, claim, hand_on
+from firstline.workers.execution.batch_run import run_batch
+from firstline.workers.execution.provider_batch import carry_message
+from firstline.workers.execution.tracing import batch_span
+from firstline.workers.loop.event_loop import Loop
+from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 ATTEMPT = "firstline.attempt"

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 import redis.asyncio
 
-from config.keys import Keys
-from schemas.batch import Batch
-from schemas.tier import Tier
-from schemas.verdict import Defer, DeferCause
-from workers.bulk_api import BulkApi
-from workers.cache import ResponseCache
-from workers.estimate import Estimator
-from workers.gate import Gate
-from workers.gateway import Gateway
-from workers.loop import Load
-from workers.paid import PaidAnswers
-from workers.recent import RecentTrails
-from workers.slots import Slots
-from workers.spacing import Spacing
-from workers.toolbox import Toolbox
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.batch import Batch
+from firstline.schemas.tier import Tier
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.durability.paid_answers import PaidAnswers
+from firstline.workers.durability.recent_trails import RecentTrails
+from firstline.workers.durability.response_cache import ResponseCache
+from firstline.workers.estimates.call_estimate import Estimator
+from firstline.workers.execution.toolbox import Toolbox
+from firstline.workers.limits.concurrency import Slots
+from firstline.workers.limits.gate import Gate
+from firstline.workers.loop.event_loop import Load
+from firstline.workers.loop.spacing import Spacing
+from firstline.workers.providers.batch_api import BulkApi
+from firstline.workers.providers.gateway import Gateway
 
 if TYPE_CHECKING:
-    from config.otel import Tracer
+    from firstline.config.telemetry.otel import Tracer
 
 
 @dataclass

@@ -2,10 +2,10 @@
 
 import sys
 
-from schemas.attempt import Usage
-from schemas.tier import Model, Price
-from workers import process
-from workers.gateway import Call, Reply
+from firstline.schemas.attempt import Usage
+from firstline.schemas.tier import Model, Price
+from firstline.workers import process
+from firstline.workers.providers.gateway import Call, Reply
 
 _ANSWER = {"label": "a"}
 _USAGE = Usage(input_tokens=60, cached_tokens=0, output_tokens=5)

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import redis
 
-from orchestrator import api
-from schemas.job import JobRequest, JobStatus
+from firstline.orchestrator import api
+from firstline.schemas.job import JobRequest, JobStatus
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import items, request
 from tests.servers import RedisServer, postgresql
@@ -25,7 +25,7 @@ class Instant(Deployment):
     """A deployment whose workers answer at once, without a provider and without HTTP."""
 
     def _add(self, name: str, *module: str) -> None:
-        what = ("bench.kit.instant", *module[1:]) if module[0] == "workers.process" else module
+        what = ("bench.kit.instant", *module[1:]) if module[0] == "firstline.workers.process" else module
         super()._add(name, *what)
 
 

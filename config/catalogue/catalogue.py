@@ -6,24 +6,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from config.kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
-from config.problem import ConfigError, Flaw, Problem, listed
-from config.settings import get_settings
-from config.shelf import SUFFIXES, Entry, Reader, Shelf, unknown, usable
-from config.skill_flaws import skill_flaws
-from config.tool_paths import located_tool, located_workflow
-from config.workflow_flaws import Names, workflow_flaws
-from config.yaml_file import Document, read_yaml
-from schemas.base import Frozen
-from schemas.errors import UserError
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile, Service
-from schemas.tool import ToolSpec
+from firstline.config.catalogue.collection import SUFFIXES, Entry, Reader, Shelf, unknown, usable
+from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
+from firstline.config.catalogue.skill_flaws import skill_flaws
+from firstline.config.catalogue.tool_paths import located_tool, located_workflow
+from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
+from firstline.config.catalogue.yaml_file import Document, read_yaml
+from firstline.config.errors.problem import ConfigError, Flaw, Problem, listed
+from firstline.config.settings import get_settings
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile, Service
+from firstline.schemas.tool import ToolSpec
 
 T = TypeVar("T", bound=Frozen)
 
-BUILT_IN = Path(__file__).parent
+BUILT_IN = Path(__file__).parents[1]
 #: Built-in skills of the engine itself: plans, reviews, referrals, better prompts. A user's own file may replace one.
 ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver"})
 #: Tools that need no declaration: a step names them and gives their options.

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from config.catalogue import BUILT_IN, Catalogue, in_one_line, load_catalogue
-from config.functions import load
-from config.jobfile import job_of
-from config.kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
-from config.problem import ConfigError, Flaw, Problem, listed
-from config.settings import get_settings
-from config.shelf import SUFFIXES
-from config.yaml_file import Document, read_yaml
-from schemas.check import Executable
-from schemas.errors import UserError
-from schemas.skill import Skill
+from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, in_one_line, load_catalogue
+from firstline.config.catalogue.collection import SUFFIXES
+from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
+from firstline.config.catalogue.functions import load
+from firstline.config.catalogue.jobfile import job_of
+from firstline.config.catalogue.yaml_file import Document, read_yaml
+from firstline.config.errors.problem import ConfigError, Flaw, Problem, listed
+from firstline.config.settings import get_settings
+from firstline.schemas.check import Executable
+from firstline.schemas.errors import UserError
+from firstline.schemas.skill import Skill
 
 #: More files than any project has; a check of `/` ends.
 MAX_FILES = 5_000

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from config.problem import ConfigError, Flaw, Problem, listed, suggestion
-from config.yaml_file import Document, read_yaml
-from schemas.base import Frozen
-from schemas.errors import UserError
+from firstline.config.catalogue.yaml_file import Document, read_yaml
+from firstline.config.errors.problem import ConfigError, Flaw, Problem, listed, suggestion
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
 
 T = TypeVar("T", bound=Frozen)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from schemas.errors import UserError
+from firstline.schemas.errors import UserError
 
 
 def load(path: str, *, folders: tuple[Path, ...] = ()) -> Callable[..., Any]:

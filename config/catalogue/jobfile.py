@@ -3,17 +3,24 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.catalogue import Catalogue, expect_kind, finish_profile, in_one_line, is_path, load_catalogue
-from config.kinds import FileKind, kind_of
-from config.problem import ConfigError, Flaw
-from config.rungs import missing_tiers
-from config.settings import get_settings
-from config.yaml_file import Document, read_yaml
-from schemas.errors import UserError
-from schemas.job import JobRequest
-from schemas.jobfile import JobFile
-from schemas.plan import Workflow
-from schemas.tier import Profile
+from firstline.config.catalogue.catalogue import (
+    Catalogue,
+    expect_kind,
+    finish_profile,
+    in_one_line,
+    is_path,
+    load_catalogue,
+)
+from firstline.config.catalogue.file_kinds import FileKind, kind_of
+from firstline.config.catalogue.tier_rules import missing_tiers
+from firstline.config.catalogue.yaml_file import Document, read_yaml
+from firstline.config.errors.problem import ConfigError, Flaw
+from firstline.config.settings import get_settings
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest
+from firstline.schemas.jobfile import JobFile
+from firstline.schemas.plan import Workflow
+from firstline.schemas.tier import Profile
 
 STDIN = "-"
 

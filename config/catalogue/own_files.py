@@ -4,12 +4,12 @@ import os
 import secrets
 from pathlib import Path
 
-from config.catalogue import Catalogue
-from config.kinds import FOLDERS, FileKind
-from config.problem import ConfigError
-from config.settings import OWN_FOLDER, get_settings
-from config.yaml_file import parse_yaml
-from schemas.errors import UserError
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.catalogue.file_kinds import FOLDERS, FileKind
+from firstline.config.catalogue.yaml_file import parse_yaml
+from firstline.config.errors.problem import ConfigError
+from firstline.config.settings import OWN_FOLDER, get_settings
+from firstline.schemas.errors import UserError
 
 
 def own_folder() -> Path:

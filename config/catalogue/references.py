@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.plan import Step
+from firstline.schemas.plan import Step
 
 #: What is always there besides the steps: the item's fields, and all items' outputs.
 ITEM, ITEMS = "item", "items"

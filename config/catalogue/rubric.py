@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
-from schemas.base import Frozen
-from schemas.policy import Demand
+from firstline.schemas.base import Frozen
+from firstline.schemas.policy import Demand
 
 #: From these sums on; the most is 8.
 _MEDIUM, _HIGH = 3, 6

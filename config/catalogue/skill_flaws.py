@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Container, Iterator
 
-from config.outline import field_flaw, schema_flaws, value_flaws
-from config.problem import Flaw, Location, listed, suggestion
-from schemas.check import Citations, Grounded
-from schemas.skill import Skill
+from firstline.config.catalogue.schema_fields import field_flaw, schema_flaws, value_flaws
+from firstline.config.errors.problem import Flaw, Location, listed, suggestion
+from firstline.schemas.check import Citations, Grounded
+from firstline.schemas.skill import Skill
 
 
 def skill_flaws(skill: Skill, *, tools: Callable[[str], str | None]) -> list[Flaw]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from config.problem import listed, suggestion
-from schemas.plan import Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.config.errors.problem import listed, suggestion
+from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 
 def missing_tiers(workflow: Workflow, skills: Mapping[str, Skill], profile: Profile) -> list[str]:

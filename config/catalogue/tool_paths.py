@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from schemas.base import Json
-from schemas.plan import Step, Workflow
-from schemas.tool import ToolSpec
+from firstline.schemas.base import Json
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.tool import ToolSpec
 
 #: Options that name a folder, whatever the kind.
 _FOLDERS = ("folder", "cwd")

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from config.outline import field_flaw
-from config.problem import Flaw, Location, listed, suggestion
-from config.references import ITEM, ITEMS, Target, condition_targets, dependencies, target
-from schemas.plan import Step, StepKind, Workflow
-from schemas.skill import Skill
+from firstline.config.catalogue.references import ITEM, ITEMS, Target, condition_targets, dependencies, target
+from firstline.config.catalogue.schema_fields import field_flaw
+from firstline.config.errors.problem import Flaw, Location, listed, suggestion
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.skill import Skill
 
 _NEEDS_SKILL = (StepKind.SKILL, StepKind.ROUTE, StepKind.SYNTHESIZE)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from config.yaml_file import parse_yaml
-from schemas.base import Frozen
+from firstline.config.catalogue.yaml_file import parse_yaml
+from firstline.schemas.base import Frozen
 
 
 class _Dumper(yaml.SafeDumper):

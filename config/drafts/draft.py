@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field
 
-from config.rubric import Rubric
-from schemas.base import Frozen, Json, JsonObject
-from schemas.plan import Reference, Step, Workflow
-from schemas.policy import Demand
-from schemas.skill import InputField, Skill
+from firstline.config.catalogue.rubric import Rubric
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.plan import Reference, Step, Workflow
+from firstline.schemas.policy import Demand
+from firstline.schemas.skill import InputField, Skill
 
 #: Steps that the engine adds to a plan have this in their names; nobody else's may.
 RESERVED = "__"

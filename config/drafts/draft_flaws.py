@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
-from config.draft import RESERVED, Draft, Given, KnownStep, OfferedSkill, tidy
-from config.flaws import model_flaws
-from config.problem import Flaw, Location, listed, suggestion
-from config.references import ITEM, ITEMS, dependencies, target
-from config.skill_flaws import skill_flaws
-from config.workflow_flaws import Names, workflow_flaws
-from schemas.base import Json
-from schemas.plan import Step, StepKind, Workflow
-from schemas.skill import InputField, Skill
+from firstline.config.catalogue.references import ITEM, ITEMS, dependencies, target
+from firstline.config.catalogue.skill_flaws import skill_flaws
+from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
+from firstline.config.drafts.draft import RESERVED, Draft, Given, KnownStep, OfferedSkill, tidy
+from firstline.config.errors.model_errors import model_flaws
+from firstline.config.errors.problem import Flaw, Location, listed, suggestion
+from firstline.schemas.base import Json
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.skill import InputField, Skill
 
 #: More would confuse a model more than it helps.
 MOST = 12

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.problem import Flaw, Location, close, listed, suggestion
-from config.wording import sentence, shown, wanted
+from firstline.config.errors.error_messages import sentence, shown, wanted
+from firstline.config.errors.problem import Flaw, Location, close, listed, suggestion
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from schemas.errors import UserError
+from firstline.schemas.errors import UserError
 
 #: A path into a document: keys and list positions.
 Location = tuple[str | int, ...]

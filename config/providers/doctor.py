@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from config.prices import has_price
-from config.providers import AWS_INSTEAD, PROVIDERS, provider_of, variables_of
-from config.secrets import secret
-from config.settings import Settings, strangers
-from schemas.tier import TENANT, Model, Profile, Service
+from firstline.config.providers.prices import has_price
+from firstline.config.providers.providers import AWS_INSTEAD, PROVIDERS, provider_of, variables_of
+from firstline.config.providers.secrets import secret
+from firstline.config.settings import Settings, strangers
+from firstline.schemas.tier import TENANT, Model, Profile, Service
 
 _PORTS = {"http": 80, "https": 443, "postgresql+psycopg": 5432, "redis": 6379, "rediss": 6379}
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from schemas.tier import Model, Price
+from firstline.schemas.tier import Model, Price
 
 _MAP = "model_prices_and_context_window_backup.json"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schemas.tier import Model
+from firstline.schemas.tier import Model
 
 
 @dataclass(frozen=True, slots=True)

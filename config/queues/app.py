@@ -6,9 +6,9 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
-from config.settings import Settings
-from schemas.errors import UserError
-from schemas.job import Priority
+from firstline.config.settings import Settings
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import Priority
 
 #: Name of the orchestrators' queue.
 ORCHESTRATOR = "orchestrator"
@@ -19,7 +19,7 @@ PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 4, Priority.LOW: 7}
 SMALL_JOB = 2
 STEPS = [0, 2, 4, 7]
 
-TRANSPORT_ALIASES |= {"redis": "config.broker:Transport", "rediss": "config.broker:Transport"}
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "firstline.config.queues.broker:Transport")
 
 #: Seconds that a producer waits for Redis: what it could not publish, the sweep publishes later.
 PATIENCE_S = 1.5
@@ -44,7 +44,9 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
             "(`firstline run` alone needs none: it starts a server of its own)"
         )
     url = _celery_url(settings.redis_url)
-    app = Celery("firstline", broker=url, backend=url, set_as_current=False, task_cls="config.labelled:Labelled")
+    app = Celery(
+        "firstline", broker=url, backend=url, set_as_current=False, task_cls="firstline.config.queues.task:Labelled"
+    )
     app.conf.update(_options(settings))
     if producer:
         app.conf.broker_transport_options |= _HURRIED

@@ -18,7 +18,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from config.settings import Settings
+from firstline.config.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from contextlib import nullcontext
 
 from celery import Celery
 
-from config.app import queue
-from config.pulse import pulse
-from config.settings import Settings
+from firstline.config.queues.app import queue
+from firstline.config.queues.liveness import pulse
+from firstline.config.settings import Settings
 
 
 def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: int) -> int:

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from config.settings import Settings
-from schemas.errors import UserError
+from firstline.config.settings import Settings
+from firstline.schemas.errors import UserError
 
 #: Seconds without a pulse after which a process counts as deaf.
 DEAF_AFTER_S = 30.0

@@ -9,7 +9,7 @@ from celery.canvas import Signature
 class Labelled(Task):  # type: ignore[misc] # celery has no types
     """A task whose messages keep their label when they are tried again, and whose answers stay out of events."""
 
-    Request = "config.discreet:Discreet"
+    Request = "firstline.config.queues.discreet:Discreet"
 
     def signature_from_request(self, request: Any = None, *arguments: Any, **named: Any) -> Signature:
         """Return the message of another try; left alone, Celery would show the arguments in place of the label."""

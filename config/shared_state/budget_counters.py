@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import redis
 
-from config.keys import Keys
-from schemas.batch import Ration
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.batch import Ration
 
 #: Money is counted in whole nanodollars: sums of integers are exact, sums of floats drift.
 NANOS = 1_000_000_000

@@ -5,7 +5,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from schemas.errors import UserError
+from firstline.schemas.errors import UserError
 
 _OPTIONS: dict[str, Any] = {
     "decode_responses": True,

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from config.settings import Settings
+from firstline.config.settings import Settings
 
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 

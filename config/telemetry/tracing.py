@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from config.settings import Settings
+from firstline.config.settings import Settings
 
 if TYPE_CHECKING:
-    from config.otel import Tracer
+    from firstline.config.telemetry.otel import Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def make_tracer(settings: Settings, *, service: str) -> "Tracer | None":
     if find_spec("opentelemetry.exporter") is None or find_spec("opentelemetry.sdk") is None:
         _log.warning("tracing.not_installed", extra={"mend": "pip install 'firstline[otel]'"})
         return None
-    from config.otel import Tracer, exporting
+    from firstline.config.telemetry.otel import Tracer, exporting
 
     return Tracer(exporting(service), settings.namespace)
 

@@ -7,7 +7,7 @@ import time
 import traceback
 from pathlib import Path
 
-from schemas.errors import FirstlineError
+from firstline.schemas.errors import FirstlineError
 
 #: Exit codes: wrong use or input; a bug of ours. (0: done; 1: the job itself did not end well; 130: Ctrl-C.)
 USAGE = 2
@@ -16,7 +16,7 @@ BUG = 1
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; what a person can mend is a sentence, never a traceback."""
-    from orchestrator.cli._commands import app
+    from firstline.orchestrator.cli._commands import app
 
     try:
         app(args=arguments, prog_name="firstline")

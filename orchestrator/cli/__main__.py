@@ -1,8 +1,8 @@
-"""`python -m orchestrator.cli` is `firstline`."""
+"""`python -m firstline.orchestrator.cli` is `firstline`."""
 
 import sys
 
-from orchestrator.cli import main
+from firstline.orchestrator.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli._show import show_json, show_table
-from orchestrator.figures import percent
+from firstline.orchestrator.cli._show import show_json, show_table
+from firstline.orchestrator.reports.formatting import percent
 
 if TYPE_CHECKING:
-    from orchestrator.calibrating import Calibrated
-    from orchestrator.calibration.standing import Standing
+    from firstline.orchestrator.experiments.calibrate import Calibrated
+    from firstline.orchestrator.quality.calibration.standing import Standing
 
 _MAX_LOSS = 0.05
 
@@ -20,7 +20,7 @@ def show_scores(
     path: Path, max_loss: float | None, delta: float, labels: int | None, seed: int, *, as_json: bool
 ) -> None:
     """Calibrate on a CSV of scores and print what came out; with JSON, the sentence goes to stderr."""
-    from orchestrator.calibration.command import explain, run_scores
+    from firstline.orchestrator.quality.calibration.command import explain, run_scores
 
     loss = _MAX_LOSS if max_loss is None else max_loss
     found = run_scores(path, loss, delta, labels, seed)

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from orchestrator.cli._show import show_json, show_table
+from firstline.orchestrator.cli._show import show_json, show_table
 
 if TYPE_CHECKING:
-    from config.shelf import Shelf
-    from schemas.plan import Workflow
-    from schemas.skill import Skill
-    from schemas.tier import Profile
+    from firstline.config.catalogue.collection import Shelf
+    from firstline.schemas.plan import Workflow
+    from firstline.schemas.skill import Skill
+    from firstline.schemas.tier import Profile
 
     Described = TypeVar("Described", Skill, Workflow, Profile)
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator import cli
+from firstline.orchestrator import cli
 
 #: The help shows panels in this order; a panel that is not listed comes last.
 PANELS = ("Run", "Jobs", "Quality", "Set up", "Processes")

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli._show import show_table
+from firstline.orchestrator.cli._show import show_table
 
 if TYPE_CHECKING:
-    from config.doctor import Finding
+    from firstline.config.providers.doctor import Finding
 
 _SIGNS = {True: "ok", False: "missing", None: "note"}
 
 
 def look(profile: str | None) -> "list[Finding]":
     """Return what the doctor finds on this machine and for one profile, or for all."""
-    from config.catalogue import load_catalogue
-    from config.doctor import Place, examine_machine, examine_profile
-    from config.settings import get_settings
-    from workers.local_models.catalogue import installed
+    from firstline.config.catalogue.catalogue import load_catalogue
+    from firstline.config.providers.doctor import Place, examine_machine, examine_profile
+    from firstline.config.settings import get_settings
+    from firstline.workers.local_models.catalogue import installed
 
     settings = get_settings()
     place = Place(settings=settings, environ=os.environ, pulled=installed(settings.models_home))

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli._show import show_json, show_table
+from firstline.orchestrator.cli._show import show_json, show_table
 
 if TYPE_CHECKING:
-    from schemas.tier import Limits, Model, Profile, Tier
+    from firstline.schemas.tier import Limits, Model, Profile, Tier
 
 _COLUMNS = ("tier", "model", "$ in / cached / out per million tokens", "limits", "at once")
 

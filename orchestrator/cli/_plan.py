@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator.cli._show import show_json, show_table
+from firstline.orchestrator.cli._show import show_json, show_table
 
 if TYPE_CHECKING:
-    from orchestrator.plan_view import PlanLine, PlanView
-    from orchestrator.planning import Planned
+    from firstline.orchestrator.reports.plan_text import PlanLine, PlanView
+    from firstline.orchestrator.run.plan_approval import Planned
 
 _COLUMNS = ("step", "kind", "does", "starts on", "after", "when", "calls", "cost", "why")
 
@@ -54,7 +54,7 @@ def _heading(view: "PlanView") -> str:
 
 
 def _row(line: "PlanLine") -> tuple[object, ...]:
-    from orchestrator.figures import dollars
+    from firstline.orchestrator.reports.formatting import dollars
 
     cost = "unknown" if line.cost_usd is None else dollars(line.cost_usd)
     return (
@@ -71,7 +71,7 @@ def _row(line: "PlanLine") -> tuple[object, ...]:
 
 
 def _cost(view: "PlanView") -> str:
-    from orchestrator.figures import count, dollars
+    from firstline.orchestrator.reports.formatting import count, dollars
 
     cost = "unknown, as a model has no price" if view.cost_usd is None else f"about {dollars(view.cost_usd)}"
     spent = f"; spent so far {dollars(view.spent_usd)}" if view.spent_usd else ""

@@ -10,9 +10,9 @@ def pull_all(names: Sequence[str]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from config.settings import get_settings
-    from workers.local_models.catalogue import CATALOGUE
-    from workers.local_models.pull import pull
+    from firstline.config.settings import get_settings
+    from firstline.workers.local_models.catalogue import CATALOGUE
+    from firstline.workers.local_models.pull import pull
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     for name in names or CATALOGUE:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from orchestrator.runner import Finished
-    from schemas.base import Frozen
+    from firstline.orchestrator.run.runner import Finished
+    from firstline.schemas.base import Frozen
 
 
 def show_json(value: "Frozen | Sequence[Frozen]") -> None:
@@ -24,7 +24,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, righ
     """Print rows under headings; the columns in `right` hold numbers."""
     from rich.table import Table
 
-    from orchestrator.report_view import wide_console
+    from firstline.orchestrator.reports.report_text import wide_console
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
@@ -42,12 +42,12 @@ def _cell(value: object) -> str:
 
 def finish(finished: "Finished", *, as_json: bool, out: str | None) -> None:
     """Print how a run ended; exits with 1 when its job did not get to its end."""
-    from schemas.job import JobState
+    from firstline.schemas.job import JobState
 
     if as_json:
         show_json(finished.report)
     else:
-        from orchestrator.report_view import print_report, wide_console
+        from firstline.orchestrator.reports.report_text import print_report, wide_console
 
         print_report(finished.report, wide_console(stderr=out == "-"))
         if out and out != "-":
@@ -63,8 +63,8 @@ def finish(finished: "Finished", *, as_json: bool, out: str | None) -> None:
 @contextmanager
 def reachable_redis() -> Iterator[None]:
     """Let this process talk to the Redis of a run in another terminal, if one is under way."""
-    from config.settings import get_settings
-    from orchestrator.runtime import running_redis, using_redis
+    from firstline.config.settings import get_settings
+    from firstline.orchestrator.run.embedded import running_redis, using_redis
 
     url = running_redis(get_settings())
     if url is None:

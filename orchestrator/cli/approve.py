@@ -2,7 +2,7 @@
 
 import typer
 
-from orchestrator.cli._options import Job, Json, Out
+from firstline.orchestrator.cli._options import Job, Json, Out
 
 PANEL = "Jobs"
 
@@ -12,10 +12,10 @@ def approve(job: Job, out: Out = None, as_json: Json = False) -> None:
 
     Where no workers run, they are started as `firstline run` does.
     """
-    from orchestrator import planning, runner
-    from orchestrator.cli._show import finish
+    from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.run import plan_approval, runner
 
-    finished = runner.go_on(job, planning.approve, runner.View(out=out, quiet=as_json))
+    finished = runner.go_on(job, plan_approval.approve, runner.View(out=out, quiet=as_json))
     if finished:
         finish(finished, as_json=as_json, out=out)
     else:

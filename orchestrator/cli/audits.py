@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Json
+from firstline.orchestrator.cli._options import Budget, Json
 
 if TYPE_CHECKING:
-    from orchestrator.auditing import Audit
+    from firstline.orchestrator.quality.audits import Audit
 
 PANEL = "Quality"
 
@@ -32,15 +32,15 @@ def run(
 
     Standing orchestrators do this by themselves, and so does `firstline run`.
     """
-    from orchestrator.past import audit_again
+    from firstline.orchestrator.run.past_jobs import audit_again
 
     audit_again(job, budget_usd=budget, quiet=as_json)
     _show(as_json=as_json)
 
 
 def _show(*, as_json: bool) -> None:
-    from orchestrator.auditing import findings
-    from orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.quality.audits import findings
 
     found = findings()
     if as_json:
@@ -53,7 +53,7 @@ def _show(*, as_json: bool) -> None:
 
 
 def _row(one: "Audit") -> tuple[object, ...]:
-    from orchestrator.figures import percent
+    from firstline.orchestrator.reports.formatting import percent
 
     open_ = f" (+{one.pending} open)" if one.pending else ""
     interval = f"{percent(one.loss.low)} to {percent(one.loss.high)}"

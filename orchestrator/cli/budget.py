@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
-from schemas.errors import UserError
+from firstline.orchestrator.cli._options import Json
+from firstline.schemas.errors import UserError
 
 if TYPE_CHECKING:
-    from orchestrator.budgets import Allowance
+    from firstline.orchestrator.money.budgets import Allowance
 
 PANEL = "Jobs"
 
@@ -44,9 +44,9 @@ def budget(
 
 
 def _raise(job: str, by_usd: float | None) -> None:
-    from orchestrator import api
-    from orchestrator.cli._show import reachable_redis
-    from orchestrator.figures import dollars
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator.reports.formatting import dollars
 
     if by_usd is None:
         raise UserError(f"by how much? `firstline budget {job} --raise USD`; `firstline status {job}` shows its cap")
@@ -59,8 +59,9 @@ def _raise(job: str, by_usd: float | None) -> None:
 
 
 def _set(tenant: str, per_day_usd: float | None, total_usd: float | None, *, off: bool) -> None:
-    from orchestrator import api, budgets
-    from orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator.money import budgets
 
     if not off and per_day_usd is None and total_usd is None:
         raise UserError("what may it spend? Give --per-day USD, --total USD or --off")
@@ -73,8 +74,9 @@ def _set(tenant: str, per_day_usd: float | None, total_usd: float | None, *, off
 
 
 def _show(*, as_json: bool) -> None:
-    from orchestrator import api, budgets
-    from orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.money import budgets
 
     found = budgets.allowances(api.engine())
     if as_json:
@@ -87,7 +89,7 @@ def _show(*, as_json: bool) -> None:
 
 
 def _row(one: "Allowance") -> tuple[object, ...]:
-    from orchestrator.figures import dollars
+    from firstline.orchestrator.reports.formatting import dollars
 
     name = "(everyone)" if one.tenant == "*" else one.tenant
     today, total = (dollars(cap) if cap is not None else "no cap" for cap in (one.per_day_usd, one.total_usd))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName, Record, Target
+from firstline.orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName, Record, Target
 
 PANEL = "Quality"
 
@@ -40,16 +40,16 @@ def calibrate(
     With probability 1 - delta, at most max-loss of all items are then accepted wrong where the frontier is right. From
     a CSV of scores; or for a workflow: cheap and frontier answer a sample, and `submit` uses what comes out.
     """
-    from orchestrator.cli._calibration import show_calibrated, show_scores
+    from firstline.orchestrator.cli._calibration import show_calibrated, show_scores
 
     if (scores is None) == (target is None):
         raise typer.BadParameter("expected a workflow or --scores F.csv, and not both")
     if scores is not None:
         show_scores(scores, max_loss, delta, labels, seed, as_json=as_json)
         return
-    from orchestrator.calibrating import Aim, calibrate
-    from orchestrator.order import Wishes, read_order
-    from orchestrator.runner import View
+    from firstline.orchestrator.experiments.calibrate import Aim, calibrate
+    from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     order = read_order(target, Wishes(input_, profile, None, budget, None))
     aim = Aim(labels or 200, max_loss, delta, seed, tier, gold, field, compare)

@@ -2,15 +2,15 @@
 
 import typer
 
-from orchestrator.cli._options import Job
+from firstline.orchestrator.cli._options import Job
 
 PANEL = "Jobs"
 
 
 def cancel(job: Job) -> None:
     """End a job; what has settled stays, running calls are stopped within seconds."""
-    from orchestrator import api
-    from orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
 
     with reachable_redis():
         api.cancel(job)

@@ -14,8 +14,8 @@ def check(
     ] = None,
 ) -> None:
     """Check skills, workflows, profiles and job files; each fault with its file, line and field."""
-    from config.check import check_path
-    from orchestrator.cli import USAGE
+    from firstline.config.catalogue.check import check_path
+    from firstline.orchestrator.cli import USAGE
 
     report = check_path(path)
     for problem in report.problems:

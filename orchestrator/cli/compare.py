@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, Limit, ProfileName, Record
+from firstline.orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, Limit, ProfileName, Record
 
 if TYPE_CHECKING:
-    from schemas.comparison import Comparison
+    from firstline.schemas.comparison import Comparison
 
 PANEL = "Quality"
 
@@ -38,18 +38,18 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Let models answer the same items and show quality, cost, speed and errors side by side, and where to start."""
-    from orchestrator.cli._show import show_json
-    from orchestrator.comparing import Question, compare_models
-    from orchestrator.order import Wishes, read_order
-    from orchestrator.results_file import check_writable
-    from orchestrator.runner import View
+    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.experiments.compare import Question, compare_models
+    from firstline.orchestrator.reports.results_file import check_writable
+    from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     check_writable(str(html) if html else None)
     order = read_order(target, Wishes(input_, profile, limit, budget, None))
     named = tuple(name.strip() for name in (models or "").split(",") if name.strip())
     found = compare_models(order, Question(named, gold, field, by), View(quiet=as_json), record=record)
     if html:
-        from orchestrator.comparison_view import render_page
+        from firstline.orchestrator.experiments.comparison_text import render_page
 
         html.write_text(render_page(found), encoding="utf-8")
         typer.echo(f"page: {html}", err=True)
@@ -60,8 +60,8 @@ def compare(
 
 
 def _show(found: "Comparison") -> None:
-    from orchestrator.cli._show import show_table
-    from orchestrator.comparison_view import candidate_columns, candidate_row, item_row
+    from firstline.orchestrator.cli._show import show_table
+    from firstline.orchestrator.experiments.comparison_text import candidate_columns, candidate_row, item_row
 
     models = [one.model for one in found.candidates]
     gold = ("gold",) if found.gold else ()

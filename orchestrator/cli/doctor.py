@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 PANEL = "Set up"
 
@@ -16,7 +16,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Say what is missing for a profile (keys, servers, local models, prices), and how to get it."""
-    from orchestrator.cli._findings import look, show_findings
+    from firstline.orchestrator.cli._findings import look, show_findings
 
     found = look(profile)
     show_findings(found, as_json=as_json)

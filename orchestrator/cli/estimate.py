@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Goal, Input, Json, Limit, ProfileName, Target
+from firstline.orchestrator.cli._options import Goal, Input, Json, Limit, ProfileName, Target
 
 if TYPE_CHECKING:
-    from schemas.estimate import Estimate
+    from firstline.schemas.estimate import Estimate
 
 PANEL = "Run"
 
@@ -23,9 +23,10 @@ def estimate(
     as_json: Json = False,
 ) -> None:
     """Say what a job is expected to cost, with an interval; no model is called and no key is needed."""
-    from orchestrator import api, estimating
-    from orchestrator.cli._show import show_json
-    from orchestrator.order import Wishes, read_order
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.money import estimate as estimating
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     asked = read_order(target, Wishes(input_, profile, limit, None, goal))
     with asked.checked() as order, api.engine().db.reading() as tx:
@@ -37,8 +38,8 @@ def estimate(
 
 
 def _print(found: "Estimate") -> None:
-    from orchestrator.cli._show import show_table
-    from orchestrator.figures import dollars, percent
+    from firstline.orchestrator.cli._show import show_table
+    from firstline.orchestrator.reports.formatting import dollars, percent
 
     columns = ("step", "first tier", "calls", "tokens in", "out", "climb", "cost", "known from")
     rows = (

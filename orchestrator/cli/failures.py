@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 if TYPE_CHECKING:
-    from schemas.failure import Cause, Failure
+    from firstline.schemas.failure import Cause, Failure
 
 PANEL = "Quality"
 
@@ -23,10 +23,10 @@ def failures(
     as_json: Json = False,
 ) -> None:
     """List rejected answers: by which prompt version and model, why, and what happened next."""
-    from orchestrator import api
-    from orchestrator.causes import causes
-    from orchestrator.cli._show import show_json, show_table
-    from orchestrator.failure_log import LOOKED_AT, read_failures
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.reports.causes import causes
+    from firstline.orchestrator.reports.failures import LOOKED_AT, read_failures
 
     found = read_failures(api.engine(), skill=skill, job=job, limit=limit or (LOOKED_AT if cluster else 20))
     grouped = causes(found) if cluster else []

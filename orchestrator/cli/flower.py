@@ -19,12 +19,17 @@ def flower(
     """Show workers and messages in Flower until stopped; other machines see it only with a password."""
     import os
 
-    from orchestrator.cli._process import become
-    from schemas.errors import UserError
+    from firstline.orchestrator.cli._process import become
+    from firstline.schemas.errors import UserError
 
     if auth is not None:
         if not all(auth.partition(":")):
             raise UserError("--auth: expected USER:PASSWORD")
         # Flower reads it there; no list of processes shows it.
         os.environ["FLOWER_BASIC_AUTH"] = auth
-    become("orchestrator.flower", f"--address={address}", f"--port={port}", *(("--read-only",) if read_only else ()))
+    become(
+        "firstline.orchestrator.monitoring.flower",
+        f"--address={address}",
+        f"--port={port}",
+        *(("--read-only",) if read_only else ()),
+    )

@@ -7,8 +7,8 @@ PANEL = "Processes"
 
 def health() -> None:
     """Say whether the worker or orchestrator of FIRSTLINE_PULSE_FILE takes messages; exit code 1 if it does not."""
-    from config.settings import get_settings
-    from config.silence import DEAF_AFTER_S, silent_s
+    from firstline.config.queues.silence import DEAF_AFTER_S, silent_s
+    from firstline.config.settings import get_settings
 
     silent = silent_s(get_settings())
     if silent is None or silent > DEAF_AFTER_S:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 if TYPE_CHECKING:
-    from schemas.job import JobStatus
+    from firstline.schemas.job import JobStatus
 
 PANEL = "Jobs"
 
@@ -17,8 +17,8 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List the newest jobs."""
-    from orchestrator import api
-    from orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json, show_table
 
     found = api.jobs(limit)
     if as_json:
@@ -32,7 +32,7 @@ def jobs(
 
 
 def _row(status: "JobStatus") -> tuple[object, ...]:
-    from orchestrator.figures import dollars
+    from firstline.orchestrator.reports.formatting import dollars
 
     ended = f"{status.ended_items:,}/{status.items:,}"
     at = f"{status.created_at.astimezone():%Y-%m-%d %H:%M}"

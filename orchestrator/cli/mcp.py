@@ -13,11 +13,11 @@ def mcp(
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="With --http: port; 0 takes any.")] = 8081,
 ) -> None:
     """Offer jobs as tools (submit, status, results, report, cancel) to an MCP client such as an agent or an editor."""
-    from orchestrator.cli._show import reachable_redis
-    from schemas.errors import UserError
+    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.schemas.errors import UserError
 
     try:
-        from orchestrator.integrations.mcp_serving import serve_http, serve_stdio
+        from firstline.orchestrator.integrations.mcp_serving import serve_http, serve_stdio
     except ModuleNotFoundError as error:
         if error.name not in ("mcp", "mcp_types"):
             raise

@@ -7,9 +7,9 @@ PANEL = "Set up"
 
 def migrate() -> None:
     """Bring the database of FIRSTLINE_DATABASE_URL to this version's schema; run it before a new version starts."""
-    from config.settings import get_settings
-    from orchestrator.store.database import Database
-    from orchestrator.store.migrate import migrate as upgrade
+    from firstline.config.settings import get_settings
+    from firstline.orchestrator.store.database import Database
+    from firstline.orchestrator.store.migrate import migrate as upgrade
 
     database = Database(get_settings().database)
     upgrade(database)

@@ -17,7 +17,7 @@ def pull(
     ] = None,
 ) -> None:
     """Fetch local models, checked against their hashes; goes on where it was stopped."""
-    from orchestrator.cli._pulling import pull_all
+    from firstline.orchestrator.cli._pulling import pull_all
 
     pull_all(names or [])
 
@@ -25,9 +25,9 @@ def pull(
 @app.command("list")
 def list_models() -> None:
     """List the known local models and where their files are."""
-    from config.settings import get_settings
-    from orchestrator.cli._show import show_table
-    from workers.local_models.catalogue import CATALOGUE, installed
+    from firstline.config.settings import get_settings
+    from firstline.orchestrator.cli._show import show_table
+    from firstline.workers.local_models.catalogue import CATALOGUE, installed
 
     found = installed(get_settings().models_home)
     rows = [(name, found.get(name, "not pulled"), model.description) for name, model in CATALOGUE.items()]
@@ -41,8 +41,8 @@ def serve(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads.")] = None,
 ) -> None:
     """Serve a local model over an OpenAI-compatible API until stopped."""
-    from orchestrator.cli._process import become
+    from firstline.orchestrator.cli._process import become
 
     source = str(Path(model).absolute()) if model.endswith(".gguf") else model
     more = ("--threads", str(threads)) if threads else ()
-    become("workers.local_models.server", "--model", source, "--port", str(port), *more)
+    become("firstline.workers.local_models.server", "--model", source, "--port", str(port), *more)

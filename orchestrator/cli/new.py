@@ -14,7 +14,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, d
 @app.command("skill")
 def new_skill(name: Name) -> None:
     """Write a skill that works, with comments on what to change."""
-    from orchestrator.scaffold import new_skill
+    from firstline.orchestrator.submission.scaffold import new_skill
 
     path = new_skill(name)
     typer.echo(f"{path}: edit it; then `firstline check {path}` and `firstline try {name} --item 'some text'`")
@@ -23,7 +23,7 @@ def new_skill(name: Name) -> None:
 @app.command("workflow")
 def new_workflow(name: Name) -> None:
     """Write a workflow of two steps that works, with comments on what to change."""
-    from orchestrator.scaffold import new_workflow
+    from firstline.orchestrator.submission.scaffold import new_workflow
 
     path = new_workflow(name)
     typer.echo(f"{path}: edit it; then `firstline check {path}` and `firstline run {name} --input FILE`")

@@ -8,6 +8,6 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def orchestrator(context: typer.Context) -> None:
     """Steer jobs until stopped; needs FIRSTLINE_REDIS_URL. Several may run."""
-    from orchestrator.cli._process import become
+    from firstline.orchestrator.cli._process import become
 
-    become("orchestrator.process", *context.args)
+    become("firstline.orchestrator.service.process", *context.args)

@@ -2,15 +2,15 @@
 
 import typer
 
-from orchestrator.cli._options import Job
+from firstline.orchestrator.cli._options import Job
 
 PANEL = "Jobs"
 
 
 def pause(job: Job) -> None:
     """Stop sending a job's work; what is under way comes in and is kept."""
-    from orchestrator import api
-    from orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
 
     with reachable_redis():
         api.pause(job)

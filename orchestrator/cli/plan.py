@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName
+from firstline.orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName
 
 PANEL = "Run"
 
@@ -34,28 +34,28 @@ def plan(
 
     For a goal the planner model writes the plan, as a job that then waits: `firstline approve JOB` runs it.
     """
-    from orchestrator import planning
-    from orchestrator.cli._plan import is_job, show_plan, tell_it_waits, yes_to
-    from orchestrator.cli._show import finish
-    from orchestrator.order import Wishes, read_order
-    from orchestrator.runner import View
+    from firstline.orchestrator.cli._plan import is_job, show_plan, tell_it_waits, yes_to
+    from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.run import plan_approval
+    from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     if goal is None and target is not None and any(map(str.isspace, target)):
         goal, target = target, None
     finished = None
     if goal is not None or target is None:
         order = read_order(target, Wishes(input_, profile, limit, budget, goal))
-        planned, finished = planning.run_with_yes(
+        planned, finished = plan_approval.run_with_yes(
             order, View(out=out, quiet=as_json), yes_to(asking=approve, as_json=as_json)
         )
     elif is_job(target):
-        planned = planning.of_job(target)
+        planned = plan_approval.of_job(target)
         show_plan(planned, as_json=as_json)
     else:
-        planned = planning.of_order(read_order(target, Wishes(input_, profile, limit, budget, preview=True)))
+        planned = plan_approval.of_order(read_order(target, Wishes(input_, profile, limit, budget, preview=True)))
         show_plan(planned, as_json=as_json)
     if save is not None:
-        planning.save(planned, save)
+        plan_approval.save(planned, save)
         typer.echo(f"saved: {save}; run it: firstline run {save} --input FILE", err=True)
     if finished:
         finish(finished, as_json=as_json, out=out)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName
+from firstline.orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName
 
 if TYPE_CHECKING:
-    from orchestrator.improving import Improvement
+    from firstline.orchestrator.experiments.improve import Improvement
 
 PANEL = "Quality"
 
@@ -20,8 +20,8 @@ SkillName = Annotated[str, typer.Argument(metavar="SKILL", help="A skill by name
 @app.command("list")
 def list_(skill: SkillName, as_json: Json = False) -> None:
     """List a skill's versions, newest first."""
-    from orchestrator.cli._show import show_json, show_table
-    from orchestrator.prompt_versions import find_skill, versions
+    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.experiments.prompt_versions import find_skill, versions
 
     found = versions(find_skill(skill))
     if as_json:
@@ -38,7 +38,7 @@ def diff(
     new: Annotated[int | None, typer.Argument(help="The live one when missing.")] = None,
 ) -> None:
     """Show the difference of two versions."""
-    from orchestrator.prompt_versions import difference, find_skill
+    from firstline.orchestrator.experiments.prompt_versions import difference, find_skill
 
     typer.echo(difference(find_skill(skill), old, new) or "no difference")
 
@@ -46,7 +46,7 @@ def diff(
 @app.command()
 def accept(skill: SkillName, version: Annotated[int, typer.Argument(help="A kept version.")]) -> None:
     """Make a kept version the live one; what was live is kept."""
-    from orchestrator.prompt_versions import find_skill, take
+    from firstline.orchestrator.experiments.prompt_versions import find_skill, take
 
     taken = take(find_skill(skill), version)
     typer.echo(f"version {taken.version} is live: {taken.file}; calibrate it again before it saves")
@@ -60,7 +60,7 @@ def rollback(
     ] = None,
 ) -> None:
     """Go back to an earlier version; what was live is kept."""
-    from orchestrator.prompt_versions import find_skill, roll_back
+    from firstline.orchestrator.experiments.prompt_versions import find_skill, roll_back
 
     taken = roll_back(find_skill(skill), to)
     typer.echo(f"version {taken.version} is live again: {taken.file}")
@@ -85,11 +85,11 @@ def improve(
 
     The new version is kept in any case; it becomes live when a person says so, or with --accept unless it is worse.
     """
-    from orchestrator.cli._show import show_json
-    from orchestrator.improving import Test, improve
-    from orchestrator.order import Wishes, read_order
-    from orchestrator.prompt_versions import find_skill, take
-    from orchestrator.runner import View
+    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.experiments.improve import Test, improve
+    from firstline.orchestrator.experiments.prompt_versions import find_skill, take
+    from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     found = find_skill(skill)
     order = read_order(skill, Wishes(input_, profile, None, budget, None))
@@ -109,7 +109,7 @@ def improve(
 
 
 def _show(made: "Improvement") -> None:
-    from orchestrator.comparison import said_share
+    from firstline.orchestrator.experiments.comparison import said_share
 
     typer.echo(f"{made.failures} failures of version {made.old_version}:")
     for cause in made.causes:

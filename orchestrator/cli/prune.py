@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 PANEL = "Jobs"
 
@@ -19,9 +19,9 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove jobs that ended long ago, with their items and attempts; calibrations and the gold set stay."""
-    from orchestrator import api
-    from orchestrator.prune import prune as remove
-    from orchestrator.prune import read_age, read_states
+    from firstline.orchestrator import api
+    from firstline.orchestrator.service.prune import prune as remove
+    from firstline.orchestrator.service.prune import read_age, read_states
 
     age, states = read_age(older_than), read_states(state or [])
     removed = remove(api.engine(), age=age, states=states, dry_run=dry_run)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 PANEL = "Jobs"
 
@@ -14,9 +14,9 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Show what a job cost and how good it is, beside its baselines."""
-    from orchestrator.cli._show import show_json
-    from orchestrator.past import full_report
-    from orchestrator.report_view import print_report
+    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.reports.report_text import print_report
+    from firstline.orchestrator.run.past_jobs import full_report
 
     full = full_report(job)
     if as_json:

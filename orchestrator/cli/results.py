@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli._options import Job, Out
+from firstline.orchestrator.cli._options import Job, Out
 
 PANEL = "Jobs"
 
@@ -17,8 +17,8 @@ def results(
     ] = None,
 ) -> None:
     """Write a job's results, a line per item, to stdout or a file; also while it runs."""
-    from orchestrator import api
-    from orchestrator.results_file import ResultFormat, write_results
+    from firstline.orchestrator import api
+    from firstline.orchestrator.reports.results_file import ResultFormat, write_results
 
     written = write_results(api.results(job), out, ResultFormat(kind) if kind else None)
     if out and out != "-":

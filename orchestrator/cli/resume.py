@@ -2,7 +2,7 @@
 
 import typer
 
-from orchestrator.cli._options import Job, Json, Out
+from firstline.orchestrator.cli._options import Job, Json, Out
 
 PANEL = "Jobs"
 
@@ -12,8 +12,8 @@ def resume(job: Job, out: Out = None, as_json: Json = False) -> None:
 
     Where no workers run, they are started as `firstline run` does.
     """
-    from orchestrator import runner
-    from orchestrator.cli._show import finish
+    from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.run import runner
 
     finished = runner.go_on(job, runner.wake, runner.View(out=out, quiet=as_json))
     if finished:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Job, Json, Out
+from firstline.orchestrator.cli._options import Job, Json, Out
 
 PANEL = "Jobs"
 
@@ -17,8 +17,8 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try a job's failed items again; where no workers run, they are started as `firstline run` does."""
-    from orchestrator import runner
-    from orchestrator.cli._show import finish
+    from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.run import runner
 
     if failed and items:
         raise typer.BadParameter("expected --failed or --items, got both")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 if TYPE_CHECKING:
-    from orchestrator.review import Answered, Question
-    from schemas.base import Json as JsonValue
+    from firstline.orchestrator.engine.review import Answered, Question
+    from firstline.schemas.base import Json as JsonValue
 
 PANEL = "Quality"
 
@@ -25,8 +25,9 @@ OneJob = Annotated[str | None, typer.Option("--job", "-j", metavar="JOB", help="
 @app.command("list")
 def list_(job: OneJob = None, as_json: Json = False) -> None:
     """List what waits for a person, oldest first."""
-    from orchestrator import api, review
-    from orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.engine import review
 
     found = review.waiting(api.engine(), job=job)
     if as_json:
@@ -41,7 +42,8 @@ def list_(job: OneJob = None, as_json: Json = False) -> None:
 @app.command()
 def show(job: Job, item: Item, step: Step = None, as_json: Json = False) -> None:
     """Show what one item asks: its inputs, the form of the answer, and what models answered."""
-    from orchestrator import api, review
+    from firstline.orchestrator import api
+    from firstline.orchestrator.engine import review
 
     _show(review.question(api.engine(), job=job, item_id=item, step=step), as_json=as_json)
 
@@ -49,7 +51,8 @@ def show(job: Job, item: Item, step: Step = None, as_json: Json = False) -> None
 @app.command()
 def next(job: OneJob = None, as_json: Json = False) -> None:
     """Show what has waited longest; with --json, `null` when nothing waits."""
-    from orchestrator import api, review
+    from firstline.orchestrator import api
+    from firstline.orchestrator.engine import review
 
     found = review.waiting(api.engine(), job=job, limit=1)
     if found:
@@ -72,8 +75,9 @@ def answer(
     as_json: Json = False,
 ) -> None:
     """Answer in the models' place: checked as theirs are, it settles the item and joins the skill's gold set."""
-    from orchestrator import api, review
-    from orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator.engine import review
 
     text = sys.stdin.read() if value == "-" else value
     with reachable_redis():
@@ -93,8 +97,9 @@ def reject(
     as_json: Json = False,
 ) -> None:
     """Give an item up: it fails with this reason, the rest of its job goes on."""
-    from orchestrator import api, review
-    from orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator.engine import review
 
     with reachable_redis():
         _tell(review.reject(api.engine(), job=job, item_id=item, reason=reason, step=step), as_json=as_json)
@@ -108,7 +113,8 @@ def gold(
     ] = False,
 ) -> None:
     """Write the right answers that persons gave as JSON lines; with --items, to calibrate or compare with."""
-    from orchestrator import api, review
+    from firstline.orchestrator import api
+    from firstline.orchestrator.engine import review
 
     for one in review.gold_set(api.engine(), skill=skill):
         line = {**one.input, "id": one.id, "gold": one.gold} if as_items else one.model_dump(mode="json")
@@ -116,7 +122,7 @@ def gold(
 
 
 def _json(text: str) -> "JsonValue":
-    from schemas.errors import UserError
+    from firstline.schemas.errors import UserError
 
     try:
         return json.loads(text)  # type: ignore[no-any-return]
@@ -126,7 +132,7 @@ def _json(text: str) -> "JsonValue":
 
 
 def _show(asked: "Question", *, as_json: bool) -> None:
-    from orchestrator.cli._show import show_json
+    from firstline.orchestrator.cli._show import show_json
 
     if as_json:
         show_json(asked)
@@ -144,7 +150,7 @@ def _show(asked: "Question", *, as_json: bool) -> None:
 
 
 def _tell(said: "Answered", *, as_json: bool) -> None:
-    from orchestrator.cli._show import show_json
+    from firstline.orchestrator.cli._show import show_json
 
     if as_json:
         show_json(said)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName, Record, Target
+from firstline.orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName, Record, Target
 
 if TYPE_CHECKING:
-    from orchestrator.order import Order
-    from orchestrator.runner import View
+    from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.run_request import Order
 
 PANEL = "Run"
 
@@ -34,9 +34,9 @@ def run(
 
     Without FIRSTLINE_REDIS_URL everything that it needs is started, and stopped at the end.
     """
-    from orchestrator import runner
-    from orchestrator.cli._show import finish
-    from orchestrator.order import Wishes, read_order
+    from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.run import runner
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     view = runner.View(out=out, quiet=as_json)
     if resume and target is None and goal is None:
@@ -54,11 +54,11 @@ def run(
 
 
 def _run_with_yes(order: "Order", view: "View", record: Path | None, *, as_json: bool) -> None:
-    from orchestrator import planning
-    from orchestrator.cli._plan import tell_it_waits, yes_to
-    from orchestrator.cli._show import finish
+    from firstline.orchestrator.cli._plan import tell_it_waits, yes_to
+    from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.run import plan_approval
 
-    planned, finished = planning.run_with_yes(order, view, yes_to(asking=True, as_json=as_json), record=record)
+    planned, finished = plan_approval.run_with_yes(order, view, yes_to(asking=True, as_json=as_json), record=record)
     if finished is None:
         tell_it_waits(planned.view.job)
         raise typer.Exit(1)

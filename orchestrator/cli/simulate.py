@@ -16,7 +16,7 @@ def simulate(
     ] = None,
 ) -> None:
     """Serve an OpenAI-compatible API that replays answers and plays faults, to try workflows on."""
-    from orchestrator.cli._process import become
+    from firstline.orchestrator.cli._process import become
 
     logging = ("--log", str(log)) if log else ()
-    become("workers.simulator", str(script), "--port", str(port), *logging)
+    become("firstline.workers.simulator", str(script), "--port", str(port), *logging)

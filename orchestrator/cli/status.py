@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli._options import Job, Json
+from firstline.orchestrator.cli._options import Job, Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.decision_log import Decision
+    from firstline.orchestrator.reports.decisions import Decision
 
 PANEL = "Jobs"
 
@@ -22,9 +22,9 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show where a job stands, or what the planner, reviewers, the orchestrator model and people decided in it."""
-    from orchestrator import api
-    from orchestrator.cli._show import show_json
-    from orchestrator.progress import line
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.reports.progress import line
 
     if decisions:
         _show_decisions(api.decisions(job), as_json=as_json)
@@ -39,7 +39,7 @@ def status(
 
 
 def _show_decisions(found: "Sequence[Decision]", *, as_json: bool) -> None:
-    from orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.cli._show import show_json, show_table
 
     if as_json:
         show_json(found)

@@ -2,7 +2,7 @@
 
 import typer
 
-from orchestrator.cli._options import Budget, Goal, Input, Json, Limit, ProfileName, Target
+from firstline.orchestrator.cli._options import Budget, Goal, Input, Json, Limit, ProfileName, Target
 
 PANEL = "Run"
 
@@ -18,8 +18,8 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Submit a job to workers that run already and print its id."""
-    from orchestrator.order import Wishes, read_order
-    from orchestrator.runner import submit_elsewhere
+    from firstline.orchestrator.run.runner import submit_elsewhere
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     status = submit_elsewhere(read_order(target, Wishes(input_, profile, limit, budget, goal)))
     if status.reason:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 PANEL = "Set up"
 
@@ -14,9 +14,9 @@ def tiers(
     as_json: Json = False,
 ) -> None:
     """List the profiles, or show the ladder of one: its models, prices and limits."""
-    from config.catalogue import load_catalogue
-    from orchestrator.cli._catalogue import show_shelf
-    from orchestrator.cli._ladder import show_ladder
+    from firstline.config.catalogue.catalogue import load_catalogue
+    from firstline.orchestrator.cli._catalogue import show_shelf
+    from firstline.orchestrator.cli._ladder import show_ladder
 
     catalogue = load_catalogue()
     if profile is None:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json
 
 if TYPE_CHECKING:
-    from schemas.access import Token
+    from firstline.schemas.access import Token
 
 PANEL = "Set up"
 
@@ -25,8 +25,9 @@ def create(
     days: Annotated[float | None, typer.Option("--days", min=0.001, help="Days until it expires.")] = None,
 ) -> None:
     """Make a token and print it, once: only its digest is kept."""
-    from orchestrator import api, tokens
-    from schemas.access import Role
+    from firstline.orchestrator import api
+    from firstline.orchestrator.core import tokens
+    from firstline.schemas.access import Role
 
     token, listed = tokens.create(api.engine().db, name=name, role=Role(role), tenant=tenant, days=days)
     typer.echo(f"token {listed.id} ({listed.role}, tenant {listed.tenant}); it is shown only now:", err=True)
@@ -36,8 +37,9 @@ def create(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List all tokens, newest first."""
-    from orchestrator import api, tokens
-    from orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.core import tokens
 
     found = tokens.listed(api.engine().db)
     if as_json:
@@ -50,7 +52,8 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def revoke(token: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")]) -> None:
     """End a token at once."""
-    from orchestrator import api, tokens
+    from firstline.orchestrator import api
+    from firstline.orchestrator.core import tokens
 
     tokens.revoke(api.engine().db, token)
     typer.echo(f"token {token} is revoked")

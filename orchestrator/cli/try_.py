@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import Json, ProfileName
+from firstline.orchestrator.cli._options import Json, ProfileName
 
 PANEL = "Run"
 
@@ -27,10 +27,10 @@ def try_(
     as_json: Json = False,
 ) -> None:
     """Run one skill on one item, alone: its prompt, each raw answer, what the checks said, and the price."""
-    from orchestrator.cli._show import show_json
-    from orchestrator.report_view import wide_console
-    from orchestrator.trying import try_skill
-    from orchestrator.trying_view import rendered
+    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.experiments.try_skill import try_skill
+    from firstline.orchestrator.experiments.try_text import rendered
+    from firstline.orchestrator.reports.report_text import wide_console
 
     trial = try_skill(skill, item, profile=profile, model=model, script=script)
     if as_json:

@@ -2,15 +2,15 @@
 
 import typer
 
-from orchestrator.cli._options import Job, Json
+from firstline.orchestrator.cli._options import Job, Json
 
 PANEL = "Jobs"
 
 
 def watch(job: Job, as_json: Json = False) -> None:
     """Follow a job until it ends or pauses; Ctrl-C stops only the watching. With --json: a line per change."""
-    from orchestrator import api
-    from orchestrator.runner import View, follow
+    from firstline.orchestrator import api
+    from firstline.orchestrator.run.runner import View, follow
 
     if not as_json:
         follow(job, View())

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli._options import ProfileName, Record
+from firstline.orchestrator.cli._options import ProfileName, Record
 
 PANEL = "Processes"
 
@@ -16,7 +16,7 @@ def worker(
     record: Record = None,
 ) -> None:
     """Answer the subtasks of a tier until stopped; needs FIRSTLINE_REDIS_URL and the providers' keys."""
-    from orchestrator.cli._process import become
-    from orchestrator.crew import worker_arguments
+    from firstline.orchestrator.cli._process import become
+    from firstline.orchestrator.run.worker_requirements import worker_arguments
 
-    become("workers.process", *worker_arguments(tier, profile, threads=threads, record=record))
+    become("firstline.workers.process", *worker_arguments(tier, profile, threads=threads, record=record))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from schemas.batch import Trail
+from firstline.schemas.batch import Trail
 
 #: Weight of what was heard last.
 _WEIGHT = 0.2

@@ -12,21 +12,21 @@ from celery import Celery
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from config.app import ORCHESTRATOR, PATIENCE_S, PRIORITIES, SMALL_JOB, make_app
-from config.redis import connect
-from config.settings import Settings
-from config.tracing import make_tracer
-from orchestrator.pace import Pace
-from orchestrator.store import jobs
-from orchestrator.store.database import Database
-from orchestrator.tally import Tally
-from schemas.job import JobState, Options, Priority
-from schemas.plan import Plan
-from schemas.tier import Profile, Tier, TierKind
-from workers.policy import orchestrator_tier
+from firstline.config.queues.app import ORCHESTRATOR, PATIENCE_S, PRIORITIES, SMALL_JOB, make_app
+from firstline.config.settings import Settings
+from firstline.config.shared_state.redis import connect
+from firstline.config.telemetry.tracing import make_tracer
+from firstline.orchestrator.core.batch_sizing import Pace
+from firstline.orchestrator.core.counters import Tally
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.store.database import Database
+from firstline.schemas.job import JobState, Options, Priority
+from firstline.schemas.plan import Plan
+from firstline.schemas.tier import Profile, Tier, TierKind
+from firstline.workers.rules.policy import orchestrator_tier
 
 if TYPE_CHECKING:
-    from config.otel import Tracer
+    from firstline.config.telemetry.otel import Tracer
 
 #: Items up to which a job of normal priority goes before larger ones.
 SMALL_ITEMS = 50

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import redis
 from redis.exceptions import RedisError
 
-from config.keys import Keys
-from schemas.attempt import Attempt
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.attempt import Attempt
 
 _log = logging.getLogger(__name__)
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, assert_never
 
-from orchestrator.names import base_of
-from schemas.base import Json, JsonObject
-from schemas.batch import ItemTrail, Left
-from schemas.job import ItemState
-from schemas.plan import Plan
-from schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
-from workers.graph import applies, ready
-from workers.inputs import resolve
-from workers.paths import MISSING
+from firstline.orchestrator.core.subtask_names import base_of
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.batch import ItemTrail, Left
+from firstline.schemas.job import ItemState
+from firstline.schemas.plan import Plan
+from firstline.schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.step_graph import applies, ready
+from firstline.workers.rules.step_inputs import resolve
 
 #: States in which a subtask has ended.
 ENDED = frozenset({"settled", "skipped", "failed"})

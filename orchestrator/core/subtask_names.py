@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from config.draft import RESERVED
+from firstline.config.drafts.draft import RESERVED
 
 _NAME = re.compile(rf"(?P<base>.+){RESERVED}(?P<what>refer|part)\d+(_\d+)?")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
-from schemas.errors import FirstlineError
+from firstline.schemas.errors import FirstlineError
 
 _log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from sqlalchemy import RowMapping
 
-from orchestrator.store import tokens
-from orchestrator.store.database import Database
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import TokenRow
-from schemas.access import Role, Token
-from schemas.errors import UserError
+from firstline.orchestrator.store import tokens
+from firstline.orchestrator.store.database import Database
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import TokenRow
+from firstline.schemas.access import Role, Token
+from firstline.schemas.errors import UserError
 
 #: How a token begins, so that scanners for leaked secrets can tell it.
 PREFIX = "fl_"

@@ -7,20 +7,20 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator import barriers
-from orchestrator.assemble import Seen, lane, subs_of, values_of
-from orchestrator.engine import Job
-from orchestrator.flow import close_shard, fail, open_segment, settles_after
-from orchestrator.ladder import Standing, Sub, keep_earlier, output, record, stand
-from orchestrator.referral import carry_out, note_referred
-from orchestrator.store import batches, items
-from orchestrator.store.jobs import clock, now
-from schemas.attempt import Attempt
-from schemas.base import Json
-from schemas.batch import WHOLE_JOB, ItemTrail, Left
-from schemas.job import ItemState
-from schemas.plan import StepKind
-from schemas.tier import TierKind
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.ladder import Standing, Sub, keep_earlier, output, record, stand
+from firstline.orchestrator.engine.messages import Seen, lane, subs_of, values_of
+from firstline.orchestrator.engine.segments import close_shard, fail, open_segment, settles_after
+from firstline.orchestrator.plans import barriers
+from firstline.orchestrator.plans.referral import carry_out, note_referred
+from firstline.orchestrator.store import batches, items
+from firstline.orchestrator.store.jobs import clock, now
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.base import Json
+from firstline.schemas.batch import WHOLE_JOB, ItemTrail, Left
+from firstline.schemas.job import ItemState
+from firstline.schemas.plan import StepKind
+from firstline.schemas.tier import TierKind
 
 #: Kinds of steps whose answers steer the job and are no result of it.
 _STEERING = frozenset({StepKind.PLAN, StepKind.CHECKPOINT, StepKind.ADAPT})

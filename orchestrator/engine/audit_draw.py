@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection
 
-from orchestrator.engine import Job
-from orchestrator.names import base_of
-from orchestrator.store import audits
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import AuditRow
-from schemas.batch import ItemTrail
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.subtask_names import base_of
+from firstline.orchestrator.store import audits
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import AuditRow
+from firstline.schemas.batch import ItemTrail
 
 #: Only what was asked for in earnest is audited, not what was asked to measure.
 _PURPOSE = "run"

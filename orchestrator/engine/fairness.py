@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.job import Priority
+from firstline.schemas.job import Priority
 
 #: What a job of a priority counts against the others of its tenant.
 WEIGHTS = {Priority.HIGH: 4, Priority.NORMAL: 2, Priority.LOW: 1}

@@ -2,9 +2,10 @@
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator import budgets, steer
-from orchestrator.engine import Engine, Job
-from orchestrator.store import budgets as budget_store
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.engine import lifecycle
+from firstline.orchestrator.money import budgets
+from firstline.orchestrator.store import budgets as budget_store
 
 
 def let_go(engine: Engine) -> int:
@@ -12,7 +13,7 @@ def let_go(engine: Engine) -> int:
     with engine.db.reading() as tx:
         held = budget_store.held(tx)
         free = [row["id"] for row in held if _is_free(tx, engine.job(tx, row["id"]), row)]
-    return sum(steer.resume(engine, job) for job in free)
+    return sum(lifecycle.resume(engine, job) for job in free)
 
 
 def _is_free(tx: Connection, job: Job, held: RowMapping) -> bool:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator.assemble import Seen, see
-from orchestrator.audit_draw import draw_audits
-from orchestrator.conclude import conclude, cost_row
-from orchestrator.engine import Job
-from orchestrator.names import is_referral
-from orchestrator.store import batches, items
-from schemas.attempt import Attempt
-from schemas.batch import ItemTrail, Trail
-from schemas.verdict import Defer, DeferCause
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.subtask_names import is_referral
+from firstline.orchestrator.engine.apply import conclude, cost_row
+from firstline.orchestrator.engine.audit_draw import draw_audits
+from firstline.orchestrator.engine.messages import Seen, see
+from firstline.orchestrator.store import batches, items
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.batch import ItemTrail, Trail
+from firstline.schemas.verdict import Defer, DeferCause
 
 #: Numbers from here on are for calls that were made twice: the ladder never counts so far.
 REPEATED_FROM = 1000

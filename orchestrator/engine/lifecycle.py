@@ -7,19 +7,20 @@ from celery.canvas import Signature
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from orchestrator import budgets, publish
-from orchestrator.engine import Engine, Job
-from orchestrator.flow import advance, fail, open_segment
-from orchestrator.judge import Judged, judge
-from orchestrator.planner.first import is_planning
-from orchestrator.release import claim, release
-from orchestrator.spans import trace_job
-from orchestrator.store import batches, decisions, items, jobs
-from schemas.batch import Trail
-from schemas.errors import UserError
-from schemas.job import WORKING, JobState
-from schemas.verdict import Defer, DeferCause
-from workers.claims import CLAIM_S, JUDGED
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine.judge import Judged, judge
+from firstline.orchestrator.engine.release import claim, release
+from firstline.orchestrator.engine.segments import advance, fail, open_segment
+from firstline.orchestrator.engine.tracing import trace_job
+from firstline.orchestrator.money import budgets
+from firstline.orchestrator.plans.planner.first import is_planning
+from firstline.orchestrator.store import batches, decisions, items, jobs
+from firstline.schemas.batch import Trail
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import WORKING, JobState
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.durability.claims import CLAIM_S, JUDGED
 
 _log = logging.getLogger(__name__)
 

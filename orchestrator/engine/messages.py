@@ -6,18 +6,18 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator import barriers, referral
-from orchestrator.budgets import rations
-from orchestrator.engine import Job
-from orchestrator.ladder import Sub
-from orchestrator.names import base_of, is_referral
-from orchestrator.patterns.base import View
-from orchestrator.referral import planned_of
-from orchestrator.store import items
-from schemas.base import Json
-from schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
-from schemas.job import ItemState
-from schemas.plan import PlannedStep
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.ladder import Sub
+from firstline.orchestrator.core.subtask_names import base_of, is_referral
+from firstline.orchestrator.money.budgets import rations
+from firstline.orchestrator.plans import barriers, referral
+from firstline.orchestrator.plans.patterns.base import View
+from firstline.orchestrator.plans.referral import planned_of
+from firstline.orchestrator.store import items
+from firstline.schemas.base import Json
+from firstline.schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
+from firstline.schemas.job import ItemState
+from firstline.schemas.plan import PlannedStep
 
 #: A batch's row, as it was read or as it is written.
 Row = RowMapping | Mapping[str, Any]

@@ -6,18 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator import budgets, publish, steer
-from orchestrator.assemble import assemble
-from orchestrator.conclude import conclude
-from orchestrator.engine import Engine, Job
-from orchestrator.store import batches, jobs
-from orchestrator.store import bulks as store
-from schemas.batch import Batch
-from schemas.bulk import BulkAct, BulkNews, BulkOrder, BulkState
-from schemas.job import Options
-from schemas.tier import Profile, TierKind
-from schemas.verdict import DeferCause
-from workers.policy import above
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.engine import lifecycle, publish
+from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.messages import assemble
+from firstline.orchestrator.money import budgets
+from firstline.orchestrator.store import batches, jobs
+from firstline.orchestrator.store import bulks as store
+from firstline.schemas.batch import Batch
+from firstline.schemas.job import Options
+from firstline.schemas.provider_batch import BulkAct, BulkNews, BulkOrder, BulkState
+from firstline.schemas.tier import Profile, TierKind
+from firstline.schemas.verdict import DeferCause
+from firstline.workers.rules.policy import above
 
 #: Seconds after which a worker that was told to do something and said nothing is told again.
 _LEASE_S = 10.0
@@ -208,6 +209,6 @@ def _refused(tx: Connection, job: Job, news: BulkNews) -> None:
         return
     batches.set_state(tx, batches=ids, to="filling", among=("bulked",))
     if news.defer is not None and news.defer.cause is DeferCause.BUDGET and news.defer.wait_s == 0:
-        steer.stop_at(tx, job, news.defer)
+        lifecycle.stop_at(tx, job, news.defer)
     elif reason is not None:
         jobs.say(tx, job=job.id, reason=reason)

@@ -9,11 +9,11 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from orchestrator.assemble import Seen, assemble_all, see
-from orchestrator.engine import Engine, Job
-from orchestrator.store import batches
-from schemas.batch import Batch
-from schemas.bulk import BulkOrder
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.engine.messages import Seen, assemble_all, see
+from firstline.orchestrator.store import batches
+from firstline.schemas.batch import Batch
+from firstline.schemas.provider_batch import BulkOrder
 
 ATTEMPT = "firstline.attempt"
 JUDGE = "firstline.judge"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from orchestrator import publish
-from orchestrator.conclude import conclude
-from orchestrator.engine import Engine, Job
-from orchestrator.fairness import Claimant, share
-from orchestrator.store import batches, items, jobs
-from schemas.batch import Batch
-from schemas.job import Priority
-from schemas.tier import TierKind
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.fairness import Claimant, share
+from firstline.orchestrator.store import batches, items, jobs
+from firstline.schemas.batch import Batch
+from firstline.schemas.job import Priority
+from firstline.schemas.tier import TierKind
 
 #: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
 #: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.

@@ -7,24 +7,24 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator import publish
-from orchestrator.assemble import sub_of, subs_of, values_of
-from orchestrator.conclude import conclude, subtask_row
-from orchestrator.engine import Engine, Job
-from orchestrator.flow import SHARD_ITEMS
-from orchestrator.ladder import Sub
-from orchestrator.release import release
-from orchestrator.store import decisions, items, jobs, reviews
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import GoldRow
-from schemas.base import Frozen, Json, JsonObject
-from schemas.batch import WHOLE_JOB
-from schemas.errors import UserError
-from schemas.job import JobState
-from schemas.plan import PlannedStep
-from schemas.skill import Skill
-from workers.checks import run_checks
-from workers.inputs import Unfit, inputs_of
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.ladder import Sub
+from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine.apply import conclude, subtask_row
+from firstline.orchestrator.engine.messages import sub_of, subs_of, values_of
+from firstline.orchestrator.engine.release import release
+from firstline.orchestrator.engine.segments import SHARD_ITEMS
+from firstline.orchestrator.store import decisions, items, jobs, reviews
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import GoldRow
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobState
+from firstline.schemas.plan import PlannedStep
+from firstline.schemas.skill import Skill
+from firstline.workers.checks import run_checks
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 #: Stands for the tier of what a person answered.
 PERSON = "person"

@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator import barriers
-from orchestrator.compile import is_barrier
-from orchestrator.engine import Job
-from orchestrator.store import batches, items, jobs
-from schemas.batch import WHOLE_JOB
-from schemas.job import WORKING, JobState
-from schemas.plan import Plan, StepKind
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans import barriers
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.store import batches, items, jobs
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.job import WORKING, JobState
+from firstline.schemas.plan import Plan, StepKind
 
 #: Items of one shard.
 SHARD_ITEMS = 200

@@ -4,13 +4,13 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.store import jobs
-from schemas.batch import Trail
-from schemas.plan import Plan
+from firstline.orchestrator.store import jobs
+from firstline.schemas.batch import Trail
+from firstline.schemas.plan import Plan
 
 if TYPE_CHECKING:
-    from config.otel import Attributes, Tracer
-    from orchestrator.engine import Engine, Job
+    from firstline.config.telemetry.otel import Attributes, Tracer
+    from firstline.orchestrator.core.context import Engine, Job
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 

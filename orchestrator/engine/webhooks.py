@@ -8,12 +8,12 @@ import httpx
 from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
-from config.settings import Settings
-from orchestrator.engine import Engine
-from orchestrator.store import jobs, webhooks
-from orchestrator.ticker import Ticker
-from schemas.errors import UserError
-from workers.tools.addresses import resolve
+from firstline.config.settings import Settings
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.ticker import Ticker
+from firstline.orchestrator.store import jobs, webhooks
+from firstline.schemas.errors import UserError
+from firstline.workers.tools.addresses import resolve
 
 _log = logging.getLogger(__name__)
 

@@ -6,29 +6,29 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from config.catalogue import load_catalogue
-from orchestrator import api
-from orchestrator.calibration.command import calibrate_scores, explain
-from orchestrator.calibration.labels import Answer, Pair, Truth, main_signal, score_pairs, truth_of
-from orchestrator.calibration.scores import scores_of
-from orchestrator.calibration.threshold import Calibration
-from orchestrator.compile import compile_plan
-from orchestrator.lone_tier import on_its_own
-from orchestrator.order import Order
-from orchestrator.runner import View, crew_for
-from orchestrator.sampling import sample
-from orchestrator.store import calibrations, samples
-from orchestrator.store import items as item_store
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import CalibrationRow
-from orchestrator.trials import Trials
-from schemas.base import Frozen, Json
-from schemas.errors import UserError
-from schemas.plan import Plan, PlannedStep, Quality, Workflow
-from schemas.policy import Confidence
-from schemas.skill import Skill
-from schemas.tier import Profile
-from workers.paths import MISSING
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator import api
+from firstline.orchestrator.experiments.sampling import sample
+from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.plans.compile import compile_plan
+from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.quality.calibration.command import calibrate_scores, explain
+from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, main_signal, score_pairs, truth_of
+from firstline.orchestrator.quality.calibration.scores import scores_of
+from firstline.orchestrator.quality.calibration.threshold import Calibration
+from firstline.orchestrator.run.runner import View, crew_for
+from firstline.orchestrator.store import calibrations, samples
+from firstline.orchestrator.store import items as item_store
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, PlannedStep, Quality, Workflow
+from firstline.schemas.policy import Confidence
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
+from firstline.workers.rules.json_paths import MISSING
 
 PURPOSE = "calibrate"
 

@@ -1,11 +1,11 @@
 """Making a model the one that a skill starts on: what a comparison ends with."""
 
-from config.catalogue import Catalogue
-from config.kinds import FileKind
-from config.own_files import save_own
-from config.yaml_text import as_yaml
-from orchestrator.comparing import pick
-from schemas.errors import UserError
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.catalogue.file_kinds import FileKind
+from firstline.config.catalogue.own_files import save_own
+from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.orchestrator.experiments.compare import pick
+from firstline.schemas.errors import UserError
 
 
 def choose_model(catalogue: Catalogue, *, skill: str, profile: str, model: str) -> str:

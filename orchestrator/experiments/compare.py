@@ -4,25 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from config.catalogue import load_catalogue
-from orchestrator import api
-from orchestrator.calibrating import with_gold
-from orchestrator.calibration.labels import Truth, truth_of
-from orchestrator.comparison import Called, Measured, Run, build
-from orchestrator.compile import compile_plan
-from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import on_its_own
-from orchestrator.order import Order
-from orchestrator.runner import View, crew_for
-from orchestrator.store import samples
-from orchestrator.trials import Trials
-from schemas.base import Json, JsonObject
-from schemas.comparison import Comparison
-from schemas.errors import UserError
-from schemas.job import ItemState
-from schemas.plan import Plan, Workflow
-from schemas.tier import Model, Profile, Tier, TierKind
-from workers.paths import MISSING, Absent
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator import api
+from firstline.orchestrator.experiments.calibrate import with_gold
+from firstline.orchestrator.experiments.comparison import Called, Measured, Run, build
+from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.plans.compile import compile_plan
+from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
+from firstline.orchestrator.run.runner import View, crew_for
+from firstline.orchestrator.store import samples
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.comparison import Comparison
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemState
+from firstline.schemas.plan import Plan, Workflow
+from firstline.schemas.tier import Model, Profile, Tier, TierKind
+from firstline.workers.rules.json_paths import MISSING, Absent
 
 PURPOSE = "compare"
 

@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.calibration.intervals import clopper_pearson
-from orchestrator.calibration.labels import Truth
-from orchestrator.reporting import percentiles
-from schemas.attempt import ErrorKind
-from schemas.base import Json, JsonObject
-from schemas.comparison import Candidate, ComparedItem, Comparison, Output, Share, StartTier
-from workers.paths import MISSING, Absent
-from workers.scoring import gold_of
+from firstline.orchestrator.quality.calibration.intervals import clopper_pearson
+from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.orchestrator.reports.report import percentiles
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.comparison import Candidate, ComparedItem, Comparison, Output, Share, StartTier
+from firstline.workers.rules.json_paths import MISSING, Absent
+from firstline.workers.rules.scoring import gold_of
 
 #: An answer came back, and not in the form asked for.
 MALFORMED = frozenset(

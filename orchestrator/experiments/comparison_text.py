@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from orchestrator.comparison import said_share
-from orchestrator.figures import UNKNOWN, dollars, percent, seconds
-from schemas.base import Json
-from schemas.comparison import Candidate, ComparedItem, Comparison, Output, Share
+from firstline.orchestrator.experiments.comparison import said_share
+from firstline.orchestrator.reports.formatting import UNKNOWN, dollars, percent, seconds
+from firstline.schemas.base import Json
+from firstline.schemas.comparison import Candidate, ComparedItem, Comparison, Output, Share
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _BRIEF_CHARS = 60

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.calibration.intervals import Difference, paired_difference
-from orchestrator.calibration.labels import Truth
-from orchestrator.comparison import share
-from orchestrator.inputs import InputItem
-from schemas.base import Frozen, Json
-from schemas.comparison import Share
-from schemas.errors import UserError
-from workers.paths import MISSING, Absent
+from firstline.orchestrator.experiments.comparison import share
+from firstline.orchestrator.quality.calibration.intervals import Difference, paired_difference
+from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.comparison import Share
+from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_paths import MISSING, Absent
 
 
 class Evaluation(Frozen):

@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
 
-from config.catalogue import load_catalogue, of_skill
-from orchestrator import api
-from orchestrator.calibrating import with_gold
-from orchestrator.calibration.labels import EXACT, Truth
-from orchestrator.causes import causes
-from orchestrator.evaluation import Evaluation, evaluation, rights
-from orchestrator.failure_log import read_failures
-from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import on_its_own
-from orchestrator.order import Order
-from orchestrator.prompt_versions import SkillFile, dump, keep, next_version, text_difference
-from orchestrator.proposal import CAUSES, Right, brief, revised
-from orchestrator.review import gold_set
-from orchestrator.runner import View, crew_for
-from orchestrator.sampling import sample
-from orchestrator.store import audits
-from orchestrator.trials import Trials
-from schemas.base import Frozen, Json, JsonObject
-from schemas.errors import UserError
-from schemas.failure import Cause, Failure
-from schemas.job import ItemState
-from schemas.plan import Workflow
-from schemas.skill import Skill
-from workers.inputs import Unfit, inputs_of
-from workers.paths import MISSING, Absent
+from firstline.config.catalogue.catalogue import load_catalogue, of_skill
+from firstline.orchestrator import api
+from firstline.orchestrator.engine.review import gold_set
+from firstline.orchestrator.experiments.calibrate import with_gold
+from firstline.orchestrator.experiments.evaluation import Evaluation, evaluation, rights
+from firstline.orchestrator.experiments.prompt_versions import SkillFile, dump, keep, next_version, text_difference
+from firstline.orchestrator.experiments.proposal import CAUSES, Right, brief, revised
+from firstline.orchestrator.experiments.sampling import sample
+from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.quality.calibration.labels import EXACT, Truth
+from firstline.orchestrator.reports.causes import causes
+from firstline.orchestrator.reports.failures import read_failures
+from firstline.orchestrator.run.runner import View, crew_for
+from firstline.orchestrator.store import audits
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.failure import Cause, Failure
+from firstline.schemas.job import ItemState
+from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import Skill
+from firstline.workers.rules.json_paths import MISSING, Absent
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 PURPOSE = "improve"
 IMPROVER = "prompt_improver"

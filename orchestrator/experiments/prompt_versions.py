@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from config.catalogue import is_path, load_catalogue
-from config.settings import OWN_FOLDER, get_settings
-from config.yaml_file import read_yaml
-from schemas.base import Frozen
-from schemas.errors import InfrastructureError, UserError
-from schemas.skill import Skill
+from firstline.config.catalogue.catalogue import is_path, load_catalogue
+from firstline.config.catalogue.yaml_file import read_yaml
+from firstline.config.settings import OWN_FOLDER, get_settings
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.skill import Skill
 
 _FOLDER = "versions"
 _NUMERIC = frozenset("+-.0123456789")

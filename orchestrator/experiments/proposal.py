@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from config.skill_flaws import skill_flaws
-from orchestrator.causes import causes, normalised
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
-from schemas.failure import Cause, Failure
-from schemas.skill import Example, Skill
+from firstline.config.catalogue.skill_flaws import skill_flaws
+from firstline.orchestrator.reports.causes import causes, normalised
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.failure import Cause, Failure
+from firstline.schemas.skill import Example, Skill
 
 #: Causes that are told, and samples of each.
 CAUSES = 8

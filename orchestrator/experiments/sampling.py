@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterable
 
-from orchestrator.inputs import InputItem
-from schemas.base import JsonObject, digest
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.schemas.base import JsonObject, digest
 
 
 def sample(items: Iterable[InputItem], count: int, *, seed: int, but: Iterable[JsonObject] = ()) -> list[InputItem]:

@@ -4,21 +4,21 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from config.catalogue import load_catalogue
-from orchestrator import api
-from orchestrator.comparing import PURPOSE, compare_profile, laid_out, read_run
-from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import on_its_own
-from orchestrator.order import Order
-from orchestrator.runner import Crew
-from orchestrator.store import jobs, views
-from orchestrator.trials import trial_request
-from schemas.base import Frozen, JsonObject
-from schemas.comparison import Comparison
-from schemas.errors import UserError
-from schemas.job import JobRequest, JobStatus
-from schemas.plan import Workflow
-from schemas.tier import Profile
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator import api
+from firstline.orchestrator.experiments.compare import PURPOSE, compare_profile, laid_out, read_run
+from firstline.orchestrator.experiments.trials import trial_request
+from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.run.runner import Crew
+from firstline.orchestrator.store import jobs, views
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.comparison import Comparison
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest, JobStatus
+from firstline.schemas.plan import Workflow
+from firstline.schemas.tier import Profile
 
 #: Items of one comparison: it is shown as a whole.
 MOST_ITEMS = 500

@@ -6,17 +6,17 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from orchestrator import api
-from orchestrator.inputs import InputItem
-from orchestrator.order import Order
-from orchestrator.runner import Crew, Interrupted, View, follow
-from orchestrator.store import jobs
-from orchestrator.store.jobs import now
-from schemas.base import digest
-from schemas.errors import UserError
-from schemas.job import JobRequest, JobState
-from schemas.plan import Workflow
-from schemas.tier import Profile
+from firstline.orchestrator import api
+from firstline.orchestrator.run.runner import Crew, Interrupted, View, follow
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import digest
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest, JobState
+from firstline.schemas.plan import Workflow
+from firstline.schemas.tier import Profile
 
 #: The same question asked again within this time uses the answers there are; later it is asked anew: models change.
 ANSWERS_LAST = timedelta(days=1)

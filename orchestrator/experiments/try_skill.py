@@ -4,22 +4,22 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.catalogue import Catalogue, load_catalogue, of_skill
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.compile import ladder_of
-from orchestrator.order import SIMULATOR, Order, with_script
-from orchestrator.runner import View, crew_for, follow
-from orchestrator.story import Story, story_of
-from schemas.base import JsonObject
-from schemas.errors import UserError
-from schemas.job import JobRequest, Options
-from schemas.skill import Skill
-from schemas.tier import Model, Profile, Tier, TierKind
-from workers.gateway import Message
-from workers.inputs import Unfit, inputs_of
-from workers.policy import start_tier
-from workers.prompt import messages
+from firstline.config.catalogue.catalogue import Catalogue, load_catalogue, of_skill
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.plans.compile import ladder_of
+from firstline.orchestrator.reports.item_history import Story, story_of
+from firstline.orchestrator.run.runner import View, crew_for, follow
+from firstline.orchestrator.submission.run_request import SIMULATOR, Order, with_script
+from firstline.schemas.base import JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Profile, Tier, TierKind
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.gateway import Message
+from firstline.workers.rules.policy import start_tier
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 #: Name of the tier for a model that the profile lacks.
 _OWN_TIER = "try"

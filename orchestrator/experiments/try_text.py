@@ -7,11 +7,11 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from orchestrator.figures import count, dollars, seconds
-from orchestrator.story import AttemptLine
-from orchestrator.trying import Trial
-from schemas.check import CheckResult
-from workers.gateway import Message
+from firstline.orchestrator.experiments.try_skill import Trial
+from firstline.orchestrator.reports.formatting import count, dollars, seconds
+from firstline.orchestrator.reports.item_history import AttemptLine
+from firstline.schemas.check import CheckResult
+from firstline.workers.providers.gateway import Message
 
 
 def rendered(trial: Trial) -> RenderableType:

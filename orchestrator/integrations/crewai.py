@@ -5,7 +5,7 @@ from typing import Any
 from crewai.tools import BaseTool
 from pydantic import Field, PrivateAttr, create_model
 
-from orchestrator.integrations.remote import Remote, UnansweredError
+from firstline.orchestrator.integrations.remote import Remote, UnansweredError
 
 
 class FirstlineTool(BaseTool):  # type: ignore[misc] # where crewai is not installed

@@ -7,9 +7,9 @@ from langchain_core.runnables.config import run_in_executor
 from langchain_core.tools import StructuredTool
 from pydantic import Field, create_model
 
-from orchestrator.integrations.remote import Remote, UnansweredError
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
+from firstline.orchestrator.integrations.remote import Remote, UnansweredError
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
 
 _Input = str | JsonObject
 

@@ -10,16 +10,17 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from config.logs import configure
-from config.settings import get_settings
-from orchestrator import api, tokens
-from orchestrator.integrations.mcp_tools import VISITOR, make_server
-from orchestrator.loopback import is_loopback
-from orchestrator.web.access import Doors, Visitor, unknown
-from orchestrator.web.problem import problem_response
-from orchestrator.web.serving import listening
-from schemas.access import Role
-from schemas.errors import FirstlineError, UserError
+from firstline.config.settings import get_settings
+from firstline.config.telemetry.logs import configure
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.orchestrator.core.loopback import is_loopback
+from firstline.orchestrator.integrations.mcp_tools import VISITOR, make_server
+from firstline.orchestrator.web.access import Doors, Visitor, unknown
+from firstline.orchestrator.web.problem import problem_response
+from firstline.orchestrator.web.serving import listening
+from firstline.schemas.access import Role
+from firstline.schemas.errors import FirstlineError, UserError
 
 _PATH = "/mcp"
 _BEARER = "bearer "

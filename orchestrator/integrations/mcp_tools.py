@@ -10,19 +10,19 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field, ValidationError
 
-from config.problem import dotted
-from config.wording import sentence
-from orchestrator import api
-from orchestrator.item_file import as_file
-from orchestrator.offers import Offers, offers
-from orchestrator.web.access import Visitor, find_job
-from orchestrator.web.api.submission import JobOrder, submit
-from orchestrator.web.catalogues import current_catalogue
-from schemas.access import Role
-from schemas.base import Frozen, JsonObject
-from schemas.errors import FirstlineError
-from schemas.job import ItemResult, JobState, JobStatus
-from schemas.report import Report
+from firstline.config.errors.error_messages import sentence
+from firstline.config.errors.problem import dotted
+from firstline.orchestrator import api
+from firstline.orchestrator.submission.item_file import as_file
+from firstline.orchestrator.submission.offered import Offers, offers
+from firstline.orchestrator.web.access import Visitor, find_job
+from firstline.orchestrator.web.api.submission import JobOrder, submit
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.schemas.access import Role
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.errors import FirstlineError
+from firstline.schemas.job import ItemResult, JobState, JobStatus
+from firstline.schemas.report import Report
 
 #: Where the HTTP gate leaves who asks.
 VISITOR = "firstline.visitor"

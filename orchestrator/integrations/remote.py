@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from schemas.base import JsonObject
-from schemas.errors import FirstlineError, InfrastructureError, UserError
-from schemas.job import ItemResult, ItemState, JobStatus
+from firstline.schemas.base import JsonObject
+from firstline.schemas.errors import FirstlineError, InfrastructureError, UserError
+from firstline.schemas.job import ItemResult, ItemState, JobStatus
 
 _ANSWER_S = 60.0
 #: Pauses between two looks at a job grow from the first to the second.

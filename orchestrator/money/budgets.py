@@ -8,12 +8,12 @@ from datetime import datetime
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
-from config.rations import raise_cap, seed
-from orchestrator.engine import Engine, Job
-from orchestrator.store import budgets, jobs
-from schemas.base import Frozen
-from schemas.batch import Ration
-from schemas.verdict import Defer
+from firstline.config.shared_state.budget_counters import raise_cap, seed
+from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.store import budgets, jobs
+from firstline.schemas.base import Frozen
+from firstline.schemas.batch import Ration
+from firstline.schemas.verdict import Defer
 
 #: Stands for all tenants together.
 EVERYONE = "*"

@@ -5,25 +5,26 @@ from random import Random
 
 from sqlalchemy import Connection
 
-from config.catalogue import load_catalogue
-from config.prices import listed_price
-from orchestrator import bulks, expectation
-from orchestrator.compile import compile_plan, is_barrier, ladder_of
-from orchestrator.expectation import Figure, Known
-from orchestrator.inputs import InputItem
-from orchestrator.order import Order
-from orchestrator.store import history
-from orchestrator.thresholds import known_thresholds
-from schemas.base import Json
-from schemas.estimate import Estimate, StepEstimate
-from schemas.plan import Plan, PlannedStep, StepKind
-from schemas.skill import Skill
-from schemas.tier import Model, Price, Profile
-from workers.estimate import CHARS_PER_TOKEN, prompt_tokens
-from workers.forecast import HOLDING
-from workers.gateway import Call
-from workers.inputs import Unfit, inputs_of
-from workers.prompt import messages
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.providers.prices import listed_price
+from firstline.orchestrator.engine import provider_batches
+from firstline.orchestrator.money import expectation
+from firstline.orchestrator.money.expectation import Figure, Known
+from firstline.orchestrator.plans.compile import compile_plan, is_barrier, ladder_of
+from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.store import history
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import Json
+from firstline.schemas.estimate import Estimate, StepEstimate
+from firstline.schemas.plan import Plan, PlannedStep, StepKind
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Price, Profile
+from firstline.workers.estimates.call_estimate import CHARS_PER_TOKEN, prompt_tokens
+from firstline.workers.estimates.forecast import HOLDING
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.gateway import Call
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 #: Items whose prompts are made.
 SAMPLE = 200
@@ -35,7 +36,7 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
         note = "a goal's plan is written when the job begins; its steps and their cost are not known before"
         return Estimate(items=0, sampled=0, cost_usd=None, notes=(note,))
     count, drawn = draw(order.items(), sample)
-    tiers = bulks.chosen(order.request.options, order.profile).tiers
+    tiers = provider_batches.chosen(order.request.options, order.profile).tiers
     plan = compile_plan(
         order.request.workflow,
         catalogue=load_catalogue(),

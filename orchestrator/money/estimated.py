@@ -1,7 +1,7 @@
 """An estimate beside what the job then cost."""
 
-from orchestrator.figures import dollars
-from schemas.estimate import Estimate
+from firstline.orchestrator.reports.formatting import dollars
+from firstline.schemas.estimate import Estimate
 
 
 def compared(planned: Estimate, cost_usd: float | None) -> str:

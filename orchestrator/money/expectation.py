@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.reporting import wilson
-from schemas.tier import Price
-from workers.forecast import ANSWER_TOKENS, CLIMBING
+from firstline.orchestrator.reports.report import wilson
+from firstline.schemas.tier import Price
+from firstline.workers.estimates.forecast import ANSWER_TOKENS, CLIMBING
 
 #: Ends of what a share that climbs may be where nothing is known of it.
 _CLIMBING_ENDS = (0.02, 0.6)

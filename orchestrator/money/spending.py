@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from config.prices import listed_price
-from orchestrator.store import views
-from orchestrator.store.jobs import now
-from schemas.attempt import Usage
-from schemas.base import Frozen
-from schemas.tier import Profile
-from workers.pricing import dollars
+from firstline.config.providers.prices import listed_price
+from firstline.orchestrator.store import views
+from firstline.orchestrator.store.jobs import now
+from firstline.schemas.attempt import Usage
+from firstline.schemas.base import Frozen
+from firstline.schemas.tier import Profile
+from firstline.workers.rules.pricing import dollars
 
 
 class MoneyLine(Frozen):

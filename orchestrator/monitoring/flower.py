@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Mapping
 
-from config.app import make_app
-from config.settings import get_settings
-from orchestrator.loopback import is_loopback
-from schemas.errors import FirstlineError, UserError
+from firstline.config.queues.app import make_app
+from firstline.config.settings import get_settings
+from firstline.orchestrator.core.loopback import is_loopback
+from firstline.schemas.errors import FirstlineError, UserError
 
 #: Variables of Flower's own, each of which makes it ask who is there.
 _AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH")
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     except FirstlineError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    from orchestrator.flower_pages import adapt
+    from firstline.orchestrator.monitoring.flower_pages import adapt
 
     adapt(settings.web_url)
     flags = [f"--address={options.address}", f"--port={options.port}"]

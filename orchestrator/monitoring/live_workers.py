@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import redis
 
-from config.keys import Keys
+from firstline.config.shared_state.keys import Keys
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
-from config.app import ORCHESTRATOR, STEPS
-from orchestrator import tally
-from orchestrator.crowd import Crowd, look
-from orchestrator.engine import Engine
-from orchestrator.load import loads
-from orchestrator.store import gauges
-from schemas.errors import FirstlineError
-from schemas.load import TierLoad
-from schemas.tier import Profile
+from firstline.config.queues.app import ORCHESTRATOR, STEPS
+from firstline.orchestrator.core import counters
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.monitoring.live_workers import Crowd, look
+from firstline.orchestrator.monitoring.tier_load import loads
+from firstline.orchestrator.store import gauges
+from firstline.schemas.errors import FirstlineError
+from firstline.schemas.scaling import TierLoad
+from firstline.schemas.tier import Profile
 
 #: Seconds for which a snapshot serves whoever asks, and for which its count of audits does.
 _FRESH_S, _AUDITS_S = 1.0, 60.0
@@ -28,7 +28,7 @@ class InRedis:
     crowd: Crowd
     #: Queue -> messages that nobody has taken.
     messages: Mapping[str, int]
-    counts: Mapping[tally.Count, float]
+    counts: Mapping[counters.Count, float]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _ask_redis(engine: Engine, profile: Profile | None) -> InRedis | None:
         crowd = look(engine.redis, keys)
         declared = [tier.queue for tier in profile.tiers] if profile else []
         queues = {ORCHESTRATOR, *crowd.by_queue, *declared}
-        return InRedis(crowd, _messages(engine, sorted(queues)), tally.read(engine.redis, keys))
+        return InRedis(crowd, _messages(engine, sorted(queues)), counters.read(engine.redis, keys))
     except (RedisError, OSError):
         return None
 

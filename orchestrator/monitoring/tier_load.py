@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from orchestrator.crowd import Crowd
-from orchestrator.engine import Engine
-from orchestrator.store import gauges
-from orchestrator.store.gauges import Out
-from schemas.load import TierLoad
-from schemas.tier import Profile, Tier, TierKind
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.monitoring.live_workers import Crowd
+from firstline.orchestrator.store import gauges
+from firstline.orchestrator.store.gauges import Out
+from firstline.schemas.scaling import TierLoad
+from firstline.schemas.tier import Profile, Tier, TierKind
 
 
 def loads(engine: Engine, tx: Connection, *, crowd: Crowd, profile: Profile | None) -> dict[str, TierLoad]:

@@ -5,14 +5,14 @@ from typing import assert_never
 
 from sqlalchemy import Connection
 
-from orchestrator.engine import Job
-from orchestrator.ladder import Sub
-from orchestrator.patterns import adapting, hierarchy, pipeline, tree
-from orchestrator.patterns.base import Next, View
-from orchestrator.patterns.seen import all_items
-from orchestrator.store import decisions
-from schemas.base import Json
-from schemas.plan import Plan, PlannedStep, StepKind
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.ladder import Sub
+from firstline.orchestrator.plans.patterns import adapting, hierarchy, pipeline, tree
+from firstline.orchestrator.plans.patterns.base import Next, View
+from firstline.orchestrator.plans.patterns.seen import all_items
+from firstline.orchestrator.store import decisions
+from firstline.schemas.base import Json
+from firstline.schemas.plan import Plan, PlannedStep, StepKind
 
 #: Steps that a job can do without: where nobody could answer, it goes on as it is.
 _OPTIONAL = frozenset({StepKind.CHECKPOINT, StepKind.ADAPT})

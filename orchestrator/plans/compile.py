@@ -4,17 +4,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
-from config.references import ITEMS
-from config.tool_paths import relative_path
-from orchestrator.patterns.routing import routed
-from schemas.errors import UserError
-from schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
-from schemas.policy import LastResort, Policy, Threshold
-from schemas.skill import Skill
-from schemas.tier import Profile, TierKind
-from schemas.tool import ToolSpec
-from workers.conditions import names_in
-from workers.policy import orchestrator_tier, start_tier
+from firstline.config.catalogue.references import ITEMS
+from firstline.config.catalogue.tool_paths import relative_path
+from firstline.orchestrator.plans.patterns.routing import routed
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
+from firstline.schemas.policy import LastResort, Policy, Threshold
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile, TierKind
+from firstline.schemas.tool import ToolSpec
+from firstline.workers.rules.expressions import names_in
+from firstline.workers.rules.policy import orchestrator_tier, start_tier
 
 #: Steps that see all items and so wait for all.
 BARRIERS = frozenset({StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN, StepKind.ADAPT})

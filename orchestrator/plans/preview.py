@@ -1,12 +1,12 @@
 """How a workflow would be done: its plan, before anything is submitted."""
 
-from config.catalogue import load_catalogue
-from orchestrator import api
-from orchestrator.compile import compile_plan
-from orchestrator.thresholds import known_thresholds
-from schemas.errors import UserError
-from schemas.job import JobRequest
-from schemas.plan import Plan, Workflow
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator import api
+from firstline.orchestrator.plans.compile import compile_plan
+from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest
+from firstline.schemas.plan import Plan, Workflow
 
 
 def preview(request: JobRequest) -> Plan:

@@ -12,16 +12,16 @@ from typing import Literal, assert_never
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
-from orchestrator.engine import Job
-from orchestrator.ladder import Sub
-from orchestrator.names import base_of, is_referral, part, referral
-from orchestrator.patterns.base import View
-from orchestrator.store import decisions, items
-from schemas.base import Json, JsonObject
-from schemas.batch import ItemTrail
-from schemas.plan import Plan, PlannedStep
-from schemas.policy import LastResort
-from workers.inputs import Unfit, inputs_of
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.ladder import Sub
+from firstline.orchestrator.core.subtask_names import base_of, is_referral, part, referral
+from firstline.orchestrator.plans.patterns.base import View
+from firstline.orchestrator.store import decisions, items
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.batch import ItemTrail
+from firstline.schemas.plan import Plan, PlannedStep
+from firstline.schemas.policy import LastResort
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 _FAILURES = 6
 _ANSWER_CHARS = 2_000

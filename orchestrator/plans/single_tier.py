@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from schemas.plan import Step, StepKind, Workflow
-from schemas.policy import LastResort, Policy
-from schemas.skill import Skill
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.policy import LastResort, Policy
+from firstline.schemas.skill import Skill
 
 #: Steps that look at one item alone.
 _PER_ITEM = frozenset({StepKind.SKILL, StepKind.ROUTE, StepKind.TOOL})

@@ -2,11 +2,11 @@
 
 from sqlalchemy import Connection
 
-from orchestrator.compile import Thresholds
-from orchestrator.store import calibrations
-from schemas.policy import Threshold
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.orchestrator.plans.compile import Thresholds
+from firstline.orchestrator.store import calibrations
+from firstline.schemas.policy import Threshold
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 
 def known_thresholds(tx: Connection, *, profile: Profile) -> Thresholds:

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator import api
-from orchestrator.calibration.audit import LiveLoss, live_loss
-from orchestrator.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
-from orchestrator.engine import Job
-from orchestrator.inputs import InputItem
-from orchestrator.lone_tier import alone
-from orchestrator.store import audits, calibrations, decisions, items, jobs
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import CalibrationRow
-from schemas.base import Frozen, Json, digest
-from schemas.job import ItemState, JobRequest, JobState, Options, Priority
-from schemas.plan import PlannedStep, Step, Workflow
-from schemas.policy import Policy
-from schemas.skill import Skill
-from workers.inputs import Unfit, inputs_of
-from workers.paths import MISSING
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.single_tier import alone
+from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
+from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
+from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.schemas.base import Frozen, Json, digest
+from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Priority
+from firstline.schemas.plan import PlannedStep, Step, Workflow
+from firstline.schemas.policy import Policy
+from firstline.schemas.skill import Skill
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 _log = logging.getLogger(__name__)
 

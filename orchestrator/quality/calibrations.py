@@ -4,12 +4,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from config.catalogue import load_catalogue
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.calibration.standing import Standing, model_pairs, standing
-from orchestrator.store import calibrations, jobs
-from schemas.skill import Skill
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.quality.calibration.standing import Standing, model_pairs, standing
+from firstline.orchestrator.store import calibrations, jobs
+from firstline.schemas.skill import Skill
 
 
 def standings() -> list[Standing]:

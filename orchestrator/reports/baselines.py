@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from schemas.job import JobRequest
-from schemas.jobfile import BaselineKind
-from schemas.plan import Plan
-from schemas.policy import Policy
-from schemas.report import Baseline, Report
-from schemas.tier import Profile
+from firstline.schemas.job import JobRequest
+from firstline.schemas.jobfile import BaselineKind
+from firstline.schemas.plan import Plan
+from firstline.schemas.policy import Policy
+from firstline.schemas.report import Baseline, Report
+from firstline.schemas.tier import Profile
 
 #: What the jobs that measure a baseline are for.
 PURPOSE = "baseline"

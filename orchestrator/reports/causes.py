@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from schemas.failure import Cause, Failure
+from firstline.schemas.failure import Cause, Failure
 
 #: Reasons this alike (0..100, rapidfuzz `token_sort_ratio`) are one cause.
 ALIKE = 82.0

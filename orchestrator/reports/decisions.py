@@ -3,10 +3,10 @@
 from pydantic import Field
 from sqlalchemy import Connection
 
-from orchestrator.store import decisions, items, jobs
-from orchestrator.story import DecisionLine
-from schemas.base import JsonObject
-from schemas.batch import WHOLE_JOB
+from firstline.orchestrator.reports.item_history import DecisionLine
+from firstline.orchestrator.store import decisions, items, jobs
+from firstline.schemas.base import JsonObject
+from firstline.schemas.batch import WHOLE_JOB
 
 #: Items looked up at once.
 _PAGE = 500

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator.engine import Engine
-from orchestrator.store import failures, jobs
-from schemas.failure import Failure
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.store import failures, jobs
+from firstline.schemas.failure import Failure
 
 #: Rejected answers that are looked at, newest first.
 LOOKED_AT = 2000

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator.store import decisions, items, views
-from schemas.base import Frozen, Json, JsonObject
-from schemas.check import CheckResult
-from schemas.errors import UserError
-from schemas.job import ItemState
+from firstline.orchestrator.store import decisions, items, views
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.check import CheckResult
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemState
 
 Line = TypeVar("Line", bound=Frozen)
 

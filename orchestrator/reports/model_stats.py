@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from orchestrator.store import views
-from orchestrator.store.jobs import now
-from schemas.base import Frozen
+from firstline.orchestrator.store import views
+from firstline.orchestrator.store.jobs import now
+from firstline.schemas.base import Frozen
 
 
 class ModelMarks(Frozen):

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator.compile import is_barrier
-from orchestrator.store import jobs, views
-from schemas.base import Frozen
-from schemas.plan import Plan, PlannedStep, StepKind
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.store import jobs, views
+from firstline.schemas.base import Frozen
+from firstline.schemas.plan import Plan, PlannedStep, StepKind
 
 
 class StepFigures(Frozen):

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from config.catalogue import Catalogue
-from config.draft import RESERVED, slug
-from config.yaml_text import as_yaml
-from orchestrator.compile import is_barrier
-from schemas.base import Frozen
-from schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
-from schemas.tier import Profile
-from workers.forecast import Load, StepForecast, forecast, rungs
-from workers.policy import orchestrator_tier
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.config.drafts.draft import RESERVED, slug
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.schemas.base import Frozen
+from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
+from firstline.schemas.tier import Profile
+from firstline.workers.estimates.forecast import Load, StepForecast, forecast, rungs
+from firstline.workers.rules.policy import orchestrator_tier
 
 #: (before, after) of a node's text in Mermaid; the shape says what kind of step it is.
 _SHAPES = {

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Self, TextIO
 
-from orchestrator.figures import count, dollars, percent, seconds
-from schemas.job import JobState, JobStatus
+from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
+from firstline.schemas.job import JobState, JobStatus
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

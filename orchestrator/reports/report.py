@@ -7,17 +7,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from config.prices import listed_price
-from orchestrator.scripted import scripted_notes
-from orchestrator.store import figures, items, jobs
-from schemas.attempt import ErrorKind, Usage
-from schemas.estimate import Estimate
-from schemas.plan import Plan
-from schemas.report import ModelLine, Percentiles, QualityScore, Report
-from schemas.tier import Price, Profile
-from workers.paths import MISSING
-from workers.pricing import dollars
-from workers.scoring import score
+from firstline.config.providers.prices import listed_price
+from firstline.orchestrator.run.scripted import scripted_notes
+from firstline.orchestrator.store import items, job_figures, jobs
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.estimate import Estimate
+from firstline.schemas.plan import Plan
+from firstline.schemas.report import ModelLine, Percentiles, QualityScore, Report
+from firstline.schemas.tier import Price, Profile
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.pricing import dollars
+from firstline.workers.rules.scoring import score
 
 #: What counts against a model: its answer was not used, or it gave none. Being unsure is not an error.
 _NOT_ERRORS = frozenset({ErrorKind.UNSURE.value})
@@ -27,7 +27,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
     """Return the report of a job as it stands."""
     row, status = jobs.get(tx, job=job), jobs.status(tx, job=job)
     profile = Profile.model_validate(row["profile"])
-    lines = figures.by_model(tx, job=job)
+    lines = job_figures.by_model(tx, job=job)
     quality, latency = _over_items(tx, row)
     top = profile.ladder[-1].models[0]
     price = top.price or listed_price(top)
@@ -56,10 +56,10 @@ def make_report(tx: Connection, *, job: str) -> Report:
         quality=quality,
         models=_models(tx, job, lines),
         by_tier=status.by_tier,
-        failures=figures.failures(tx, job=job),
+        failures=job_figures.failures(tx, job=job),
         cache_hits=sum(line["attempts"] for line in cached),
         cache_saved_usd=sum(line["saved_usd"] for line in cached),
-        duplicates=figures.duplicates(tx, job=job),
+        duplicates=job_figures.duplicates(tx, job=job),
         wall_s=items.latency_s(row),
         estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
         notes=(*_notes(unpriced, price, ended, status.items), *scripted_notes(profile)),
@@ -79,7 +79,7 @@ def _notes(unpriced: int, price: Price | None, ended: int, count: int) -> tuple[
 
 def _baseline(tx: Connection, *, job: str, price: Price | None) -> float | None:
     """Return what one top-tier call for each accepted answer would have cost, by its price and the measured tokens."""
-    answers, given, cached, produced = figures.accepted_tokens(tx, job=job)
+    answers, given, cached, produced = job_figures.accepted_tokens(tx, job=job)
     if price is None or not answers:
         return None
     return dollars(Usage(input_tokens=given, cached_tokens=cached, output_tokens=produced), price)
@@ -87,7 +87,7 @@ def _baseline(tx: Connection, *, job: str, price: Price | None) -> float | None:
 
 def _models(tx: Connection, job: str, lines: Sequence[RowMapping]) -> tuple[ModelLine, ...]:
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for model, tier, latency_s in figures.latencies(tx, job=job):
+    for model, tier, latency_s in job_figures.latencies(tx, job=job):
         seconds[model, tier].append(latency_s)
     grouped: dict[tuple[str, str], list[RowMapping]] = defaultdict(list)
     for line in lines:
@@ -127,7 +127,7 @@ def _over_items(tx: Connection, row: RowMapping) -> tuple[QualityScore | None, P
     scores: list[float] = []
     unsettled = 0
     seconds: list[float] = []
-    for item in figures.ended_items(tx, job=row["id"]):
+    for item in job_figures.ended_items(tx, job=row["id"]):
         if item["same_as"] is None and (latency_s := items.latency_s(item)) is not None:
             seconds.append(latency_s)
         if quality is None:

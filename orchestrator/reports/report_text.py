@@ -6,11 +6,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.baselines import NAMES, overall_quality
-from orchestrator.estimated import compared
-from orchestrator.figures import count, dollars, percent, seconds
-from schemas.jobfile import BaselineKind
-from schemas.report import Baseline, ModelLine, Report
+from firstline.orchestrator.money.estimated import compared
+from firstline.orchestrator.reports.baselines import NAMES, overall_quality
+from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
+from firstline.schemas.jobfile import BaselineKind
+from firstline.schemas.report import Baseline, ModelLine, Report
 
 _WORST_REASONS = 8
 

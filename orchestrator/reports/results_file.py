@@ -10,8 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
-from schemas.errors import UserError
-from schemas.job import ItemResult
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemResult
 
 STDOUT = "-"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO
 
-from orchestrator.guard import group_exists, stop_groups
-from schemas.errors import InfrastructureError
+from firstline.orchestrator.run.process_guard import group_exists, stop_groups
+from firstline.schemas.errors import InfrastructureError
 
 #: A part that dies this often within `_RESTART_WINDOW_S` seconds is not started again.
 MAX_RESTARTS = 5
@@ -58,7 +58,7 @@ class Parts:
         self._on_failure = on_failure
         # In a session of its own, as all parts are: Ctrl-C in the terminal is for the run alone, which then stops them.
         self._guard = subprocess.Popen(
-            python("orchestrator.guard"),
+            python("firstline.orchestrator.run.process_guard"),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

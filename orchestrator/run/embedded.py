@@ -12,13 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import assert_never
 
-from config.settings import Settings, get_settings
-from orchestrator.crew import require_keys, require_servers, worker_queues
-from orchestrator.parts import Part, Parts, python
-from orchestrator.state_folder import StateFolder, free_port
-from schemas.errors import InfrastructureError, UserError
-from schemas.job import WORKING
-from schemas.tier import Model, Profile, Service, Tier
+from firstline.config.settings import Settings, get_settings
+from firstline.orchestrator.run.child_processes import Part, Parts, python
+from firstline.orchestrator.run.state_folder import StateFolder, free_port
+from firstline.orchestrator.run.worker_requirements import require_keys, require_servers, worker_queues
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.job import WORKING
+from firstline.schemas.tier import Model, Profile, Service, Tier
 
 _REDIS = "redis"
 _REDIS_READY_S = 30.0
@@ -97,8 +97,8 @@ def running_redis(settings: Settings) -> str | None:
 
 def set_aside(*, but: str | None) -> None:
     """Pause the jobs that an earlier run left unfinished: they may need other models, and cost money."""
-    from orchestrator import api
-    from orchestrator.store import jobs
+    from firstline.orchestrator import api
+    from firstline.orchestrator.store import jobs
 
     with api.engine().db.reading() as tx:
         left = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
@@ -236,20 +236,20 @@ def _service_part(service: Service, folder: StateFolder, env: Mapping[str, str])
 def _server(service: Service) -> tuple[str, ...]:
     match service.kind:
         case "simulator":
-            return python("workers.simulator", str(service.source))
+            return python("firstline.workers.simulator", str(service.source))
         case "llama":
-            return python("workers.local_models.server", "--model", str(service.source))
+            return python("firstline.workers.local_models.server", "--model", str(service.source))
         case _:
             assert_never(service.kind)
 
 
 def _processes(folder: StateFolder, profile: Profile, env: Mapping[str, str], record: Path | None) -> Iterator[Part]:
-    yield Part("orchestrator", python("orchestrator.process"), folder.logs / "orchestrator.log", env)
+    yield Part("orchestrator", python("firstline.orchestrator.service.process"), folder.logs / "orchestrator.log", env)
     recording = ("--record", str(record.absolute())) if record else ()
     for queues in worker_queues(profile):
         flags = [part for name in queues for part in ("--queue", name)]
         name = f"worker-{queues[0]}"
-        yield Part(name, python("workers.process", *flags, *recording), folder.logs / f"{name}.log", env)
+        yield Part(name, python("firstline.workers.process", *flags, *recording), folder.logs / f"{name}.log", env)
 
 
 def _environment(settings: Settings, folder: StateFolder, redis_url: str) -> dict[str, str]:

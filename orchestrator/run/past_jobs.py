@@ -1,14 +1,15 @@
 """Jobs of the past: the last one, and its report with the baselines that were run for it."""
 
-from config.settings import get_settings
-from orchestrator import api, baselines
-from orchestrator.runner import View, audit
-from orchestrator.runtime import embedded, running_redis, using_redis
-from orchestrator.store import jobs
-from schemas.errors import UserError
-from schemas.job import JobState
-from schemas.jobfile import BaselineKind
-from schemas.report import Report
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.reports import baselines
+from firstline.orchestrator.run.embedded import embedded, running_redis, using_redis
+from firstline.orchestrator.run.runner import View, audit
+from firstline.orchestrator.store import jobs
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobState
+from firstline.schemas.jobfile import BaselineKind
+from firstline.schemas.report import Report
 
 
 def last_job() -> str:

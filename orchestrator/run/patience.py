@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from schemas.errors import UserError
-from schemas.job import JobState, JobStatus
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobState, JobStatus
 
 #: Seconds between two looks at a job that does not change.
 BEAT_S = 1.0

@@ -5,21 +5,21 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from config.catalogue import Catalogue, load_catalogue
-from orchestrator import api
-from orchestrator.inputs import count_items
-from orchestrator.order import Order
-from orchestrator.plan_view import PlanView, as_file, as_workflow, plan_view
-from orchestrator.planner.given import items_view
-from orchestrator.preview import preview
-from orchestrator.runner import Finished, View, audit, crew_for, follow, submit
-from orchestrator.store import jobs
-from schemas.errors import UserError
-from schemas.job import JobState
-from schemas.plan import Plan, Workflow
-from schemas.tier import Profile
-from workers.fence import as_text
-from workers.forecast import Load
+from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.orchestrator import api
+from firstline.orchestrator.plans.planner.given import items_view
+from firstline.orchestrator.plans.preview import preview
+from firstline.orchestrator.reports.plan_text import PlanView, as_file, as_workflow, plan_view
+from firstline.orchestrator.run.runner import Finished, View, audit, crew_for, follow, submit
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.submission.item_reader import count_items
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobState
+from firstline.schemas.plan import Plan, Workflow
+from firstline.schemas.tier import Profile
+from firstline.workers.estimates.forecast import Load
+from firstline.workers.rules.data_fence import as_text
 
 #: What a workflow is reckoned for where no items are given.
 ASSUMED = Load(items=1_000, mean_chars=1_000)

@@ -6,20 +6,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.settings import get_settings
-from orchestrator import api, auditing, baselines, estimating
-from orchestrator.crew import refuse_services
-from orchestrator.order import Order
-from orchestrator.patience import BEAT_S, Stalled, patient
-from orchestrator.progress import show_progress
-from orchestrator.results_file import check_writable, write_results
-from orchestrator.runtime import Stopped, embedded, running_redis, using_redis
-from orchestrator.store import jobs
-from schemas.errors import FirstlineError, UserError
-from schemas.job import JobState, JobStatus
-from schemas.jobfile import BaselineKind
-from schemas.report import Report
-from schemas.tier import Profile
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.money import estimate
+from firstline.orchestrator.quality import audits
+from firstline.orchestrator.reports import baselines
+from firstline.orchestrator.reports.progress import show_progress
+from firstline.orchestrator.reports.results_file import check_writable, write_results
+from firstline.orchestrator.run.embedded import Stopped, embedded, running_redis, using_redis
+from firstline.orchestrator.run.patience import BEAT_S, Stalled, patient
+from firstline.orchestrator.run.worker_requirements import refuse_services
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.errors import FirstlineError, UserError
+from firstline.schemas.job import JobState, JobStatus
+from firstline.schemas.jobfile import BaselineKind
+from firstline.schemas.report import Report
+from firstline.schemas.tier import Profile
 
 #: Exit code of a program that Ctrl-C ended: 128 + SIGINT.
 CTRL_C = 130
@@ -78,11 +81,11 @@ def run(order: Order, view: View, *, record: Path | None = None, resuming: str |
 def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd: float | None = None) -> None:
     """Have the top tier also answer what was drawn of a job that has ended; the job's own results stand already."""
     with suppress(Interrupted):
-        for audit_job in auditing.ask(job, budget_usd=budget_usd):
+        for audit_job in audits.ask(job, budget_usd=budget_usd):
             if api.status(audit_job).state is JobState.PAUSED:
                 api.resume(audit_job)
             follow(audit_job, View(quiet=view.quiet), check, title="audit: ")
-            auditing.compare(audit_job)
+            audits.compare(audit_job)
 
 
 def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None:
@@ -123,7 +126,7 @@ def wake(job: str) -> None:
 def submit(order: Order, profile: Profile) -> str:
     """Submit an order with what it is expected to cost, and return the job's id."""
     with api.engine().db.reading() as tx:
-        expected = estimating.estimate(tx, order)
+        expected = estimate.estimate(tx, order)
     job = api.submit(order.request.evolve(profile=profile), order.items(), folders=order.functions)
     with api.engine().db.writing() as tx:
         jobs.change(tx, job=job, estimate=expected.model_dump(mode="json"))

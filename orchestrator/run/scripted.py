@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.figures import count
-from schemas.errors import UserError
-from schemas.tier import Profile
-from workers.recording import Recording
-from workers.simulator.script import load_script
+from firstline.orchestrator.reports.formatting import count
+from firstline.schemas.errors import UserError
+from firstline.schemas.tier import Profile
+from firstline.workers.providers.recording import Recording
+from firstline.workers.simulator.script import load_script
 
 
 def scripted_notes(profile: Profile) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import randrange
 from typing import IO, NamedTuple
 
-from schemas.errors import UserError
+from firstline.schemas.errors import UserError
 
 #: Seconds to wait for the children of a run that has just been killed.
 _LEFTOVERS_S = 15.0

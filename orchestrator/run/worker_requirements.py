@@ -3,13 +3,13 @@
 from functools import cache
 from pathlib import Path
 
-from config.catalogue import load_catalogue
-from config.doctor import host_of, listens
-from config.providers import variables_of
-from config.secrets import secret
-from config.settings import get_settings
-from schemas.errors import UserError
-from schemas.tier import TENANT, Model, Profile, Tier, TierKind
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.providers.doctor import host_of, listens
+from firstline.config.providers.providers import variables_of
+from firstline.config.providers.secrets import secret
+from firstline.config.settings import get_settings
+from firstline.schemas.errors import UserError
+from firstline.schemas.tier import TENANT, Model, Profile, Tier, TierKind
 
 #: Where steps of plain functions wait when the profile names no tier for them.
 TOOLS_QUEUE = "tools"

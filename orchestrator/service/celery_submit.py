@@ -4,17 +4,17 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from config.catalogue import is_path, load_catalogue
-from config.discreet import Discreet
-from config.problem import dotted
-from config.wording import sentence
-from orchestrator import api
-from orchestrator.crew import refuse_services
-from orchestrator.inputs import InputItem, read_items
-from orchestrator.item_file import as_file
-from schemas.base import JsonObject
-from schemas.errors import UserError
-from schemas.job import JobRequest
+from firstline.config.catalogue.catalogue import is_path, load_catalogue
+from firstline.config.errors.error_messages import sentence
+from firstline.config.errors.problem import dotted
+from firstline.config.queues.discreet import Discreet
+from firstline.orchestrator import api
+from firstline.orchestrator.run.worker_requirements import refuse_services
+from firstline.orchestrator.submission.item_file import as_file
+from firstline.orchestrator.submission.item_reader import InputItem, read_items
+from firstline.schemas.base import JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest
 
 _ITEMS = TypeAdapter(list[JsonObject])
 

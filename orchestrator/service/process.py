@@ -1,6 +1,6 @@
 """An orchestrator process: its Celery worker, and what it does beside: the sweep, webhooks, counters."""
 
-import config.startup  # noqa: F401 # before all others, see there
+import firstline.config.queues.startup  # noqa: F401 # before all others, see there
 
 # isort: split
 
@@ -9,18 +9,18 @@ import sys
 
 from celery import signals
 
-from config.app import ORCHESTRATOR
-from config.logs import configure
-from config.serving import serve
-from config.settings import get_settings
-from orchestrator import webhooks
-from orchestrator.engine import Engine
-from orchestrator.rescue import Rescue
-from orchestrator.store.migrate import migrate
-from orchestrator.tally import FLUSH_S
-from orchestrator.tasks import register
-from orchestrator.ticker import Ticker
-from schemas.errors import FirstlineError
+from firstline.config.queues.app import ORCHESTRATOR
+from firstline.config.queues.serving import serve
+from firstline.config.settings import get_settings
+from firstline.config.telemetry.logs import configure
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.counters import FLUSH_S
+from firstline.orchestrator.core.ticker import Ticker
+from firstline.orchestrator.engine import webhooks
+from firstline.orchestrator.service.sweep import Rescue
+from firstline.orchestrator.service.tasks import register
+from firstline.orchestrator.store.migrate import migrate
+from firstline.schemas.errors import FirstlineError
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from redis.exceptions import RedisError
 
-from config.rations import forget
-from orchestrator.engine import Engine
-from orchestrator.store import retention
-from schemas.errors import UserError
-from schemas.job import JobState
+from firstline.config.shared_state.budget_counters import forget
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.store import retention
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobState
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 ENDS = tuple(state for state in JobState if state.ended)

@@ -10,18 +10,19 @@ from datetime import datetime, timedelta
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
-from config.app import STEPS
-from orchestrator import auditing, bulks, held, publish
-from orchestrator.conclude import conclude
-from orchestrator.engine import Engine
-from orchestrator.flow import SHARD_ITEMS, advance
-from orchestrator.release import passed, release
-from orchestrator.steer import abandon, expire, start
-from orchestrator.store import batches, items, jobs
-from orchestrator.ticker import Ticker
-from schemas.batch import WHOLE_JOB
-from schemas.job import WORKING, JobState
-from workers.claims import ANSWERED, CLAIM_S, JUDGED, LOST
+from firstline.config.queues.app import STEPS
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.ticker import Ticker
+from firstline.orchestrator.engine import held, provider_batches, publish
+from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.lifecycle import abandon, expire, start
+from firstline.orchestrator.engine.release import passed, release
+from firstline.orchestrator.engine.segments import SHARD_ITEMS, advance
+from firstline.orchestrator.quality import audits
+from firstline.orchestrator.store import batches, items, jobs
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.job import WORKING, JobState
+from firstline.workers.durability.claims import ANSWERED, CLAIM_S, JUDGED, LOST
 
 _log = logging.getLogger(__name__)
 
@@ -81,13 +82,13 @@ class Rescue:
         if self._beats % 4 == 1:
             end_hopeless(self.engine)
             held.let_go(self.engine)
-            bulks.fill(self.engine)
-            bulks.look_after(self.engine)
+            provider_batches.fill(self.engine)
+            provider_batches.look_after(self.engine)
             publish_outbox(self.engine)
             resend_lost(self.engine)
             nudge(self.engine)
         if self._beats % 40 == 39:
-            auditing.sweep()
+            audits.sweep()
 
 
 def end_hopeless(engine: Engine) -> None:
@@ -161,7 +162,7 @@ def resend_lost(engine: Engine) -> int:
     lost, dead = _lost(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
     for row, holder in dead:
         _after_death(engine, row, holder)
-    return _send(engine, bulks.collect_again(engine, lost))
+    return _send(engine, provider_batches.collect_again(engine, lost))
 
 
 def _lost(

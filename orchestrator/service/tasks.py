@@ -7,15 +7,15 @@ from celery import Celery, Task
 from celery.canvas import Signature
 from pydantic import ValidationError
 
-from orchestrator import bulks, publish
-from orchestrator.by_name import Unread, submit_message
-from orchestrator.engine import Engine
-from orchestrator.release import passed, release, send_shard
-from orchestrator.spans import judge_span
-from orchestrator.steer import settle_trail, start
-from schemas.batch import MESSAGE_VERSION, Trail
-from schemas.bulk import BulkNews
-from schemas.errors import InfrastructureError, UserError
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import provider_batches, publish
+from firstline.orchestrator.engine.lifecycle import settle_trail, start
+from firstline.orchestrator.engine.release import passed, release, send_shard
+from firstline.orchestrator.engine.tracing import judge_span
+from firstline.orchestrator.service.celery_submit import Unread, submit_message
+from firstline.schemas.batch import MESSAGE_VERSION, Trail
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.provider_batch import BulkNews
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def register(app: Celery, engine: Engine) -> None:
     @app.task(name=publish.BULKED, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def bulked_task(news: str | None) -> None:
         if news is not None:
-            bulks.hear(engine, BulkNews.model_validate_json(news))
+            provider_batches.hear(engine, BulkNews.model_validate_json(news))
 
     @app.task(name=publish.JUDGE, bind=True, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def judge_task(self: "Task[Any, Any]", trail: str | None) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, String, and_, cast, func, select, update
 
-from orchestrator.store.items import insert_or_ignore
-from orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
-from schemas.job import JobState
+from firstline.orchestrator.store.items import insert_or_ignore
+from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
+from firstline.schemas.job import JobState
 
 #: States of jobs in which nothing more happens.
 _ENDED = tuple(state.value for state in JobState if state.ended)

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, func, or_, select, update
 
-from orchestrator.store.jobs import clock
-from orchestrator.store.tables import BatchRow, JobRow, ShardRow
-from schemas.job import WORKING
+from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.tables import BatchRow, JobRow, ShardRow
+from firstline.schemas.job import WORKING
 
 _shard = ShardRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]

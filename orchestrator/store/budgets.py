@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestrator.store.jobs import clock
-from orchestrator.store.tables import AttemptRow, BudgetRow, ItemRow, JobRow
-from schemas.job import JobState
+from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.tables import AttemptRow, BudgetRow, ItemRow, JobRow
+from firstline.schemas.job import JobState
 
 _budget = BudgetRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]

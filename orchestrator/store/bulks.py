@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from orchestrator.store.jobs import clock
-from orchestrator.store.tables import BatchRow, BulkRow, JobRow, SubtaskRow
-from schemas.bulk import BulkState
-from schemas.job import WORKING
+from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.tables import BatchRow, BulkRow, JobRow, SubtaskRow
+from firstline.schemas.job import WORKING
+from firstline.schemas.provider_batch import BulkState
 
 _bulk = BulkRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.store.tables import CalibrationRow
 
 _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from schemas.errors import InfrastructureError, UserError
+from firstline.schemas.errors import InfrastructureError, UserError
 
 #: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30

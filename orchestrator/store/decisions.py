@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import DecisionRow
-from schemas.base import JsonObject
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import DecisionRow
+from firstline.schemas.base import JsonObject
 
 _decision = DecisionRow.__table__  # type: ignore[attr-defined]
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
-from orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from orchestrator.store.jobs import clock
-from orchestrator.store.tables import AuditRow, BatchRow, JobRow, ShardRow, SubtaskRow
-from schemas.job import WORKING
+from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.tables import AuditRow, BatchRow, JobRow, ShardRow, SubtaskRow
+from firstline.schemas.job import WORKING
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, Integer, RowMapping, case, cast, func, select
 
-from orchestrator.store.tables import AttemptRow, JobRow
+from firstline.orchestrator.store.tables import AttemptRow, JobRow
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]

@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchestrator.store.batches import OUT
-from orchestrator.store.jobs import clock, now
-from orchestrator.store.many import Given, Many
-from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
-from schemas.attempt import Attempt
-from schemas.base import Json
-from schemas.batch import WHOLE_JOB
-from schemas.job import WORKING, ItemState
+from firstline.orchestrator.store.batches import OUT
+from firstline.orchestrator.store.jobs import clock, now
+from firstline.orchestrator.store.many import Given, Many
+from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.base import Json
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.job import WORKING, ItemState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, RowMapping, bindparam, cast, func, select, update
 
-from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
-from schemas.job import WORKING, ItemState, JobState, JobStatus
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import WORKING, ItemState, JobState, JobStatus
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]

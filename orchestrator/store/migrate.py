@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from orchestrator.store.database import Database
-from schemas.errors import UserError
+from firstline.orchestrator.store.database import Database
+from firstline.schemas.errors import UserError
 
 _FOLDER = Path(__file__).parent / "migrations"
 #: Any number, the same for all: PostgreSQL's advisory lock under which one process migrates.

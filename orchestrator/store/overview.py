@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 
 from sqlalchemy import Connection, func, select
 
-from orchestrator.store.tables import ItemRow, SubtaskRow
-from schemas.base import Json
-from schemas.job import ItemState
+from firstline.orchestrator.store.tables import ItemRow, SubtaskRow
+from firstline.schemas.base import Json
+from firstline.schemas.job import ItemState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]

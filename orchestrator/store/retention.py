@@ -6,8 +6,8 @@ from datetime import timedelta
 from sqlalchemy import Connection, delete, select
 from sqlmodel import SQLModel
 
-from orchestrator.store.jobs import clock
-from orchestrator.store.tables import (
+from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.tables import (
     AttemptRow,
     AuditRow,
     BatchRow,
@@ -19,7 +19,7 @@ from orchestrator.store.tables import (
     SubtaskRow,
     WebhookRow,
 )
-from schemas.job import JobState
+from firstline.schemas.job import JobState
 
 #: What goes with a job. Calibrations and the gold set outlive the jobs that they were made from.
 _PARTS = (AttemptRow, SubtaskRow, BatchRow, BulkRow, ShardRow, AuditRow, DecisionRow, WebhookRow, ItemRow)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
-from orchestrator.store.tables import AttemptRow, ItemRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import JSON, Index, Text
 from sqlmodel import Field, SQLModel
 
-from orchestrator.store.types import UtcDateTime
-from schemas.base import Json
+from firstline.orchestrator.store.types import UtcDateTime
+from firstline.schemas.base import Json
 
 
 class JobRow(SQLModel, table=True):
@@ -90,7 +90,7 @@ class SubtaskRow(SQLModel, table=True):
     n: int = 0
     #: Attempts used on its tier.
     used: int = 0
-    #: How often every model of its tier has failed on it, weighed: `workers.fallback.HOPELESS` ends it.
+    #: How often every model of its tier has failed on it, weighed: `HOPELESS` in `model_choice` ends it.
     faults: int = 0
     referrals: int = 0
     #: What it answered; while it is asked anew, what it answered before (by a model of `kept_tier`).
@@ -338,7 +338,7 @@ class BulkRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     job: str = Field(index=True)
     tier: str
-    #: One of `schemas.bulk.BulkState`.
+    #: One of `firstline.schemas.provider_batch.BulkState`.
     state: str = "submitting"
     #: Requests in it, and how many came back answered.
     requests: int = 0

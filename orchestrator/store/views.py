@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select
 
-from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
-from schemas.attempt import ErrorKind
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
+from firstline.schemas.attempt import ErrorKind
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, and_, or_, select, update
 
-from orchestrator.store.jobs import clock
-from orchestrator.store.tables import JobRow, WebhookRow
-from schemas.job import JobState
+from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.tables import JobRow, WebhookRow
+from firstline.schemas.job import JobState
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _webhook = WebhookRow.__table__  # type: ignore[attr-defined]

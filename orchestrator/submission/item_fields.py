@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from config.references import ITEM, target
-from schemas.plan import Step, Workflow
-from schemas.skill import InputField, Skill
+from firstline.config.catalogue.references import ITEM, target
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import InputField, Skill
 
 
 def item_fields(workflow: Workflow, skills: Mapping[str, Skill]) -> dict[str, InputField]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas.base import JsonObject
+from firstline.schemas.base import JsonObject
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple, cast
 
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
 
 #: An item longer than this fails alone; no model reads that much.
 MAX_ITEM_BYTES = 5_000_000

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from config.catalogue import Catalogue
-from config.settings import get_settings
-from orchestrator.item_fields import item_fields
-from schemas.base import Frozen
-from schemas.plan import Workflow
-from schemas.skill import InputField, Skill
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.settings import get_settings
+from firstline.orchestrator.submission.item_fields import item_fields
+from firstline.schemas.base import Frozen
+from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import InputField, Skill
 
 
 class Offer(Frozen):

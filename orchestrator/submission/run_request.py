@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from config.catalogue import load_catalogue
-from config.jobfile import is_job_file, load_job
-from config.settings import get_settings
-from orchestrator.inputs import InputItem, count_items, read_items, readable_twice
-from orchestrator.planner.first import planning_workflow
-from schemas.errors import UserError
-from schemas.job import JobRequest
-from schemas.jobfile import BaselineKind, JobFile
-from schemas.tier import Profile, Service
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.jobfile import is_job_file, load_job
+from firstline.config.settings import get_settings
+from firstline.orchestrator.plans.planner.first import planning_workflow
+from firstline.orchestrator.submission.item_reader import InputItem, count_items, read_items, readable_twice
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest
+from firstline.schemas.jobfile import BaselineKind, JobFile
+from firstline.schemas.tier import Profile, Service
 
 SIMULATOR = "simulator"
 

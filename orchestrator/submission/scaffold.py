@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from string import Template
 
-from config.settings import OWN_FOLDER, get_settings
-from schemas.errors import UserError
+from firstline.config.settings import OWN_FOLDER, get_settings
+from firstline.schemas.errors import UserError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 

@@ -13,13 +13,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from config.settings import Settings
-from orchestrator import api, tokens
-from orchestrator.store import views
-from orchestrator.web.fields import JobId
-from orchestrator.web.problem import Refusal
-from orchestrator.web.rates import Rates
-from schemas.access import Role, Token
+from firstline.config.settings import Settings
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.orchestrator.store import views
+from firstline.orchestrator.web.fields import JobId
+from firstline.orchestrator.web.problem import Refusal
+from firstline.orchestrator.web.rates import Rates
+from firstline.schemas.access import Role, Token
 
 COOKIE = "firstline"
 #: Seconds that the answer to "is there any token?" is kept.

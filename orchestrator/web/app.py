@@ -12,17 +12,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from config.settings import Settings
-from orchestrator.web import health, monitoring
-from orchestrator.web.access import Doors
-from orchestrator.web.api import catalogue, chat, compare, jobs, plans, quality, reviews, steering
-from orchestrator.web.headers import SafeHeaders, SameOrigin
-from orchestrator.web.pages import every_page
-from orchestrator.web.pages.errors import error_page
-from orchestrator.web.problem import Problem, problem_response
-from orchestrator.web.query import only_known_query
-from orchestrator.web.size import SizeLimit
-from schemas.errors import FirstlineError
+from firstline.config.settings import Settings
+from firstline.orchestrator.web import health, monitoring
+from firstline.orchestrator.web.access import Doors
+from firstline.orchestrator.web.api import catalogue, chat, compare, jobs, plans, quality, reviews, steering
+from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
+from firstline.orchestrator.web.pages import every_page
+from firstline.orchestrator.web.pages.errors import error_page
+from firstline.orchestrator.web.problem import Problem, problem_response
+from firstline.orchestrator.web.query import only_known_query
+from firstline.orchestrator.web.size import SizeLimit
+from firstline.schemas.errors import FirstlineError
 
 _log = logging.getLogger(__name__)
 

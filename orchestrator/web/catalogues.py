@@ -3,9 +3,9 @@
 from functools import lru_cache
 from pathlib import Path
 
-from config.catalogue import BUILT_IN, Catalogue, load_catalogue
-from config.kinds import FOLDERS
-from config.settings import get_settings
+from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, load_catalogue
+from firstline.config.catalogue.file_kinds import FOLDERS
+from firstline.config.settings import get_settings
 
 #: Path, time of the last change, and size of a file.
 _Mark = tuple[str, int, int]

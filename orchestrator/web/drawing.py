@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 WIDTH, HEIGHT = 216, 112
 _GAP_X, _GAP_Y, _EDGE = 64, 28, 12

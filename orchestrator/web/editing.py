@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from config.references import dependencies
-from config.wording import sentence
-from schemas.errors import UserError
-from schemas.plan import Step, StepKind, Workflow
-from schemas.skill import Skill
+from firstline.config.catalogue.references import dependencies
+from firstline.config.errors.error_messages import sentence
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.skill import Skill
 
 
 def add_step(workflow: Workflow, *, skill: str, after: str | None) -> tuple[Workflow, str]:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from config.catalogue import is_path
-from schemas.errors import UserError
+from firstline.config.catalogue.catalogue import is_path
+from firstline.schemas.errors import UserError
 
 #: No path, no control characters: the API names what is in the catalogue and reads no other file.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"

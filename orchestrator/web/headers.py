@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.web.problem import Refusal, problem_response
+from firstline.orchestrator.web.problem import Refusal, problem_response
 
 _POLICY = "; ".join(
     (

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 
-from orchestrator import api
-from orchestrator.store import tokens
-from orchestrator.web.problem import documented
-from schemas.base import Frozen
+from firstline.orchestrator import api
+from firstline.orchestrator.store import tokens
+from firstline.orchestrator.web.problem import documented
+from firstline.schemas.base import Frozen
 
 router = APIRouter(tags=["service"])
 

@@ -9,10 +9,10 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from orchestrator.snapshot import InRedis, InSql, Snapshot
-from orchestrator.tally import BUCKETS_S, Count
-from schemas.job import JobState
-from schemas.load import TierLoad
+from firstline.orchestrator.core.counters import BUCKETS_S, Count
+from firstline.orchestrator.monitoring.snapshot import InRedis, InSql, Snapshot
+from firstline.schemas.job import JobState
+from firstline.schemas.scaling import TierLoad
 
 #: Counter in Redis -> name of the metric, its labels, what it tells.
 _COUNTERS = {

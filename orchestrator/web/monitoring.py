@@ -5,16 +5,16 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client.exposition import choose_encoder
 
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.snapshot import Lookout
-from orchestrator.web.access import watching
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.metrics import Deployment
-from orchestrator.web.problem import documented
-from schemas.errors import InfrastructureError, UserError
-from schemas.load import Scaling
-from schemas.tier import Profile
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.monitoring.snapshot import Lookout
+from firstline.orchestrator.web.access import watching
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.metrics import Deployment
+from firstline.orchestrator.web.problem import documented
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.scaling import Scaling
+from firstline.schemas.tier import Profile
 
 router = APIRouter(tags=["service"], dependencies=[Depends(watching)], responses=documented())
 

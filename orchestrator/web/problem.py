@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from config.problem import dotted
-from config.wording import sentence
-from schemas.base import Frozen
-from schemas.errors import FirstlineError, InfrastructureError, UserError
+from firstline.config.errors.error_messages import sentence
+from firstline.config.errors.problem import dotted
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import FirstlineError, InfrastructureError, UserError
 
 MEDIA_TYPE = "application/problem+json"
 

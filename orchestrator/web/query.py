@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from orchestrator.web.problem import Refusal
+from firstline.orchestrator.web.problem import Refusal
 
 
 async def only_known_query(request: Request) -> None:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from schemas.base import Frozen, Json, JsonObject
-from schemas.errors import UserError
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.errors import UserError
 
 #: Prefix of the form's fields, and the one field of a form that is not an object.
 PREFIX = "answer."

@@ -7,12 +7,13 @@ import threading
 
 import uvicorn
 
-from config.logs import configure
-from config.settings import get_settings
-from orchestrator import api, tokens
-from orchestrator.loopback import is_loopback
-from orchestrator.web.app import make_app
-from schemas.errors import UserError
+from firstline.config.settings import get_settings
+from firstline.config.telemetry.logs import configure
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.orchestrator.core.loopback import is_loopback
+from firstline.orchestrator.web.app import make_app
+from firstline.schemas.errors import UserError
 
 _log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from urllib.parse import quote
 from fastapi import Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from orchestrator.web.access import COOKIE, Visitor, doors_of, find_job, form_guard, new_cookie
-from orchestrator.web.fields import JobId
-from orchestrator.web.problem import Refusal
-from schemas.access import Role
-from schemas.errors import FirstlineError
+from firstline.orchestrator.web.access import COOKIE, Visitor, doors_of, find_job, form_guard, new_cookie
+from firstline.orchestrator.web.fields import JobId
+from firstline.orchestrator.web.problem import Refusal
+from firstline.schemas.access import Role
+from firstline.schemas.errors import FirstlineError
 
 #: Seconds that a browser stays logged in.
 _KEPT_S = 30 * 24 * 3600

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.web.problem import Refusal, problem_response
+from firstline.orchestrator.web.problem import Refusal, problem_response
 
 UPLOADS = ("/v1/jobs/upload", "/submit")
 

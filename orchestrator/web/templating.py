@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.figures import UNKNOWN, count, dollars, percent, seconds
-from orchestrator.store.jobs import now
-from orchestrator.web.session import set_cookie
+from firstline.orchestrator.reports.formatting import UNKNOWN, count, dollars, percent, seconds
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.web.session import set_cookie
 
 _FOLDER = Path(__file__).parent / "templates"
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from orchestrator.web.access import Visitor
-from orchestrator.web.fields import plain_name
-from orchestrator.web.problem import Refusal
-from schemas.access import Role
-from schemas.check import Executable
-from schemas.plan import StepKind, Workflow
-from schemas.skill import Skill
-from workers.scoring import COMPARATORS
+from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.fields import plain_name
+from firstline.orchestrator.web.problem import Refusal
+from firstline.schemas.access import Role
+from firstline.schemas.check import Executable
+from firstline.schemas.plan import StepKind, Workflow
+from firstline.schemas.skill import Skill
+from firstline.workers.rules.scoring import COMPARATORS
 
 #: Parameters of a call that only shape its answer. Others may name an address, and the key would go there.
 _HARMLESS = frozenset(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from config.settings import get_settings
-from schemas.tier import Profile
+from firstline.config.settings import get_settings
+from firstline.schemas.tier import Profile
 from tests.servers import RedisServer, free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -105,13 +105,13 @@ class Deployment:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.redis.start()
         (self.folder / "script.yaml").write_text(self.script)
-        sim = ("workers.simulator", str(self.folder / "script.yaml"), "--port", str(self.sim_port))
+        sim = ("firstline.workers.simulator", str(self.folder / "script.yaml"), "--port", str(self.sim_port))
         self._add("simulator", *sim, "--log", str(self.paid_log))
         for n in range(self.orchestrators):
-            self._add(f"orchestrator-{n}", "orchestrator.process")
+            self._add(f"orchestrator-{n}", "firstline.orchestrator.service.process")
         for queue, count in self.workers.items():
             for n in range(count):
-                self._add(f"worker-{queue}-{n}", "workers.process", "--queue", queue)
+                self._add(f"worker-{queue}-{n}", "firstline.workers.process", "--queue", queue)
         for child in self.children.values():
             child.start()
         threading.Thread(target=self._revive, daemon=True).start()

@@ -9,8 +9,9 @@ import sys
 import openai
 import pytest
 
-from orchestrator import api, tokens
-from schemas.access import Role
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.schemas.access import Role
 from tests.acceptance.web_deployment import ticket, web_deployment
 from tests.servers import free_port
 
@@ -120,14 +121,14 @@ def test_without_a_token_only_loopback_is_served_and_the_first_token_opens_the_r
         "FIRSTLINE_REDIS_URL": "redis://127.0.0.1:9/0",
         "PATH": "/usr/bin:/bin",
     }
-    argv = [sys.executable, "-m", "orchestrator.cli", "serve", "--host", "0.0.0.0", "--port", str(port)]
+    argv = [sys.executable, "-m", "firstline.orchestrator.cli", "serve", "--host", "0.0.0.0", "--port", str(port)]
     process = subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True)
     try:
         said = [process.stderr.readline() for _ in range(2)]
         assert "only this machine is served" in said[0]
         assert f"http://127.0.0.1:{port}" in said[1]
         made = subprocess.run(
-            [sys.executable, "-m", "orchestrator.cli", "token", "create", "ada", "--role", "viewer"],
+            [sys.executable, "-m", "firstline.orchestrator.cli", "token", "create", "ada", "--role", "viewer"],
             env=env,
             capture_output=True,
             text=True,
@@ -142,7 +143,7 @@ def test_without_a_token_only_loopback_is_served_and_the_first_token_opens_the_r
 
 def test_a_producer_loads_no_web_framework():
     heavy = ("fastapi", "starlette", "litellm", "uvicorn", "jinja2")
-    code = f"import orchestrator.api, sys; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import firstline.orchestrator.api, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

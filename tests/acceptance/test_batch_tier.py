@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from orchestrator import api
-from orchestrator.store import bulks
-from orchestrator.store.tables import AttemptRow
-from schemas.job import JobRequest, JobState, JobStatus, Options
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.orchestrator import api
+from firstline.orchestrator.store import bulks
+from firstline.orchestrator.store.tables import AttemptRow
+from firstline.schemas.job import JobRequest, JobState, JobStatus, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 

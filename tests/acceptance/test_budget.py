@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator import api, budgets
-from schemas.job import JobRequest, JobState, JobStatus, Options
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.orchestrator import api
+from firstline.orchestrator.money import budgets
+from firstline.schemas.job import JobRequest, JobState, JobStatus, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 

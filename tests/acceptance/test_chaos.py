@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from orchestrator import api
-from schemas.job import JobState
+from firstline.orchestrator import api
+from firstline.schemas.job import JobState
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import Findings, check, in_flight, items, request, script
 from tests.servers import RedisServer

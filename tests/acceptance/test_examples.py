@@ -44,7 +44,7 @@ def _run(name: str, folder: Path) -> Ran:
 
 def _firstline(folder: Path, *arguments: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
-    command = [sys.executable, "-m", "orchestrator.cli", *arguments]
+    command = [sys.executable, "-m", "firstline.orchestrator.cli", *arguments]
     done = subprocess.run(
         command, cwd=folder, env=env, text=True, encoding="utf-8", capture_output=True, timeout=150, check=False
     )

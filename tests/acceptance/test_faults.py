@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from orchestrator import api
-from orchestrator.store.tables import AttemptRow
-from schemas.job import ItemState, JobRequest, JobState, JobStatus, Options
-from schemas.plan import Step, Workflow
-from schemas.report import Report
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.orchestrator import api
+from firstline.orchestrator.store.tables import AttemptRow
+from firstline.schemas.job import ItemState, JobRequest, JobState, JobStatus, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.report import Report
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
+from firstline.workers.simulator.script import FaultKind
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
-from workers.simulator.script import FaultKind
 
 #: A busy machine takes minutes for what an idle one does in seconds.
 pytestmark = pytest.mark.timeout(600)

@@ -12,8 +12,8 @@ import celery
 import httpx
 import pytest
 
-from orchestrator import api
-from schemas.job import JobRequest
+from firstline.orchestrator import api
+from firstline.schemas.job import JobRequest
 from tests.acceptance.web_deployment import ticket, web_deployment
 from tests.servers import free_port
 
@@ -54,7 +54,7 @@ async def a_model_has_tickets_sorted(client) -> None:
 def test_an_mcp_client_has_work_done_over_standard_input_and_output(web):
     mcp = pytest.importorskip("mcp")
     server = mcp.StdioServerParameters(
-        command=sys.executable, args=["-m", "orchestrator.cli", "mcp"], env=environment(web), cwd=web.folder
+        command=sys.executable, args=["-m", "firstline.orchestrator.cli", "mcp"], env=environment(web), cwd=web.folder
     )
 
     async def use() -> None:
@@ -71,7 +71,7 @@ def test_an_mcp_client_has_work_done_over_http_with_a_token_and_not_without(web)
     from mcp.shared._httpx_utils import create_mcp_http_client
 
     port = free_port()
-    argv = [sys.executable, "-m", "orchestrator.cli", "mcp", "--http", "--port", str(port)]
+    argv = [sys.executable, "-m", "firstline.orchestrator.cli", "mcp", "--http", "--port", str(port)]
     process = subprocess.Popen(argv, env=environment(web), cwd=web.folder, stderr=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}/mcp"
 
@@ -90,7 +90,7 @@ def test_an_mcp_client_has_work_done_over_http_with_a_token_and_not_without(web)
 
 
 def test_langchain_asks_one_question_and_a_batch_as_one_job(web):
-    langchain = pytest.importorskip("orchestrator.integrations.langchain")
+    langchain = pytest.importorskip("firstline.orchestrator.integrations.langchain")
     sort = langchain.FirstlineRunnable("sort_ticket", url=web.url, token=web.token, timeout_s=120)
     assert sort.invoke("Where is my parcel?")["topic"] in TOPICS
     before = len(api.jobs())
@@ -106,7 +106,7 @@ def test_langchain_asks_one_question_and_a_batch_as_one_job(web):
 
 CREWAI = """
 import json, sys
-from orchestrator.integrations.crewai import FirstlineTool
+from firstline.orchestrator.integrations.crewai import FirstlineTool
 tool = FirstlineTool("sort_ticket", url=sys.argv[1], token=sys.argv[2], timeout_s=120)
 print(json.dumps({"description": tool.description, "fields": list(tool.args_schema.model_fields)}))
 print(tool.run(text="Where is my parcel?"))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from workers.simulator.running import running
-from workers.simulator.script import load_script
+from firstline.workers.simulator.running import running
+from firstline.workers.simulator.script import load_script
 
 GOAL = "Find out which of these notes are urgent, and tell me in one text what is to be done first."
 PROFILE = """\
@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def firstline(folder: Path, *arguments: str, code: int = 0) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
-    command = [sys.executable, "-m", "orchestrator.cli", *arguments]
+    command = [sys.executable, "-m", "firstline.orchestrator.cli", *arguments]
     done = subprocess.run(
         command, cwd=folder, env=env, text=True, encoding="utf-8", capture_output=True, timeout=150, check=False
     )

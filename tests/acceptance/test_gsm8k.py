@@ -40,7 +40,7 @@ def _runner(folder: Path) -> Callable[..., str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
 
     def firstline(*arguments: str) -> str:
-        command = [sys.executable, "-m", "orchestrator.cli", *arguments]
+        command = [sys.executable, "-m", "firstline.orchestrator.cli", *arguments]
         done = subprocess.run(
             command, cwd=folder, env=env, text=True, encoding="utf-8", capture_output=True, timeout=150, check=False
         )

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator import api
-from orchestrator.flow import SHARD_ITEMS
-from orchestrator.release import PER_SLOT
-from schemas.job import JobState
+from firstline.orchestrator import api
+from firstline.orchestrator.engine.release import PER_SLOT
+from firstline.orchestrator.engine.segments import SHARD_ITEMS
+from firstline.schemas.job import JobState
 from tests.acceptance.collector import Collector, collecting
 from tests.acceptance.web_deployment import WebDeployment, web_deployment
 from tests.servers import free_port
@@ -78,7 +78,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 @contextmanager
 def flower(web: WebDeployment, port: int) -> Iterator[None]:
-    argv = [sys.executable, "-m", "orchestrator.cli", "flower", "--port", str(port), "--read-only"]
+    argv = [sys.executable, "-m", "firstline.orchestrator.cli", "flower", "--port", str(port), "--read-only"]
     root = Path(__file__).resolve().parents[2]
     env = {**os.environ, **web.deployment.settings, "PYTHONPATH": str(root), "FLOWER_BASIC_AUTH": "ada:secret"}
     with (web.folder / "flower.log").open("ab") as log:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.catalogue import load_catalogue
+from firstline.config.catalogue.catalogue import load_catalogue
 from tests.acceptance.web_deployment import WebDeployment, web_deployment
 
 playwright = pytest.importorskip("playwright.sync_api")

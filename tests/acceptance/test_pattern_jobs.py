@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.patterns.routing import route
-from orchestrator.runtime import embedded
-from orchestrator.store import decisions
-from schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus, Options
-from schemas.plan import Step, StepKind, Workflow
-from schemas.policy import LastResort, Policy
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.plans.patterns.routing import route
+from firstline.orchestrator.run.embedded import embedded
+from firstline.orchestrator.store import decisions
+from firstline.schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus, Options
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.policy import LastResort, Policy
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 SCRIPT = """
 seed: 3

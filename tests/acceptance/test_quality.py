@@ -75,7 +75,7 @@ def firstline(tmp_path_factory: pytest.TempPathFactory) -> Run:
     env |= {"FIRSTLINE_PROFILE": "sim"}
 
     def run(*arguments: str, exit_code: int = 0) -> str:
-        command = [sys.executable, "-m", "orchestrator.cli", *arguments]
+        command = [sys.executable, "-m", "firstline.orchestrator.cli", *arguments]
         done = subprocess.run(
             command, cwd=folder, env=env, text=True, capture_output=True, timeout=COMMAND_S, check=False
         )

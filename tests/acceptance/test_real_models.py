@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from config.settings import get_settings
-from workers.local_models.catalogue import CATALOGUE, installed
+from firstline.config.settings import get_settings
+from firstline.workers.local_models.catalogue import CATALOGUE, installed
 
 pytestmark = pytest.mark.real_models
 
@@ -28,7 +28,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
     pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
     if request.param not in installed(get_settings().models_home):
         pytest.skip(f"`firstline models pull {request.param}` has not been run")
-    command = [sys.executable, "-m", "workers.local_models.server", "--model", request.param, "--exit-with-parent"]
+    command = [
+        sys.executable,
+        "-m",
+        "firstline.workers.local_models.server",
+        "--model",
+        request.param,
+        "--exit-with-parent",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())

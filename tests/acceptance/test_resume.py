@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def _started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "orchestrator.cli", *arguments],
+        [sys.executable, "-m", "firstline.orchestrator.cli", *arguments],
         cwd=folder,
         env=env | {"FIRSTLINE_PROFILE": "sim"},
         text=True,

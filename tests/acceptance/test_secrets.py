@@ -90,7 +90,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     command = [
         sys.executable,
         "-m",
-        "orchestrator.cli",
+        "firstline.orchestrator.cli",
         "run",
         "job.yaml",
         "--record",

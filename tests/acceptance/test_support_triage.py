@@ -18,7 +18,15 @@ ITEMS = 16
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("triage")
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
-    command = [sys.executable, "-m", "orchestrator.cli", "run", str(EXAMPLE / "job.yaml"), "--profile", "recorded"]
+    command = [
+        sys.executable,
+        "-m",
+        "firstline.orchestrator.cli",
+        "run",
+        str(EXAMPLE / "job.yaml"),
+        "--profile",
+        "recorded",
+    ]
     options = ["--limit", str(ITEMS), "--out", "out.jsonl", "--json"]
     done = subprocess.run([*command, *options], cwd=folder, env=env, capture_output=True, timeout=170, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()

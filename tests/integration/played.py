@@ -4,14 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.engine import Engine
-from orchestrator.steer import settle_trail
-from orchestrator.store import decisions
-from orchestrator.store.tables import AttemptRow
-from schemas.attempt import Attempt
-from schemas.base import Json
-from schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
-from schemas.verdict import Parked, Reject
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import settle_trail
+from firstline.orchestrator.store import decisions
+from firstline.orchestrator.store.tables import AttemptRow
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.base import Json
+from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
+from firstline.schemas.verdict import Parked, Reject
 from tests.integration.jobs import cut, flying, rows
 
 #: What a worker says to a subtask of an item: a value that settles it, or a verdict that leaves it.

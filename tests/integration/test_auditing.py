@@ -2,15 +2,16 @@
 
 import pytest
 
-from orchestrator import api, auditing
-from orchestrator.steer import start
-from orchestrator.store import calibrations, decisions
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import AttemptRow, AuditRow, CalibrationRow, ItemRow, JobRow
-from orchestrator.thresholds import known_thresholds
-from schemas.plan import Step
-from schemas.policy import Policy, Signal, Threshold
-from schemas.verdict import Escalate
+from firstline.orchestrator import api
+from firstline.orchestrator.engine.lifecycle import start
+from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.quality import audits
+from firstline.orchestrator.store import calibrations, decisions
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import AttemptRow, AuditRow, CalibrationRow, ItemRow, JobRow
+from firstline.schemas.plan import Step
+from firstline.schemas.policy import Policy, Signal, Threshold
+from firstline.schemas.verdict import Escalate
 from tests.integration.jobs import PROFILE, SKILL, begun, change, cut, rows, state, submitted, work
 
 
@@ -31,22 +32,22 @@ def audited_job(engine, count: int = 6, *, share: float = 1.0, purpose: str = "r
 
 def answer_audits(engine, job: str, *, lost: int = 0) -> None:
     """Let the top tier answer what was drawn; on `lost` items it says something else than what was accepted."""
-    for audit_job in auditing.ask(job):
+    for audit_job in audits.ask(job):
         start(engine, audit_job)
         cut(engine, audit_job)
         work(engine, audit_job)
         for n in range(lost):
             change(engine, ItemRow, {"output": {"label": "something else"}}, job=audit_job, n=n)
-        auditing.compare(audit_job)
+        audits.compare(audit_job)
 
 
 def test_every_drawn_answer_below_the_top_is_asked_of_the_top_tier_in_a_job_of_its_own(engine):
     job = audited_job(engine, 4)
-    (audit_job,) = auditing.ask(job)
+    (audit_job,) = audits.ask(job)
     row = rows(engine, JobRow, id=audit_job)[0]
     assert (row["purpose"], row["priority"], row["options"]["tiers"], row["items"]) == ("audit", "low", ["frontier"], 4)
     assert [item["input"] for item in rows(engine, ItemRow, job=audit_job)] == [{"text": f"text {n}"} for n in range(4)]
-    assert auditing.ask(job) == [audit_job]
+    assert audits.ask(job) == [audit_job]
     assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked"] * 4
 
 
@@ -80,31 +81,31 @@ def test_what_the_top_tier_answered_itself_is_not_drawn(engine):
 def test_a_job_that_runs_is_not_audited_yet(engine):
     step = Step(name="s0", skill="sort", policy=Policy(audit_share=1.0))
     job = submitted(2, steps=[step])
-    assert auditing.ask(job) == []
+    assert audits.ask(job) == []
 
 
 def test_the_live_loss_is_the_share_of_audits_that_were_lost(engine):
     answer_audits(engine, audited_job(engine, 6), lost=2)
-    (found,) = auditing.findings()
+    (found,) = audits.findings()
     assert (found.loss.audited, found.loss.losses, found.loss.estimate) == (6, 2, pytest.approx(1 / 3))
     assert (found.state, found.calibration, found.cost_usd) == ("watched", None, pytest.approx(1.5))
 
 
 def test_audits_that_are_compared_while_others_are_still_asked_take_nothing_from_these(engine):
     job = audited_job(engine, 6)
-    (audit_job,) = auditing.ask(job)
+    (audit_job,) = audits.ask(job)
     start(engine, audit_job)
     cut(engine, audit_job)
     work(engine, audit_job)
     for n in range(3, 6):
         change(engine, ItemRow, {"state": "pending"}, job=audit_job, n=n)
     change(engine, JobRow, {"state": "running"}, id=audit_job)
-    assert auditing.compare(audit_job) == 3
+    assert audits.compare(audit_job) == 3
     for n in range(3, 6):
         change(engine, ItemRow, {"state": "settled"}, job=audit_job, n=n)
     change(engine, JobRow, {"state": "done"}, id=audit_job)
-    assert auditing.compare(audit_job) == 3
-    (found,) = auditing.findings()
+    assert audits.compare(audit_job) == 3
+    (found,) = audits.findings()
     assert (found.loss.audited, found.pending) == (6, 0)
 
 
@@ -122,7 +123,7 @@ def test_drift_of_a_calibrated_skill_marks_its_calibration_and_by_policy_nothing
             signal="margin", value=None, source="audit", calibration_id=calibration
         )
         assert [one["choice"] for one in decisions.of(tx, job=job, kind="drift")] == ["escalate"]
-    assert auditing.findings()[0].calibration_state == "drifted"
+    assert audits.findings()[0].calibration_state == "drifted"
 
 
 def test_drift_without_a_calibration_is_remembered_until_there_is_one(engine):
@@ -161,17 +162,17 @@ def test_each_version_of_a_skill_keeps_its_own_calibration(engine):
 
 def test_an_audit_that_the_top_tier_could_not_answer_counts_for_nothing(engine):
     job = audited_job(engine, 2)
-    (audit_job,) = auditing.ask(job)
+    (audit_job,) = audits.ask(job)
     change(engine, ItemRow, {"state": "failed"}, job=audit_job)
     change(engine, JobRow, {"state": "done"}, id=audit_job)
-    auditing.compare(audit_job)
+    audits.compare(audit_job)
     assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["void", "void"]
-    assert auditing.findings()[0].loss.audited == 0
+    assert audits.findings()[0].loss.audited == 0
 
 
 def test_the_sweep_asks_what_is_due_and_compares_what_was_answered(engine):
     job = audited_job(engine, 2)
-    auditing.sweep()
+    audits.sweep()
     assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked", "asked"]
 
 

@@ -4,13 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from config.rations import read
-from orchestrator import api, budgets, held, rescue
-from orchestrator.engine import Engine
-from orchestrator.steer import pause, settle_trail
-from orchestrator.store import jobs
-from orchestrator.store.tables import JobRow
-from schemas.verdict import Defer, DeferCause
+from firstline.config.shared_state.budget_counters import read
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import held
+from firstline.orchestrator.engine.lifecycle import pause, settle_trail
+from firstline.orchestrator.money import budgets
+from firstline.orchestrator.service import sweep
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.store.tables import JobRow
+from firstline.schemas.verdict import Defer, DeferCause
 from tests.integration.jobs import PRICE_USD, age, answered, begun, change, flying, money, rows, state, submitted, work
 
 TODAY = f"day.{datetime.now(UTC):%Y-%m-%d}"
@@ -84,7 +87,7 @@ def test_a_pause_names_the_cap_and_ends_when_that_is_raised(
     assert mend in reason(engine, job)
     assert held.let_go(engine) == 0
     budgets.allow(engine, tenant, **dict.fromkeys(caps, 2.0))
-    rescue.Rescue(engine).sweep()
+    sweep.Rescue(engine).sweep()
     assert state(engine, job) == "running"
     work(engine, job)
     assert money(engine, job)[0] == 4
@@ -126,7 +129,7 @@ def test_a_refusal_by_a_cap_that_was_raised_since_pauses_nothing(engine: Engine)
     run_into(engine, job, over(f"job.{job}", 1))
     assert state(engine, job) == "running"
     age(engine, job)
-    rescue.nudge(engine)
+    sweep.nudge(engine)
     work(engine, job)
     assert state(engine, job) == "done"
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator import bulks, rescue
-from orchestrator.engine import Engine
-from orchestrator.steer import cancel, resume, settle_trail
-from orchestrator.store.tables import BatchRow, BulkRow, JobRow
-from schemas.batch import Todo
-from schemas.bulk import BulkNews, BulkState
-from schemas.tier import BulkTerms, Profile, Tier, TierKind
-from schemas.verdict import Defer, DeferCause, Parked
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import provider_batches
+from firstline.orchestrator.engine.lifecycle import cancel, resume, settle_trail
+from firstline.orchestrator.service import sweep
+from firstline.orchestrator.store.tables import BatchRow, BulkRow, JobRow
+from firstline.schemas.batch import Todo
+from firstline.schemas.provider_batch import BulkNews, BulkState
+from firstline.schemas.tier import BulkTerms, Profile, Tier, TierKind
+from firstline.schemas.verdict import Defer, DeferCause, Parked
 from tests.integration.jobs import (
     MODEL,
     PROFILE,
@@ -47,7 +48,7 @@ def waiting(engine: Engine, count: int, **options: Any) -> str:
 def told(engine: Engine, job: str, state: BulkState, **more: Any) -> None:
     for row in rows(engine, BulkRow, job=job):
         if row["state"] not in ("collected", "refused", "dropped"):
-            bulks.hear(engine, BulkNews(id=row["id"], job=job, state=state, **more))
+            provider_batches.hear(engine, BulkNews(id=row["id"], job=job, state=state, **more))
 
 
 def states(engine: Engine, job: str) -> list[str]:
@@ -62,25 +63,25 @@ def test_what_waits_is_sent_nowhere_until_a_bulk_is_full_or_old(engine: Engine) 
     job = waiting(engine, 6)
     assert flying(engine, job) == []
     assert queued(engine, "overnight") == 0
-    assert bulks.fill(engine) == 1
-    assert bulks.fill(engine) == 0
+    assert provider_batches.fill(engine) == 1
+    assert provider_batches.fill(engine) == 0
     age(engine, job, 60)
-    assert bulks.fill(engine) == 1
+    assert provider_batches.fill(engine) == 1
     assert sorted(row["requests"] for row in rows(engine, BulkRow, job=job)) == [2, 4]
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"bulked"}
 
 
 def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
-    assert bulks.look_after(engine) == 1
-    assert bulks.look_after(engine) == 0
+    provider_batches.fill(engine)
+    assert provider_batches.look_after(engine) == 1
+    assert provider_batches.look_after(engine) == 0
     told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4)
     later(engine, job)
-    assert bulks.look_after(engine) == 1
+    assert provider_batches.look_after(engine) == 1
     told(engine, job, BulkState.ENDED)
     later(engine, job)
-    assert bulks.look_after(engine) == 1
+    assert provider_batches.look_after(engine) == 1
     assert queued(engine, "overnight") == 3
     told(engine, job, BulkState.COLLECTED, answered=3)
     told(engine, job, BulkState.COLLECTED, answered=3)
@@ -93,7 +94,7 @@ def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Eng
         settle_trail(engine, answered(batch, expired))
     assert sorted(subtasks(engine, job)) == ["open", "settled", "settled", "settled"]
     age(engine, job, 60)
-    assert bulks.fill(engine) == 1
+    assert provider_batches.fill(engine) == 1
     told(engine, job, BulkState.COLLECTED, answered=1)
     work(engine, job)
     assert state(engine, job) == "done"
@@ -102,18 +103,18 @@ def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Eng
 
 def test_answers_that_redis_lost_before_they_were_judged_are_collected_again(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4, reserved_usd=0.5)
     told(engine, job, BulkState.ENDED)
     told(engine, job, BulkState.COLLECTED, answered=4)
     assert len(flying(engine, job)) == 4
     engine.redis.flushdb()
     age(engine, job, 600)
-    assert rescue.resend_lost(engine) == 0
+    assert sweep.resend_lost(engine) == 0
     (bulk,) = rows(engine, BulkRow, job=job)
     assert (bulk["state"], bulk["provider_id"], bulk["reserved_usd"]) == ("ended", "batch_1", None)
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"bulked"}
-    assert bulks.look_after(engine) == 1
+    assert provider_batches.look_after(engine) == 1
     told(engine, job, BulkState.COLLECTED, answered=4)
     work(engine, job)
     assert state(engine, job) == "done"
@@ -121,33 +122,33 @@ def test_answers_that_redis_lost_before_they_were_judged_are_collected_again(eng
 
 def test_answers_that_are_kept_are_not_collected_again(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     told(engine, job, BulkState.COLLECTED, answered=4)
     sent = flying(engine, job)
     for batch in sent:
         engine.redis.hset(engine.settings.keys.answers(batch.id), "0:s0:1", "{}")
     engine.redis.delete(*engine.redis.scan_iter(f"{engine.settings.keys.queue('overnight')}*"))
     age(engine, job, 600)
-    assert rescue.resend_lost(engine) == len(sent)
+    assert sweep.resend_lost(engine) == len(sent)
     assert states(engine, job) == ["collected"]
 
 
 def test_a_worker_that_says_nothing_is_told_again(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
-    assert bulks.look_after(engine) == 1
+    provider_batches.fill(engine)
+    assert provider_batches.look_after(engine) == 1
     later(engine, job)
-    assert bulks.look_after(engine) == 1
+    assert provider_batches.look_after(engine) == 1
     assert states(engine, job) == ["submitting"]
 
 
 def test_the_sweep_leaves_alone_what_is_in_a_bulk(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     age(engine, job, 600)
-    rescue.publish_outbox(engine)
-    rescue.resend_lost(engine)
-    rescue.nudge(engine)
+    sweep.publish_outbox(engine)
+    sweep.resend_lost(engine)
+    sweep.nudge(engine)
     cut(engine, job)
     assert len(rows(engine, BatchRow, job=job)) == 4
     assert flying(engine, job) == []
@@ -155,20 +156,20 @@ def test_the_sweep_leaves_alone_what_is_in_a_bulk(engine: Engine) -> None:
 
 def test_a_bulk_that_a_budget_refuses_pauses_the_job_and_is_filled_again_when_that_is_raised(engine: Engine) -> None:
     job = waiting(engine, 4, budget_usd=1)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     over = Defer(cause=DeferCause.BUDGET, wait_s=0, reason="budget: full", budget=f"job.{job}", cap_usd=1)
     told(engine, job, BulkState.REFUSED, defer=over)
     assert state(engine, job) == "paused"
-    assert bulks.fill(engine) == 0
+    assert provider_batches.fill(engine) == 0
     change(engine, JobRow, {"budget_usd": 9.0}, id=job)
     assert resume(engine, job)
-    assert bulks.fill(engine) == 1
+    assert provider_batches.fill(engine) == 1
     assert states(engine, job) == ["refused", "submitting"]
 
 
 def test_a_bulk_that_nobody_takes_says_so_and_waits(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     down = Defer(cause=DeferCause.NO_MODEL, wait_s=5, reason="no model of tier 'overnight' can be called now")
     told(engine, job, BulkState.REFUSED, defer=down)
     assert state(engine, job) == "running"
@@ -178,18 +179,18 @@ def test_a_bulk_that_nobody_takes_says_so_and_waits(engine: Engine) -> None:
 
 def test_the_bulk_of_a_cancelled_job_is_called_off(engine: Engine) -> None:
     job = waiting(engine, 4)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4)
     cancel(engine, job, reason="enough")
     later(engine, job)
-    assert bulks.look_after(engine) == 1
+    assert provider_batches.look_after(engine) == 1
     assert states(engine, job) == ["dropped"]
 
 
 @pytest.mark.parametrize(("left", "climbs"), [(timedelta(minutes=5), True), (timedelta(hours=5), False)])
 def test_what_there_is_no_more_time_for_climbs(engine: Engine, left: timedelta, climbs: bool) -> None:
     job = waiting(engine, 4, deadline=datetime.now(UTC) + left)
-    bulks.fill(engine)
+    provider_batches.fill(engine)
     assert [batch.tier.name for batch in flying(engine, job)] == (["cheap"] * 4 if climbs else [])
     assert len(rows(engine, BulkRow, job=job)) == (0 if climbs else 1)
     if climbs:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from orchestrator.engine import Engine
-from orchestrator.steer import settle_trail
-from orchestrator.store import budgets
-from orchestrator.store.database import Database
-from orchestrator.store.migrate import migrate
-from schemas.errors import InfrastructureError, UserError
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import settle_trail
+from firstline.orchestrator.store import budgets
+from firstline.orchestrator.store.database import Database
+from firstline.orchestrator.store.migrate import migrate
+from firstline.schemas.errors import InfrastructureError, UserError
 from tests.integration.jobs import answered, begun, flying, money, state
 from tests.servers import Postgres
 

@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from orchestrator import api, estimating
-from orchestrator.engine import Engine
-from orchestrator.order import Order
-from orchestrator.report_view import rendered
-from orchestrator.runner import submit
-from orchestrator.store.tables import AttemptRow, JobRow
-from schemas.batch import Todo
-from schemas.estimate import Estimate
-from schemas.job import JobRequest
-from schemas.tier import Price, Profile
-from schemas.verdict import Escalate, Parked
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.money import estimate
+from firstline.orchestrator.reports.report_text import rendered
+from firstline.orchestrator.run.runner import submit
+from firstline.orchestrator.store.tables import AttemptRow, JobRow
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.batch import Todo
+from firstline.schemas.estimate import Estimate
+from firstline.schemas.job import JobRequest
+from firstline.schemas.tier import Price, Profile
+from firstline.schemas.verdict import Escalate, Parked
 from tests.integration.jobs import PROFILE, begun, change, rows, work, workflow
 
 PRICED = Profile(
@@ -37,7 +38,7 @@ def order(tmp_path: Path) -> Order:
 
 def estimated(engine: Engine, order: Order, **options: int) -> Estimate:
     with engine.db.reading() as tx:
-        return estimating.estimate(tx, order, **options)
+        return estimate.estimate(tx, order, **options)
 
 
 def test_without_history_the_interval_is_as_wide_as_a_guess(engine: Engine, order: Order) -> None:

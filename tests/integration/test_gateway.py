@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.attempt import ErrorKind, Usage
-from schemas.tier import Model, Price
-from workers.gateway import Call, Reply
-from workers.litellm_gateway import load
-from workers.recording import Recording, RecordingGateway
-from workers.simulator.running import running
-from workers.simulator.script import FaultKind, Script
-from workers.threads import Threads
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.tier import Model, Price
+from firstline.workers.loop.threads import Threads
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.litellm_gateway import load
+from firstline.workers.providers.recording import Recording, RecordingGateway
+from firstline.workers.simulator.running import running
+from firstline.workers.simulator.script import FaultKind, Script
 
 SCHEMA = {
     "type": "object",
@@ -322,7 +322,10 @@ def test_litellm_puts_requests_together_on_the_loop_where_the_key_is_at_hand(war
 
 
 def test_litellm_is_loaded_by_nothing_but_load():
-    probe = "import sys, workers.litellm_gateway, workers.simulator.server; print('litellm' in sys.modules)"
+    probe = (
+        "import sys, firstline.workers.providers.litellm_gateway, firstline.workers.simulator.server; "
+        "print('litellm' in sys.modules)"
+    )
     import subprocess
 
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import event
 
-from orchestrator import tally
-from orchestrator.crowd import Crowd, look
-from orchestrator.engine import Engine
-from orchestrator.load import loads
-from orchestrator.snapshot import Lookout
-from orchestrator.steer import start
-from orchestrator.store import audits, gauges
-from orchestrator.store.tables import AuditRow, ShardRow, SubtaskRow
-from schemas.attempt import Attempt
-from schemas.batch import ItemTrail, Trail
-from schemas.verdict import Escalate
+from firstline.orchestrator.core import counters
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import start
+from firstline.orchestrator.monitoring.live_workers import Crowd, look
+from firstline.orchestrator.monitoring.snapshot import Lookout
+from firstline.orchestrator.monitoring.tier_load import loads
+from firstline.orchestrator.store import audits, gauges
+from firstline.orchestrator.store.tables import AuditRow, ShardRow, SubtaskRow
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.batch import ItemTrail, Trail
+from firstline.schemas.verdict import Escalate
 from tests.integration.jobs import NOON, PRICE_USD, PROFILE, age, begun, flying, rows, submitted, work
 
 #: Tables that grow with every item that was ever answered.
@@ -131,7 +131,7 @@ def test_what_is_judged_is_counted_once_however_often_it_is_delivered(engine: En
     job = begun(engine, 4)
     work(engine, job, lambda item, todo: Escalate(reason="r") if item == 0 and todo.n == 0 else None)
     engine.tally.flush(engine.redis, engine.settings.keys)
-    counts = tally.read(engine.redis, engine.settings.keys)
+    counts = counters.read(engine.redis, engine.settings.keys)
     assert counts["verdicts", "cheap", "accept"] == 3
     assert counts["verdicts", "cheap", "escalate"] == 1
     assert counts["verdicts", "frontier", "accept"] == 1
@@ -170,7 +170,7 @@ def test_many_who_ask_at_once_are_served_by_one_snapshot(engine: Engine) -> None
 
 
 def test_a_database_that_is_away_leaves_what_redis_knows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from schemas.errors import InfrastructureError
+    from firstline.schemas.errors import InfrastructureError
 
     def refuse(tx: object) -> None:
         raise InfrastructureError("away")

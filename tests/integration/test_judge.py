@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from orchestrator.engine import Engine
-from orchestrator.judge import REPEATED_FROM
-from orchestrator.steer import settle_trail
-from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, SubtaskRow
-from orchestrator.tasks import judge_message
-from schemas.batch import Trail
-from schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.judge import REPEATED_FROM
+from firstline.orchestrator.engine.lifecycle import settle_trail
+from firstline.orchestrator.service.tasks import judge_message
+from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, SubtaskRow
+from firstline.schemas.batch import Trail
+from firstline.schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from tests.integration.jobs import (
     NOON,
     PRICE_USD,

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.engine import Engine
-from orchestrator.store import items
-from schemas.attempt import Attempt, Usage
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.store import items
+from firstline.schemas.attempt import Attempt, Usage
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 _NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)

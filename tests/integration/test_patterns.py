@@ -4,22 +4,22 @@ from typing import Any
 
 import pytest
 
-from orchestrator import api
-from orchestrator.engine import Engine
-from orchestrator.names import is_referral
-from orchestrator.patterns.hierarchy import sub_plan
-from orchestrator.patterns.hub import hub_and_spoke
-from orchestrator.patterns.pipeline import pipeline
-from orchestrator.patterns.routing import route
-from orchestrator.steer import start
-from orchestrator.store.tables import AttemptRow, JobRow, SubtaskRow
-from schemas.batch import WHOLE_JOB
-from schemas.errors import UserError
-from schemas.job import ItemState, JobRequest, Options
-from schemas.plan import Step, StepKind, Workflow
-from schemas.policy import Policy
-from schemas.skill import Skill
-from schemas.verdict import Refer
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.subtask_names import is_referral
+from firstline.orchestrator.engine.lifecycle import start
+from firstline.orchestrator.plans.patterns.hierarchy import sub_plan
+from firstline.orchestrator.plans.patterns.hub import hub_and_spoke
+from firstline.orchestrator.plans.patterns.pipeline import pipeline
+from firstline.orchestrator.plans.patterns.routing import route
+from firstline.orchestrator.store.tables import AttemptRow, JobRow, SubtaskRow
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemState, JobRequest, Options
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.policy import Policy
+from firstline.schemas.skill import Skill
+from firstline.schemas.verdict import Refer
 from tests.integration.jobs import PROFILE, SKILL, money, rows, state
 from tests.integration.played import NO, decided, never, numbers, play
 

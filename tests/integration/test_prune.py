@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestrator.engine import Engine
-from orchestrator.prune import ENDS, prune, read_age, read_states
-from orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
-from schemas.errors import UserError
-from schemas.job import JobState
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.service.prune import ENDS, prune, read_age, read_states
+from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobState
 from tests.integration.jobs import begun, change, rows, work
 
 

@@ -10,10 +10,10 @@ import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
 
-from config.app import make_app, queue
-from config.pulse import Pulse, pulse
-from config.settings import Settings
-from config.silence import silent_s
+from firstline.config.queues.app import make_app, queue
+from firstline.config.queues.liveness import Pulse, pulse
+from firstline.config.queues.silence import silent_s
+from firstline.config.settings import Settings
 from tests.servers import RedisServer
 
 EVERY_S = 0.1
@@ -26,7 +26,7 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 
 @contextmanager
 def consuming(settings: Settings) -> Iterator[tuple[Pulse, Any]]:
-    """Run a consumer of one queue and of its own pulses, as `config.serving` sets it up."""
+    """Run a consumer of one queue and of its own pulses, as `firstline.config.queues.serving` sets it up."""
     app = make_app(settings)
     own = pulse(app, settings, threads=2)
     assert own is not None

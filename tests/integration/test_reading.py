@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from orchestrator.engine import Engine
-from orchestrator.store import items
-from orchestrator.store.jobs import now
-from schemas.attempt import Attempt, Usage
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.store import items
+from firstline.orchestrator.store.jobs import now
+from firstline.schemas.attempt import Attempt, Usage
 
 COUNT = 4000
 SOME = range(2000, 2020)

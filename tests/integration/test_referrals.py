@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator import api
-from orchestrator.engine import Engine
-from orchestrator.steer import start
-from orchestrator.store.tables import AttemptRow, SubtaskRow
-from schemas.job import ItemState, JobRequest, Options
-from schemas.plan import Step, Workflow
-from schemas.policy import LastResort, Policy
-from schemas.verdict import Refer
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import start
+from firstline.orchestrator.store.tables import AttemptRow, SubtaskRow
+from firstline.schemas.job import ItemState, JobRequest, Options
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.policy import LastResort, Policy
+from firstline.schemas.verdict import Refer
 from tests.integration.jobs import PROFILE, SKILL, money, rows, state
 from tests.integration.played import NO, decided, play
 

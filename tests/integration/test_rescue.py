@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.exceptions import RedisError
 
-from config.settings import get_settings
-from orchestrator import api, publish, rescue
-from orchestrator.engine import Engine
-from orchestrator.rescue import Rescue
-from orchestrator.steer import settle_trail, start
-from orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
-from schemas.plan import Step
-from schemas.policy import Policy
-from schemas.verdict import Defer, DeferCause
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine.lifecycle import settle_trail, start
+from firstline.orchestrator.service import sweep
+from firstline.orchestrator.service.sweep import Rescue
+from firstline.orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
+from firstline.schemas.plan import Step
+from firstline.schemas.policy import Policy
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.durability.claims import ANSWERED, JUDGED, LOST
 from tests.integration.jobs import (
     age,
     answered,
@@ -32,7 +35,6 @@ from tests.integration.jobs import (
     work,
 )
 from tests.servers import free_port
-from workers.claims import ANSWERED, JUDGED, LOST
 
 
 def empty_queues(engine: Engine) -> None:
@@ -56,7 +58,7 @@ def test_what_was_decided_and_never_published_is_published(engine: Engine, monke
             start(engine, job)
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"ready"}
     age(engine, job)
-    assert rescue.publish_outbox(engine) == 2
+    assert sweep.publish_outbox(engine) == 2
     assert queued(engine, "cheap") == 2
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"sent"}
 
@@ -67,7 +69,7 @@ def test_half_a_chord_that_was_published_is_completed_and_its_shard_passes(engin
     change(engine, BatchRow, {"state": "ready"}, id=lost.id)
     settle_trail(engine, answered(done))
     age(engine, job)
-    rescue.publish_outbox(engine)
+    sweep.publish_outbox(engine)
     settle_trail(engine, answered(lost))
     assert state(engine, job) == "done"
 
@@ -93,7 +95,7 @@ def test_a_batch_that_nobody_holds_is_sent_again(engine: Engine, text: str | Non
     if text is not None:
         claim(engine, batch.id, text)
     age(engine, job)
-    rescue.resend_lost(engine)
+    sweep.resend_lost(engine)
     assert queued(engine, "cheap") == int(is_sent_again)
 
 
@@ -103,10 +105,10 @@ def test_a_batch_that_waits_in_its_queue_is_not_sent_again_until_others_have_ove
     engine.redis.set(keys.heartbeat("w"), '{"queues": ["cheap"]}')
     job = begun(engine, 1)
     age(engine, job)
-    rescue.resend_lost(engine)
+    sweep.resend_lost(engine)
     assert queued(engine, "cheap") == 1
-    age(engine, job, rescue.OVERTAKEN_S + 1)
-    rescue.resend_lost(engine)
+    age(engine, job, sweep.OVERTAKEN_S + 1)
+    sweep.resend_lost(engine)
     assert queued(engine, "cheap") == 2
 
 
@@ -114,7 +116,7 @@ def test_a_clock_that_was_set_back_does_not_hide_what_was_lost(engine: Engine) -
     job = begun(engine, 1)
     empty_queues(engine)
     age(engine, job, -3600)
-    rescue.resend_lost(engine)
+    sweep.resend_lost(engine)
     assert queued(engine, "cheap") == 1
 
 
@@ -128,13 +130,13 @@ def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_gi
             if poison in {work.item for work in one.work}:
                 claim(engine, one.id, "dead-worker")
         age(engine, job)
-        rescue.resend_lost(engine)
+        sweep.resend_lost(engine)
 
-    for _ in range(rescue.DEATHS_ALLOWED):
+    for _ in range(sweep.DEATHS_ALLOWED):
         kill_all_with_poison()
     assert batch_row(engine, batch.id)["state"] == "dropped"
     assert [len(one.work) for one in flying(engine, job) if poison in {work.item for work in one.work}] == [1]
-    for _ in range(rescue.DEATHS_ALLOWED):
+    for _ in range(sweep.DEATHS_ALLOWED):
         kill_all_with_poison()
     work(engine, job)
     failed = [row for row in rows(engine, ItemRow, job=job) if row["state"] == "failed"]
@@ -148,7 +150,7 @@ def test_a_batch_that_is_judged_while_the_sweep_looks_is_left_alone(engine: Engi
     (batch,) = flying(engine, job)
     stale = batch_row(engine, batch.id)
     settle_trail(engine, answered(batch))
-    rescue._after_death(engine, stale, JUDGED)
+    sweep._after_death(engine, stale, JUDGED)
     assert batch_row(engine, batch.id)["lost"] == 0
     assert engine.redis.get(engine.settings.keys.claim(batch.id)) == JUDGED
 
@@ -159,7 +161,7 @@ def test_a_death_is_counted_once_however_long_the_next_worker_takes_to_start(eng
     claim(engine, batch.id, "dead-worker")
     for _ in range(5):
         age(engine, job)
-        rescue.resend_lost(engine)
+        sweep.resend_lost(engine)
     assert batch_row(engine, batch.id)["lost"] == 1
     assert queued(engine, "cheap") <= 3
 
@@ -168,10 +170,10 @@ def test_the_parts_of_a_batch_that_was_taken_apart_find_the_answers_that_were_pa
     job = begun(engine, 40)
     batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
     engine.redis.hset(engine.settings.keys.answers(batch.id), "0:s0:0", "an answer")
-    for _ in range(rescue.DEATHS_ALLOWED):
+    for _ in range(sweep.DEATHS_ALLOWED):
         claim(engine, batch.id, "dead-worker")
         age(engine, job)
-        rescue.resend_lost(engine)
+        sweep.resend_lost(engine)
     parts = [one for one in flying(engine, job) if {work.item for work in one.work} <= {w.item for w in batch.work}]
     assert len(parts) == len(batch.work)
     for part in parts:
@@ -183,9 +185,9 @@ def test_deferred_subtasks_come_back_when_their_time_has_come(engine: Engine) ->
     job = begun(engine, 1)
     later = Defer(cause=DeferCause.LIMIT, wait_s=3600, reason="full")
     settle_trail(engine, answered(flying(engine, job)[0], lambda item, todo: later))
-    assert rescue.wake_due(engine) == 0
+    assert sweep.wake_due(engine) == 0
     change(engine, SubtaskRow, {"due_at": datetime.now(UTC) - timedelta(seconds=1)}, job=job)
-    assert rescue.wake_due(engine) == 1
+    assert sweep.wake_due(engine) == 1
     work(engine, job)
     assert state(engine, job) == "done"
 
@@ -199,7 +201,7 @@ def test_a_shard_whose_chord_is_silent_is_closed_from_sql_and_the_window_moves_o
             settle_trail(engine, answered(batch))
     assert rows(engine, ShardRow, job=job, n=0)[0]["state"] == "closed"
     age(engine, job)
-    rescue.nudge(engine)
+    sweep.nudge(engine)
     work(engine, job)
     assert state(engine, job) == "done"
     assert money(engine, job)[0] == 450
@@ -209,7 +211,7 @@ def test_a_job_whose_message_to_begin_was_lost_is_begun(engine: Engine) -> None:
     job = submitted(2)
     empty_queues(engine)
     assert state(engine, job) == "submitted"
-    rescue.nudge(engine)
+    sweep.nudge(engine)
     assert state(engine, job) == "running"
     work(engine, job)
     assert state(engine, job) == "done"
@@ -228,7 +230,7 @@ def test_a_job_of_one_item_is_kept_while_redis_is_away_and_goes_on_when_it_is_ba
     assert "Redis could not be reached" in api.status(job).reason
     assert [row["state"] for row in rows(engine, BatchRow, job=job)] == ["ready", "ready"]
     age(engine, job)
-    rescue.publish_outbox(engine)
+    sweep.publish_outbox(engine)
     assert (queued(engine, "cheap"), queued(engine, "frontier")) == (1, 1)
     work(engine, job)
     assert (state(engine, job), api.status(job).reason) == ("done", None)
@@ -247,7 +249,7 @@ def test_everything_redis_held_may_be_wiped_and_the_job_ends(engine: Engine) -> 
     job = begun(engine, 30, steps=2)
     engine.redis.flushdb()
     age(engine, job)
-    rescue.resend_lost(engine)
+    sweep.resend_lost(engine)
     assert queued(engine, "cheap") == len(flying(engine, job))
     work(engine, job)
     assert state(engine, job) == "done"
@@ -283,10 +285,10 @@ def test_a_sweep_without_redis_is_postponed(engine: Engine, monkeypatch: pytest.
 def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Engine) -> None:
     job = begun(engine, 2, deadline=datetime.now(UTC) + timedelta(hours=1))
     settle_trail(engine, answered(flying(engine, job)[0]))
-    rescue.end_hopeless(engine)
+    sweep.end_hopeless(engine)
     assert state(engine, job) == "running"
     change(engine, JobRow, {"deadline": datetime.now(UTC) - timedelta(seconds=1)}, id=job)
-    rescue.end_hopeless(engine)
+    sweep.end_hopeless(engine)
     assert state(engine, job) == "failed"
     assert sorted(row["state"] for row in rows(engine, ItemRow, job=job)) == ["failed", "settled"]
     assert "deadline" in rows(engine, ItemRow, job=job, state="failed")[0]["reason"]
@@ -296,10 +298,10 @@ def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Engine) -> N
 def test_a_job_whose_producer_died_while_it_handed_items_in_is_ended(engine: Engine) -> None:
     job = submitted(3)
     change(engine, JobRow, {"state": "receiving"}, id=job)
-    rescue.end_hopeless(engine)
+    sweep.end_hopeless(engine)
     assert state(engine, job) == "receiving"
     change(engine, JobRow, {"heard_at": datetime.now(UTC) - timedelta(hours=1)}, id=job)
-    rescue.end_hopeless(engine)
+    sweep.end_hopeless(engine)
     assert state(engine, job) == "failed"
     assert "producer" in rows(engine, JobRow, id=job)[0]["reason"]
     assert subtasks(engine, job) == []

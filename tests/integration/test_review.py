@@ -2,11 +2,11 @@
 
 import pytest
 
-from orchestrator import review
-from orchestrator.store import decisions
-from orchestrator.store.tables import ItemRow
-from schemas.errors import UserError
-from schemas.verdict import Review
+from firstline.orchestrator.engine import review
+from firstline.orchestrator.store import decisions
+from firstline.orchestrator.store.tables import ItemRow
+from firstline.schemas.errors import UserError
+from firstline.schemas.verdict import Review
 from tests.integration.jobs import begun, flying, rows, state, work
 
 ASK = Review(reason="the top tier failed too")

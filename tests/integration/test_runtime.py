@@ -13,13 +13,13 @@ import httpx
 import pytest
 import redis
 
-from config.settings import get_settings, load_settings
-from orchestrator import runtime
-from orchestrator.parts import MAX_RESTARTS, Part, Parts
-from orchestrator.runtime import embedded, running_redis
-from orchestrator.state_folder import StateFolder, free_port
-from schemas.errors import InfrastructureError, UserError
-from schemas.tier import Model, Profile, Service, Tier
+from firstline.config.settings import get_settings, load_settings
+from firstline.orchestrator.run import embedded as runtime
+from firstline.orchestrator.run.child_processes import MAX_RESTARTS, Part, Parts
+from firstline.orchestrator.run.embedded import embedded, running_redis
+from firstline.orchestrator.run.state_folder import StateFolder, free_port
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.tier import Model, Profile, Service, Tier
 
 FOREVER = "import time; time.sleep(600)"
 
@@ -113,8 +113,8 @@ def test_stopping_takes_grandchildren_along_and_those_who_do_not_listen(folder):
 RUN = """
 import os, sys, time
 from pathlib import Path
-from orchestrator.parts import Part, Parts
-from orchestrator.state_folder import StateFolder
+from firstline.orchestrator.run.child_processes import Part, Parts
+from firstline.orchestrator.run.state_folder import StateFolder
 folder = StateFolder(Path(os.environ["FIRSTLINE_STATE_DIR"]))
 with folder.hold() as lock:
     parts = Parts(lock, on_failure=lambda: None)

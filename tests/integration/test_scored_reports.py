@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import api
-from orchestrator.engine import Engine
-from orchestrator.steer import start
-from schemas.job import JobRequest, Options
-from schemas.plan import Quality
-from schemas.verdict import Reject
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import start
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.plan import Quality
+from firstline.schemas.verdict import Reject
 from tests.integration.jobs import PROFILE, work, workflow
 
 #: Breaks on anything but an answer.

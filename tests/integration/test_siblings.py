@@ -2,16 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.engine import Engine
-from orchestrator.rescue import wake_due
-from orchestrator.steer import settle_trail
-from orchestrator.store.tables import AttemptRow, SubtaskRow
-from schemas.batch import Batch
-from schemas.plan import Step
-from schemas.verdict import Defer, DeferCause, Escalate
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import settle_trail
+from firstline.orchestrator.service.sweep import wake_due
+from firstline.orchestrator.store.tables import AttemptRow, SubtaskRow
+from firstline.schemas.batch import Batch
+from firstline.schemas.plan import Step
+from firstline.schemas.verdict import Defer, DeferCause, Escalate
+from firstline.workers.providers.fake import say
 from tests.integration.jobs import answered, begun, change, flying, rows, state, work
 from tests.unit.worker_rig import Rig
-from workers.fake import say
 
 LATER = Defer(reason="a limit", cause=DeferCause.LIMIT, wait_s=60)
 UP = Escalate(reason="no good")

@@ -10,19 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from workers.simulator.running import running
-from workers.simulator.script import parse_script
+from firstline.workers.simulator.running import running
+from firstline.workers.simulator.script import parse_script
 
 
 @pytest.fixture
 def process(tmp_path):
-    """Start `python -m workers.simulator`; returns its URL and its log file."""
+    """Start `python -m firstline.workers.simulator`; returns its URL and its log file."""
     started = []
 
     def start(script):
         path, log = tmp_path / "script.yaml", tmp_path / "paid.jsonl"
         path.write_text(script)
-        command = [sys.executable, "-m", "workers.simulator", str(path), "--port", "0", "--log", str(log)]
+        command = [sys.executable, "-m", "firstline.workers.simulator", str(path), "--port", "0", "--log", str(log)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         ready = json.loads(started[-1].stdout.readline())
         assert ready["ready"] is True
@@ -77,7 +77,7 @@ def test_what_cannot_be_served_is_one_sentence_and_exit_code_2(tmp_path, script,
         path.write_text(script)
     with running(parse_script("models: {m: {}}")) as url:
         number = url.rpartition(":")[2] if port == "taken" else port
-        command = [sys.executable, "-m", "workers.simulator", str(path), "--port", number]
+        command = [sys.executable, "-m", "firstline.workers.simulator", str(path), "--port", number]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert said in ended.stderr

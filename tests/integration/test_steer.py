@@ -2,15 +2,16 @@
 
 import pytest
 
-from config.rations import read
-from orchestrator import api, rescue
-from orchestrator.engine import Engine
-from orchestrator.steer import cancel, pause, resume, retry, settle_trail
-from orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
-from schemas.batch import Todo
-from schemas.errors import UserError
-from schemas.plan import Step, StepKind
-from schemas.verdict import Defer, DeferCause, Parked, Reject
+from firstline.config.shared_state.budget_counters import read
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine.lifecycle import cancel, pause, resume, retry, settle_trail
+from firstline.orchestrator.service import sweep
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
+from firstline.schemas.batch import Todo
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step, StepKind
+from firstline.schemas.verdict import Defer, DeferCause, Parked, Reject
 from tests.integration.jobs import (
     PRICE_USD,
     age,
@@ -55,13 +56,13 @@ def test_a_paused_job_sends_nothing_and_says_why(engine: Engine) -> None:
     for batch in flying(engine, job):
         assert settle_trail(engine, answered(batch)) is None
     age(engine, job)
-    rescue.publish_outbox(engine)
-    rescue.nudge(engine)
+    sweep.publish_outbox(engine)
+    sweep.nudge(engine)
     assert api.status(job).reason == "lunch"
     assert state(engine, job) == "paused"
     resume(engine, job)
     age(engine, job)
-    rescue.publish_outbox(engine)
+    sweep.publish_outbox(engine)
     work(engine, job)
     assert state(engine, job) == "done"
 
@@ -73,7 +74,7 @@ def test_the_last_answers_may_come_in_while_a_job_is_paused(engine: Engine) -> N
     settle_trail(engine, answered(batch))
     assert state(engine, job) == "paused"
     resume(engine, job)
-    rescue.nudge(engine)
+    sweep.nudge(engine)
     assert state(engine, job) == "done"
     assert money(engine, job)[0] == 1
 
@@ -86,7 +87,7 @@ def test_a_cancelled_job_keeps_what_has_settled_and_records_what_comes_late(engi
     assert not cancel(engine, job, reason="enough")
     assert engine.redis.exists(engine.settings.keys.cancel(job))
     settle_trail(engine, answered(second))
-    rescue.nudge(engine)
+    sweep.nudge(engine)
     assert state(engine, job) == "cancelled"
     assert sorted(row["state"] for row in rows(engine, ItemRow, job=job)) == ["cancelled", "cancelled", "settled"]
     assert money(engine, job) == (2, 2 * PRICE_USD)
@@ -154,12 +155,12 @@ def test_duplicates_take_over_the_result_of_their_first_and_are_tried_again_with
 
 
 def api_submit_twins(engine: Engine) -> str:
-    from schemas.job import JobRequest, Options
+    from firstline.schemas.job import JobRequest, Options
     from tests.integration.jobs import PROFILE, workflow
 
     request = JobRequest(workflow=workflow(), profile=PROFILE, options=Options())
     job = api.submit(request, [{"id": "a", "text": "same"}, {"id": "b", "text": "same"}])
-    rescue.nudge(engine)
+    sweep.nudge(engine)
     return job
 
 

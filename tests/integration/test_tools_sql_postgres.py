@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from schemas.tool import ToolResult
-from workers.tools.base import Place
-from workers.tools.sql import Arguments, Options, call
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.sql import Arguments, Options, call
 
 psycopg = pytest.importorskip("psycopg")
 

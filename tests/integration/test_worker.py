@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 import redis
 
-from config.keys import Keys
-from config.redis import connect, connect_async
-from config.settings import Settings
-from schemas.batch import Batch, Trail
-from schemas.verdict import Defer, DeferCause
+from firstline.config.settings import Settings
+from firstline.config.shared_state.keys import Keys
+from firstline.config.shared_state.redis import connect, connect_async
+from firstline.schemas.batch import Batch, Trail
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.durability.claims import ANSWERED, JUDGED, LOST, Claim, claim, hand_on
+from firstline.workers.durability.paid_answers import PaidAnswers
+from firstline.workers.heartbeat import Heart
+from firstline.workers.limits.gate import Gate
+from firstline.workers.loop.event_loop import Loop
+from firstline.workers.providers.fake import say
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.tasks import attempt
+from firstline.workers.worker import Worker
 from tests.unit.worker_rig import A, simple
-from workers.claims import ANSWERED, JUDGED, LOST, Claim, claim, hand_on
-from workers.fake import say
-from workers.gate import Gate
-from workers.gateway import Call, Reply
-from workers.heart import Heart
-from workers.loop import Loop
-from workers.paid import PaidAnswers
-from workers.tasks import attempt
-from workers.worker import Worker
 
 
 class Slow:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.settings import get_settings
+from firstline.config.settings import get_settings
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,9 @@ def modules(package: str) -> list[Path]:
 def imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (alias.name.removeprefix("firstline.") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+            yield node.module.removeprefix("firstline.")
 
 
 @pytest.mark.parametrize("package", HOUSE)
@@ -40,7 +40,7 @@ def test_imports_point_to_the_left(package: str) -> None:
 def test_one_file_imports_litellm() -> None:
     files = {file.relative_to(ROOT).as_posix() for package in HOUSE for file in modules(package)}
     loading = {name for name in files if any(one.split(".")[0] == "litellm" for one in imported(ROOT / name))}
-    assert loading == {"workers/litellm_gateway.py"}
+    assert loading == {"workers/providers/litellm_gateway.py"}
 
 
 def test_only_the_store_opens_database_sessions() -> None:
@@ -57,18 +57,21 @@ def test_only_the_store_opens_database_sessions() -> None:
 def loaded_by(module: str) -> set[str]:
     code = f"import sys, {module}; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    return {name.split(".")[0] for name in said.stdout.split()}
+    return {name.removeprefix("firstline.").split(".")[0] for name in said.stdout.split()}
 
 
 def test_a_producer_loads_neither_litellm_nor_a_web_framework() -> None:
-    assert loaded_by("orchestrator.api") & {"litellm", "openai", "starlette", "fastapi", "uvicorn", "flower"} == set()
+    assert (
+        loaded_by("firstline.orchestrator.api") & {"litellm", "openai", "starlette", "fastapi", "uvicorn", "flower"}
+        == set()
+    )
 
 
 def test_frameworks_are_loaded_only_where_they_are_used() -> None:
     frameworks = {"mcp", "langchain_core", "crewai"}
-    for module in ("api", "process", "web.app", "integrations.remote"):
-        assert loaded_by(f"orchestrator.{module}") & frameworks == set(), module
+    for module in ("api", "service.process", "web.app", "integrations.remote"):
+        assert loaded_by(f"firstline.orchestrator.{module}") & frameworks == set(), module
 
 
 def test_a_worker_process_loads_nothing_of_the_orchestrator_and_no_database() -> None:
-    assert loaded_by("workers.process") & {"orchestrator", "sqlalchemy", "sqlmodel", "alembic"} == set()
+    assert loaded_by("firstline.workers.process") & {"orchestrator", "sqlalchemy", "sqlmodel", "alembic"} == set()

@@ -9,12 +9,13 @@ import fakeredis
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from config.settings import get_settings
-from orchestrator import api, tokens
-from orchestrator.store.database import Database
-from orchestrator.store.migrate import migrate
-from orchestrator.web.app import make_app
-from schemas.access import Role
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.orchestrator.store.database import Database
+from firstline.orchestrator.store.migrate import migrate
+from firstline.orchestrator.web.app import make_app
+from firstline.schemas.access import Role
 
 #: Nothing listens there: messages go into memory, budgets and flags into a fake.
 NO_REDIS = "redis://127.0.0.1:9/0"

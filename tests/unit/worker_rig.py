@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable
 
 import fakeredis
 
-from config.keys import Keys
-from schemas.base import JsonObject
-from schemas.batch import Batch, ItemTrail, Todo, Trail, Work
-from schemas.plan import PlannedStep, Step
-from schemas.skill import Skill
-from schemas.tier import Model, Tier, TierKind
-from workers.fake import Line, ScriptedGateway
-from workers.gate import Gate
-from workers.gateway import Call, Gateway, Reply
-from workers.paid import PaidAnswers
-from workers.run import run_batch
-from workers.worker import Worker
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.base import JsonObject
+from firstline.schemas.batch import Batch, ItemTrail, Todo, Trail, Work
+from firstline.schemas.plan import PlannedStep, Step
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Tier, TierKind
+from firstline.workers.durability.paid_answers import PaidAnswers
+from firstline.workers.execution.batch_run import run_batch
+from firstline.workers.limits.gate import Gate
+from firstline.workers.providers.fake import Line, ScriptedGateway
+from firstline.workers.providers.gateway import Call, Gateway, Reply
+from firstline.workers.worker import Worker
 
 LABEL: JsonObject = {
     "type": "object",

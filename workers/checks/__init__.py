@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import assert_never
 
-from schemas.base import Json, JsonObject
-from schemas.check import (
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.check import (
     CheckResult,
     CheckSpec,
     Citations,
@@ -20,8 +20,8 @@ from schemas.check import (
     Range,
     Regex,
 )
-from schemas.skill import Skill
-from workers.checks import (
+from firstline.schemas.skill import Skill
+from firstline.workers.checks import (
     citations,
     dates,
     expression,
@@ -36,8 +36,8 @@ from workers.checks import (
     regex,
     schema,
 )
-from workers.checks.subject import Subject
-from workers.paths import brief, reach
+from firstline.workers.checks.subject import Subject
+from firstline.workers.rules.json_paths import brief, reach
 
 _LONGEST_REASON = 500
 #: A plan is mended in one go or not at all: its planner hears of every fault.

@@ -2,11 +2,11 @@
 
 import regex
 
-from schemas.base import Json
-from schemas.check import Citations
-from workers.checks.regex import TIMEOUT_S
-from workers.checks.subject import Subject
-from workers.paths import brief, texts
+from firstline.schemas.base import Json
+from firstline.schemas.check import Citations
+from firstline.workers.checks.regex import TIMEOUT_S
+from firstline.workers.checks.subject import Subject
+from firstline.workers.rules.json_paths import brief, texts
 
 
 def reason(spec: Citations, value: Json, subject: Subject) -> str | None:

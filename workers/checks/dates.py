@@ -2,9 +2,9 @@
 
 from datetime import date, datetime
 
-from schemas.base import Json
-from schemas.check import Date
-from workers.paths import brief
+from firstline.schemas.base import Json
+from firstline.schemas.check import Date
+from firstline.workers.rules.json_paths import brief
 
 
 def reason(spec: Date, value: Json) -> str | None:

@@ -1,9 +1,9 @@
 """An expression over the answer and the item is true."""
 
-from schemas.base import Json
-from schemas.check import Expression
-from workers.checks.subject import Subject
-from workers.conditions import evaluate
+from firstline.schemas.base import Json
+from firstline.schemas.check import Expression
+from firstline.workers.checks.subject import Subject
+from firstline.workers.rules.expressions import evaluate
 
 
 def reason(spec: Expression, value: Json, subject: Subject) -> str | None:

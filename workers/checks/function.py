@@ -1,10 +1,10 @@
 """A user's function passes the answer."""
 
-from schemas.base import Json
-from schemas.check import Executable
-from workers.checks.subject import Subject
-from workers.paths import brief
-from workers.user_code import Broken, Returned, call
+from firstline.schemas.base import Json
+from firstline.schemas.check import Executable
+from firstline.workers.checks.subject import Subject
+from firstline.workers.rules.json_paths import brief
+from firstline.workers.rules.user_functions import Broken, Returned, call
 
 
 def reason(spec: Executable, value: Json, subject: Subject) -> str | None:

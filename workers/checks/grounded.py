@@ -5,10 +5,10 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
-from schemas.base import Json
-from schemas.check import Grounded
-from workers.checks.subject import Subject
-from workers.paths import brief, texts
+from firstline.schemas.base import Json
+from firstline.schemas.check import Grounded
+from firstline.workers.checks.subject import Subject
+from firstline.workers.rules.json_paths import brief, texts
 
 #: Letters and digits of scripts that put spaces between words; others (Thai, Chinese, Japanese, Korean) have no
 #: word edges to respect.

@@ -3,9 +3,9 @@
 from functools import cache
 from typing import Any
 
-from schemas.base import Json
-from schemas.check import Language
-from workers.paths import texts
+from firstline.schemas.base import Json
+from firstline.schemas.check import Language
+from firstline.workers.rules.json_paths import texts
 
 #: Fewer letters (a name, "OK") say nothing about a language.
 _LETTERS = 8

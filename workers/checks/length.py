@@ -1,7 +1,7 @@
 """The text or list is long enough, and not too long."""
 
-from schemas.base import Json
-from schemas.check import Length
+from firstline.schemas.base import Json
+from firstline.schemas.check import Length
 
 
 def reason(spec: Length, value: Json) -> str | None:

@@ -2,9 +2,9 @@
 
 import re
 
-from schemas.base import Json
-from schemas.check import NoRefusal
-from workers.paths import brief, texts
+from firstline.schemas.base import Json
+from firstline.schemas.check import NoRefusal
+from firstline.workers.rules.json_paths import brief, texts
 
 #: Refusals come first; later in a text the same words are mostly content.
 _OPENING = 250

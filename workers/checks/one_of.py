@@ -1,8 +1,8 @@
 """The value is one of those allowed."""
 
-from schemas.base import Json
-from schemas.check import OneOf
-from workers.paths import brief
+from firstline.schemas.base import Json
+from firstline.schemas.check import OneOf
+from firstline.workers.rules.json_paths import brief
 
 
 def reason(spec: OneOf, value: Json) -> str | None:

@@ -1,11 +1,11 @@
 """A planner model's plan can be carried out."""
 
-from config.draft import Draft, Given
-from config.draft_flaws import draft_flaws, offered_skill
-from schemas.base import Json
-from schemas.skill import Skill
-from workers.checks.subject import Subject
-from workers.forecast import Load, forecast, total
+from firstline.config.drafts.draft import Draft, Given
+from firstline.config.drafts.draft_flaws import draft_flaws, offered_skill
+from firstline.schemas.base import Json
+from firstline.schemas.skill import Skill
+from firstline.workers.checks.subject import Subject
+from firstline.workers.estimates.forecast import Load, forecast, total
 
 
 def reason(value: Json, subject: Subject) -> str | None:

@@ -2,9 +2,9 @@
 
 import math
 
-from schemas.base import Json
-from schemas.check import Range
-from workers.paths import brief
+from firstline.schemas.base import Json
+from firstline.schemas.check import Range
+from firstline.workers.rules.json_paths import brief
 
 
 def reason(spec: Range, value: Json) -> str | None:

@@ -2,9 +2,9 @@
 
 import regex
 
-from schemas.base import Json
-from schemas.check import Regex
-from workers.paths import brief
+from firstline.schemas.base import Json
+from firstline.schemas.check import Regex
+from firstline.workers.rules.json_paths import brief
 
 #: A pattern that backtracks without end is stopped; Python's own `re` cannot be.
 TIMEOUT_S = 0.5

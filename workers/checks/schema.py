@@ -10,10 +10,10 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
 
-from schemas.base import Json, JsonObject
-from schemas.skill import Skill
-from workers.memo import PerSkill
-from workers.paths import brief
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.skill import Skill
+from firstline.workers.prompts.per_skill import PerSkill
+from firstline.workers.rules.json_paths import brief
 
 #: More errors than these confuse a model more than they help.
 _ERRORS = 5

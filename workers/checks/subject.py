@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.base import Json, JsonObject
-from schemas.skill import Skill
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.skill import Skill
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ import asyncio
 import math
 from typing import assert_never
 
-from schemas.policy import Confidence, Signal
-from schemas.skill import Skill
-from workers.confidence.agreement import agreement
-from workers.confidence.answered import Answered
-from workers.confidence.ask import Ask, Caller
-from workers.confidence.function import by_function
-from workers.confidence.logprob import mean_logprob, min_logprob
-from workers.confidence.margin import margin
-from workers.confidence.verifier import verified
+from firstline.schemas.policy import Confidence, Signal
+from firstline.schemas.skill import Skill
+from firstline.workers.confidence.agreement import agreement
+from firstline.workers.confidence.answered import Answered
+from firstline.workers.confidence.ask import Ask, Caller
+from firstline.workers.confidence.function import by_function
+from firstline.workers.confidence.logprob import mean_logprob, min_logprob
+from firstline.workers.confidence.margin import margin
+from firstline.workers.confidence.verifier import verified
 
 __all__ = ["Answered", "Ask", "Caller", "assess", "measure", "top_logprobs"]
 

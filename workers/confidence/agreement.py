@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 
-from schemas.attempt import ErrorKind
-from schemas.errors import UserError
-from schemas.policy import Signal
-from workers.confidence.answered import Answered
-from workers.confidence.ask import Ask, Caller
-from workers.gateway import Message, Reply
-from workers.paths import MISSING, dig
-from workers.prompt import user
-from workers.scoring import compare
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.errors import UserError
+from firstline.schemas.policy import Signal
+from firstline.workers.confidence.answered import Answered
+from firstline.workers.confidence.ask import Ask, Caller
+from firstline.workers.prompts.prompt import user
+from firstline.workers.providers.gateway import Message, Reply
+from firstline.workers.rules.json_paths import MISSING, dig
+from firstline.workers.rules.scoring import compare
 
 #: Asked differently, a model repeats its slips less often than at a higher temperature alone.
 _VARIANTS = (

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.base import Json, JsonObject
-from schemas.skill import Skill
-from workers.gateway import Message, Reply
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.skill import Skill
+from firstline.workers.providers.gateway import Message, Reply
 
 
 @dataclass(frozen=True, slots=True)

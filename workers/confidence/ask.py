@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from schemas.base import JsonObject
-from workers.gateway import Message, Reply
+from firstline.schemas.base import JsonObject
+from firstline.workers.providers.gateway import Message, Reply
 
 
 @dataclass(frozen=True, slots=True)

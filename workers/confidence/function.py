@@ -2,9 +2,9 @@
 
 import math
 
-from schemas.policy import Signal
-from workers.confidence.answered import Answered
-from workers.user_code import Returned, call
+from firstline.schemas.policy import Signal
+from firstline.workers.confidence.answered import Answered
+from firstline.workers.rules.user_functions import Returned, call
 
 
 def by_function(signal: Signal, answered: Answered) -> float | None:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from schemas.attempt import TokenLogprob
-from workers.confidence.spans import leaves, matching, place, within
-from workers.structured import WRAP
+from firstline.schemas.attempt import TokenLogprob
+from firstline.workers.confidence.spans import leaves, matching, place, within
+from firstline.workers.providers.structured_output import WRAP
 
 
 def mean_logprob(tokens: Sequence[TokenLogprob], field: str | None = None, *, plain: bool = False) -> float | None:

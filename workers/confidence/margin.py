@@ -4,10 +4,10 @@ import json
 import math
 from collections.abc import Sequence
 
-from schemas.attempt import TokenLogprob
-from schemas.base import Json, JsonObject
-from workers.confidence.spans import Placed, Span, leaves, matching, place, within
-from workers.structured import WRAP
+from firstline.schemas.attempt import TokenLogprob
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.confidence.spans import Placed, Span, leaves, matching, place, within
+from firstline.workers.providers.structured_output import WRAP
 
 
 def margin(tokens: Sequence[TokenLogprob], schema: JsonObject, field: str | None = None) -> float | None:

@@ -8,8 +8,8 @@ from itertools import accumulate
 from json import decoder
 from typing import cast
 
-from schemas.attempt import TokenLogprob
-from schemas.base import Json
+from firstline.schemas.attempt import TokenLogprob
+from firstline.schemas.base import Json
 
 _SPACE = re.compile(r"[\s,:]*")
 _NESTED = re.compile(r"[\[{]")

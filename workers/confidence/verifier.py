@@ -3,15 +3,15 @@
 import math
 import re
 
-from schemas.attempt import TokenLogprob
-from schemas.policy import Signal
-from workers.confidence.answered import Answered
-from workers.confidence.ask import Ask, Caller
-from workers.confidence.spans import Span, place, within
-from workers.contract import describe
-from workers.fence import DECLARATION, fence
-from workers.gateway import Message, Reply
-from workers.prompt import fields, user
+from firstline.schemas.attempt import TokenLogprob
+from firstline.schemas.policy import Signal
+from firstline.workers.confidence.answered import Answered
+from firstline.workers.confidence.ask import Ask, Caller
+from firstline.workers.confidence.spans import Span, place, within
+from firstline.workers.prompts.prompt import fields, user
+from firstline.workers.prompts.schema_outline import describe
+from firstline.workers.providers.gateway import Message, Reply
+from firstline.workers.rules.data_fence import DECLARATION, fence
 
 _ROLE = (
     "You check another model's answer to a task. Decide whether a careful expert would accept it as correct, complete "

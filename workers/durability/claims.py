@@ -6,7 +6,7 @@ from enum import StrEnum
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from config.keys import Keys
+from firstline.config.shared_state.keys import Keys
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import redis.asyncio
 from pydantic import TypeAdapter, ValidationError
 from redis.exceptions import RedisError
 
-from config.keys import Keys
-from workers.gateway import Reply
+from firstline.config.shared_state.keys import Keys
+from firstline.workers.providers.gateway import Reply
 
 _log = logging.getLogger(__name__)
 #: Seconds that an answer is kept when nobody judges it.

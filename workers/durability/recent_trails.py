@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from schemas.batch import Trail
+from firstline.schemas.batch import Trail
 
 #: Trails kept; one of twenty items takes about 40 kB.
 KEPT = 200

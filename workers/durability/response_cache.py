@@ -9,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from redis.exceptions import RedisError
 
-from config.keys import Keys
-from schemas.policy import Confidence
-from workers.background import Background
-from workers.gateway import Call, Reply
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.policy import Confidence
+from firstline.workers.loop.background import Background
+from firstline.workers.providers.gateway import Call, Reply
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from pydantic_core import to_json
 
-from schemas.attempt import Usage
-from schemas.tier import Model
-from workers.gateway import Call, Reply
-from workers.pricing import dollars
+from firstline.schemas.attempt import Usage
+from firstline.schemas.tier import Model
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.rules.pricing import dollars
 
 #: A token is about four characters of English text and its markup.
 CHARS_PER_TOKEN = 4

@@ -5,14 +5,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from config.draft import OfferedTier
-from config.prices import listed_price
-from schemas.plan import Step, StepKind
-from schemas.policy import Demand, Policy
-from schemas.skill import Skill
-from schemas.tier import Price, Profile, Tier
-from workers.estimate import CHARS_PER_TOKEN
-from workers.policy import start_tier
+from firstline.config.drafts.draft import OfferedTier
+from firstline.config.providers.prices import listed_price
+from firstline.schemas.plan import Step, StepKind
+from firstline.schemas.policy import Demand, Policy
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Price, Profile, Tier
+from firstline.workers.estimates.call_estimate import CHARS_PER_TOKEN
+from firstline.workers.rules.policy import start_tier
 
 #: Tokens of an answer of which nothing is known.
 ANSWER_TOKENS = 200

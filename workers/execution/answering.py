@@ -6,31 +6,31 @@ from typing import assert_never
 
 from pydantic_core import to_json
 
-from schemas.attempt import ErrorKind
-from schemas.base import JsonObject
-from schemas.batch import Settled
-from schemas.errors import UserError
-from schemas.plan import StepKind
-from schemas.tier import Model, TierKind
-from schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
-from workers.booking import book, book_cached, book_sent
-from workers.cache import Shared, digest_of
-from workers.confidence import top_logprobs
-from workers.cooldown import FAULTS
-from workers.fallback import choose, count_round, failures, too_long
-from workers.gateway import Call
-from workers.inputs import Unfit, inputs_of
-from workers.judging import Said, judge
-from workers.line import Line
-from workers.packer import Packer, Sent, is_short
-from workers.policy import Situation, decide
-from workers.prompt import messages
-from workers.rounds import is_last, offered, refused, take_round
-from workers.subtask import Outcome, Subtask
-from workers.tool_step import answer_by_tool
-from workers.toolbox import Tools
-from workers.tools.base import definition
-from workers.worker import Worker
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import JsonObject
+from firstline.schemas.batch import Settled
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import StepKind
+from firstline.schemas.tier import Model, TierKind
+from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
+from firstline.workers.confidence import top_logprobs
+from firstline.workers.durability.response_cache import Shared, digest_of
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.booking import book, book_cached, book_sent
+from firstline.workers.execution.judging import Said, judge
+from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
+from firstline.workers.execution.packer import Packer, Sent, is_short
+from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
+from firstline.workers.execution.tool_step import answer_by_tool
+from firstline.workers.execution.toolbox import Tools
+from firstline.workers.limits.cooldown_rules import FAULTS
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.gateway import Call
+from firstline.workers.rules.policy import Situation, decide
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
+from firstline.workers.tools.base import definition
+from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Self
 
-from schemas.attempt import Attempt, ErrorKind
-from schemas.batch import Left, Todo
-from schemas.verdict import Parked
-from workers.prompt import ToolRound
-from workers.subtask import Outcome
+from firstline.schemas.attempt import Attempt, ErrorKind
+from firstline.schemas.batch import Left, Todo
+from firstline.schemas.verdict import Parked
+from firstline.workers.execution.subtask import Outcome
+from firstline.workers.prompts.prompt import ToolRound
 
 
 @dataclass(slots=True)

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schemas.attempt import Attempt
-from schemas.base import Json
-from schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
-from schemas.plan import PlannedStep
-from workers.answering import answer
-from workers.graph import applies, ready
-from workers.packer import Packer
-from workers.paid import Kept
-from workers.subtask import Outcome, Subtask
-from workers.worker import Worker
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.base import Json
+from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
+from firstline.schemas.plan import PlannedStep
+from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.execution.answering import answer
+from firstline.workers.execution.packer import Packer
+from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.rules.step_graph import applies, ready
+from firstline.workers.worker import Worker
 
 
 async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> Trail:

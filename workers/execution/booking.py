@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime
 
-from schemas.attempt import Attempt
-from schemas.tier import Tier
-from schemas.verdict import Defer
-from workers.gateway import Call, Reply
-from workers.line import Line
-from workers.paid import Kept
-from workers.sending import BrokenOff, send
-from workers.subtask import Subtask
-from workers.worker import Worker
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.tier import Tier
+from firstline.schemas.verdict import Defer
+from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.calling import BrokenOff, send
+from firstline.workers.execution.subtask import Subtask
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.worker import Worker
 
 #: Where the price of a cached answer comes from.
 CACHE = "cache"

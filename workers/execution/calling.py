@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from schemas.batch import Batch
-from schemas.tier import Tier, TierKind
-from schemas.verdict import Defer, DeferCause
-from workers.cooldown import FAULTS
-from workers.gateway import Call, Reply
-from workers.paid import Kept
-from workers.spans import call_span
-from workers.worker import Worker
+from firstline.schemas.batch import Batch
+from firstline.schemas.tier import Tier, TierKind
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.execution.tracing import call_span
+from firstline.workers.limits.cooldown_rules import FAULTS
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,19 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from schemas.attempt import Attempt, ErrorKind
-from schemas.base import Json, JsonObject
-from schemas.check import CheckResult
-from schemas.policy import Confidence
-from schemas.verdict import Defer, Escalate, Verdict
-from workers.booking import book
-from workers.checks import run_checks, runs_user_code
-from workers.confidence import Answered, Ask, assess
-from workers.gateway import Call, Message, Reply
-from workers.line import Line
-from workers.policy import Situation, decide, threshold_of
-from workers.subtask import Subtask
-from workers.worker import Worker
+from firstline.schemas.attempt import Attempt, ErrorKind
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.check import CheckResult
+from firstline.schemas.policy import Confidence
+from firstline.schemas.verdict import Defer, Escalate, Verdict
+from firstline.workers.checks import run_checks, runs_user_code
+from firstline.workers.confidence import Answered, Ask, assess
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.booking import book
+from firstline.workers.execution.subtask import Subtask
+from firstline.workers.providers.gateway import Call, Message, Reply
+from firstline.workers.rules.policy import Situation, decide, threshold_of
+from firstline.workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

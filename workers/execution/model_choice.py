@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 
-from schemas.attempt import ErrorKind
-from schemas.tier import Model, Tier
-from schemas.verdict import Defer
-from workers.estimate import CHARS_PER_TOKEN
-from workers.gate import Gate
-from workers.line import Line
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.tier import Model, Tier
+from firstline.schemas.verdict import Defer
+from firstline.workers.estimates.call_estimate import CHARS_PER_TOKEN
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.limits.gate import Gate
 
 #: Faults that the item itself may bring about: an outage, a bad key or a quota never is of its making.
 _OF_THE_ITEM = frozenset({ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.BAD_REQUEST})

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 
 from pydantic_core import to_json
 
-from schemas.base import JsonObject
-from schemas.batch import Batch
-from schemas.skill import Skill
-from schemas.verdict import Defer
-from workers.gateway import Call
-from workers.pack import packed_messages, packed_schema
-from workers.paid import Kept
-from workers.sending import BrokenOff, send
-from workers.shares import share_out
-from workers.worker import Worker
+from firstline.schemas.base import JsonObject
+from firstline.schemas.batch import Batch
+from firstline.schemas.skill import Skill
+from firstline.schemas.verdict import Defer
+from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.execution.calling import BrokenOff, send
+from firstline.workers.execution.packing import packed_messages, packed_schema
+from firstline.workers.execution.shares import share_out
+from firstline.workers.providers.gateway import Call
+from firstline.workers.worker import Worker
 
 #: Seconds that an item waits for others to share its call.
 _LINGER_S = 0.02

@@ -4,12 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from schemas.base import Json, JsonObject
-from schemas.skill import Skill
-from workers.contract import describe
-from workers.gateway import Message
-from workers.memo import PerSkill
-from workers.prompt import assistant, fields, system_text, user
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.skill import Skill
+from firstline.workers.prompts.per_skill import PerSkill
+from firstline.workers.prompts.prompt import assistant, fields, system_text, user
+from firstline.workers.prompts.schema_outline import describe
+from firstline.workers.providers.gateway import Message
 
 #: Definitions that references (`#/$defs/name`) look for at the root.
 _DEFINITIONS = ("$defs", "definitions")

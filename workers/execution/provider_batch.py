@@ -7,21 +7,21 @@ from typing import assert_never
 
 from pydantic import ValidationError
 
-from schemas.batch import MESSAGE_VERSION, Batch, Todo, Work
-from schemas.bulk import BulkAct, BulkNews, BulkOrder, BulkState
-from schemas.tier import Limits, Model
-from schemas.verdict import Defer, DeferCause
-from workers.answering import call_of
-from workers.bulk_api import BulkApi, BulkError, Progress
-from workers.bulk_money import correct
-from workers.claims import Claim, claim
-from workers.gateway import Call
-from workers.inputs import Unfit, inputs_of
-from workers.line import Line
-from workers.paid import Kept
-from workers.permit import Permit
-from workers.subtask import Subtask
-from workers.worker import Worker
+from firstline.schemas.batch import MESSAGE_VERSION, Batch, Todo, Work
+from firstline.schemas.provider_batch import BulkAct, BulkNews, BulkOrder, BulkState
+from firstline.schemas.tier import Limits, Model
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.durability.claims import Claim, claim
+from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.execution.answering import call_of
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.provider_batch_money import correct
+from firstline.workers.execution.subtask import Subtask
+from firstline.workers.limits.permit import Permit
+from firstline.workers.providers.batch_api import BulkApi, BulkError, Progress
+from firstline.workers.providers.gateway import Call
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
+from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
 

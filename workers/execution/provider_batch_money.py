@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from config.rations import KEPT_S, nanos
-from schemas.bulk import BulkOrder
-from workers.gateway import Reply
-from workers.worker import Worker
+from firstline.config.shared_state.budget_counters import KEPT_S, nanos
+from firstline.schemas.provider_batch import BulkOrder
+from firstline.workers.providers.gateway import Reply
+from firstline.workers.worker import Worker
 
 # KEYS: mark, then money of each budget. ARGV: nanodollars to add to what is spent, seconds that the mark is kept.
 _CORRECT = """

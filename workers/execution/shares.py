@@ -6,12 +6,12 @@ from itertools import accumulate
 
 from pydantic_core import to_json
 
-from schemas.attempt import ErrorKind, Usage
-from schemas.base import Json, JsonObject
-from schemas.skill import Skill
-from workers.gateway import Reply
-from workers.pack import unpack
-from workers.prompt import answer_text
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.skill import Skill
+from firstline.workers.execution.packing import unpack
+from firstline.workers.prompts.prompt import answer_text
+from firstline.workers.providers.gateway import Reply
 
 _ABSENT = "the pack's answer has none for this item, or several"
 

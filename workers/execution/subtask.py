@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.attempt import Attempt
-from schemas.base import Json
-from schemas.batch import Batch, Left, Settled, Todo, Work
-from schemas.plan import PlannedStep
-from schemas.skill import Skill
-from workers.paid import Kept
-from workers.tools.base import Place
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.base import Json
+from firstline.schemas.batch import Batch, Left, Settled, Todo, Work
+from firstline.schemas.plan import PlannedStep
+from firstline.schemas.skill import Skill
+from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.tools.base import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,19 @@
 import asyncio
 from dataclasses import replace
 
-from schemas.attempt import Attempt, ErrorKind
-from schemas.base import Json
-from schemas.errors import UserError
-from schemas.tool import ToolResult
-from schemas.verdict import Defer
-from workers.gateway import Reply, ToolCall
-from workers.line import Line
-from workers.prompt import ToolRound
-from workers.subtask import Subtask
-from workers.toolbox import Tools
-from workers.tools.base import clip, failed
-from workers.tools.registry import read_arguments
-from workers.worker import Worker
+from firstline.schemas.attempt import Attempt, ErrorKind
+from firstline.schemas.base import Json
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolResult
+from firstline.schemas.verdict import Defer
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.subtask import Subtask
+from firstline.workers.execution.toolbox import Tools
+from firstline.workers.prompts.prompt import ToolRound
+from firstline.workers.providers.gateway import Reply, ToolCall
+from firstline.workers.tools.base import clip, failed
+from firstline.workers.tools.registry import read_arguments
+from firstline.workers.worker import Worker
 
 #: Calls of one round that are made; what a model asks for beyond them is refused.
 _CALLS_A_ROUND = 8

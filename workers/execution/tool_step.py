@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from schemas.attempt import Attempt, ErrorKind
-from schemas.base import Json, JsonObject
-from schemas.batch import Settled
-from schemas.errors import UserError
-from schemas.plan import Step
-from schemas.tool import ToolResult
-from schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
-from workers.inputs import Unfit, resolve
-from workers.line import Line
-from workers.paths import MISSING
-from workers.policy import Situation, decide
-from workers.subtask import Outcome, Subtask
-from workers.tools.base import BoundTool
-from workers.worker import Worker
+from firstline.schemas.attempt import Attempt, ErrorKind
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.batch import Settled
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step
+from firstline.schemas.tool import ToolResult
+from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.policy import Situation, decide
+from firstline.workers.rules.step_inputs import Unfit, resolve
+from firstline.workers.tools.base import BoundTool
+from firstline.workers.worker import Worker
 
 #: A tool is called twice at most, and only when its error may be gone the second time.
 _MOST_CALLS = 2

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from schemas.base import JsonObject
-from schemas.errors import UserError
-from schemas.tool import ToolResult, ToolSpec
-from workers.tools import isolate
-from workers.tools.base import BoundTool, Place, failed, mismatches
-from workers.tools.registry import build, discover
+from firstline.schemas.base import JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.tools import isolate
+from firstline.workers.tools.base import BoundTool, Place, failed, mismatches
+from firstline.workers.tools.registry import build, discover
 
 #: Calls of tools at once in one worker process; each is a process of its own, so more would only share the cores.
 THREADS = 16

@@ -5,13 +5,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from schemas.batch import Batch
-from schemas.plan import StepKind
-from schemas.tier import Tier
-from workers.gateway import Call, Reply
+from firstline.schemas.batch import Batch
+from firstline.schemas.plan import StepKind
+from firstline.schemas.tier import Tier
+from firstline.workers.providers.gateway import Call, Reply
 
 if TYPE_CHECKING:
-    from config.otel import Attributes, Tracer
+    from firstline.config.telemetry.otel import Attributes, Tracer
 
 #: litellm's name of a provider -> `gen_ai.provider.name`, where they differ.
 _PROVIDERS = {
@@ -59,7 +59,7 @@ def call_span(tracer: "Tracer | None", call: Call, tier: Tier, batch: Batch) -> 
 def _calling(tracer: "Tracer", call: Call, tier: Tier, batch: Batch) -> Iterator[Tell]:
     from opentelemetry.trace import SpanKind
 
-    from config.otel import fail
+    from firstline.config.telemetry.otel import fail
 
     about = {**call_attributes(call), "firstline.job": batch.job, "firstline.tier": tier.name}
     with tracer.within(f"chat {_split(call.model.name)[1]}", about, kind=SpanKind.CLIENT) as span:

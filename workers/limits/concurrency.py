@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from workers.spacing import Spacing
+from firstline.workers.loop.spacing import Spacing
 
 #: Up to this priority places are given however busy the process is: high ones, and small jobs.
 URGENT = 2

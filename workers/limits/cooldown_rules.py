@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from schemas.attempt import ErrorKind
+from firstline.schemas.attempt import ErrorKind
 
 #: Outcomes that a model's fault rate is judged by.
 _WINDOW = 20

@@ -5,15 +5,15 @@ from collections.abc import Callable, Collection
 
 import redis.asyncio
 
-from config.keys import Keys
-from schemas.attempt import ErrorKind
-from schemas.tier import Model, Tier
-from schemas.verdict import Defer, DeferCause
-from workers.background import Background
-from workers.cooldown import FAULTS, PROBE_S, Cooling, Health
-from workers.endpoint import endpoint
-from workers.gateway import Reply
-from workers.scripts import Scripts
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.tier import Model, Tier
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.limits.cooldown_rules import FAULTS, PROBE_S, Cooling, Health
+from firstline.workers.limits.endpoint import endpoint
+from firstline.workers.limits.redis_scripts import Scripts
+from firstline.workers.loop.background import Background
+from firstline.workers.providers.gateway import Reply
 
 _log = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from schemas.base import digest
-from schemas.tier import Model
+from firstline.schemas.base import digest
+from firstline.schemas.tier import Model
 
 
 def endpoint(model: Model) -> str:

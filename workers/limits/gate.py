@@ -10,17 +10,17 @@ from collections.abc import Callable, Collection
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from config.keys import Keys
-from config.rations import NANOS
-from schemas.batch import Ration
-from schemas.tier import Model, Tier
-from schemas.verdict import Defer, DeferCause
-from workers.background import Background
-from workers.cooldowns import Cooldowns
-from workers.gateway import Reply
-from workers.permit import NOTHING, Permit, used
-from workers.reservations import BURST_S, LONGEST_WAIT_S, Reservations
-from workers.scripts import Scripts
+from firstline.config.shared_state.budget_counters import NANOS
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.batch import Ration
+from firstline.schemas.tier import Model, Tier
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.limits.cooldowns import Cooldowns
+from firstline.workers.limits.permit import NOTHING, Permit, used
+from firstline.workers.limits.redis_scripts import Scripts
+from firstline.workers.limits.reservations import BURST_S, LONGEST_WAIT_S, Reservations
+from firstline.workers.loop.background import Background
+from firstline.workers.providers.gateway import Reply
 
 _log = logging.getLogger(__name__)
 

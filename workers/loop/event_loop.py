@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
-from workers.threads import Threads, Work
+from firstline.workers.loop.threads import Threads, Work
 
 T = TypeVar("T")
 

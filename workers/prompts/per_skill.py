@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from schemas.skill import Skill
+from firstline.schemas.skill import Skill
 
 T = TypeVar("T")
 

@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.base import Json, JsonObject
-from schemas.skill import Example, Skill
-from schemas.tool import ToolResult
-from workers.contract import describe
-from workers.fence import DECLARATION, as_text, fence, neutralise
-from workers.gateway import Message, ToolCall
-from workers.memo import PerSkill
-from workers.structured import WRAP, wrap
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.skill import Example, Skill
+from firstline.schemas.tool import ToolResult
+from firstline.workers.prompts.per_skill import PerSkill
+from firstline.workers.prompts.schema_outline import describe
+from firstline.workers.providers.gateway import Message, ToolCall
+from firstline.workers.providers.structured_output import WRAP, wrap
+from firstline.workers.rules.data_fence import DECLARATION, as_text, fence, neutralise
 
 #: Of a refused answer, so much is shown again: enough to mend it, and a runaway answer is not paid for twice.
 _PREVIOUS_CHARS = 6_000

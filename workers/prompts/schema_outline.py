@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from schemas.base import Json, JsonObject
+from firstline.schemas.base import Json, JsonObject
 
 #: Deeper than this an outline no longer helps; recursive schemas end here.
 _DEPTH = 6

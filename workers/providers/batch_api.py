@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
-from schemas.attempt import ErrorKind
-from schemas.base import JsonObject
-from schemas.tier import Model, Price, Structured
-from workers.asking import read_json
-from workers.failures import kind_of, readable
-from workers.gateway import Call, Reply
-from workers.pricing import Lookup, cost
-from workers.responses import read_reply
-from workers.structured import Asked, ask
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import JsonObject
+from firstline.schemas.tier import Model, Price, Structured
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.provider_errors import kind_of, readable
+from firstline.workers.providers.response_parser import read_reply
+from firstline.workers.providers.structured_call import read_json
+from firstline.workers.providers.structured_output import Asked, ask
+from firstline.workers.rules.pricing import Lookup, cost
 
 _ENDPOINT = "/v1/chat/completions"
 #: Name under which a bulk's id stands in the provider's metadata, so that it is found again.

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from schemas.attempt import Usage
-from schemas.base import Json
-from schemas.errors import FirstlineError
-from workers.gateway import Call, Reply
+from firstline.schemas.attempt import Usage
+from firstline.schemas.base import Json
+from firstline.schemas.errors import FirstlineError
+from firstline.workers.providers.gateway import Call, Reply
 
 #: A reply, or a function that makes one for the call.
 Line = Reply | Callable[[Call], Reply]

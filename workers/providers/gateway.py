@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.attempt import ErrorKind, TokenLogprob, Usage
-from schemas.base import Json, JsonObject
-from schemas.tier import Model
+from firstline.schemas.attempt import ErrorKind, TokenLogprob, Usage
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.tier import Model
 
 Message = JsonObject
 

@@ -10,16 +10,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from config.secrets import secret
-from schemas.attempt import ErrorKind
-from schemas.tier import Model, Price, Structured
-from workers.asking import ask_for_json
-from workers.bulk_api import BulkApi
-from workers.failures import Failure, kind_of, rate_limits, readable, retry_after
-from workers.gateway import Call, Reply
-from workers.pricing import cost
-from workers.responses import read_reply
-from workers.structured import Memory
+from firstline.config.providers.secrets import secret
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.tier import Model, Price, Structured
+from firstline.workers.providers.batch_api import BulkApi
+from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.provider_errors import Failure, kind_of, rate_limits, readable, retry_after
+from firstline.workers.providers.response_parser import read_reply
+from firstline.workers.providers.structured_call import ask_for_json
+from firstline.workers.providers.structured_output import Memory
+from firstline.workers.rules.pricing import cost
 
 #: litellm starts its own timers with this much more than ours, so that ours decides.
 _GRACE_S = 5.0
@@ -272,7 +272,7 @@ def _version() -> str:
 
 
 class _Keys:
-    """Keys of models, looked up where `config.secrets` finds them and kept for a few seconds."""
+    """Keys of models, looked up where `firstline.config.providers.secrets` finds them and kept for a few seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

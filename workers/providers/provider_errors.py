@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from schemas.attempt import ErrorKind
+from firstline.schemas.attempt import ErrorKind
 
 _LONGEST = 500
 

@@ -7,10 +7,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from schemas.attempt import ErrorKind, TokenLogprob, Usage
-from schemas.base import Frozen, Json, digest
-from schemas.errors import UserError
-from workers.gateway import Call, Gateway, Message, Reply
+from firstline.schemas.attempt import ErrorKind, TokenLogprob, Usage
+from firstline.schemas.base import Frozen, Json, digest
+from firstline.schemas.errors import UserError
+from firstline.workers.providers.gateway import Call, Gateway, Message, Reply
 
 #: A reply with one of these errors was still an answer; with any other there is nothing to keep.
 _ANSWERED = (

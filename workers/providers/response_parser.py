@@ -6,10 +6,10 @@ from typing import Any
 
 from json_repair import repair_json
 
-from schemas.attempt import ErrorKind, TokenLogprob, Usage
-from schemas.base import JsonObject
-from workers.failures import rate_limits
-from workers.gateway import Call, Reply, ToolCall
+from firstline.schemas.attempt import ErrorKind, TokenLogprob, Usage
+from firstline.schemas.base import JsonObject
+from firstline.workers.providers.gateway import Call, Reply, ToolCall
+from firstline.workers.providers.provider_errors import rate_limits
 
 
 def read_reply(response: Any, call: Call) -> Reply:

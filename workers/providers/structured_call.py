@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from schemas.attempt import ErrorKind, Usage
-from schemas.base import JsonObject
-from schemas.tier import Structured
-from workers.gateway import Call, Reply, ToolCall
-from workers.structured import Asked, Memory, Parsed, ask, parse
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.base import JsonObject
+from firstline.schemas.tier import Structured
+from firstline.workers.providers.gateway import Call, Reply, ToolCall
+from firstline.workers.providers.structured_output import Asked, Memory, Parsed, ask, parse
 
 N = TypeVar("N", int, float)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from json_repair import repair_json
 from jsonschema import Draft202012Validator
 
-from schemas.base import Json, JsonObject
-from schemas.tier import Model, Structured
-from workers.gateway import Message
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.tier import Model, Structured
+from firstline.workers.providers.gateway import Message
 
 #: Name of the only property of the object that a schema without an object at its root is wrapped in.
 WRAP = "answer"

@@ -3,7 +3,7 @@
 import json
 import re
 
-from schemas.base import Json
+from firstline.schemas.base import Json
 
 #: Said once in the static part of every prompt.
 DECLARATION = (

@@ -9,8 +9,8 @@ from typing import Any
 
 from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes
 
-from schemas.base import Json
-from workers.paths import brief
+from firstline.schemas.base import Json
+from firstline.workers.rules.json_paths import brief
 
 #: Longer expressions are a program, not a condition.
 MAX_CHARS = 2_000

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final, Literal
 
-from schemas.base import Json
+from firstline.schemas.base import Json
 
 
 class Missing(Enum):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from schemas.attempt import ErrorKind
-from schemas.check import CheckResult
-from schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
-from schemas.tier import Profile
-from schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review, Verdict
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.check import CheckResult
+from firstline.schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
+from firstline.schemas.tier import Profile
+from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review, Verdict
 
 #: Reasoning efforts in rising order.
 _EFFORTS = ("minimal", "low", "medium", "high")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schemas.attempt import Usage
-from schemas.tier import Model, Price
+from firstline.schemas.attempt import Usage
+from firstline.schemas.tier import Model, Price
 
 _MILLION = 1_000_000
 

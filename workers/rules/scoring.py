@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
-from schemas.plan import Quality
-from workers.paths import MISSING, Absent, brief, dig
-from workers.user_code import Broken, Returned, call
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Quality
+from firstline.workers.rules.json_paths import MISSING, Absent, brief, dig
+from firstline.workers.rules.user_functions import Broken, Returned, call
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-from schemas.base import Json, JsonObject
-from schemas.plan import PlannedStep
-from workers.conditions import holds
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.plan import PlannedStep
+from firstline.workers.rules.expressions import holds
 
 
 def ready(steps: Collection[PlannedStep], *, ended: Collection[str], begun: Collection[str]) -> list[PlannedStep]:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping
 
-from schemas.base import Frozen, Json, JsonObject
-from schemas.plan import Step
-from schemas.skill import InputField, Skill
-from workers.fence import as_text
-from workers.paths import MISSING, Absent, dig
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.plan import Step
+from firstline.schemas.skill import InputField, Skill
+from firstline.workers.rules.data_fence import as_text
+from firstline.workers.rules.json_paths import MISSING, Absent, dig
 
 
 class Unfit(Frozen):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.functions import load
-from schemas.errors import UserError
+from firstline.config.catalogue.functions import load
+from firstline.schemas.errors import UserError
 
 TIMEOUT_S = 5.0
 #: A function that hangs keeps its thread, since Python cannot end one; this many may hang before none is called.

@@ -1,18 +1,18 @@
-"""`python -m workers.simulator SCRIPT.yaml --port 0 --log FILE`: prints one JSON line when ready, then serves."""
+"""`python -m firstline.workers.simulator SCRIPT.yaml --port 0 --log FILE`: one JSON line when ready, then it serves."""
 
 import argparse
 import json
 import sys
 from pathlib import Path
 
-from schemas.errors import UserError
-from workers.simulator.script import load_script
-from workers.simulator.server import serve
+from firstline.schemas.errors import UserError
+from firstline.workers.simulator.script import load_script
+from firstline.workers.simulator.server import serve
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve a script until interrupted; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m workers.simulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m firstline.workers.simulator", description=__doc__)
     parser.add_argument("script", type=Path, help="the script to play (YAML)")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--host", default="127.0.0.1")

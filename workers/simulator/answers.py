@@ -4,14 +4,14 @@ import json
 from dataclasses import dataclass
 from random import Random
 
-from schemas.base import Json, JsonObject
-from workers.recording import RecordedToolCall, Recording
-from workers.simulator.chat import Chat
-from workers.simulator.fabricate import fabricate
-from workers.simulator.packs import joined, parts_of
-from workers.simulator.recordings import Recordings
-from workers.simulator.script import Answer, FaultKind
-from workers.structured import WRAP
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.providers.recording import RecordedToolCall, Recording
+from firstline.workers.providers.structured_output import WRAP
+from firstline.workers.simulator.chat import Chat
+from firstline.workers.simulator.fabricate import fabricate
+from firstline.workers.simulator.packs import joined, parts_of
+from firstline.workers.simulator.recordings import Recordings
+from firstline.workers.simulator.script import Answer, FaultKind
 
 _REFUSAL = "I'm sorry, but I can't help with that."
 _PROSE = "Certainly! Let me think about what would be the best answer here, all things considered."
@@ -108,7 +108,7 @@ def _made(chat: Chat, random: Random) -> str:
 
 
 def _fit(text: str, chat: Chat) -> str:
-    """Wrap a bare text for a schema that wants it in an object with one property, as `workers.structured` asks."""
+    """Wrap a bare text for a schema that wants it in an object with one property, as `structured_output` asks."""
     if chat.schema is None or not isinstance(properties := chat.schema.get("properties"), dict) or _is_object(text):
         return text
     name = WRAP if WRAP in properties else next(iter(properties), WRAP)

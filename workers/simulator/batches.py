@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from schemas.base import Json, JsonObject
-from workers.simulator import responses
-from workers.simulator.engine import Engine, Outcome
-from workers.simulator.ledger import Ledger
-from workers.simulator.script import BatchRule
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.simulator import responses
+from firstline.workers.simulator.engine import Engine, Outcome
+from firstline.workers.simulator.ledger import Ledger
+from firstline.workers.simulator.script import BatchRule
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workers.simulator.script import RateLimits
+from firstline.workers.simulator.script import RateLimits
 
 
 @dataclass(slots=True)

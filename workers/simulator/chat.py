@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from schemas.base import Json, JsonObject
-from workers.recording import messages_key
-from workers.simulator.script import Capability, Rule
-from workers.simulator.tokens import count_prompt, message_text
-from workers.structured import without_instruction
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.providers.recording import messages_key
+from firstline.workers.providers.structured_output import without_instruction
+from firstline.workers.simulator.script import Capability, Rule
+from firstline.workers.simulator.tokens import count_prompt, message_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from schemas.attempt import TokenLogprob, Usage
-from schemas.base import JsonObject
-from workers.simulator import logprobs, responses
-from workers.simulator.answers import Said, compose, cut, replay, spoil
-from workers.simulator.buckets import Limiter
-from workers.simulator.chat import Chat, read_chat, without_unsupported
-from workers.simulator.latency import Recorded
-from workers.simulator.prefixes import PrefixCache
-from workers.simulator.recordings import load_recordings
-from workers.simulator.script import Answer, Fault, FaultKind, Rule, Script
-from workers.simulator.tokens import CHARS_PER_TOKEN, count_text
+from firstline.schemas.attempt import TokenLogprob, Usage
+from firstline.schemas.base import JsonObject
+from firstline.workers.simulator import logprobs, responses
+from firstline.workers.simulator.answers import Said, compose, cut, replay, spoil
+from firstline.workers.simulator.buckets import Limiter
+from firstline.workers.simulator.chat import Chat, read_chat, without_unsupported
+from firstline.workers.simulator.latency import Recorded
+from firstline.workers.simulator.prefixes import PrefixCache
+from firstline.workers.simulator.recordings import load_recordings
+from firstline.workers.simulator.script import Answer, Fault, FaultKind, Rule, Script
+from firstline.workers.simulator.tokens import CHARS_PER_TOKEN, count_text
 
 #: Tokens reserved for an answer against tokens per minute when the request sets no maximum.
 _RESERVED_TOKENS = 16

@@ -4,7 +4,7 @@ from random import Random
 
 from rstr import Rstr
 
-from schemas.base import Json, JsonObject
+from firstline.schemas.base import Json, JsonObject
 
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "indigo", "juniper")
 _FORMATS = {

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 #: z-score of the 99th percentile of a normal distribution.
 _Z99 = 2.3263478740408408

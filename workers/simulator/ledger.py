@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
-from schemas.base import Frozen, JsonObject
-from schemas.errors import UserError
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.errors import UserError
 
 
 class Paid(Frozen):

@@ -3,10 +3,10 @@
 import math
 from random import Random
 
-from schemas.attempt import TokenLogprob
-from schemas.base import Json, JsonObject
-from workers.simulator.script import Confidence
-from workers.simulator.tokens import pieces
+from firstline.schemas.attempt import TokenLogprob
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.simulator.script import Confidence
+from firstline.workers.simulator.tokens import pieces
 
 #: Punctuation and the names of properties follow from the schema: a model is sure of them.
 _SURE = math.log(0.9999)

@@ -5,14 +5,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from schemas.base import Json, JsonObject
-from workers.simulator.chat import Chat
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.simulator.chat import Chat
 
 _ITEM = re.compile(r'^<item n="\d+">\n(.*?)\n</item>$', re.DOTALL | re.MULTILINE)
 
 
 def parts_of(chat: Chat) -> list[Chat]:
-    """Return a request for each item of a pack (`workers.pack`), as if it had come alone; none if it is no pack."""
+    """Return a request for each item of a pack (`execution.packing`), as if it came alone; none if it is no pack."""
     inner = _inner_schema(chat.schema)
     if inner is None:
         return []

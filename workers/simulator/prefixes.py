@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from workers.simulator.tokens import CHARS_PER_TOKEN
+from firstline.workers.simulator.tokens import CHARS_PER_TOKEN
 
 _BLOCK_TOKENS = 128
 _BLOCK_CHARS = _BLOCK_TOKENS * CHARS_PER_TOKEN

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from schemas.errors import UserError
-from workers.recording import Recording
+from firstline.schemas.errors import UserError
+from firstline.workers.providers.recording import Recording
 
 _WORD = re.compile(r"\w+")
 

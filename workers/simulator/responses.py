@@ -4,11 +4,11 @@ import itertools
 import json
 import time
 
-from schemas.attempt import Usage
-from schemas.base import Json, JsonObject
-from workers.simulator.answers import Said
-from workers.simulator.chat import Chat
-from workers.simulator.script import Capability
+from firstline.schemas.attempt import Usage
+from firstline.schemas.base import Json, JsonObject
+from firstline.workers.simulator.answers import Said
+from firstline.workers.simulator.chat import Chat
+from firstline.workers.simulator.script import Capability
 
 _ids = itertools.count(1)
 

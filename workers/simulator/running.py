@@ -8,9 +8,9 @@ from pathlib import Path
 
 import uvicorn
 
-from schemas.errors import InfrastructureError
-from workers.simulator.script import Script
-from workers.simulator.server import build_app, listen, server_config
+from firstline.schemas.errors import InfrastructureError
+from firstline.workers.simulator.script import Script
+from firstline.workers.simulator.server import build_app, listen, server_config
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from schemas.base import Frozen
-from schemas.errors import UserError
-from workers.recording import RecordedToolCall
-from workers.simulator.latency import Constant, Latency
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
+from firstline.workers.providers.recording import RecordedToolCall
+from firstline.workers.simulator.latency import Constant, Latency
 
 
 class FaultKind(StrEnum):

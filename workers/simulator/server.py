@@ -14,13 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
-from workers.simulator import responses
-from workers.simulator.batches import Batches
-from workers.simulator.engine import Engine, Outcome
-from workers.simulator.ledger import Ledger
-from workers.simulator.script import FaultKind, Script
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.workers.simulator import responses
+from firstline.workers.simulator.batches import Batches
+from firstline.workers.simulator.engine import Engine, Outcome
+from firstline.workers.simulator.ledger import Ledger
+from firstline.workers.simulator.script import FaultKind, Script
 
 
 class ChatCompletions:

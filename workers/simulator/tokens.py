@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from schemas.base import Json, JsonObject
+from firstline.schemas.base import Json, JsonObject
 
 _PIECES = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
 

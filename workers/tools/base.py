@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from schemas.base import Frozen, Json, JsonObject
-from schemas.tool import ToolResult, ToolSpec
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.tool import ToolResult, ToolSpec
 
 _JSON = TypeAdapter[Json](Json)
 

@@ -6,9 +6,9 @@ import sys
 import threading
 from contextlib import suppress
 
-from schemas.tool import ToolLimits
-from workers.tools.isolate import ToolCall
-from workers.tools.registry import bind
+from firstline.schemas.tool import ToolLimits
+from firstline.workers.tools.isolate import ToolCall
+from firstline.workers.tools.registry import bind
 
 #: Later than its parent would have ended it.
 _LATE_S = 5.0

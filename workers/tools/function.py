@@ -5,12 +5,12 @@ import inspect
 
 from pydantic import Field
 
-from config.functions import load
-from schemas.base import Frozen, JsonObject
-from schemas.errors import UserError
-from schemas.tool import ToolResult
-from workers import user_code
-from workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
+from firstline.config.catalogue.functions import load
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolResult
+from firstline.workers.rules import user_functions
+from firstline.workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
 
 
 class Options(Frozen):
@@ -42,10 +42,10 @@ def _answered(value: object) -> ToolResult:
 
 
 def _within(given: JsonObject, options: Options, place: Place) -> ToolResult:
-    match user_code.call(options.path, named=given, folders=place.functions):
-        case user_code.Returned(value):
+    match user_functions.call(options.path, named=given, folders=place.functions):
+        case user_functions.Returned(value):
             return _answered(value)
-        case user_code.Broken(reason):
+        case user_functions.Broken(reason):
             return failed(reason)
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import httpx
 from pydantic import Field
 
-from schemas.base import Frozen
-from schemas.tool import ToolResult
-from workers.tools.addresses import is_allowed, resolve
-from workers.tools.base import Kind, Place, failed
+from firstline.schemas.base import Frozen
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools.addresses import is_allowed, resolve
+from firstline.workers.tools.base import Kind, Place, failed
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = 5

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from schemas.base import Frozen, JsonObject
-from schemas.tool import ToolResult, ToolSpec
-from workers.tools import process
-from workers.tools.base import Place, failed
-from workers.tools.confinement import processes_prefix
-from workers.tools.registry import bind
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.tools import process
+from firstline.workers.tools.base import Place, failed
+from firstline.workers.tools.confinement import processes_prefix
+from firstline.workers.tools.registry import bind
 
 _HARMLESS = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _LAST_WORDS = 2000
@@ -62,7 +62,7 @@ def _in_child(
     try:
         call = to_json({"spec": spec, "arguments": arguments, "options": options, "place": _absolute(place)})
         ended = process.run(
-            (*processes_prefix(), sys.executable, "-m", "workers.tools.child"),
+            (*processes_prefix(), sys.executable, "-m", "firstline.workers.tools.child"),
             process.Bounds(
                 timeout_s=limits.timeout_s,
                 # The child itself may be a descendant of the prefix.
@@ -104,5 +104,5 @@ def _absolute(place: Place) -> Place:
 
 def _environment(spec: ToolSpec) -> dict[str, str]:
     seen = {name: os.environ[name] for name in (*_HARMLESS, *spec.env) if name in os.environ}
-    ours = str(Path(__file__).resolve().parents[2])
+    ours = str(Path(__file__).resolve().parents[3])
     return {**seen, "PYTHONPATH": ours, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen, Json, JsonObject
-from schemas.errors import UserError
-from schemas.tool import ToolResult, ToolSpec
-from workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
+from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
 
 if TYPE_CHECKING:
     from mcp import Client

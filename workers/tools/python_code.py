@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from schemas.base import Frozen, JsonObject
-from schemas.tool import ToolResult
-from workers.tools import process
-from workers.tools.base import Kind, Place, failed
-from workers.tools.confinement import no_network_prefix
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools import process
+from firstline.workers.tools.base import Kind, Place, failed
+from firstline.workers.tools.confinement import no_network_prefix
 
 _OFF = "running Python code is off; whoever declares the tool can switch it on with `enabled: true` in its options"
 _WEAK = (

@@ -7,17 +7,17 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import ValidationError
 
-from schemas.errors import UserError
-from schemas.tool import ToolResult, ToolSpec
-from workers.tools import mcp
-from workers.tools.base import BoundTool, Kind, Place, Tool, failed
-from workers.tools.function import FUNCTION
-from workers.tools.http_get import HTTP_GET
-from workers.tools.mcp import MCP
-from workers.tools.python_code import PYTHON
-from workers.tools.search import SEARCH
-from workers.tools.sql import SQL
-from workers.tools.text import DATES, DEDUPE, REGEX, UNITS
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.tools import mcp
+from firstline.workers.tools.base import BoundTool, Kind, Place, Tool, failed
+from firstline.workers.tools.function import FUNCTION
+from firstline.workers.tools.http_get import HTTP_GET
+from firstline.workers.tools.mcp import MCP
+from firstline.workers.tools.python_code import PYTHON
+from firstline.workers.tools.search import SEARCH
+from firstline.workers.tools.sql import SQL
+from firstline.workers.tools.text import DATES, DEDUPE, REGEX, UNITS
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind for kind in (SEARCH, SQL, HTTP_GET, PYTHON, REGEX, DATES, UNITS, DEDUPE, FUNCTION, MCP)

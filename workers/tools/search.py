@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from schemas.base import Frozen, Json
-from schemas.tool import ToolResult
-from workers.tools.base import Kind, Place, failed
-from workers.tools.passages import Passage, split
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools.base import Kind, Place, failed
+from firstline.workers.tools.passages import Passage, split
 
 #: Part of the index's key: raise it when passages or the index change their form.
 _FORM = "1"

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from schemas.base import Frozen, Json
-from schemas.tool import ToolResult
-from workers.tools.base import Kind, Place, as_json, failed
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools.base import Kind, Place, as_json, failed
 
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _REFUSED_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"})

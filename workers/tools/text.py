@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Frozen, Json
-from schemas.tool import ToolResult
-from workers.tools.base import Kind, Place, failed
+from firstline.schemas.base import Frozen, Json
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools.base import Kind, Place, failed
 
 _Text = Annotated[str, Field(max_length=1_000_000)]
 _MATCHES = 1000

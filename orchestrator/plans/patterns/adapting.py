@@ -4,17 +4,17 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from config.draft import RESERVED, Draft
-from orchestrator.compile import ADAPT, is_barrier
-from orchestrator.engine import Job
-from orchestrator.patterns.base import Next, View
-from orchestrator.patterns.growth import insert, replace_rest
-from orchestrator.planner.given import given
-from orchestrator.planner.settle import compile_draft
-from orchestrator.store import decisions, figures, jobs, overview
-from schemas.base import Json, JsonObject
-from schemas.errors import UserError
-from schemas.plan import Plan, PlannedStep, Step, StepKind
+from firstline.config.drafts.draft import RESERVED, Draft
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.compile import ADAPT, is_barrier
+from firstline.orchestrator.plans.patterns.base import Next, View
+from firstline.orchestrator.plans.patterns.growth import insert, replace_rest
+from firstline.orchestrator.plans.planner.given import given
+from firstline.orchestrator.plans.planner.settle import compile_draft
+from firstline.orchestrator.store import decisions, job_figures, jobs, overview
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind
 
 #: Times that one job is looked at.
 ROUNDS = 5
@@ -39,7 +39,7 @@ def view(tx: Connection, *, job: Job, planned: PlannedStep) -> View:
     """Return what has come out so far and what is still ahead."""
     known = given(tx, job=job, planned=planned)
     ahead: list[Json] = [_told(step) for step in _ahead(job, planned)]
-    reasons = figures.failures(tx, job=job.id)
+    reasons = job_figures.failures(tx, job=job.id)
     statistics: JsonObject = {
         **overview.by_state(tx, job=job.id),
         "items": job.items,

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from orchestrator.engine import Job
-from schemas.base import Json, JsonObject
+from firstline.orchestrator.core.context import Job
+from firstline.schemas.base import Json, JsonObject
 
 
 @dataclass(frozen=True)

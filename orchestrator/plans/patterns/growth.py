@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from schemas.plan import Plan, PlannedStep, Step
+from firstline.schemas.plan import Plan, PlannedStep, Step
 
 
 def insert(plan: Plan, steps: Sequence[PlannedStep], *, at: int) -> Plan:

@@ -4,18 +4,18 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from config.draft import Draft
-from orchestrator.engine import Job
-from orchestrator.patterns.base import Next, View
-from orchestrator.patterns.growth import open_sub_plan
-from orchestrator.planner.first import PLANNING
-from orchestrator.planner.given import given
-from orchestrator.planner.settle import compile_draft
-from orchestrator.store import decisions, jobs
-from schemas.base import Json
-from schemas.errors import UserError
-from schemas.job import WORKING, JobState
-from schemas.plan import PlannedStep, Step, StepKind
+from firstline.config.drafts.draft import Draft
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.patterns.base import Next, View
+from firstline.orchestrator.plans.patterns.growth import open_sub_plan
+from firstline.orchestrator.plans.planner.first import PLANNING
+from firstline.orchestrator.plans.planner.given import given
+from firstline.orchestrator.plans.planner.settle import compile_draft
+from firstline.orchestrator.store import decisions, jobs
+from firstline.schemas.base import Json
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import WORKING, JobState
+from firstline.schemas.plan import PlannedStep, Step, StepKind
 
 
 def sub_plan(name: str, goal: str, *, after: tuple[str, ...] = (), why: str = "") -> Step:

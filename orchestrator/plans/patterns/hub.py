@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from schemas.errors import UserError
-from schemas.plan import Step
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step
 
 
 def hub_and_spoke(spokes: Sequence[Step], hub: Step) -> tuple[Step, ...]:

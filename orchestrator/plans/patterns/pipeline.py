@@ -8,19 +8,19 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from orchestrator.compile import is_barrier
-from orchestrator.engine import Job
-from orchestrator.ladder import output
-from orchestrator.patterns.base import Next, View
-from orchestrator.patterns.rewind import dependents, rewind
-from orchestrator.patterns.seen import all_items
-from orchestrator.store import decisions, items, overview, rework
-from schemas.base import Json, JsonObject
-from schemas.batch import WHOLE_JOB
-from schemas.plan import PlannedStep, Step
-from workers.checks import run_checks
-from workers.inputs import Unfit, inputs_of
-from workers.paths import brief
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.ladder import output
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.plans.patterns.base import Next, View
+from firstline.orchestrator.plans.patterns.rewind import dependents, rewind
+from firstline.orchestrator.plans.patterns.seen import all_items
+from firstline.orchestrator.store import decisions, items, overview, rework
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.plan import PlannedStep, Step
+from firstline.workers.checks import run_checks
+from firstline.workers.rules.json_paths import brief
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 #: Answers shown to a reviewer at most, whatever share is asked for.
 MOST_SHOWN = 200

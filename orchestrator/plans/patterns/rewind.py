@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from orchestrator.compile import is_barrier
-from orchestrator.engine import Job
-from orchestrator.patterns.base import Next
-from orchestrator.store import batches, jobs, rework
-from schemas.batch import WHOLE_JOB
-from schemas.plan import Plan
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.plans.patterns.base import Next
+from firstline.orchestrator.store import batches, jobs, rework
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.plan import Plan
 
 
 def dependents(plan: Plan, first: Collection[str], *, upto: int) -> list[str]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from schemas.base import Json
-from schemas.check import OneOf
-from schemas.errors import UserError
-from schemas.plan import Step, StepKind
-from schemas.skill import Skill
+from firstline.schemas.base import Json
+from firstline.schemas.check import OneOf
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step, StepKind
+from firstline.schemas.skill import Skill
 
 
 def route(router: Step, branches: Mapping[str, Sequence[Step]], *, field: str | None = "label") -> tuple[Step, ...]:

@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection
 
-from config.references import ITEMS
-from orchestrator.compile import is_barrier
-from orchestrator.engine import Job
-from orchestrator.store import items, overview
-from schemas.base import Json
-from schemas.plan import PlannedStep
+from firstline.config.catalogue.references import ITEMS
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.store import items, overview
+from firstline.schemas.base import Json
+from firstline.schemas.plan import PlannedStep
 
 
 def all_items(tx: Connection, *, job: Job, planned: PlannedStep) -> dict[str, Json]:

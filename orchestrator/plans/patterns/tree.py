@@ -5,17 +5,17 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from config.references import ITEMS, target
-from orchestrator.engine import Job
-from orchestrator.patterns.base import View
-from orchestrator.patterns.growth import change_step, insert
-from orchestrator.patterns.seen import all_items, per_item_steps
-from orchestrator.store import decisions, items, jobs
-from schemas.base import Json
-from schemas.batch import WHOLE_JOB
-from schemas.plan import PlannedStep, Step
-from schemas.skill import Skill
-from workers.fence import as_text
+from firstline.config.catalogue.references import ITEMS, target
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.patterns.base import View
+from firstline.orchestrator.plans.patterns.growth import change_step, insert
+from firstline.orchestrator.plans.patterns.seen import all_items, per_item_steps
+from firstline.orchestrator.store import decisions, items, jobs
+from firstline.schemas.base import Json
+from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.plan import PlannedStep, Step
+from firstline.schemas.skill import Skill
+from firstline.workers.rules.data_fence import as_text
 
 #: Part of the skill's limit that a group may fill.
 _FILL = 0.9

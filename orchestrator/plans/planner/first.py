@@ -1,8 +1,8 @@
 """The plan that a goal begins with: one step, which asks the planner model for the rest."""
 
-from config.draft import slug
-from schemas.errors import UserError
-from schemas.plan import Plan, Step, StepKind, Workflow
+from firstline.config.drafts.draft import slug
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, Step, StepKind, Workflow
 
 #: Name of the step that plans a goal.
 PLANNING = "plan__0"

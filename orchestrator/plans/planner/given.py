@@ -4,16 +4,16 @@ import json
 
 from sqlalchemy import Connection
 
-from config.catalogue import ENGINE_SKILLS
-from config.draft import RESERVED, Given, ItemsView, KnownStep, OfferedSkill, OfferedTool, PlanLimits
-from orchestrator.compile import is_barrier
-from orchestrator.engine import Job
-from orchestrator.store import items, jobs, overview
-from schemas.base import Json, JsonObject
-from schemas.plan import PlannedStep
-from schemas.skill import Skill
-from workers.fence import as_text
-from workers.forecast import rungs
+from firstline.config.catalogue.catalogue import ENGINE_SKILLS
+from firstline.config.drafts.draft import RESERVED, Given, ItemsView, KnownStep, OfferedSkill, OfferedTool, PlanLimits
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.store import items, jobs, overview
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.plan import PlannedStep
+from firstline.schemas.skill import Skill
+from firstline.workers.estimates.forecast import rungs
+from firstline.workers.rules.data_fence import as_text
 
 #: Levels of sub-plans below a plan.
 LEVELS = 2

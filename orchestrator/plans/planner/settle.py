@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from config.draft import Draft
-from orchestrator.compile import compile_plan
-from orchestrator.engine import Job
-from orchestrator.planner.given import known_steps
-from orchestrator.thresholds import known_thresholds
-from schemas.errors import UserError
-from schemas.plan import Plan, PlannedStep, StepKind
-from schemas.skill import Skill
-from schemas.tool import ToolSpec
+from firstline.config.drafts.draft import Draft
+from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.plans.compile import compile_plan
+from firstline.orchestrator.plans.planner.given import known_steps
+from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, PlannedStep, StepKind
+from firstline.schemas.skill import Skill
+from firstline.schemas.tool import ToolSpec
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 #: Beta prior of the mixture: Jeffreys', which is sharpest where losses are rare.
 _PRIOR = 0.5

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.calibration.bounds import fewest_draws
-from orchestrator.calibration.scores import Scores, read_scores
-from orchestrator.calibration.threshold import Calibration, Target
-from orchestrator.calibration.two_stage import SPENT, search_all, search_two_stage
-from schemas.errors import UserError
+from firstline.orchestrator.quality.calibration.bounds import fewest_draws
+from firstline.orchestrator.quality.calibration.scores import Scores, read_scores
+from firstline.orchestrator.quality.calibration.threshold import Calibration, Target
+from firstline.orchestrator.quality.calibration.two_stage import SPENT, search_all, search_two_stage
+from firstline.schemas.errors import UserError
 
 #: All rows are labelled: plain Learn-then-Test on the finest grid.
 METHOD_ALL = "ltt-binomial"

@@ -3,7 +3,7 @@
 import math
 from statistics import NormalDist
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 
 class Proportion(Frozen):

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.calibration.scores import Score
-from schemas.base import Json, JsonObject, digest
-from schemas.errors import UserError
-from schemas.plan import Quality
-from schemas.policy import Confidence
-from workers.paths import MISSING, Absent, dig
-from workers.scoring import compare, gold_of
+from firstline.orchestrator.quality.calibration.scores import Score
+from firstline.schemas.base import Json, JsonObject, digest
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Quality
+from firstline.schemas.policy import Confidence
+from firstline.workers.rules.json_paths import MISSING, Absent, dig
+from firstline.workers.rules.scoring import compare, gold_of
 
 #: Stands for "no confidence": below every signal's 0..1, so such an answer escalates.
 NO_CONFIDENCE = -1e9

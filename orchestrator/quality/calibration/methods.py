@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.calibration.bounds import Floats, critical_count
+from firstline.orchestrator.quality.calibration.bounds import Floats, critical_count
 
 Bools = NDArray[np.bool_]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.base import Frozen
-from schemas.errors import UserError
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
 
 _REQUIRED = ("id", "confidence", "cheap_correct")
 _TRUTH = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}

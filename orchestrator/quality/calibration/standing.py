@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from schemas.base import Frozen
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.schemas.base import Frozen
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 
 class Standing(Frozen):

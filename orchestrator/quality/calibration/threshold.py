@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schemas.base import Frozen
+from firstline.schemas.base import Frozen
 
 
 @dataclass(frozen=True)

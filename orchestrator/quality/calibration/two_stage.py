@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.calibration.bounds import (
+from firstline.orchestrator.quality.calibration.bounds import (
     Floats,
     Ints,
     binomial_tails,
@@ -24,7 +24,7 @@ from orchestrator.calibration.bounds import (
     critical_count,
     fewest_draws,
 )
-from orchestrator.calibration.threshold import Target
+from firstline.orchestrator.quality.calibration.threshold import Target
 
 #: Tells whether accepting this row is a loss; each call costs a label.
 Ask = Callable[[int], bool]

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from orchestrator.store import tables
+from firstline.orchestrator.store import tables
 
 context.configure(
     connection=context.config.attributes["connection"],

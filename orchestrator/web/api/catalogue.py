@@ -6,20 +6,20 @@ from typing import Generic, TypeVar
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
-from config.kinds import FileKind
-from config.own_files import save_own
-from config.shelf import Entry, Shelf
-from config.yaml_text import as_yaml
-from orchestrator.offers import Offers, offers
-from orchestrator.web.access import Admin, Viewer
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.fields import Name
-from orchestrator.web.problem import Refusal, documented
-from schemas.base import Frozen
-from schemas.errors import UserError
-from schemas.plan import Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.config.catalogue.collection import Entry, Shelf
+from firstline.config.catalogue.file_kinds import FileKind
+from firstline.config.catalogue.own_files import save_own
+from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.orchestrator.submission.offered import Offers, offers
+from firstline.orchestrator.web.access import Admin, Viewer
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.fields import Name
+from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], responses=documented())
 

@@ -11,18 +11,18 @@ from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from config.catalogue import Catalogue
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.item_fields import item_fields
-from orchestrator.store import views
-from orchestrator.web.access import Submitter, Viewer, Visitor
-from orchestrator.web.api.submission import JobOrder, request_of
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.problem import Refusal, documented
-from schemas.base import Frozen
-from schemas.errors import UserError
-from schemas.job import ItemResult, ItemState, JobStatus, Priority
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.store import views
+from firstline.orchestrator.submission.item_fields import item_fields
+from firstline.orchestrator.web.access import Submitter, Viewer, Visitor
+from firstline.orchestrator.web.api.submission import JobOrder, request_of
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemResult, ItemState, JobStatus, Priority
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 

@@ -6,18 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import Field
 
-from config.settings import get_settings
-from orchestrator import side_by_side
-from orchestrator.choosing import choose_model
-from orchestrator.inputs import read_items
-from orchestrator.item_file import as_file
-from orchestrator.side_by_side import SideBySide
-from orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
-from orchestrator.web.api.submission import JobBody, request_of
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.fields import NAME, Name
-from orchestrator.web.problem import Refusal, documented
-from schemas.base import Frozen
+from firstline.config.settings import get_settings
+from firstline.orchestrator.experiments import side_by_side
+from firstline.orchestrator.experiments.choosing import choose_model
+from firstline.orchestrator.experiments.side_by_side import SideBySide
+from firstline.orchestrator.submission.item_file import as_file
+from firstline.orchestrator.submission.item_reader import read_items
+from firstline.orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
+from firstline.orchestrator.web.api.submission import JobBody, request_of
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.fields import NAME, Name
+from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.schemas.base import Frozen
 
 router = APIRouter(prefix="/v1", tags=["compare"], responses=documented(HTTPStatus.NOT_FOUND))
 

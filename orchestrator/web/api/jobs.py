@@ -9,20 +9,20 @@ from fastapi import APIRouter, Form, Header, Query, Request, Response, UploadFil
 from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse
 
-from orchestrator import api
-from orchestrator.anatomy import StepFigures, anatomy
-from orchestrator.item_file import as_file
-from orchestrator.results_file import ResultFormat, lines
-from orchestrator.store import jobs as job_store
-from orchestrator.store import views
-from orchestrator.story import ItemLine, Story, item_line, story_of
-from orchestrator.web.access import SeenJob, Submitter, Viewer
-from orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
-from orchestrator.web.fields import NAME, ItemNumber, Limit
-from orchestrator.web.problem import Refusal, documented
-from schemas.base import Frozen
-from schemas.job import ItemState, JobState, JobStatus
-from schemas.report import Report
+from firstline.orchestrator import api
+from firstline.orchestrator.reports.item_history import ItemLine, Story, item_line, story_of
+from firstline.orchestrator.reports.plan_progress import StepFigures, anatomy
+from firstline.orchestrator.reports.results_file import ResultFormat, lines
+from firstline.orchestrator.store import jobs as job_store
+from firstline.orchestrator.store import views
+from firstline.orchestrator.submission.item_file import as_file
+from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer
+from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
+from firstline.orchestrator.web.fields import NAME, ItemNumber, Limit
+from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.schemas.base import Frozen
+from firstline.schemas.job import ItemState, JobState, JobStatus
+from firstline.schemas.report import Report
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=documented())
 

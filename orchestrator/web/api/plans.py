@@ -4,14 +4,14 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from orchestrator import api
-from orchestrator.preview import preview
-from orchestrator.store import jobs
-from orchestrator.web.access import SeenJob, SteeredJob, Submitter
-from orchestrator.web.api.submission import JobBody, request_of
-from orchestrator.web.problem import Refusal, documented
-from schemas.job import JobStatus
-from schemas.plan import Plan
+from firstline.orchestrator import api
+from firstline.orchestrator.plans.preview import preview
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.web.access import SeenJob, SteeredJob, Submitter
+from firstline.orchestrator.web.api.submission import JobBody, request_of
+from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.schemas.job import JobStatus
+from firstline.schemas.plan import Plan
 
 router = APIRouter(prefix="/v1", tags=["plans"], responses=documented(HTTPStatus.NOT_FOUND))
 

@@ -4,15 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from orchestrator import api, auditing, marks
-from orchestrator.auditing import Audit
-from orchestrator.calibration.standing import Standing
-from orchestrator.marks import Failure, Fault, ModelMarks
-from orchestrator.money import Money, money
-from orchestrator.standings import standings
-from orchestrator.web.access import Viewer
-from orchestrator.web.problem import documented
-from schemas.base import Frozen
+from firstline.orchestrator import api
+from firstline.orchestrator.money.spending import Money, money
+from firstline.orchestrator.quality import audits
+from firstline.orchestrator.quality.audits import Audit
+from firstline.orchestrator.quality.calibration.standing import Standing
+from firstline.orchestrator.quality.calibrations import standings
+from firstline.orchestrator.reports import model_stats
+from firstline.orchestrator.reports.model_stats import Failure, Fault, ModelMarks
+from firstline.orchestrator.web.access import Viewer
+from firstline.orchestrator.web.problem import documented
+from firstline.schemas.base import Frozen
 
 router = APIRouter(prefix="/v1", tags=["quality"], responses=documented())
 
@@ -35,22 +37,22 @@ def list_calibrations(visitor: Viewer) -> list[Standing]:
 @router.get("/audits", summary="What live audits say")
 def list_audits(visitor: Viewer) -> list[Audit]:
     """Return the live loss of each audited skill and model with its interval."""
-    return auditing.findings()
+    return audits.findings()
 
 
 @router.get("/model-marks", summary="How models did")
 def list_marks(visitor: Viewer, days: Days = 30) -> list[ModelMarks]:
     """Return answers, faults, seconds and dollars by model."""
     with api.engine().db.reading() as tx:
-        return marks.model_marks(tx, tenant=visitor.sees, days=days)
+        return model_stats.model_marks(tx, tenant=visitor.sees, days=days)
 
 
 @router.get("/failures", summary="Why items failed")
 def list_failures(visitor: Viewer, days: Days = 30) -> Failures:
     """Return failed items by reason, and faults of models by kind."""
     with api.engine().db.reading() as tx:
-        failed = marks.failures(tx, tenant=visitor.sees, days=days)
-        return Failures(failures=tuple(failed), faults=tuple(marks.faults(tx, tenant=visitor.sees, days=days)))
+        failed = model_stats.failures(tx, tenant=visitor.sees, days=days)
+        return Failures(failures=tuple(failed), faults=tuple(model_stats.faults(tx, tenant=visitor.sees, days=days)))
 
 
 @router.get("/money", summary="What was spent")

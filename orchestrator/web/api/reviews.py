@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from orchestrator import api, review
-from orchestrator.review import Answered, Question, Waiting
-from orchestrator.web.access import SeenJob, SteeredJob, Viewer
-from orchestrator.web.fields import Limit
-from orchestrator.web.problem import documented
-from schemas.base import Frozen, Json
+from firstline.orchestrator import api
+from firstline.orchestrator.engine import review
+from firstline.orchestrator.engine.review import Answered, Question, Waiting
+from firstline.orchestrator.web.access import SeenJob, SteeredJob, Viewer
+from firstline.orchestrator.web.fields import Limit
+from firstline.orchestrator.web.problem import documented
+from firstline.schemas.base import Frozen, Json
 
 router = APIRouter(prefix="/v1/reviews", tags=["reviews"], responses=documented())
 

@@ -5,11 +5,11 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from pydantic import Field
 
-from orchestrator import api
-from orchestrator.web.access import SteeredJob
-from orchestrator.web.problem import Refusal, documented
-from schemas.base import Frozen
-from schemas.job import JobStatus
+from firstline.orchestrator import api
+from firstline.orchestrator.web.access import SteeredJob
+from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.schemas.base import Frozen
+from firstline.schemas.job import JobStatus
 
 router = APIRouter(
     prefix="/v1/jobs/{job}", tags=["steering"], responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)

@@ -10,20 +10,20 @@ from typing import Annotated, BinaryIO
 
 from pydantic import AwareDatetime, Field
 
-from config.catalogue import Catalogue
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.crew import refuse_services
-from orchestrator.inputs import InputItem, read_items
-from orchestrator.web.access import Visitor
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.fields import NAME, plain_name
-from orchestrator.web.problem import Refusal
-from orchestrator.web.unsafe import refuse_unsafe
-from schemas.base import Frozen, JsonObject
-from schemas.errors import UserError
-from schemas.job import JobRequest, JobStatus, Options, Priority
-from schemas.plan import Workflow
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.run.worker_requirements import refuse_services
+from firstline.orchestrator.submission.item_reader import InputItem, read_items
+from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.fields import NAME, plain_name
+from firstline.orchestrator.web.problem import Refusal
+from firstline.orchestrator.web.unsafe import refuse_unsafe
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest, JobStatus, Options, Priority
+from firstline.schemas.plan import Workflow
 
 _Tier = Annotated[str, Field(pattern=NAME)]
 

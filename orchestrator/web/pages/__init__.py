@@ -5,7 +5,18 @@ from fastapi import APIRouter
 
 def every_page() -> tuple[APIRouter, ...]:
     """Return the routers of all pages."""
-    from orchestrator.web.pages import compare, item, job, jobs, login, money, quality, reviews, submit, workflows
+    from firstline.orchestrator.web.pages import (
+        compare,
+        item,
+        job,
+        jobs,
+        login,
+        money,
+        quality,
+        reviews,
+        submit,
+        workflows,
+    )
 
     # `items/{item}` before the job's own pages: the first that fits answers.
     modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workflows)

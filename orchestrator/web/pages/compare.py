@@ -7,22 +7,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from config.settings import get_settings
-from config.shelf import Entry
-from orchestrator import api, side_by_side
-from orchestrator.choosing import choose_model
-from orchestrator.inputs import read_items
-from orchestrator.store import views
-from orchestrator.web.access import find_job
-from orchestrator.web.api.compare import ComparisonId, look
-from orchestrator.web.api.submission import as_named_file, request_of
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.fields import NAME
-from orchestrator.web.pages.submit import order_of
-from orchestrator.web.session import FormAdmin, FormOperator, Visit, go
-from orchestrator.web.templating import render
-from schemas.errors import UserError
-from schemas.tier import Profile, Tier
+from firstline.config.catalogue.collection import Entry
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.experiments import side_by_side
+from firstline.orchestrator.experiments.choosing import choose_model
+from firstline.orchestrator.store import views
+from firstline.orchestrator.submission.item_reader import read_items
+from firstline.orchestrator.web.access import find_job
+from firstline.orchestrator.web.api.compare import ComparisonId, look
+from firstline.orchestrator.web.api.submission import as_named_file, request_of
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.fields import NAME
+from firstline.orchestrator.web.pages.submit import order_of
+from firstline.orchestrator.web.session import FormAdmin, FormOperator, Visit, go
+from firstline.orchestrator.web.templating import render
+from firstline.schemas.errors import UserError
+from firstline.schemas.tier import Profile, Tier
 
 router = APIRouter(prefix="/compare")
 

@@ -3,9 +3,9 @@
 from fastapi import Request
 from fastapi.responses import Response
 
-from orchestrator.web.problem import problem_of
-from orchestrator.web.session import NotLoggedIn
-from orchestrator.web.templating import render
+from firstline.orchestrator.web.problem import problem_of
+from firstline.orchestrator.web.session import NotLoggedIn
+from firstline.orchestrator.web.templating import render
 
 
 def error_page(request: Request, error: Exception) -> Response:

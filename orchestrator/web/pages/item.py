@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
-from orchestrator import api
-from orchestrator.story import AttemptLine, story_of
-from orchestrator.web.fields import ItemNumber
-from orchestrator.web.session import PageJob
-from orchestrator.web.templating import render
+from firstline.orchestrator import api
+from firstline.orchestrator.reports.item_history import AttemptLine, story_of
+from firstline.orchestrator.web.fields import ItemNumber
+from firstline.orchestrator.web.session import PageJob
+from firstline.orchestrator.web.templating import render
 
 router = APIRouter()
 

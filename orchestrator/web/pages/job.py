@@ -5,20 +5,20 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.anatomy import anatomy
-from orchestrator.results_file import ResultFormat, lines
-from orchestrator.store import views, webhooks
-from orchestrator.story import item_line
-from orchestrator.web.access import find_job
-from orchestrator.web.drawing import HEIGHT, WIDTH, draw
-from orchestrator.web.fields import NAME, JobId
-from orchestrator.web.links import flower_tasks
-from orchestrator.web.session import FormOperator, PageJob, go
-from orchestrator.web.templating import render
-from schemas.errors import UserError
-from schemas.job import ItemState
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.reports.item_history import item_line
+from firstline.orchestrator.reports.plan_progress import anatomy
+from firstline.orchestrator.reports.results_file import ResultFormat, lines
+from firstline.orchestrator.store import views, webhooks
+from firstline.orchestrator.web.access import find_job
+from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
+from firstline.orchestrator.web.fields import NAME, JobId
+from firstline.orchestrator.web.links import flower_tasks
+from firstline.orchestrator.web.session import FormOperator, PageJob, go
+from firstline.orchestrator.web.templating import render
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemState
 
 router = APIRouter(prefix="/jobs/{job}")
 

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orchestrator import api
-from orchestrator.store import jobs as job_store
-from orchestrator.store import views
-from orchestrator.web.access import Visitor
-from orchestrator.web.session import Visit
-from orchestrator.web.templating import render
-from schemas.job import JobState, JobStatus
+from firstline.orchestrator import api
+from firstline.orchestrator.store import jobs as job_store
+from firstline.orchestrator.store import views
+from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.session import Visit
+from firstline.orchestrator.web.templating import render
+from firstline.schemas.job import JobState, JobStatus
 
 router = APIRouter()
 

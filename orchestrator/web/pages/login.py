@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from orchestrator.web.access import COOKIE, doors_of
-from orchestrator.web.session import FormViewer, go, set_cookie
-from orchestrator.web.templating import render
+from firstline.orchestrator.web.access import COOKIE, doors_of
+from firstline.orchestrator.web.session import FormViewer, go, set_cookie
+from firstline.orchestrator.web.templating import render
 
 router = APIRouter()
 

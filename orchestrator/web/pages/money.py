@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orchestrator import api
-from orchestrator.money import money
-from orchestrator.web.session import Visit
-from orchestrator.web.templating import render
+from firstline.orchestrator import api
+from firstline.orchestrator.money.spending import money
+from firstline.orchestrator.web.session import Visit
+from firstline.orchestrator.web.templating import render
 
 router = APIRouter()
 

@@ -4,15 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orchestrator import api, review
-from orchestrator.review import Question
-from orchestrator.web.access import find_job
-from orchestrator.web.api.reviews import StepName
-from orchestrator.web.fields import JobId
-from orchestrator.web.schema_form import form_of, value_of
-from orchestrator.web.session import Filled, FormOperator, Visit, go
-from orchestrator.web.templating import render
-from schemas.errors import UserError
+from firstline.orchestrator import api
+from firstline.orchestrator.engine import review
+from firstline.orchestrator.engine.review import Question
+from firstline.orchestrator.web.access import find_job
+from firstline.orchestrator.web.api.reviews import StepName
+from firstline.orchestrator.web.fields import JobId
+from firstline.orchestrator.web.schema_form import form_of, value_of
+from firstline.orchestrator.web.session import Filled, FormOperator, Visit, go
+from firstline.orchestrator.web.templating import render
+from firstline.schemas.errors import UserError
 
 router = APIRouter(prefix="/reviews")
 

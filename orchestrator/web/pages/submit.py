@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import ValidationError
 
-from config.settings import get_settings
-from config.wording import sentence
-from orchestrator.web.api.submission import JobOrder, as_named_file, submit
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.session import FormSubmitter, Visit, go
-from orchestrator.web.templating import render
-from schemas.errors import UserError
+from firstline.config.errors.error_messages import sentence
+from firstline.config.settings import get_settings
+from firstline.orchestrator.web.api.submission import JobOrder, as_named_file, submit
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.session import FormSubmitter, Visit, go
+from firstline.orchestrator.web.templating import render
+from firstline.schemas.errors import UserError
 
 router = APIRouter(prefix="/submit")
 

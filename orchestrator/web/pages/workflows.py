@@ -6,28 +6,28 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
-from config.catalogue import BUILT_IN_TOOLS, Catalogue
-from config.kinds import FileKind
-from config.own_files import save_own
-from config.settings import get_settings
-from config.yaml_file import parse_yaml
-from config.yaml_text import as_yaml
-from orchestrator import api
-from orchestrator.story import story_of
-from orchestrator.web.access import Visitor
-from orchestrator.web.catalogues import current_catalogue
-from orchestrator.web.drawing import HEIGHT, WIDTH, draw
-from orchestrator.web.editing import add_step, alone, change_step, connect, find, needs_of, remove_step
-from orchestrator.web.fields import Name
-from orchestrator.web.session import Filled, FormAdmin, FormOperator, FormViewer, PageJob, Visit, go
-from orchestrator.web.templating import render
-from orchestrator.web.unsafe import refuse_unsafe
-from schemas.base import JsonObject
-from schemas.errors import UserError
-from schemas.job import JobRequest, Options
-from schemas.plan import Step, StepKind, Workflow
-from schemas.policy import Demand
-from schemas.skill import Skill
+from firstline.config.catalogue.catalogue import BUILT_IN_TOOLS, Catalogue
+from firstline.config.catalogue.file_kinds import FileKind
+from firstline.config.catalogue.own_files import save_own
+from firstline.config.catalogue.yaml_file import parse_yaml
+from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.reports.item_history import story_of
+from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
+from firstline.orchestrator.web.editing import add_step, alone, change_step, connect, find, needs_of, remove_step
+from firstline.orchestrator.web.fields import Name
+from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, FormViewer, PageJob, Visit, go
+from firstline.orchestrator.web.templating import render
+from firstline.orchestrator.web.unsafe import refuse_unsafe
+from firstline.schemas.base import JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.policy import Demand
+from firstline.schemas.skill import Skill
 
 router = APIRouter(prefix="/workflows")
 

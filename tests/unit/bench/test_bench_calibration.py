@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.calibration import DATA, Setting, compare, main
-from orchestrator.calibration.scores import read_scores
+from firstline.orchestrator.quality.calibration.scores import read_scores
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COURT = DATA / "scores_court_opinion.csv"
 METHODS = ["naive", "crc", "ltt", "bargain", "ours"]
 

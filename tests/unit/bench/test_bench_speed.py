@@ -8,8 +8,8 @@ from bench.cost import Asked, cached, count
 from bench.efficiency import used
 from bench.kit.figures import at_least, at_most
 from bench.overhead import Took, against_limit
-from schemas.base import JsonObject
-from schemas.skill import Skill
+from firstline.schemas.base import JsonObject
+from firstline.schemas.skill import Skill
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

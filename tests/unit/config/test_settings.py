@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from config.keys import Keys
-from config.settings import Settings, load_settings, strangers
-from schemas.errors import UserError
+from firstline.config.settings import Settings, load_settings, strangers
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.errors import UserError
 
 
 @pytest.fixture(autouse=True)

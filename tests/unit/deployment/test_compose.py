@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from config.settings import strangers
-from orchestrator.cli._commands import _names
+from firstline.config.settings import strangers
+from firstline.orchestrator.cli._commands import _names
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
 SIMULATOR = ROOT / "examples" / "tickets" / "simulator.yml"
 EXAMPLE = (ROOT / ".env.example").read_text("utf-8")

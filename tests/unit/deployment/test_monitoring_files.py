@@ -10,15 +10,15 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.crowd import Crowd
-from orchestrator.load import tier_loads
-from orchestrator.snapshot import InRedis, InSql, Snapshot
-from orchestrator.store.gauges import PARKED, Out
-from orchestrator.web.metrics import Deployment
-from schemas.load import TierLoad
-from schemas.tier import Model, Tier
+from firstline.orchestrator.monitoring.live_workers import Crowd
+from firstline.orchestrator.monitoring.snapshot import InRedis, InSql, Snapshot
+from firstline.orchestrator.monitoring.tier_load import tier_loads
+from firstline.orchestrator.store.gauges import PARKED, Out
+from firstline.orchestrator.web.metrics import Deployment
+from firstline.schemas.scaling import TierLoad
+from firstline.schemas.tier import Model, Tier
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "monitoring"
 PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
 CHEAP = Tier(name="cheap", models=(Model(name="m"),))

@@ -6,19 +6,19 @@ from typing import get_args
 
 import pytest
 
-from config.check import check_document
-from config.settings import Settings
-from config.yaml_file import parse_yaml
-from schemas.check import CheckSpec
-from schemas.jobfile import JobFile
-from schemas.plan import Quality, Step, Workflow
-from schemas.policy import Policy, Signal
-from schemas.skill import Example, InputField, Skill
-from schemas.tier import Limits, Model, Price, Profile, Service, Tier
-from schemas.tool import ToolLimits, ToolSpec
-from workers.tools.registry import KINDS
+from firstline.config.catalogue.check import check_document
+from firstline.config.catalogue.yaml_file import parse_yaml
+from firstline.config.settings import Settings
+from firstline.schemas.check import CheckSpec
+from firstline.schemas.jobfile import JobFile
+from firstline.schemas.plan import Quality, Step, Workflow
+from firstline.schemas.policy import Policy, Signal
+from firstline.schemas.skill import Example, InputField, Skill
+from firstline.schemas.tier import Limits, Model, Price, Profile, Service, Tier
+from firstline.schemas.tool import ToolLimits, ToolSpec
+from firstline.workers.tools.registry import KINDS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
 BLOCKS = dict(re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL))
 CHECKS = get_args(get_args(CheckSpec)[0])

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from config.catalogue import Catalogue
-from config.check import check_document
-from config.doctor import Place, examine_profile
-from config.kinds import FileKind
-from config.prices import has_price
-from config.settings import Settings
-from config.yaml_file import parse_yaml
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.catalogue.check import check_document
+from firstline.config.catalogue.file_kinds import FileKind
+from firstline.config.catalogue.yaml_file import parse_yaml
+from firstline.config.providers.doctor import Place, examine_profile
+from firstline.config.providers.prices import has_price
+from firstline.config.settings import Settings
 
-PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
 BLOCKS = dict(
     re.findall(
         r"^## (\w+)\n(?:(?!^## ).)*?^```yaml\n(.*?)^```", PAGE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
@@ -53,7 +53,7 @@ def test_the_profile_passes_check(name, tmp_path):
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_doctor_names_exactly_what_is_missing_on_a_machine_with_nothing(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("config.doctor.listens", lambda url, timeout_s: False)
+    monkeypatch.setattr("firstline.config.providers.doctor.listens", lambda url, timeout_s: False)
     profile = Catalogue().entry(_document(name, tmp_path), FileKind.PROFILE).value
     place = Place(Settings(_env_file=None), environ={}, pulled={}, dotenv=tmp_path / ".env")
     missing = [finding for finding in examine_profile(profile, place) if finding.ok is False]

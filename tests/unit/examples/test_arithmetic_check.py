@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.functions import load
+from firstline.config.catalogue.functions import load
 
-FOLDER = Path(__file__).parents[2] / "examples" / "gsm8k" / "functions"
+FOLDER = Path(__file__).parents[3] / "examples" / "gsm8k" / "functions"
 steps_are_right = load("arithmetic:steps_are_right", folders=(FOLDER,))
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from config.functions import load
-from config.jobfile import load_job
+from firstline.config.catalogue.functions import load
+from firstline.config.catalogue.jobfile import load_job
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "support_triage"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "support_triage"
 FOLDERS = (EXAMPLE / "functions",)
 shortlist = load("shortlist:shortlist", folders=FOLDERS)
 is_complex = load("shortlist:is_complex", folders=FOLDERS)

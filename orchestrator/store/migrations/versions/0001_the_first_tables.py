@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orchestrator.store.types import UtcDateTime
+from firstline.orchestrator.store.types import UtcDateTime
 
 revision = "0001"
 down_revision = None

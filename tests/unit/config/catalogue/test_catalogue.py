@@ -5,10 +5,10 @@ from textwrap import dedent
 
 import pytest
 
-from config.catalogue import BUILT_IN, Catalogue
-from config.check import check_path
-from config.kinds import FileKind
-from schemas.errors import UserError
+from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue
+from firstline.config.catalogue.check import check_path
+from firstline.config.catalogue.file_kinds import FileKind
+from firstline.schemas.errors import UserError
 
 SKILL = """\
 name: sort

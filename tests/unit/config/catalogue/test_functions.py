@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from config.functions import load
-from schemas.errors import UserError
+from firstline.config.catalogue.functions import load
+from firstline.schemas.errors import UserError
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_users_module_shadows_neither_the_standard_library_nor_us(folder: Path
     load("schemas:f", folders=(folder,))
     assert json.dumps(1) == "1"
     assert sys.modules["json"] is json
-    assert "schemas.errors" in sys.modules
+    assert "firstline.schemas.errors" in sys.modules
     assert str(folder) not in sys.path
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from config.check import check_path
-from config.jobfile import is_job_file, load_job
-from config.settings import get_settings
-from schemas.errors import UserError
-from schemas.job import Options
-from schemas.jobfile import BaselineKind, JobFile
+from firstline.config.catalogue.check import check_path
+from firstline.config.catalogue.jobfile import is_job_file, load_job
+from firstline.config.settings import get_settings
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import Options
+from firstline.schemas.jobfile import BaselineKind, JobFile
 
 SKILL = """\
 name: sort

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.problem import ConfigError
-from config.yaml_file import MAX_BYTES, parse_yaml, read_yaml
-from schemas.errors import UserError
-from schemas.plan import Workflow
-from schemas.skill import Skill
-from schemas.tier import Profile
+from firstline.config.catalogue.yaml_file import MAX_BYTES, parse_yaml, read_yaml
+from firstline.config.errors.problem import ConfigError
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
 
 FILE = Path("f.yaml")
 

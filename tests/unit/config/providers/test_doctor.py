@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from config import doctor
-from config.catalogue import Catalogue
-from config.doctor import Place, examine_machine, examine_profile, usable
-from config.prices import has_price
-from config.secrets import secret
-from config.settings import Settings
-from schemas.tier import Model, Price, Profile, Tier
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.providers import doctor
+from firstline.config.providers.doctor import Place, examine_machine, examine_profile, usable
+from firstline.config.providers.prices import has_price
+from firstline.config.providers.secrets import secret
+from firstline.config.settings import Settings
+from firstline.schemas.tier import Model, Price, Profile, Tier
 
 KEYS = ("DEEPSEEK_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 

@@ -3,9 +3,9 @@
 import logging
 from types import SimpleNamespace
 
-from config.app import make_app
-from config.broker import Transport, _QoS
-from config.settings import Settings
+from firstline.config.queues.app import make_app
+from firstline.config.queues.broker import Transport, _QoS
+from firstline.config.settings import Settings
 
 
 def test_the_app_talks_to_redis_through_it():

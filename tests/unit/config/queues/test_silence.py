@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from celery.worker import state
 
-from config.app import make_app
-from config.pulse import pulse
-from config.settings import Settings, get_settings
-from config.silence import DEAF_AFTER_S, silent_s
-from orchestrator import cli
-from orchestrator.flower import main as flower
-from orchestrator.flower import require_authentication
-from orchestrator.store.database import Database
-from orchestrator.store.migrate import migrate
-from schemas.errors import UserError
+from firstline.config.queues.app import make_app
+from firstline.config.queues.liveness import pulse
+from firstline.config.queues.silence import DEAF_AFTER_S, silent_s
+from firstline.config.settings import Settings, get_settings
+from firstline.orchestrator import cli
+from firstline.orchestrator.monitoring.flower import main as flower
+from firstline.orchestrator.monitoring.flower import require_authentication
+from firstline.orchestrator.store.database import Database
+from firstline.orchestrator.store.migrate import migrate
+from firstline.schemas.errors import UserError
 
 REDIS = "redis://127.0.0.1:9/0"
 

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from config.app import make_app
-from config.discreet import Discreet
-from config.labelled import Labelled
-from config.settings import Settings
-from orchestrator import publish
-from orchestrator.engine import Engine
-from schemas.batch import Todo
+from firstline.config.queues.app import make_app
+from firstline.config.queues.discreet import Discreet
+from firstline.config.queues.task import Labelled
+from firstline.config.settings import Settings
+from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.engine import publish
+from firstline.schemas.batch import Todo
 from tests.unit.worker_rig import simple, work
 
 SETTINGS = Settings(redis_url="redis://127.0.0.1:9/0", _env_file=None)
@@ -27,7 +27,7 @@ def task():
 
 def test_every_task_of_the_app_shows_labels_only(task) -> None:
     assert isinstance(task, Labelled)
-    assert task.Request == "config.discreet:Discreet"
+    assert task.Request == "firstline.config.queues.discreet:Discreet"
 
 
 @pytest.mark.parametrize(("label", "shown"), [("(job=j1)", "(job=j1)"), (None, "(...)")])
@@ -65,7 +65,7 @@ def test_a_database_error_quotes_no_value(tmp_path) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import IntegrityError
 
-    from orchestrator.store.database import Database
+    from firstline.orchestrator.store.database import Database
 
     db = Database(f"sqlite:///{tmp_path / 'one.db'}")
     with db.writing() as tx:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import get_settings
-from orchestrator import api, cli, crew, past, runner
-from orchestrator.cli._commands import PANELS, _module, _names
-from orchestrator.decision_log import Decision
-from orchestrator.runtime import Runtime
-from schemas.errors import InfrastructureError, UserError
-from schemas.job import ItemResult, ItemState, JobState, JobStatus
-from schemas.report import Percentiles, Report
-from schemas.tier import Model, Profile, Tier, TierKind
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api, cli
+from firstline.orchestrator.cli._commands import PANELS, _module, _names
+from firstline.orchestrator.reports.decisions import Decision
+from firstline.orchestrator.run import past_jobs, runner, worker_requirements
+from firstline.orchestrator.run.embedded import Runtime
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.job import ItemResult, ItemState, JobState, JobStatus
+from firstline.schemas.report import Percentiles, Report
+from firstline.schemas.tier import Model, Profile, Tier, TierKind
 
 PROFILE = """
 name: mine
@@ -68,7 +69,7 @@ RESULTS = [
 
 
 class FakeApi:
-    """Stands in for orchestrator.api: remembers what it was asked, answers from a script."""
+    """Stands in for firstline.orchestrator.api: remembers what it was asked, answers from a script."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -150,9 +151,9 @@ def fake(tmp_path, monkeypatch):
         yield Runtime(profile, lambda: None)
 
     monkeypatch.setattr(runner, "embedded", embedded)
-    monkeypatch.setattr(past, "_baseline_reports", lambda job: {})
+    monkeypatch.setattr(past_jobs, "_baseline_reports", lambda job: {})
     monkeypatch.setattr(runner, "audit", lambda *_: None)
-    monkeypatch.setattr(past, "last_job", lambda: "j9")
+    monkeypatch.setattr(past_jobs, "last_job", lambda: "j9")
     yield fake
     get_settings.cache_clear()
 
@@ -357,9 +358,9 @@ def test_a_tier_without_any_key_is_named_before_anything_is_started(fake, monkey
     tier = Tier(name="cheap", models=(Model(name="openai/gpt-4o-mini"), Model(name="anthropic/claude")))
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     with pytest.raises(UserError, match="expected OPENAI_API_KEY or ANTHROPIC_API_KEY in the environment"):
-        crew.require_keys(Profile(name="p", tiers=(tier,)))
+        worker_requirements.require_keys(Profile(name="p", tiers=(tier,)))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
-    crew.require_keys(Profile(name="p", tiers=(tier,)))
+    worker_requirements.require_keys(Profile(name="p", tiers=(tier,)))
 
 
 def test_a_profile_with_services_is_refused_where_nothing_would_start_them(fake, firstline, monkeypatch):
@@ -466,9 +467,9 @@ def test_a_worker_process_becomes_one_that_holds_no_orchestrator(fake, firstline
     firstline("simulate", "script.yaml", "--port", "7", "--log", "x.jsonl")
     firstline("models", "serve", "qwen-0.5b")
     assert became == [
-        ["-m", "workers.process", "--queue", "cheap", "--queue", "tools", "--threads", "3"],
-        ["-m", "workers.simulator", "script.yaml", "--port", "7", "--log", "x.jsonl"],
-        ["-m", "workers.local_models.server", "--model", "qwen-0.5b", "--port", "0"],
+        ["-m", "firstline.workers.process", "--queue", "cheap", "--queue", "tools", "--threads", "3"],
+        ["-m", "firstline.workers.simulator", "script.yaml", "--port", "7", "--log", "x.jsonl"],
+        ["-m", "firstline.workers.local_models.server", "--model", "qwen-0.5b", "--port", "0"],
     ]
 
 
@@ -476,8 +477,11 @@ def test_the_lowest_tiers_worker_also_runs_plain_functions():
     models = (Model(name="openai/x"),)
     ladder = (Tier(name="cheap", models=models), Tier(name="frontier", queue="best", models=models))
     tools = Tier(name="code", kind=TierKind.TOOLS)
-    assert crew.worker_queues(Profile(name="p", tiers=ladder)) == [("cheap", "tools"), ("best",)]
-    assert crew.worker_queues(Profile(name="p", tiers=(tools, *ladder))) == [("cheap", "code"), ("best",)]
+    assert worker_requirements.worker_queues(Profile(name="p", tiers=ladder)) == [("cheap", "tools"), ("best",)]
+    assert worker_requirements.worker_queues(Profile(name="p", tiers=(tools, *ladder))) == [
+        ("cheap", "code"),
+        ("best",),
+    ]
 
 
 # Commands as files ------------------------------------------------------------------------------------------------
@@ -492,7 +496,7 @@ def test_every_command_has_help_and_a_panel(firstline, name):
 
 def test_help_loads_no_library_that_it_does_not_need():
     code = (
-        "import sys; from orchestrator.cli import main; main(['--help']);"
+        "import sys; from firstline.orchestrator.cli import main; main(['--help']);"
         "heavy = {'pydantic', 'celery', 'redis', 'sqlalchemy', 'litellm', 'yaml', 'starlette', 'httpx'};"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )

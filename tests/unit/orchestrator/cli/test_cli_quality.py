@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import get_settings
-from orchestrator import cli
+from firstline.config.settings import get_settings
+from firstline.orchestrator import cli
 
 HEADER = "id,confidence,cheap_correct,frontier_correct\n"
 

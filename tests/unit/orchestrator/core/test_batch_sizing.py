@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.pace import INSTANT, INSTANT_S, SHORT, SHORT_S, USUAL, Load, Pace
-from schemas.attempt import Attempt
-from schemas.batch import ItemTrail, Trail
+from firstline.orchestrator.core.batch_sizing import INSTANT, INSTANT_S, SHORT, SHORT_S, USUAL, Load, Pace
+from firstline.schemas.attempt import Attempt
+from firstline.schemas.batch import ItemTrail, Trail
 
 
 def _trail(*latencies: float, tier: str = "cheap") -> Trail:

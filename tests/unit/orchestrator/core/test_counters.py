@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import fakeredis
 import pytest
 
-from config.keys import Keys
-from orchestrator.tally import BUCKETS_S, Tally, read
-from schemas.attempt import Attempt, ErrorKind, Usage
+from firstline.config.shared_state.keys import Keys
+from firstline.orchestrator.core.counters import BUCKETS_S, Tally, read
+from firstline.schemas.attempt import Attempt, ErrorKind, Usage
 
 KEYS = Keys("t")
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.ladder import Sub, climb, record, stand
-from schemas.batch import ItemTrail, Left, Settled
-from schemas.job import ItemState
-from schemas.plan import Plan, PlannedStep, Step
-from schemas.verdict import Defer, DeferCause, Escalate, Parked, Refer, Reject, Review
+from firstline.orchestrator.core.ladder import Sub, climb, record, stand
+from firstline.schemas.batch import ItemTrail, Left, Settled
+from firstline.schemas.job import ItemState
+from firstline.schemas.plan import Plan, PlannedStep, Step
+from firstline.schemas.verdict import Defer, DeferCause, Escalate, Parked, Refer, Reject, Review
 
 LADDER = ("cheap", "middle", "top")
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from orchestrator.ticker import Ticker
-from schemas.errors import UserError
+from firstline.orchestrator.core.ticker import Ticker
+from firstline.schemas.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.fairness import Claimant, share
-from schemas.job import Priority
+from firstline.orchestrator.engine.fairness import Claimant, share
+from firstline.schemas.job import Priority
 
 CLAIMANTS = st.lists(
     st.builds(Claimant, job=st.uuids().map(str), tenant=st.sampled_from("abc"), priority=st.sampled_from(Priority)),

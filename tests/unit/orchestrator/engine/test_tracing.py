@@ -9,15 +9,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
-from config.otel import JobIds, Tracer
-from config.tracing import is_wanted
-from orchestrator.spans import judge_span
-from schemas.attempt import ErrorKind, Usage
-from schemas.batch import Trail
-from schemas.tier import Model
+from firstline.config.telemetry.otel import JobIds, Tracer
+from firstline.config.telemetry.tracing import is_wanted
+from firstline.orchestrator.engine.tracing import judge_span
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.batch import Trail
+from firstline.schemas.tier import Model
+from firstline.workers.execution.tracing import batch_span, call_attributes, call_span, reply_attributes
+from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import A, Gated, Rig, simple, tier
-from workers.gateway import Call, Reply
-from workers.spans import batch_span, call_attributes, call_span, reply_attributes
 
 CALL = Call(model=Model(name="openai/m"), messages=())
 TRAIL = Trail(batch="b1", job="j1", segment=0, shard=0, tier="cheap", items=())

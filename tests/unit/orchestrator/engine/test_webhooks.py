@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy
 from standardwebhooks import Webhook
 
-from orchestrator import api, webhooks
-from orchestrator.store.jobs import now
-from orchestrator.store.tables import WebhookRow
+from firstline.orchestrator import api
+from firstline.orchestrator.engine import webhooks
+from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.store.tables import WebhookRow
 from tests.unit.web_house import build_house
 
 SECRET = "whsec_" + "A" * 43 + "="
@@ -134,8 +135,8 @@ def test_an_url_that_is_none_is_refused_at_once(house, url):
 
 @pytest.mark.parametrize("secret", ["whsec_short", "whsec_!!!", "c2hvcnQ="])
 def test_a_weak_secret_is_refused(tmp_path, monkeypatch, secret):
-    from config.settings import load_settings
-    from schemas.errors import UserError
+    from firstline.config.settings import load_settings
+    from firstline.schemas.errors import UserError
 
     monkeypatch.setenv("FIRSTLINE_WEBHOOK_SECRET", secret)
     with pytest.raises(UserError, match="FIRSTLINE_WEBHOOK_SECRET") as refused:

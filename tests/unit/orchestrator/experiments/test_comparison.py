@@ -2,15 +2,15 @@
 
 import pytest
 
-from orchestrator.calibration.labels import Truth
-from orchestrator.comparing import compare_profile
-from orchestrator.comparison import Called, Measured, Run, build, dearest, items_needed, share
-from orchestrator.comparison_view import candidate_columns, candidate_row, render_page
-from schemas.comparison import Share
-from schemas.errors import UserError
-from schemas.plan import Quality
-from schemas.tier import Model, Profile, Service, Tier, TierKind
-from workers.paths import MISSING
+from firstline.orchestrator.experiments.compare import compare_profile
+from firstline.orchestrator.experiments.comparison import Called, Measured, Run, build, dearest, items_needed, share
+from firstline.orchestrator.experiments.comparison_text import candidate_columns, candidate_row, render_page
+from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.schemas.comparison import Share
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Quality
+from firstline.schemas.tier import Model, Profile, Service, Tier, TierKind
+from firstline.workers.rules.json_paths import MISSING
 
 NO_GOLD = Truth()
 GOLD = Truth(quality=Quality(gold="gold"))

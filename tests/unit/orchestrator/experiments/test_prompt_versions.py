@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from config.catalogue import load_catalogue
-from config.settings import get_settings
-from config.yaml_file import read_yaml
-from orchestrator.prompt_versions import (
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.yaml_file import read_yaml
+from firstline.config.settings import get_settings
+from firstline.orchestrator.experiments.prompt_versions import (
     difference,
     dump,
     find_skill,
@@ -17,8 +17,8 @@ from orchestrator.prompt_versions import (
     take,
     versions,
 )
-from schemas.errors import UserError
-from schemas.skill import Skill
+from firstline.schemas.errors import UserError
+from firstline.schemas.skill import Skill
 
 TEXT = """# mine, with a remark, and named by its file
 instructions: |

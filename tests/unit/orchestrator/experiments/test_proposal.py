@@ -3,18 +3,18 @@
 import pytest
 from test_causes import failure
 
-from config.catalogue import load_catalogue
-from orchestrator.calibration.labels import Truth
-from orchestrator.evaluation import evaluation, rights, verdict
-from orchestrator.improving import IMPROVER
-from orchestrator.inputs import InputItem
-from orchestrator.proposal import Right, brief, revised
-from schemas.errors import UserError
-from schemas.plan import Quality
-from schemas.skill import Example, Skill
-from workers.checks import run_checks
-from workers.inputs import Unfit, inputs_of
-from workers.paths import MISSING
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator.experiments.evaluation import evaluation, rights, verdict
+from firstline.orchestrator.experiments.improve import IMPROVER
+from firstline.orchestrator.experiments.proposal import Right, brief, revised
+from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Quality
+from firstline.schemas.skill import Example, Skill
+from firstline.workers.checks import run_checks
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 SKILL = Skill(
     name="sort",

@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.inputs import InputItem
-from orchestrator.sampling import sample
+from firstline.orchestrator.experiments.sampling import sample
+from firstline.orchestrator.submission.item_reader import InputItem
 
 
 def items(count: int, *, kinds: int | None = None) -> list[InputItem]:

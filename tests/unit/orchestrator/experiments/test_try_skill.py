@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from orchestrator.story import AttemptLine, ItemLine, Story
-from orchestrator.trying import Trial, on_one_tier, read_item, try_skill
-from orchestrator.trying_view import rendered
-from schemas.check import CheckResult
-from schemas.errors import UserError
-from schemas.job import ItemState
-from schemas.policy import Signal
-from schemas.skill import Skill
-from schemas.tier import Model, Profile, Service, Tier, TierKind
+from firstline.orchestrator.experiments.try_skill import Trial, on_one_tier, read_item, try_skill
+from firstline.orchestrator.experiments.try_text import rendered
+from firstline.orchestrator.reports.item_history import AttemptLine, ItemLine, Story
+from firstline.schemas.check import CheckResult
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemState
+from firstline.schemas.policy import Signal
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Profile, Service, Tier, TierKind
 
 SORT = Skill.model_validate(
     {"name": "sort", "instructions": "Sort.", "input": {"text": {}}, "output": {"type": "object"}}

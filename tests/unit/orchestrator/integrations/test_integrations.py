@@ -4,10 +4,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from orchestrator import api
-from orchestrator.integrations.remote import Remote, UnansweredError
-from schemas.errors import InfrastructureError, UserError
-from schemas.job import ItemResult, ItemState
+from firstline.orchestrator import api
+from firstline.orchestrator.integrations.remote import Remote, UnansweredError
+from firstline.schemas.errors import InfrastructureError, UserError
+from firstline.schemas.job import ItemResult, ItemState
 from tests.unit.web_house import build_house
 
 
@@ -57,7 +57,7 @@ def test_a_server_that_is_not_there_is_told_in_a_sentence():
 
 
 def test_a_runnable_batches_as_one_job_and_tells_apart_what_failed(monkeypatch):
-    langchain = pytest.importorskip("orchestrator.integrations.langchain")
+    langchain = pytest.importorskip("firstline.orchestrator.integrations.langchain")
     asked = []
 
     def ask(remote, items):

@@ -11,13 +11,13 @@ pytest.importorskip("mcp")
 from mcp import Client
 from starlette.testclient import TestClient
 
-from config.settings import get_settings
-from orchestrator import api
-from orchestrator.integrations.mcp_serving import http_app
-from orchestrator.integrations.mcp_tools import make_server
-from orchestrator.web.access import Doors, Visitor
-from schemas.access import Role
-from schemas.job import ItemResult, ItemState
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.integrations.mcp_serving import http_app
+from firstline.orchestrator.integrations.mcp_tools import make_server
+from firstline.orchestrator.web.access import Doors, Visitor
+from firstline.schemas.access import Role
+from firstline.schemas.job import ItemResult, ItemState
 from tests.unit.web_house import build_house
 
 ADA = Visitor("ada", Role.ADMIN, "default")

@@ -2,10 +2,21 @@
 
 import pytest
 
-from orchestrator.estimated import compared
-from orchestrator.expectation import ENOUGH, Figure, Known, climbing_of, cost, length_of, mean_of, on_top, spread, total
-from schemas.estimate import Estimate
-from schemas.tier import Price
+from firstline.orchestrator.money.estimated import compared
+from firstline.orchestrator.money.expectation import (
+    ENOUGH,
+    Figure,
+    Known,
+    climbing_of,
+    cost,
+    length_of,
+    mean_of,
+    on_top,
+    spread,
+    total,
+)
+from firstline.schemas.estimate import Estimate
+from firstline.schemas.tier import Price
 
 CHEAP, TOP = Price(input=1, output=2), Price(input=10, output=20)
 

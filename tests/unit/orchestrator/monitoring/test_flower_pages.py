@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator import cli
-from orchestrator.flower import require_authentication
-from orchestrator.flower_pages import with_job_page
-from orchestrator.web.links import flower_tasks
-from schemas.errors import UserError
+from firstline.orchestrator import cli
+from firstline.orchestrator.monitoring.flower import require_authentication
+from firstline.orchestrator.monitoring.flower_pages import with_job_page
+from firstline.orchestrator.web.links import flower_tasks
+from firstline.schemas.errors import UserError
 from tests.unit.web_house import build_house
 
 LABEL = "(job=1124-0a1b2c3d step=sort tier=cheap attempt=0 batch=b1 subtasks=2)"

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.catalogue import load_catalogue
-from orchestrator.compile import compile_plan, is_barrier, ladder_of
-from schemas.errors import UserError
-from schemas.plan import Plan, Step, StepKind, Workflow
-from schemas.policy import Policy, Threshold
-from schemas.skill import Skill
-from schemas.tier import Model, Profile, Tier
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator.plans.compile import compile_plan, is_barrier, ladder_of
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, Step, StepKind, Workflow
+from firstline.schemas.policy import Policy, Threshold
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Profile, Tier
 
 PROFILE = Profile(
     name="p", tiers=tuple(Tier(name=name, models=(Model(name=f"openai/{name}"),)) for name in ("low", "mid", "top"))

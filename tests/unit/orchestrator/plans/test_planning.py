@@ -5,19 +5,19 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from config.catalogue import load_catalogue
-from config.draft import Draft, Given
-from config.draft_flaws import draft_flaws
-from config.rubric import Rubric
-from orchestrator.patterns.growth import open_sub_plan, replace_rest
-from orchestrator.patterns.tree import cut
-from orchestrator.planner.first import planning_workflow
-from schemas.errors import UserError
-from schemas.plan import Plan, PlannedStep, Step, StepKind
-from schemas.policy import Demand
-from schemas.skill import Skill
-from workers.checks import run_checks
-from workers.forecast import Load, forecast, total
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.rubric import Rubric
+from firstline.config.drafts.draft import Draft, Given
+from firstline.config.drafts.draft_flaws import draft_flaws
+from firstline.orchestrator.plans.patterns.growth import open_sub_plan, replace_rest
+from firstline.orchestrator.plans.patterns.tree import cut
+from firstline.orchestrator.plans.planner.first import planning_workflow
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind
+from firstline.schemas.policy import Demand
+from firstline.schemas.skill import Skill
+from firstline.workers.checks import run_checks
+from firstline.workers.estimates.forecast import Load, forecast, total
 
 GIVEN = Given.model_validate(
     {

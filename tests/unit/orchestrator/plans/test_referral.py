@@ -2,10 +2,10 @@
 
 import pytest
 
-from orchestrator.ladder import Sub
-from orchestrator.referral import carry_out, planned_of
-from schemas.plan import Plan, PlannedStep, Step
-from schemas.policy import LastResort, Policy
+from firstline.orchestrator.core.ladder import Sub
+from firstline.orchestrator.plans.referral import carry_out, planned_of
+from firstline.schemas.plan import Plan, PlannedStep, Step
+from firstline.schemas.policy import LastResort, Policy
 
 POLICY = Policy(last_resort=LastResort.REFER, refer_rounds=2)
 PLAN = Plan(

@@ -1,9 +1,9 @@
 """A workflow as one tier does it alone."""
 
-from orchestrator.lone_tier import on_its_own
-from schemas.plan import Step, StepKind, Workflow
-from schemas.policy import LastResort, Policy
-from schemas.skill import Skill
+from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.policy import LastResort, Policy
+from firstline.schemas.skill import Skill
 
 SKILL = Skill(
     name="sort",

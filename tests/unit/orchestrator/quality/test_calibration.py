@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.calibration.bounds import binomial_tails, conditional_levels, critical_count, fewest_draws
-from orchestrator.calibration.command import calibrate_scores, explain, run_scores
-from orchestrator.calibration.methods import conformal_risk_control, learn_then_test, naive
-from orchestrator.calibration.scores import Score, Scores, read_scores, scores_of
-from orchestrator.calibration.threshold import Target
-from orchestrator.calibration.two_stage import search_all, search_two_stage
-from schemas.errors import UserError
+from firstline.orchestrator.quality.calibration.bounds import (
+    binomial_tails,
+    conditional_levels,
+    critical_count,
+    fewest_draws,
+)
+from firstline.orchestrator.quality.calibration.command import calibrate_scores, explain, run_scores
+from firstline.orchestrator.quality.calibration.methods import conformal_risk_control, learn_then_test, naive
+from firstline.orchestrator.quality.calibration.scores import Score, Scores, read_scores, scores_of
+from firstline.orchestrator.quality.calibration.threshold import Target
+from firstline.orchestrator.quality.calibration.two_stage import search_all, search_two_stage
+from firstline.schemas.errors import UserError
 
 HEADER = "id,confidence,cheap_correct,frontier_correct\n"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.calibration.labels import (
+from firstline.orchestrator.quality.calibration.labels import (
     NO_CONFIDENCE,
     Answer,
     Pair,
@@ -12,10 +12,10 @@ from orchestrator.calibration.labels import (
     score_pairs,
     truth_of,
 )
-from schemas.errors import UserError
-from schemas.plan import Quality
-from schemas.policy import Confidence
-from workers.paths import MISSING
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Quality
+from firstline.schemas.policy import Confidence
+from firstline.workers.rules.json_paths import MISSING
 
 GOLD = Truth(quality=Quality(gold="gold"))
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.calibration.standing import model_pairs, standing
-from schemas.skill import Skill
-from schemas.tier import Model, Profile, Tier
+from firstline.orchestrator.quality.calibration.standing import model_pairs, standing
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Profile, Tier
 
 SKILL = Skill(name="sort", version=2, instructions="Sort.", input={"text": {}}, output={"type": "string"})
 ROW = {

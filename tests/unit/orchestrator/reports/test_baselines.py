@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import baselines
-from schemas.job import JobRequest, Options
-from schemas.jobfile import BaselineKind
-from schemas.plan import Plan, PlannedStep, Step
-from schemas.policy import Threshold
-from schemas.report import Baseline, Percentiles, QualityScore, Report
-from schemas.skill import Skill
-from schemas.tier import Model, Profile, Tier, TierKind
+from firstline.orchestrator.reports import baselines
+from firstline.schemas.job import JobRequest, Options
+from firstline.schemas.jobfile import BaselineKind
+from firstline.schemas.plan import Plan, PlannedStep, Step
+from firstline.schemas.policy import Threshold
+from firstline.schemas.report import Baseline, Percentiles, QualityScore, Report
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Profile, Tier, TierKind
 
 CHEAP, FRONTIER, RANDOM = BaselineKind.CHEAP, BaselineKind.FRONTIER, BaselineKind.RANDOM
 PROFILE = Profile(

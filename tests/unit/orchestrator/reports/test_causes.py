@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.causes import causes, normalised
-from schemas.failure import Failure
+from firstline.orchestrator.reports.causes import causes, normalised
+from firstline.schemas.failure import Failure
 
 
 def failure(

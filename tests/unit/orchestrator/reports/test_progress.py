@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.progress import Lines, TimeLeft, line
-from schemas.job import JobState, JobStatus
+from firstline.orchestrator.reports.progress import Lines, TimeLeft, line
+from firstline.schemas.job import JobState, JobStatus
 
 RUNNING = JobStatus(
     job="j", name="n", state=JobState.RUNNING, items=1000, settled=0, failed=0, created_at=datetime.now(UTC)

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from orchestrator.figures import count, dollars, percent, seconds
-from orchestrator.report_view import print_report
-from schemas.report import Baseline, ModelLine, Percentiles, QualityScore, Report
+from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
+from firstline.orchestrator.reports.report_text import print_report
+from firstline.schemas.report import Baseline, ModelLine, Percentiles, QualityScore, Report
 
 REPORT = Report(
     job="j1",

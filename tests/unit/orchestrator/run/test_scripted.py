@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.scripted import scripted_notes
-from schemas.tier import Model, Profile, Service, Tier
+from firstline.orchestrator.run.scripted import scripted_notes
+from firstline.schemas.tier import Model, Profile, Service, Tier
 
 
 def profile(script: Path | None) -> Profile:

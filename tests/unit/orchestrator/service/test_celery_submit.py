@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestrator import api
-from orchestrator.by_name import submit_message
-from schemas.errors import UserError
+from firstline.orchestrator import api
+from firstline.orchestrator.service.celery_submit import submit_message
+from firstline.schemas.errors import UserError
 from tests.unit.web_house import build_house
 
 ITEMS = [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import inputs
-from orchestrator.inputs import InputItem, count_items, read_items, readable_twice
-from schemas.errors import UserError
+from firstline.orchestrator.submission import item_reader
+from firstline.orchestrator.submission.item_reader import InputItem, count_items, read_items, readable_twice
+from firstline.schemas.errors import UserError
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_reading_a_file_keeps_no_more_than_a_line(monkeypatch):
             asked += 1
             return super().readline(size)
 
-    monkeypatch.setattr(inputs, "_open", lambda source: Stream(b'{"a":1}\n' * 1000))
+    monkeypatch.setattr(item_reader, "_open", lambda source: Stream(b'{"a":1}\n' * 1000))
     items = read_items("a.jsonl")
     next(items)
     assert asked <= 2

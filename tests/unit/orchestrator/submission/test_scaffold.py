@@ -2,11 +2,11 @@
 
 import pytest
 
-from config.catalogue import load_catalogue
-from config.check import check_path
-from config.settings import get_settings
-from orchestrator.scaffold import new_skill, new_workflow
-from schemas.errors import UserError
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.check import check_path
+from firstline.config.settings import get_settings
+from firstline.orchestrator.submission.scaffold import new_skill, new_workflow
+from firstline.schemas.errors import UserError
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from orchestrator import api, tokens
-from orchestrator.store.tables import TokenRow
-from orchestrator.web.rates import Rates
-from schemas.access import Role
+from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.orchestrator.store.tables import TokenRow
+from firstline.orchestrator.web.rates import Rates
+from firstline.schemas.access import Role
 from tests.unit.web_house import build_house
 
 

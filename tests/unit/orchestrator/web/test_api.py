@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from config.catalogue import load_catalogue
-from orchestrator import api
-from schemas.job import JobState
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator import api
+from firstline.schemas.job import JobState
 from tests.unit.web_house import SKILL, build_house
 
 
@@ -247,8 +247,8 @@ def test_a_message_that_nobody_answers_in_time_is_cancelled(tmp_path, monkeypatc
 
 
 def test_every_operation_is_described():
-    from config.settings import Settings
-    from orchestrator.web.app import make_app
+    from firstline.config.settings import Settings
+    from firstline.orchestrator.web.app import make_app
 
     for path, methods in make_app(Settings(), loopback=True).openapi()["paths"].items():
         for method, operation in methods.items():

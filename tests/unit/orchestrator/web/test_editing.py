@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.yaml_text import as_yaml, mapping_as_yaml
-from orchestrator.web.drawing import HEIGHT, WIDTH, draw
-from orchestrator.web.editing import add_step, alone, change_step, connect, remove_step
-from orchestrator.web.pages.workflows import parsed, step_fields
-from orchestrator.web.schema_form import form_of, value_of
-from schemas.errors import UserError
-from schemas.plan import Step, Workflow
-from schemas.skill import Skill
+from firstline.config.catalogue.yaml_text import as_yaml, mapping_as_yaml
+from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
+from firstline.orchestrator.web.editing import add_step, alone, change_step, connect, remove_step
+from firstline.orchestrator.web.pages.workflows import parsed, step_fields
+from firstline.orchestrator.web.schema_form import form_of, value_of
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.skill import Skill
 
 SKILL = Skill(name="s", instructions="Do it.", input={"text": {}}, output={"type": "string"})
 WORKFLOW = Workflow(
@@ -113,7 +113,7 @@ VALUES = st.recursive(
 def test_any_value_survives_its_yaml(data):
     from pathlib import Path
 
-    from config.yaml_file import parse_yaml
+    from firstline.config.catalogue.yaml_file import parse_yaml
 
     assert parse_yaml(mapping_as_yaml(data).encode(), Path("x.yaml")).data == data
 

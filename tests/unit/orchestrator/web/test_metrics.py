@@ -4,12 +4,12 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.crowd import Crowd
-from orchestrator.load import tier_loads
-from orchestrator.snapshot import InRedis, InSql, Snapshot
-from orchestrator.store.gauges import Out
-from orchestrator.web.metrics import Deployment
-from schemas.tier import Model, Tier, TierKind
+from firstline.orchestrator.monitoring.live_workers import Crowd
+from firstline.orchestrator.monitoring.snapshot import InRedis, InSql, Snapshot
+from firstline.orchestrator.monitoring.tier_load import tier_loads
+from firstline.orchestrator.store.gauges import Out
+from firstline.orchestrator.web.metrics import Deployment
+from firstline.schemas.tier import Model, Tier, TierKind
 
 CHEAP = Tier(name="cheap", concurrency=32, models=(Model(name="openai/small"),))
 BULK = Tier(name="bulk", kind=TierKind.BATCH, models=(Model(name="openai/small"),))

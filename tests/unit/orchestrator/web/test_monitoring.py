@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas.access import Role
+from firstline.schemas.access import Role
 from tests.unit.web_house import build_house
 
 OWN = "metrics-token-for-tests"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from orchestrator import api
-from schemas.access import Role
-from schemas.job import JobState
+from firstline.orchestrator import api
+from firstline.schemas.access import Role
+from firstline.schemas.job import JobState
 from tests.unit.web_house import WORKFLOW, build_house
 
 PAGES = ("/", "/submit", "/reviews", "/workflows", "/workflows/new", "/workflows/two-steps", "/compare", "/money")
@@ -178,7 +178,7 @@ def test_steps_are_added_configured_connected_and_saved(house, browser):
     assert "starts on frontier" in page
     saved = browser.post("/workflows/save", data={"guard": guard(browser), "yaml": text.replace("\n", "\r\n")})
     assert "Saved." in saved.text
-    from config.catalogue import load_catalogue
+    from firstline.config.catalogue.catalogue import load_catalogue
 
     workflow = load_catalogue().workflow("two-steps")
     third = workflow.steps[2]

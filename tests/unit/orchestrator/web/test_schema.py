@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from config.settings import Settings, get_settings
-from orchestrator import api
-from orchestrator.web.app import make_app
+from firstline.config.settings import Settings, get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.web.app import make_app
 from tests.unit.web_house import build_house
 
 DESCRIBED = make_app(Settings(), loopback=True).openapi()["paths"]

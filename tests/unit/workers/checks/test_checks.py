@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.check import CheckSpec
-from schemas.skill import Skill
-from workers.checks import run_checks, runs_user_code
-from workers.checks.grounded import stands_in
+from firstline.schemas.check import CheckSpec
+from firstline.schemas.skill import Skill
+from firstline.workers.checks import run_checks, runs_user_code
+from firstline.workers.checks.grounded import stands_in
 
 ANY: dict[str, Any] = {}
 TEXT = "We will arrive tomorrow at 25 to 7 p.m.; the café costs 1200 €."
@@ -246,7 +246,7 @@ def folder(tmp_path, monkeypatch):
         "def broken(answer, item): raise SystemExit(1)\n"
         "def hang(answer, item): time.sleep(1)\n"
     )
-    monkeypatch.setattr("workers.user_code.TIMEOUT_S", 0.1)
+    monkeypatch.setattr("firstline.workers.rules.user_functions.TIMEOUT_S", 0.1)
     return tmp_path
 
 

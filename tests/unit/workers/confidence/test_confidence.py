@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.attempt import ErrorKind, TokenLogprob
-from schemas.policy import Confidence, Signal
-from schemas.skill import Skill
-from workers.confidence import Answered, Ask, assess, top_logprobs
-from workers.confidence.agreement import agreed, samples
-from workers.confidence.logprob import mean_logprob, min_logprob, value_logprobs
-from workers.confidence.margin import margin
-from workers.confidence.spans import leaves
-from workers.confidence.verifier import probability, verification
-from workers.gateway import Reply
-from workers.prompt import messages
+from firstline.schemas.attempt import ErrorKind, TokenLogprob
+from firstline.schemas.policy import Confidence, Signal
+from firstline.schemas.skill import Skill
+from firstline.workers.confidence import Answered, Ask, assess, top_logprobs
+from firstline.workers.confidence.agreement import agreed, samples
+from firstline.workers.confidence.logprob import mean_logprob, min_logprob, value_logprobs
+from firstline.workers.confidence.margin import margin
+from firstline.workers.confidence.spans import leaves
+from firstline.workers.confidence.verifier import probability, verification
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.gateway import Reply
 
 ENUM = {"enum": ["card", "card_lost", "refund"]}
 SCHEMA = {"type": "object", "properties": {"intent": ENUM, "n": {"type": "integer"}}}

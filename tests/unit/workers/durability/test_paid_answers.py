@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import fakeredis
 import pytest
 
-from config.keys import Keys
-from workers.background import Background
-from workers.gateway import Reply
-from workers.paid import Kept, PaidAnswers
+from firstline.config.shared_state.keys import Keys
+from firstline.workers.durability.paid_answers import Kept, PaidAnswers
+from firstline.workers.loop.background import Background
+from firstline.workers.providers.gateway import Reply
 
 KEPT = Kept(datetime(2026, 11, 28, tzinfo=UTC), Reply(text="yes"))
 

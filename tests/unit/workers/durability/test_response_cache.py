@@ -5,12 +5,12 @@ from dataclasses import replace
 import fakeredis
 import pytest
 
-from schemas.policy import Policy
-from schemas.tier import Model
+from firstline.schemas.policy import Policy
+from firstline.schemas.tier import Model
+from firstline.workers.durability.response_cache import digest_of
+from firstline.workers.providers.fake import say
+from firstline.workers.providers.gateway import Call
 from tests.unit.worker_rig import A, B, Gated, Rig, simple, skill, tier
-from workers.cache import digest_of
-from workers.fake import say
-from workers.gateway import Call
 
 ONE_TRY = skill(policy=Policy(attempts_per_tier=1))
 

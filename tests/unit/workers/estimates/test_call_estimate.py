@@ -2,11 +2,11 @@
 
 import pytest
 
-from schemas.attempt import Usage
-from schemas.base import JsonObject
-from schemas.tier import Model, Price
-from workers.estimate import Estimator, estimate, max_tokens, prompt_tokens
-from workers.gateway import Call, Reply
+from firstline.schemas.attempt import Usage
+from firstline.schemas.base import JsonObject
+from firstline.schemas.tier import Model, Price
+from firstline.workers.estimates.call_estimate import Estimator, estimate, max_tokens, prompt_tokens
+from firstline.workers.providers.gateway import Call, Reply
 
 PRICED = Model(name="openai/small", price=Price(input=1.0, output=10.0))
 

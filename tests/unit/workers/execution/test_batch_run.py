@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from schemas.attempt import ErrorKind
-from schemas.batch import Left, Todo, Work
-from schemas.policy import Policy
-from schemas.verdict import DeferCause
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.batch import Left, Todo, Work
+from firstline.schemas.policy import Policy
+from firstline.schemas.verdict import DeferCause
+from firstline.workers.providers.fake import say
+from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import A, B, Gated, Rig, batch, planned, simple, skill, tier, work
-from workers.fake import say
-from workers.gateway import Call, Reply
 
 BAD = {"label": "c"}
 

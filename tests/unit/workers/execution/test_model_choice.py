@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.patience import Stalled, patient
-from schemas.attempt import ErrorKind
-from schemas.batch import Batch, Todo, Work
-from schemas.job import JobState, JobStatus
-from schemas.tier import Model, Tier
-from schemas.verdict import Defer, DeferCause, Escalate
+from firstline.orchestrator.run.patience import Stalled, patient
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.batch import Batch, Todo, Work
+from firstline.schemas.job import JobState, JobStatus
+from firstline.schemas.tier import Model, Tier
+from firstline.schemas.verdict import Defer, DeferCause, Escalate
+from firstline.workers.execution.model_choice import HOPELESS
+from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import A, Gated, Rig, simple, skill
-from workers.fallback import HOPELESS
-from workers.gateway import Call, Reply
 
 POISON = Reply(error=ErrorKind.SERVER, detail="boom")
 TOO_LONG = Reply(error=ErrorKind.CONTEXT_LENGTH, detail="too long")

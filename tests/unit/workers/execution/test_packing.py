@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.attempt import ErrorKind, Usage
-from schemas.policy import Policy, Threshold
-from schemas.verdict import DeferCause
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.policy import Policy, Threshold
+from firstline.schemas.verdict import DeferCause
+from firstline.workers.execution.shares import share_out
+from firstline.workers.providers.fake import say
+from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import A, B, Gated, Rig, batch, planned, simple, skill, tier, work
-from workers.fake import say
-from workers.gateway import Call, Reply
-from workers.shares import share_out
 
 PACKED = skill(pack=4)
 ONE_TRY = skill(pack=4, policy=Policy(attempts_per_tier=1))

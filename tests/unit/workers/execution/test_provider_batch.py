@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.bulks import chosen
-from schemas.attempt import ErrorKind
-from schemas.job import Options
-from schemas.tier import Model, Price, Profile, TierKind
+from firstline.orchestrator.engine.provider_batches import chosen
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.job import Options
+from firstline.schemas.tier import Model, Price, Profile, TierKind
+from firstline.workers.providers.batch_api import BulkApi, Progress, halved
+from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import LABEL, A, Rig, simple, tier
-from workers.bulk_api import BulkApi, Progress, halved
-from workers.gateway import Call, Reply
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL = {"name": "openai/small"}

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from schemas.attempt import ErrorKind
-from schemas.base import JsonObject
-from schemas.batch import Batch
-from schemas.tool import ToolLimits, ToolSpec
-from schemas.verdict import DeferCause
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import JsonObject
+from firstline.schemas.batch import Batch
+from firstline.schemas.tool import ToolLimits, ToolSpec
+from firstline.schemas.verdict import DeferCause
+from firstline.workers.providers.fake import say
+from firstline.workers.providers.gateway import Call, Reply, ToolCall
 from tests.unit.worker_rig import A, Rig, simple, skill, tier
-from workers.fake import say
-from workers.gateway import Call, Reply, ToolCall
 
 FUNCTIONS = """
 import os, sys, time

@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from schemas.attempt import ErrorKind
-from schemas.batch import Batch
-from schemas.plan import PlannedStep, Step
-from schemas.policy import Policy
-from schemas.tool import ToolLimits, ToolSpec
-from schemas.verdict import DeferCause
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.batch import Batch
+from firstline.schemas.plan import PlannedStep, Step
+from firstline.schemas.policy import Policy
+from firstline.schemas.tool import ToolLimits, ToolSpec
+from firstline.schemas.verdict import DeferCause
+from firstline.workers.execution.tool_step import arguments_of
+from firstline.workers.rules.step_inputs import Unfit
 from tests.unit.worker_rig import TOOLS, Rig, batch, work
-from workers.inputs import Unfit
-from workers.tool_step import arguments_of
 
 FUNCTIONS = """
 import os, pathlib, sys, time
@@ -124,7 +124,7 @@ def test_a_passing_error_that_stays_is_given_up_after_what_the_policy_allows_and
 
 
 def test_arguments_that_do_not_fit_start_no_process(folder, monkeypatch):
-    monkeypatch.setattr("workers.tools.isolate.run", lambda *_, **__: pytest.fail("the tool was called"))
+    monkeypatch.setattr("firstline.workers.tools.isolate.run", lambda *_, **__: pytest.fail("the tool was called"))
     steps = (step(inputs={"text": "=5"}),)
     trail = Rig([]).item(asking(function("shout"), folder, "x", steps=steps))
     assert "do not fit" in trail.left[0].verdict.reason

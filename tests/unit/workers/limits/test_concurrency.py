@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.slots import URGENT, Slots
+from firstline.workers.limits.concurrency import URGENT, Slots
 
 
 def test_who_waits_is_served_by_priority_then_in_order() -> None:

@@ -10,17 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config.keys import Keys
-from config.rations import Money, forget, raise_cap, read, seed
-from schemas.attempt import ErrorKind, Usage
-from schemas.batch import Ration
-from schemas.tier import Limits, Model, Tier
-from schemas.verdict import Defer, DeferCause
-from workers.endpoint import endpoint
-from workers.gate import Gate
-from workers.gateway import Reply
-from workers.permit import Permit, used
-from workers.reservations import LEASE_S, LONGEST_WAIT_S
+from firstline.config.shared_state.budget_counters import Money, forget, raise_cap, read, seed
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.batch import Ration
+from firstline.schemas.tier import Limits, Model, Tier
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.limits.endpoint import endpoint
+from firstline.workers.limits.gate import Gate
+from firstline.workers.limits.permit import Permit, used
+from firstline.workers.limits.reservations import LEASE_S, LONGEST_WAIT_S
+from firstline.workers.providers.gateway import Reply
 
 KEYS = Keys("test")
 GOOD = Reply(text="yes", usage=Usage(input_tokens=80, output_tokens=20), cost_usd=0.01)

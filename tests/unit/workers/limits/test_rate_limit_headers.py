@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.headroom import Headroom, headroom
+from firstline.workers.limits.rate_limit_headers import Headroom, headroom
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from threading import Thread
 
 import pytest
 
-from schemas.errors import UserError
-from workers.local_models import catalogue, server
-from workers.local_models.catalogue import CATALOGUE, Chunks, HubFile, LocalModel, installed, path_of
-from workers.local_models.chunks import _why, from_packages
-from workers.local_models.hub import from_hub
-from workers.local_models.pull import pull
-from workers.local_models.source import Unreachable
+from firstline.schemas.errors import UserError
+from firstline.workers.local_models import catalogue, server
+from firstline.workers.local_models.catalogue import CATALOGUE, Chunks, HubFile, LocalModel, installed, path_of
+from firstline.workers.local_models.chunks import _why, from_packages
+from firstline.workers.local_models.hub import from_hub
+from firstline.workers.local_models.pull import pull
+from firstline.workers.local_models.source import Unreachable
 
 CONTENT = b"GGUF" + bytes(range(21))
 CHUNK_BYTES = 10

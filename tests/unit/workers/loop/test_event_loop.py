@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from workers.loop import Loop
+from firstline.workers.loop.event_loop import Loop
 
 
 def test_a_loop_that_works_all_the_time_is_busy_and_one_that_waits_is_not() -> None:

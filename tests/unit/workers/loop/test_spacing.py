@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.slots import URGENT, Slots
-from workers.spacing import Spacing
+from firstline.workers.limits.concurrency import URGENT, Slots
+from firstline.workers.loop.spacing import Spacing
 
 
 def _learnt(busy_s: float, calls: int) -> Spacing:

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.base import Json
-from schemas.plan import Step
-from schemas.skill import Skill
-from schemas.tool import ToolResult
-from workers.contract import describe
-from workers.fence import fence
-from workers.gateway import ToolCall
-from workers.inputs import Unfit, inputs_of, resolve
-from workers.pack import packed_messages, packed_schema, unpack
-from workers.paths import MISSING
-from workers.prompt import ToolRound, messages, static_messages
+from firstline.schemas.base import Json
+from firstline.schemas.plan import Step
+from firstline.schemas.skill import Skill
+from firstline.schemas.tool import ToolResult
+from firstline.workers.execution.packing import packed_messages, packed_schema, unpack
+from firstline.workers.prompts.prompt import ToolRound, messages, static_messages
+from firstline.workers.prompts.schema_outline import describe
+from firstline.workers.providers.gateway import ToolCall
+from firstline.workers.rules.data_fence import fence
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.step_inputs import Unfit, inputs_of, resolve
 
 INTENT = {"type": "object", "properties": {"intent": {"enum": ["card", "refund"]}}, "required": ["intent"]}
 TRIAGE: dict[str, Any] = {

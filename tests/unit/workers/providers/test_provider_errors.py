@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.attempt import ErrorKind
-from workers.failures import kind_of, rate_limits, readable, retry_after
+from firstline.schemas.attempt import ErrorKind
+from firstline.workers.providers.provider_errors import kind_of, rate_limits, readable, retry_after
 
 
 @pytest.mark.parametrize(

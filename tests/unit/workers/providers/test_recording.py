@@ -5,12 +5,12 @@ import multiprocessing
 
 import pytest
 
-from schemas.attempt import ErrorKind, Usage
-from schemas.errors import UserError
-from schemas.tier import Model
-from workers.fake import ScriptedGateway, say
-from workers.gateway import Call, Reply, ToolCall
-from workers.recording import Recording, RecordingGateway, messages_key
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.errors import UserError
+from firstline.schemas.tier import Model
+from firstline.workers.providers.fake import ScriptedGateway, say
+from firstline.workers.providers.gateway import Call, Reply, ToolCall
+from firstline.workers.providers.recording import Recording, RecordingGateway, messages_key
 
 LONG = "x" * 20_000
 

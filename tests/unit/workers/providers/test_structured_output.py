@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.attempt import ErrorKind, Usage
-from schemas.tier import Model, Structured
-from workers.asking import ask_for_json
-from workers.fake import ScriptedGateway, ScriptError, say
-from workers.gateway import Call, Reply, ToolCall
-from workers.structured import Memory, ask, instruct, is_strict, parse, without_instruction, wrap
+from firstline.schemas.attempt import ErrorKind, Usage
+from firstline.schemas.tier import Model, Structured
+from firstline.workers.providers.fake import ScriptedGateway, ScriptError, say
+from firstline.workers.providers.gateway import Call, Reply, ToolCall
+from firstline.workers.providers.structured_call import ask_for_json
+from firstline.workers.providers.structured_output import (
+    Memory,
+    ask,
+    instruct,
+    is_strict,
+    parse,
+    without_instruction,
+    wrap,
+)
 
 OBJECT = {
     "type": "object",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.conditions import evaluate, holds, names_in
+from firstline.workers.rules.expressions import evaluate, holds, names_in
 
 NAMES = {
     "item": {"text": "Hello", "n": 3, "items": [1, 2], "long": "x" * 100_000},

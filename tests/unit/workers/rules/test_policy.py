@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.attempt import ErrorKind
-from schemas.check import CheckResult
-from schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
-from schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review
-from workers.policy import Situation, above, decide, start_tier
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.check import CheckResult
+from firstline.schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
+from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review
+from firstline.workers.rules.policy import Situation, above, decide, start_tier
 
 LADDER = ("cheap", "middle", "frontier")
 BAD = CheckResult(check="range", reason="too large")

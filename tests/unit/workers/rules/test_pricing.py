@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.attempt import Usage
-from schemas.tier import Model, Price
-from workers.pricing import Cost, cost, dollars
+from firstline.schemas.attempt import Usage
+from firstline.schemas.tier import Model, Price
+from firstline.workers.rules.pricing import Cost, cost, dollars
 
 LISTED = Price(input=1, cached_input=0.1, output=4, source="litellm 1")
 OWN = Price(input=2, output=8)

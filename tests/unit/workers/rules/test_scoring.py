@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.calibration.labels import Truth
-from schemas.errors import UserError
-from schemas.plan import Quality
-from workers.paths import MISSING
-from workers.scoring import compare, gold_of, score, set_f1
+from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Quality
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.scoring import compare, gold_of, score, set_f1
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.plan import PlannedStep, Step
-from workers.graph import applies, ready
+from firstline.schemas.plan import PlannedStep, Step
+from firstline.workers.rules.step_graph import applies, ready
 
 
 def planned(name: str, *after: str, when: str | None = None, segment: int = 0) -> PlannedStep:

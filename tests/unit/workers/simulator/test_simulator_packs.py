@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from schemas.base import JsonObject
-from schemas.skill import Skill
-from workers.pack import packed_messages, packed_schema, unpack
-from workers.prompt import messages
-from workers.simulator.engine import Engine
-from workers.simulator.script import parse_script
+from firstline.schemas.base import JsonObject
+from firstline.schemas.skill import Skill
+from firstline.workers.execution.packing import packed_messages, packed_schema, unpack
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.simulator.engine import Engine
+from firstline.workers.simulator.script import parse_script
 
 SORT = Skill.model_validate(
     {

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import UserError
-from workers.recording import Recording, messages_key
-from workers.simulator.buckets import Limiter
-from workers.simulator.engine import Engine
-from workers.simulator.fabricate import fabricate
-from workers.simulator.latency import LogNormal
-from workers.simulator.prefixes import PrefixCache
-from workers.simulator.recordings import Recordings, load_recordings
-from workers.simulator.script import Fault, FaultKind, RateLimits, load_script, parse_script
-from workers.simulator.tokens import pieces
-from workers.structured import instruct
+from firstline.schemas.errors import UserError
+from firstline.workers.providers.recording import Recording, messages_key
+from firstline.workers.providers.structured_output import instruct
+from firstline.workers.simulator.buckets import Limiter
+from firstline.workers.simulator.engine import Engine
+from firstline.workers.simulator.fabricate import fabricate
+from firstline.workers.simulator.latency import LogNormal
+from firstline.workers.simulator.prefixes import PrefixCache
+from firstline.workers.simulator.recordings import Recordings, load_recordings
+from firstline.workers.simulator.script import Fault, FaultKind, RateLimits, load_script, parse_script
+from firstline.workers.simulator.tokens import pieces
 
 SCHEMA = {"type": "object", "properties": {"intent": {"enum": ["a", "b", "c"]}}, "required": ["intent"]}
 
@@ -48,7 +48,7 @@ def test_a_wrong_script_is_a_sentence_that_names_the_field(text, said):
 
 
 def test_the_documented_script_is_valid():
-    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "simulator.md").read_text(encoding="utf-8")
     script = parse_script(page.partition("```yaml\n")[2].partition("```")[0])
     assert set(script.models) == {"cheap", "*"}
     assert all(f"`{kind}`" in page for kind in FaultKind)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from schemas.tool import ToolResult
-from workers.tools.addresses import is_allowed, is_public
-from workers.tools.base import Place
-from workers.tools.http_get import Arguments, Options, call
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools.addresses import is_allowed, is_public
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.http_get import Arguments, Options, call
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -146,7 +146,7 @@ def test_a_redirect_is_checked_like_the_first_address(local: Any, target: str) -
 
 def test_a_redirect_into_the_private_network_is_refused(monkeypatch: pytest.MonkeyPatch, server: Any) -> None:
     """The first host counts as public here, so that only the check of the second can refuse."""
-    monkeypatch.setattr("workers.tools.addresses.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("firstline.workers.tools.addresses.is_public", lambda address: address == "127.0.0.1")
     port = server.server_port
     result = get(f"http://127.0.0.1:{port}/go/http://169.254.169.254/", hosts=("*", f"127.0.0.1:{port}"))
     assert "169.254.169.254" in str(result.error)

@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from schemas.errors import UserError
-from schemas.tool import ToolLimits, ToolResult, ToolSpec
-from workers.tools import isolate
-from workers.tools.base import Place
-from workers.tools.confinement import processes_prefix
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolLimits, ToolResult, ToolSpec
+from firstline.workers.tools import isolate
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.confinement import processes_prefix
 
 FUNCTIONS = """
 import os, sys, time
@@ -119,7 +119,9 @@ def test_a_tool_that_hangs_is_stopped(place: Place) -> None:
 def test_a_call_ends_by_itself_when_its_worker_was_killed(place: Place) -> None:
     spec = ToolSpec(name="mine", kind="function", options={"path": "mine:hang"}, limits=ToolLimits(timeout_s=0.5))
     given = isolate.ToolCall(spec=spec, arguments={}, options={}, place=place).model_dump_json().encode()
-    child = subprocess.run([sys.executable, "-m", "workers.tools.child"], input=given, timeout=30, check=False)
+    child = subprocess.run(
+        [sys.executable, "-m", "firstline.workers.tools.child"], input=given, timeout=30, check=False
+    )
     assert child.returncode == 1
 
 

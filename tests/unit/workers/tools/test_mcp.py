@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from schemas.errors import UserError
-from schemas.tool import ToolSpec
-from workers.tools import isolate
-from workers.tools.base import Place
-from workers.tools.registry import build, discover
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolSpec
+from firstline.workers.tools import isolate
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.registry import build, discover
 
 pytest.importorskip("mcp")
 

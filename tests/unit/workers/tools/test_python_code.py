@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from schemas.tool import ToolResult
-from workers.tools import python_code
-from workers.tools.base import Place
-from workers.tools.confinement import no_network_prefix
-from workers.tools.python_code import Arguments, Options, call
+from firstline.schemas.tool import ToolResult
+from firstline.workers.tools import python_code
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.confinement import no_network_prefix
+from firstline.workers.tools.python_code import Arguments, Options, call
 
 needs_namespaces = pytest.mark.skipif(
     sys.platform != "linux" or not no_network_prefix(), reason="this machine grants no network namespace"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from schemas.errors import UserError
-from schemas.tool import ToolResult, ToolSpec
-from workers.tools.base import clip, definition
-from workers.tools.registry import KINDS, build, read_arguments
+from firstline.schemas.errors import UserError
+from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.tools.base import clip, definition
+from firstline.workers.tools.registry import KINDS, build, read_arguments
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "search": {"folder": "."},

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.tools.base import Place
-from workers.tools.passages import split
-from workers.tools.search import Arguments, Options, call, ensure_index, find
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.passages import split
+from firstline.workers.tools.search import Arguments, Options, call, ensure_index, find
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from schemas.tool import ToolResult, ToolSpec
-from workers.tools.base import Place
-from workers.tools.registry import bind
+from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.registry import bind
 
 
 def run(kind: str, arguments: dict[str, Any], **options: Any) -> ToolResult:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from config.catalogue import Catalogue
-from config.jobfile import load_job
-from orchestrator.compile import compile_plan
-from schemas.errors import UserError
-from schemas.plan import Step, StepKind, Workflow
-from schemas.tier import Model, Profile, Tier
-from schemas.tool import ToolSpec
-from workers.tools.base import Place
-from workers.tools.registry import bind
+from firstline.config.catalogue.catalogue import Catalogue
+from firstline.config.catalogue.jobfile import load_job
+from firstline.orchestrator.plans.compile import compile_plan
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.tier import Model, Profile, Tier
+from firstline.schemas.tool import ToolSpec
+from firstline.workers.tools.base import Place
+from firstline.workers.tools.registry import bind
 
 
 def declare(home: Path, text: str) -> Path:
