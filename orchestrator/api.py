@@ -3,6 +3,7 @@
 import math
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -25,13 +26,15 @@ from firstline.orchestrator.plans.thresholds import known_thresholds
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.decisions import Decision, decisions_of
 from firstline.orchestrator.reports.report import make_report
-from firstline.orchestrator.store import batches
+from firstline.orchestrator.store import batches, retention
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import webhooks as webhook_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.migrate import migrate
 from firstline.orchestrator.store.tables import JobRow
+from firstline.orchestrator.submission.input_fit import InputFit
+from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.schemas.base import JsonObject, digest
 from firstline.schemas.batch import WHOLE_JOB
@@ -91,6 +94,9 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
         )
     if request.options.purpose == baselines.PURPOSE:
         plan = baselines.as_they_come(plan)
+    if isinstance(items, Sequence):
+        # Of what is streamed nothing can be known before; its producers look at their file first.
+        _refuse_misfit(items, workflow, plan)
     row = _job_row(request, workflow, plan, profile, folders or catalogue.functions)
     try:
         with steering.db.writing() as tx:
@@ -103,6 +109,16 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     count = _receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
     _begin(steering, row.id, count)
     return row.id
+
+
+def _refuse_misfit(items: Sequence[InputItem | JsonObject], workflow: Workflow, plan: Plan) -> None:
+    fit = InputFit(needs(workflow, plan.skills))
+    deque(fit.watch(_as_item(one, n) for n, one in enumerate(items)), maxlen=0)
+    fit.refuse_misfit("the input")
+
+
+def _as_item(given: InputItem | JsonObject, n: int) -> InputItem:
+    return given if isinstance(given, InputItem) else InputItem(str(given.get("id", n + 1)), given)
 
 
 def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
@@ -156,7 +172,7 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
     written_at = time.monotonic()
     try:
         for n, one in enumerate(given):
-            item = one if isinstance(one, InputItem) else InputItem(str(one.get("id", n + 1)), one)
+            item = _as_item(one, n)
             same_as = _same_as(seen, item, n) if dedupe else None
             rows.append(_item_row(job, n, item, same_as))
             if item.error is None and same_as is None:
@@ -166,18 +182,10 @@ def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject]
                 _write(steering, job, rows)
                 written_at = time.monotonic()
                 rows = []
-    except BaseException as error:
+    except BaseException:
+        # Nobody was told its id, nothing of it was sent: what is refused leaves no job behind.
         with steering.db.writing() as tx:
-            reason = f"its items could not be read: {error}"
-            job_store.move(
-                tx,
-                job=job,
-                to=JobState.CANCELLED,
-                among=(JobState.RECEIVING,),
-                reason=reason,
-                # Whoever submits it again under its key is right to.
-                idempotency_key=None,
-            )
+            retention.remove(tx, job=job)
         raise
     with steering.db.writing() as tx:
         item_store.insert(tx, rows=rows)

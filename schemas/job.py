@@ -136,6 +136,17 @@ class JobStatus(Frozen):
         return self.settled + self.failed + self.cancelled
 
     @property
+    def came_to_nothing(self) -> bool:
+        """Whether every item has ended and not one of them settled: done, and no success."""
+        return self.state is JobState.DONE and self.items > 0 and not self.settled
+
+    @property
+    def state_in_words(self) -> str:
+        """Its state for people, who take a bare `done` for a success."""
+        words = self.state.value.replace("_", " ")
+        return f"{words}, nothing settled" if self.came_to_nothing else words
+
+    @property
     def rests(self) -> bool:
         """Whether nothing more happens without a person."""
         if self.state.ended or self.state in (JobState.PAUSED, JobState.AWAITING_APPROVAL):

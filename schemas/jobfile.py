@@ -35,6 +35,8 @@ class JobFile(Frozen):
     input: str | None = None
     #: Input field with each item's id; `id`, else the position when missing.
     id_field: str | None = None
+    #: Field that the workflow reads -> column of the input that it is taken from.
+    map: dict[str, str] = Field(default_factory=dict)
     #: Only the first so many items.
     limit: int | None = Field(default=None, gt=0)
     #: Name or path of a ladder, or a ladder itself; the setting FIRSTLINE_PROFILE when missing.

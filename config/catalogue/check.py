@@ -31,6 +31,8 @@ class CheckReport:
     counts: dict[FileKind, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    #: The job files among what was checked.
+    jobs: tuple[Path, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -80,6 +82,7 @@ def check_document(
 def _report(files: list[Path]) -> CheckReport:
     counts: Counter[FileKind] = Counter()
     problems: list[Problem] = []
+    jobs: list[Path] = []
     around = cache(_catalogue_of)
     for file in files:
         try:
@@ -87,10 +90,11 @@ def _report(files: list[Path]) -> CheckReport:
         except ConfigError as error:
             kind, found = FOLDERS.get(file.parent.name), error.problems
         counts.update([kind] if kind else [])
+        jobs += [file] if kind is FileKind.JOB else []
         problems += found
     notes = [note for home in {_home(file): None for file in files} for note in around(home).notes]
     by_kind = {kind: counts[kind] for kind in FileKind}
-    return CheckReport(by_kind, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+    return CheckReport(by_kind, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)), tuple(jobs))
 
 
 def _job_problems(document: Document) -> tuple[Problem, ...]:

@@ -20,6 +20,13 @@ Input = Annotated[
         help="The items: CSV, JSONL, a JSON array, a folder of text files, or - for stdin.",
     ),
 ]
+IdField = Annotated[
+    str | None, typer.Option("--id-field", metavar="COLUMN", help="Where items' ids stand; `id`, else their position.")
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="Take a field from another column; may be given again."),
+]
 ProfileName = Annotated[
     str | None, typer.Option("--profile", "-p", metavar="NAME_OR_FILE", help="The ladder of models to use.")
 ]
@@ -38,4 +45,24 @@ Field = Annotated[str | None, typer.Option("--field", help="Part of the output t
 Compare = Annotated[
     str | None, typer.Option("--compare", help="exact, number, set_f1 or a function as module:function.")
 ]
+FailOver = Annotated[
+    str,
+    typer.Option(
+        "--fail-over", metavar="SHARE", help="Exit with 1 when more than this share of items failed: 0.05 or 5%."
+    ),
+]
 Record = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Keep the models' answers for replay.")]
+
+
+def parse_share(text: str) -> float:
+    """Return a share of 1 from `0.05` or `5%`; UserError for anything else."""
+    from firstline.schemas.errors import UserError
+
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1 or rest:
+        raise UserError(f"--fail-over: expected a share such as 0.05 or 5%, got '{text}'")
+    return share

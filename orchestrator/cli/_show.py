@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from firstline.orchestrator.run.runner import Finished
     from firstline.schemas.base import Frozen
+    from firstline.schemas.job import JobStatus
 
 
 def show_json(value: "Frozen | Sequence[Frozen]") -> None:
@@ -40,8 +41,11 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(str(value))
 
 
-def finish(finished: "Finished", *, as_json: bool, out: str | None) -> None:
-    """Print how a run ended; exits with 1 when its job did not get to its end."""
+def finish(finished: "Finished", *, as_json: bool, out: str | None, fail_over: float = 1.0) -> None:
+    """Print how a run ended; exits with 1 when its job did not get to its end, settled nothing or failed too much.
+
+    `fail_over` is the share of items that may fail.
+    """
     from firstline.schemas.job import JobState
 
     if as_json:
@@ -56,8 +60,24 @@ def finish(finished: "Finished", *, as_json: bool, out: str | None) -> None:
     if status.state is JobState.PAUSED:
         why = f" ({status.reason})" if status.reason else ""
         typer.echo(f"job {status.job} is paused{why}; go on: firstline resume {status.job}", err=True)
-    if status.state is not JobState.DONE:
+    if status.state is not JobState.DONE or _failed_too_much(status, fail_over):
         raise typer.Exit(1)
+
+
+def _failed_too_much(status: "JobStatus", fail_over: float) -> bool:
+    from firstline.orchestrator.reports.formatting import count, percent
+
+    if status.came_to_nothing:
+        reasons = f"; see why: firstline failures --job {status.job}, firstline results {status.job}"
+        typer.echo(f"nothing settled: {status.failed:,} of {count(status.items, 'item')} failed{reasons}", err=True)
+        return True
+    if status.items and status.failed / status.items > fail_over:
+        share = percent(status.failed / status.items)
+        typer.echo(
+            f"{status.failed:,} of {count(status.items, 'item')} failed ({share}): more than --fail-over", err=True
+        )
+        return True
+    return False
 
 
 @contextmanager

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, ProfileName, Record, Target
+from firstline.orchestrator.cli._options import (
+    Budget,
+    Compare,
+    Field,
+    Gold,
+    IdField,
+    Input,
+    Json,
+    Map,
+    ProfileName,
+    Record,
+    Target,
+)
 
 PANEL = "Quality"
 
@@ -18,6 +30,8 @@ def calibrate(
         typer.Option("--scores", metavar="F.csv", help="Columns id,confidence,cheap_correct[,frontier_correct]."),
     ] = None,
     input_: Input = None,
+    map_: Map = None,
+    id_field: IdField = None,
     labels: Annotated[
         int | None, typer.Option("--labels", min=1, help="Items to label (200 for a workflow, else all rows).")
     ] = None,
@@ -49,8 +63,9 @@ def calibrate(
         return
     from firstline.orchestrator.experiments.calibrate import Aim, calibrate
     from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    order = read_order(target, Wishes(input_, profile, None, budget, None))
+    order = read_order(target, Wishes(input_, profile, None, budget, None, id_field=id_field, map=parse_mapping(map_)))
     aim = Aim(labels or 200, max_loss, delta, seed, tier, gold, field, compare)
     show_calibrated(calibrate(order, aim, View(quiet=as_json), record=record), as_json=as_json)

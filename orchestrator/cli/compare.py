@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Compare, Field, Gold, Input, Json, Limit, ProfileName, Record
+from firstline.orchestrator.cli._options import (
+    Budget,
+    Compare,
+    Field,
+    Gold,
+    IdField,
+    Input,
+    Json,
+    Limit,
+    Map,
+    ProfileName,
+    Record,
+)
 
 if TYPE_CHECKING:
     from firstline.schemas.comparison import Comparison
@@ -25,6 +37,8 @@ def compare(
         typer.Option("--models", "-m", metavar="A,B,C", help="Models or tiers of the profile, or litellm's names."),
     ] = None,
     input_: Input = None,
+    map_: Map = None,
+    id_field: IdField = None,
     limit: Limit = None,
     profile: ProfileName = None,
     budget: Budget = None,
@@ -42,10 +56,11 @@ def compare(
     from firstline.orchestrator.experiments.compare import Question, compare_models
     from firstline.orchestrator.reports.results_file import check_writable
     from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     check_writable(str(html) if html else None)
-    order = read_order(target, Wishes(input_, profile, limit, budget, None))
+    order = read_order(target, Wishes(input_, profile, limit, budget, None, id_field=id_field, map=parse_mapping(map_)))
     named = tuple(name.strip() for name in (models or "").split(",") if name.strip())
     found = compare_models(order, Question(named, gold, field, by), View(quiet=as_json), record=record)
     if html:

@@ -36,4 +36,4 @@ def _row(status: "JobStatus") -> tuple[object, ...]:
 
     ended = f"{status.ended_items:,}/{status.items:,}"
     at = f"{status.created_at.astimezone():%Y-%m-%d %H:%M}"
-    return (status.job, status.name, status.state.value, ended, status.failed, dollars(status.cost_usd), at)
+    return (status.job, status.name, status.state_in_words, ended, status.failed, dollars(status.cost_usd), at)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName
+from firstline.orchestrator.cli._options import Budget, Goal, IdField, Input, Json, Limit, Map, Out, ProfileName
 
 PANEL = "Run"
 
@@ -20,6 +20,8 @@ def plan(
     *,
     goal: Goal = None,
     input_: Input = None,
+    map_: Map = None,
+    id_field: IdField = None,
     profile: ProfileName = None,
     limit: Limit = None,
     budget: Budget = None,
@@ -38,13 +40,16 @@ def plan(
     from firstline.orchestrator.cli._show import finish
     from firstline.orchestrator.run import plan_approval
     from firstline.orchestrator.run.runner import View
+    from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     if goal is None and target is not None and any(map(str.isspace, target)):
         goal, target = target, None
     finished = None
     if goal is not None or target is None:
-        order = read_order(target, Wishes(input_, profile, limit, budget, goal))
+        order = read_order(
+            target, Wishes(input_, profile, limit, budget, goal, id_field=id_field, map=parse_mapping(map_))
+        )
         planned, finished = plan_approval.run_with_yes(
             order, View(out=out, quiet=as_json), yes_to(asking=approve, as_json=as_json)
         )
@@ -52,7 +57,11 @@ def plan(
         planned = plan_approval.of_job(target)
         show_plan(planned, as_json=as_json)
     else:
-        planned = plan_approval.of_order(read_order(target, Wishes(input_, profile, limit, budget, preview=True)))
+        planned = plan_approval.of_order(
+            read_order(
+                target, Wishes(input_, profile, limit, budget, preview=True, id_field=id_field, map=parse_mapping(map_))
+            )
+        )
         show_plan(planned, as_json=as_json)
     if save is not None:
         plan_approval.save(planned, save)

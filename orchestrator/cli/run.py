@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Goal, Input, Json, Limit, Out, ProfileName, Record, Target
+from firstline.orchestrator.cli._options import (
+    Budget,
+    FailOver,
+    Goal,
+    IdField,
+    Input,
+    Json,
+    Limit,
+    Map,
+    Out,
+    ProfileName,
+    Record,
+    Target,
+)
 
 if TYPE_CHECKING:
     from firstline.orchestrator.run.runner import View
@@ -18,6 +31,8 @@ def run(
     target: Target = None,
     *,
     input_: Input = None,
+    map_: Map = None,
+    id_field: IdField = None,
     profile: ProfileName = None,
     out: Out = None,
     limit: Limit = None,
@@ -25,6 +40,7 @@ def run(
     goal: Goal = None,
     approve: Annotated[bool, typer.Option("--approve", help="Show a goal's plan and wait for a yes.")] = False,
     record: Record = None,
+    fail_over: FailOver = "100%",
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="JOB", help="Go on with a job of an earlier run.")
     ] = None,
@@ -34,26 +50,31 @@ def run(
 
     Without FIRSTLINE_REDIS_URL everything that it needs is started, and stopped at the end.
     """
+    from firstline.orchestrator.cli._options import parse_share
     from firstline.orchestrator.cli._show import finish
     from firstline.orchestrator.run import runner
+    from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    view = runner.View(out=out, quiet=as_json)
+    view, borne = runner.View(out=out, quiet=as_json), parse_share(fail_over)
     if resume and target is None and goal is None:
         finished = runner.go_on(resume, runner.wake, view)
     else:
-        order = read_order(target, Wishes(input_, profile, limit, budget, goal, approve=approve))
+        order = read_order(
+            target,
+            Wishes(input_, profile, limit, budget, goal, approve=approve, id_field=id_field, map=parse_mapping(map_)),
+        )
         if order.waits_for_a_yes and resume is None:
-            _run_with_yes(order, view, record, as_json=as_json)
+            _run_with_yes(order, view, record, as_json=as_json, fail_over=borne)
             return
         finished = runner.run(order, view, record=record, resuming=resume)
     if finished:
-        finish(finished, as_json=as_json, out=out)
+        finish(finished, as_json=as_json, out=out, fail_over=borne)
     else:
         typer.echo(f"job {resume} goes on; watch it: firstline watch {resume}", err=True)
 
 
-def _run_with_yes(order: "Order", view: "View", record: Path | None, *, as_json: bool) -> None:
+def _run_with_yes(order: "Order", view: "View", record: Path | None, *, as_json: bool, fail_over: float) -> None:
     from firstline.orchestrator.cli._plan import tell_it_waits, yes_to
     from firstline.orchestrator.cli._show import finish
     from firstline.orchestrator.run import plan_approval
@@ -62,4 +83,4 @@ def _run_with_yes(order: "Order", view: "View", record: Path | None, *, as_json:
     if finished is None:
         tell_it_waits(planned.view.job)
         raise typer.Exit(1)
-    finish(finished, as_json=as_json, out=view.out)
+    finish(finished, as_json=as_json, out=view.out, fail_over=fail_over)

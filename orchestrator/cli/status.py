@@ -33,7 +33,7 @@ def status(
     if as_json:
         show_json(now)
         return
-    typer.echo(f"{now.name} ({now.job}): {now.state.value}\n{line(now)}")
+    typer.echo(f"{now.name} ({now.job}): {now.state_in_words}\n{line(now)}")
     if now.reason and now.reason not in line(now):
         typer.echo(now.reason)
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Goal, Input, Json, Limit, ProfileName, Target
+from firstline.orchestrator.cli._options import Budget, Goal, IdField, Input, Json, Limit, Map, ProfileName, Target
 
 PANEL = "Run"
 
@@ -11,6 +11,8 @@ def submit(
     target: Target = None,
     *,
     input_: Input = None,
+    map_: Map = None,
+    id_field: IdField = None,
     profile: ProfileName = None,
     limit: Limit = None,
     budget: Budget = None,
@@ -19,9 +21,12 @@ def submit(
 ) -> None:
     """Submit a job to workers that run already and print its id."""
     from firstline.orchestrator.run.runner import submit_elsewhere
+    from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    status = submit_elsewhere(read_order(target, Wishes(input_, profile, limit, budget, goal)))
+    status = submit_elsewhere(
+        read_order(target, Wishes(input_, profile, limit, budget, goal, id_field=id_field, map=parse_mapping(map_)))
+    )
     if status.reason:
         typer.echo(f"job {status.job}: {status.reason}", err=True)
     typer.echo(f'{{"job": "{status.job}"}}' if as_json else status.job)

@@ -36,7 +36,7 @@ def rendered(report: Report) -> RenderableType:
 
 
 def _blocks(report: Report) -> Iterator[RenderableType]:
-    yield Text(f"{report.name} ({report.job}): {report.state}", style="bold")
+    yield Text(f"{report.name} ({report.job}): {_state(report)}", style="bold")
     if report.reason:
         yield Text(report.reason)
     yield Text(_items(report))
@@ -47,6 +47,10 @@ def _blocks(report: Report) -> Iterator[RenderableType]:
         yield _failures(report.failures)
     for note in _notes(report):
         yield Text(note, style="dim")
+
+
+def _state(report: Report) -> str:
+    return f"{report.state}, nothing settled" if report.state == "done" and not report.settled else report.state
 
 
 def _items(report: Report) -> str:

@@ -1,6 +1,7 @@
 """`firstline run` from the first byte of input to the report: check, start, submit, follow, write, compare."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,6 +54,11 @@ class View:
     out: str | None = None
     quiet: bool = False
 
+    def tell(self, *notes: str) -> None:
+        """Say something beside the progress."""
+        if not self.quiet:
+            sys.stderr.writelines(f"{note}\n" for note in notes)
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -69,6 +75,7 @@ def run(order: Order, view: View, *, record: Path | None = None, resuming: str |
     """
     check_writable(view.out)
     with order.checked() as usable, crew_for(usable, record, resuming) as crew:
+        view.tell(*usable.notes)
         job = resuming or submit(usable, crew.profile)
         if resuming:
             wake(resuming)
@@ -143,6 +150,7 @@ def submit_elsewhere(order: Order) -> JobStatus:
         )
     refuse_services(order.profile)
     with order.checked() as usable, using_redis(url):
+        View().tell(*usable.notes)
         return api.status(submit(usable, usable.profile))
 
 

@@ -36,7 +36,7 @@ def submit_message(request: object, items: object, *, message: str) -> str:
     given = _items(items)
     with as_file(given) as source:
         if source is not None:
-            return api.submit(wanted, read_items(source))
+            return api.submit(wanted, list(read_items(source)))
         if wanted.goal is None:
             raise UserError("no items: give them as `items`, a list of mappings")
         return api.submit(wanted, [InputItem("1", {"goal": wanted.goal})])

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -70,12 +70,14 @@ def read_items(source: str | Path, *, id_field: str | None = None, limit: int | 
 
 
 def count_items(source: str | Path, *, id_field: str | None = None, limit: int | None = None) -> int:
-    """Return how many items `read_items` would yield; raises the UserErrors of the whole input before work begins.
+    """Return how many items `read_items` would yield; raises the UserErrors of the whole input before work begins."""
+    return counted(read_items(source, id_field=id_field, limit=limit))
 
-    A bad item fails alone; that not one can be read is an error of the input.
-    """
+
+def counted(items: Iterable[InputItem]) -> int:
+    """Return how many items there are; a bad item fails alone, that not one can be read is a UserError."""
     count, readable, first = 0, 0, None
-    for item in read_items(source, id_field=id_field, limit=limit):
+    for item in items:
         count += 1
         readable += item.error is None
         first = first or item.error

@@ -1,18 +1,21 @@
 """What `run` and `submit` were asked for: a job file or a workflow, with the command line's wishes laid over it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.catalogue.jobfile import is_job_file, load_job
 from firstline.config.settings import get_settings
 from firstline.orchestrator.plans.planner.first import planning_workflow
-from firstline.orchestrator.submission.item_reader import InputItem, count_items, read_items, readable_twice
+from firstline.orchestrator.submission.input_fit import InputFit, mapped
+from firstline.orchestrator.submission.item_fields import FieldNeed, needs
+from firstline.orchestrator.submission.item_reader import STDIN, InputItem, counted, read_items, readable_twice
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest
 from firstline.schemas.jobfile import BaselineKind, JobFile
+from firstline.schemas.plan import Workflow
 from firstline.schemas.tier import Profile, Service
 
 SIMULATOR = "simulator"
@@ -27,6 +30,9 @@ class Wishes:
     limit: int | None = None
     budget_usd: float | None = None
     goal: str | None = None
+    id_field: str | None = None
+    #: Field -> column that it is taken from; laid over the job file's.
+    map: Mapping[str, str] = field(default_factory=dict)
     #: A planner's plan waits for a yes.
     approve: bool = False
     #: The job is only looked at, so that it needs neither items nor answers to replay.
@@ -43,6 +49,10 @@ class Order:
     source: str | None
     id_field: str | None = None
     limit: int | None = None
+    #: Field -> column that it is taken from.
+    map: Mapping[str, str] = field(default_factory=dict)
+    #: What is worth saying of the input, though nothing stands in the way.
+    notes: tuple[str, ...] = ()
     baselines: tuple[BaselineKind, ...] = ()
     #: Folders of the user's own Python functions.
     functions: tuple[Path, ...] = ()
@@ -56,19 +66,33 @@ class Order:
 
     @contextmanager
     def checked(self) -> Iterator["Order"]:
-        """Yield the order with an input that can be read again and again; UserError if any of it will not do."""
+        """Yield the order with an input that can be read again and again; UserError if any of it will not do.
+
+        So is one of which not a single item brings the fields that every item needs.
+        """
         if self.source is None:
             yield self
             return
         with readable_twice(self.source) as source:
-            count_items(source, id_field=self.id_field, limit=self.limit)
-            yield replace(self, source=str(source))
+            usable = replace(self, source=str(source))
+            fit = InputFit(self.needs, self.map)
+            counted(fit.watch(usable.items()))
+            fit.refuse_misfit("standard input" if self.source == STDIN else self.source)
+            yield replace(usable, notes=fit.notes())
+
+    @property
+    def needs(self) -> tuple[FieldNeed, ...]:
+        """What its workflow reads of every item; nothing is known of a goal's."""
+        workflow = self.request.workflow
+        if not isinstance(workflow, Workflow):
+            return ()
+        return needs(workflow, load_catalogue().parts(workflow).skills)
 
     def items(self) -> Iterable[InputItem]:
         """Return the items; a goal without input is an item of its own."""
         if self.source is None:
             return [InputItem("1", {"goal": self.request.goal})]
-        return read_items(self.source, id_field=self.id_field, limit=self.limit)
+        return mapped(read_items(self.source, id_field=self.id_field, limit=self.limit), self.map)
 
 
 def read_order(target: str | None, wishes: Wishes) -> Order:
@@ -98,6 +122,7 @@ def _from_job_file(file: Path, wishes: Wishes) -> Order:
         source=spec.input,
         id_field=spec.id_field,
         limit=spec.limit,
+        map=spec.map,
         baselines=spec.baselines,
         functions=job.functions,
         home=Path(spec.home) if spec.home else file.parent.absolute(),
@@ -132,7 +157,15 @@ def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
         options = options.evolve(approve=True)
     profile = order.profile if wishes.preview else with_script(order.profile, script)
     request = order.request.evolve(options=options, profile=profile)
-    return replace(order, request=request, profile=profile, source=source, limit=wishes.limit or order.limit)
+    return replace(
+        order,
+        request=request,
+        profile=profile,
+        source=source,
+        limit=wishes.limit or order.limit,
+        id_field=wishes.id_field or order.id_field,
+        map={**order.map, **wishes.map},
+    )
 
 
 def with_script(profile: Profile, script: str | None) -> Profile:

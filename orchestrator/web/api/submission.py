@@ -1,6 +1,7 @@
 """What a request for a new job holds, and how it becomes one."""
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -14,6 +15,8 @@ from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.run.worker_requirements import refuse_services
+from firstline.orchestrator.submission.input_fit import InputFit, mapped
+from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
 from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
@@ -46,6 +49,11 @@ class JobOrder(Frozen):
     webhook_url: str | None = Field(default=None, max_length=2000, description="Told when the job comes to rest.")
     approve: bool = Field(default=False, description="Wait for a person's yes to the plan of a goal.")
     id_field: str | None = Field(default=None, max_length=200, description="Field with each item's id; `id`.")
+    map: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Field that the workflow reads -> item field it is taken from.",
+    )
 
 
 class JobBody(JobOrder):
@@ -93,13 +101,24 @@ def _workflow(given: str | Workflow, catalogue: Catalogue, visitor: Visitor) -> 
 def submit(order: JobOrder, source: Path | None, visitor: Visitor, *, key: str | None) -> JobStatus:
     """Write the job with the items of a file (None: a goal is an item of its own) and return how it stands."""
     request = request_of(order, visitor, key=key)
-    job = api.submit(request, _items(request, source, order.id_field))
+    refuse_misfit(request, source, order)
+    job = api.submit(request, _items(request, source, order))
     return api.status(job)
 
 
-def _items(request: JobRequest, source: Path | None, id_field: str | None) -> Iterator[InputItem]:
+def refuse_misfit(request: JobRequest, source: Path | None, order: JobOrder) -> InputFit | None:
+    """Return how the items of a file fit what the workflow reads; UserError where not one does. None: no workflow."""
+    if source is None or not isinstance(request.workflow, Workflow):
+        return None
+    fit = InputFit(needs(request.workflow, current_catalogue().parts(request.workflow).skills), order.map)
+    deque(fit.watch(_items(request, source, order)), maxlen=0)
+    fit.refuse_misfit("the input")
+    return fit
+
+
+def _items(request: JobRequest, source: Path | None, order: JobOrder) -> Iterator[InputItem]:
     if source is not None:
-        return read_items(source, id_field=id_field)
+        return mapped(read_items(source, id_field=order.id_field), order.map)
     if request.goal is None:
         raise UserError("no items: give them as `items`, or upload a file to /v1/jobs/upload")
     return iter([InputItem("1", {"goal": request.goal})])

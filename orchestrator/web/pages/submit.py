@@ -3,16 +3,16 @@
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Request, Response, UploadFile
 from pydantic import ValidationError
 
 from firstline.config.errors.error_messages import sentence
 from firstline.config.settings import get_settings
+from firstline.orchestrator.submission.input_fit import parse_mapping
 from firstline.orchestrator.web.api.submission import JobOrder, as_named_file, submit
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.session import FormSubmitter, Visit, go
+from firstline.orchestrator.web.session import Filled, FormSubmitter, Visit, go
 from firstline.orchestrator.web.templating import render
 from firstline.schemas.errors import UserError
 
@@ -26,26 +26,23 @@ def show_form(request: Request, visitor: Visit, workflow: str = "") -> Response:
 
 
 @router.post("")
-def submit_form(
-    request: Request,
-    visitor: FormSubmitter,
-    workflow: Annotated[str, Form()] = "",
-    goal: Annotated[str, Form()] = "",
-    profile: Annotated[str, Form()] = "",
-    budget_usd: Annotated[str, Form()] = "",
-    texts: Annotated[str, Form()] = "",
-    approve: Annotated[bool, Form()] = False,
-    file: UploadFile | None = None,
-) -> Response:
+def submit_form(request: Request, visitor: FormSubmitter, filled: Filled, file: UploadFile | None = None) -> Response:
     """Submit the job; what does not fit is shown again with the reason."""
-    typed = {"workflow": workflow, "goal": goal, "profile": profile, "budget_usd": budget_usd}
     try:
-        order = order_of({name: value.strip() or None for name, value in typed.items()} | {"approve": approve})
-        with _source(file, texts) as source:
-            status = submit(order, source, visitor, key=None)
+        with _source(file, filled.get("texts", "")) as source:
+            status = submit(_order(filled), source, visitor, key=None)
     except UserError as error:
-        return _form(request, {**typed, "texts": texts}, str(error))
+        return _form(request, filled, str(error))
     return go(f"/jobs/{status.job}")
+
+
+_FIELDS = ("workflow", "goal", "profile", "budget_usd", "id_field")
+
+
+def _order(filled: dict[str, str]) -> JobOrder:
+    fields: dict[str, object] = {name: filled.get(name, "").strip() or None for name in _FIELDS}
+    mapping = parse_mapping(filled.get("mapping", "").split())
+    return order_of(fields | {"approve": "approve" in filled, "map": mapping})
 
 
 def order_of(fields: dict[str, object]) -> JobOrder:

@@ -502,3 +502,70 @@ def test_help_loads_no_library_that_it_does_not_need():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# what the input has, and what is read of it -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def misfit(fake):
+    """The job's input has its texts in another column."""
+    Path("items.csv").write_text("ticket,body\nt1,one long text\nt2,two\n")
+    return fake
+
+
+@pytest.mark.parametrize("command", ["run", "estimate", "submit", "check", "plan"])
+def test_a_column_that_the_input_lacks_is_told_before_anything_starts(misfit, firstline, monkeypatch, command):
+    if command == "submit":
+        monkeypatch.setenv("FIRSTLINE_REDIS_URL", "redis://localhost:1/0")
+        get_settings.cache_clear()
+    code, _, err = firstline(command, "job.yaml")
+    assert (code, misfit.items, misfit.calls) == (2, [], [])
+    assert "no item of" in err
+    assert "has `text`, which step 'answer' reads; its fields are: ticket, body" in err
+    assert "Did you mean --map text=body" in err
+
+
+def test_columns_are_mapped_by_flag_or_by_job_file(misfit, firstline):
+    assert firstline("run", "job.yaml", "--map", "text=body", "--id-field", "ticket")[0] == 0
+    Path("job.yaml").write_text(f"{JOB}map: {{text: body}}\nid_field: ticket\n")
+    assert firstline("run", "job.yaml")[0] == 0
+    assert firstline("check", "job.yaml")[0] == 0
+    assert misfit.items == [["t1", "t2"]] * 2
+
+
+def test_a_field_that_only_some_items_lack_is_told_and_stops_nothing(fake, firstline):
+    Path("items.csv").write_text("id,text\na,one\nb,\n")
+    for command in ("run", "check"):
+        code, out, err = firstline(command, "job.yaml")
+        assert code == 0
+        assert "1 of 2 items have no `text` and will fail" in out + err
+
+
+@pytest.mark.parametrize(
+    ("failed", "flags", "code", "told"),
+    [
+        pytest.param(0, [], 0, None, id="all settled"),
+        pytest.param(9, [], 0, None, id="most failed, and that is borne"),
+        pytest.param(10, [], 1, "nothing settled: 10 of 10 items failed", id="nothing settled"),
+        pytest.param(10, ["--fail-over", "1"], 1, "nothing settled", id="nothing settled is never borne"),
+        pytest.param(1, ["--fail-over", "10%"], 0, None, id="as many as are borne"),
+        pytest.param(2, ["--fail-over", "10%"], 1, "2 of 10 items failed (20.0%): more than", id="more than that"),
+        pytest.param(1, ["--fail-over", "0"], 1, "1 of 10 items failed", id="none is borne"),
+        pytest.param(0, ["--fail-over", "0"], 0, None, id="none is borne and none failed"),
+        pytest.param(0, ["--fail-over", "120%"], 2, "expected a share such as 0.05 or 5%, got '120%'", id="no share"),
+        pytest.param(0, ["--fail-over", "nan"], 2, "expected a share", id="not a number"),
+        pytest.param(0, ["--fail-over", "5%5"], 2, "expected a share", id="more behind"),
+    ],
+)
+def test_the_exit_code_says_whether_too_many_items_failed(fake, firstline, failed, flags, code, told):
+    fake.statuses = [status(items=10, settled=10 - failed, failed=failed)]
+    result = firstline("run", "job.yaml", *flags)
+    assert result[0] == code
+    assert told is None or told in result[2]
+
+
+def test_a_job_of_which_nothing_settled_is_no_success_in_words(fake, firstline):
+    fake.statuses = [status(settled=0, failed=2)]
+    assert "done, nothing settled" in firstline("jobs")[1]
+    assert "done, nothing settled" in firstline("status", "j1")[1]

@@ -214,3 +214,27 @@ def test_a_comparison_takes_two_models_of_the_profile(browser):
     assert page.url.path.startswith("/compare/")
     assert "openai/small" in page.text
     assert "openai/big" in page.text
+
+
+def test_a_form_whose_items_lack_a_field_is_shown_again_with_the_likeliest_column(browser):
+    form = {"guard": guard(browser), "workflow": "sort", "profile": "house", "texts": "no,body\r\n1,a long text\r\n"}
+    page = browser.post("/submit", data=form)
+    assert page.status_code == 422
+    assert "has `text`, which step" in page.text
+    assert "--map text=body" in page.text
+    assert api.jobs() == []
+    sent = browser.post("/submit", data=form | {"mapping": "text=body", "id_field": "no"})
+    assert sent.url.path.startswith("/jobs/")
+    (item,) = browser.get(f"/v1{sent.url.path}/items").json()["items"]
+    assert item["item_id"] == "1"
+
+
+def test_a_job_of_which_nothing_settled_is_not_green(house, browser):
+    job = house.submit(1, token=house.token())
+    with api.engine().db.writing() as tx:
+        tx.exec_driver_sql("update item set state = 'failed', reason = 'no answer'")
+        tx.exec_driver_sql("update job set state = 'done'")
+    for path in ("/", f"/jobs/{job}", f"/jobs/{job}/report"):
+        text = browser.get(path).text
+        assert 'class="badge failed">done, nothing settled<' in text, path
+        assert 'class="badge done"' not in text, path
