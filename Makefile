@@ -7,6 +7,7 @@ check:  ## Lint, types, and the configuration that ships
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	firstline check
 
 test:  ## All tests (no real model, no real provider)

@@ -21,7 +21,7 @@ if not __package__:
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
-from firstline.orchestrator.quality.calibration.intervals import paired_difference, wilson
+from firstline.orchestrator.core.statistics import paired_difference, wilson
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.run import runner
 from firstline.orchestrator.run.runner import View

@@ -23,7 +23,7 @@ from sqlalchemy import RowMapping
 from bench.kit.figures import Target, finish, machine, parser, show
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.subtask_names import base_of
 from firstline.orchestrator.engine.messages import subs_of, values_of
 from firstline.orchestrator.run import runner

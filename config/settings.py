@@ -11,8 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from firstline.config.errors.error_messages import sentence
-from firstline.config.errors.problem import suggestion
+from firstline.config.errors.error_messages import sentence, suggestion
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.errors import UserError
 

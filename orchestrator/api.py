@@ -14,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
 from firstline.config.settings import Settings, get_settings
-from firstline.orchestrator.core.context import Engine
-from firstline.orchestrator.engine import lifecycle, provider_batches, publish
+from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.segments import SHARD_ITEMS, open_segment, shard_rows
 from firstline.orchestrator.engine.tracing import trace_plan
 from firstline.orchestrator.engine.webhooks import refuse_bad_url
@@ -23,6 +24,7 @@ from firstline.orchestrator.money import budgets
 from firstline.orchestrator.plans.compile import compile_plan, is_barrier
 from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.decisions import Decision, decisions_of
 from firstline.orchestrator.reports.report import make_report
@@ -54,13 +56,13 @@ _NOT_TOLD = "Redis could not be reached; the job is kept and begins when an orch
 
 
 @cache
-def _engine(settings: Settings) -> Engine:
-    engine = Engine(settings, producer=True)
+def _engine(settings: Settings) -> Context:
+    engine = Context(settings, producer=True)
     migrate(engine.db)
     return engine
 
 
-def engine() -> Engine:
+def engine() -> Context:
     """Return this process's engine for the settings of the moment."""
     return _engine(get_settings())
 
@@ -82,7 +84,7 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
     catalogue = load_catalogue()
     profile = chosen_profile(request, catalogue)
     workflow = _workflow(request, catalogue)
-    request = request.evolve(options=provider_batches.chosen(request.options.evolve(profile=profile.name), profile))
+    request = request.evolve(options=with_tiers(request.options.evolve(profile=profile.name), profile))
     began = now()
     with steering.db.reading() as tx:
         plan = compile_plan(
@@ -163,7 +165,7 @@ def _job_row(request: JobRequest, workflow: Workflow, plan: Plan, profile: Profi
     )
 
 
-def _receive(steering: Engine, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool) -> int:
+def _receive(steering: Context, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool) -> int:
     """Write items as they come, then their shards; return how many items there were."""
     seen: dict[str, int] = {}
     open_items: dict[int, int] = {}
@@ -229,13 +231,13 @@ def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[st
     }
 
 
-def _write(steering: Engine, job: str, rows: list[dict[str, Any]]) -> None:
+def _write(steering: Context, job: str, rows: list[dict[str, Any]]) -> None:
     with steering.db.writing() as tx:
         item_store.insert(tx, rows=rows)
         job_store.change(tx, job=job, heard_at=job_store.clock(tx))
 
 
-def _begin(steering: Engine, job: str, count: int) -> None:
+def _begin(steering: Context, job: str, count: int) -> None:
     """Begin a job of one item here and now, have an orchestrator begin any other.
 
     What of it cannot be done now, because Redis or the database is away, a sweep does later; the job says so.
@@ -378,3 +380,20 @@ def jobs(limit: int = 50) -> list[JobStatus]:
     """Return the newest jobs, newest first."""
     with engine().db.reading() as tx:
         return [job_store.status(tx, job=job) for job in job_store.latest(tx, limit=limit, purpose=None)]
+
+
+def preview(request: JobRequest) -> Plan:
+    """Return the plan that a job of this request would have; UserError for a goal, whose plan a model has to write."""
+    if not isinstance(request.workflow, Workflow) or request.profile is None:
+        raise UserError(
+            "the plan of a goal is written by a model, as a part of the job: submit it with `approve: true`, and it "
+            "waits for your yes"
+        )
+    with api.engine().db.writing() as tx:
+        return compile_plan(
+            request.workflow,
+            catalogue=load_catalogue(),
+            profile=request.profile,
+            tiers=request.options.tiers,
+            thresholds=known_thresholds(tx, profile=request.profile),
+        )

@@ -17,13 +17,12 @@ from firstline.workers.durability.paid_answers import PaidAnswers
 from firstline.workers.durability.recent_trails import RecentTrails
 from firstline.workers.durability.response_cache import ResponseCache
 from firstline.workers.estimates.call_estimate import Estimator
-from firstline.workers.execution.toolbox import Toolbox
-from firstline.workers.limits.concurrency import Slots
+from firstline.workers.limits.concurrency import Slots, Spacing
 from firstline.workers.limits.gate import Gate
 from firstline.workers.loop.event_loop import Load
-from firstline.workers.loop.spacing import Spacing
 from firstline.workers.providers.batch_api import BulkApi
 from firstline.workers.providers.gateway import Gateway
+from firstline.workers.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from firstline.config.telemetry.otel import Tracer

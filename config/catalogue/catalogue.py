@@ -12,7 +12,7 @@ from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.config.catalogue.tool_paths import located_tool, located_workflow
 from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
 from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.problem import ConfigError, Flaw, Problem, listed
+from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed
 from firstline.config.settings import get_settings
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError

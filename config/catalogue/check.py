@@ -12,7 +12,7 @@ from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileK
 from firstline.config.catalogue.functions import load
 from firstline.config.catalogue.jobfile import job_of
 from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.problem import ConfigError, Flaw, Problem, listed
+from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed
 from firstline.config.settings import get_settings
 from firstline.schemas.check import Executable
 from firstline.schemas.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.problem import ConfigError, Flaw, Problem, listed, suggestion
+from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed, suggestion
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
 

@@ -1,5 +1,6 @@
 """Job files: read, their paths resolved, and turned into what `submit` takes."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,14 @@ from firstline.config.catalogue.catalogue import (
     load_catalogue,
 )
 from firstline.config.catalogue.file_kinds import FileKind, kind_of
-from firstline.config.catalogue.tier_rules import missing_tiers
 from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.problem import ConfigError, Flaw
+from firstline.config.errors.error_messages import ConfigError, Flaw, listed, suggestion
 from firstline.config.settings import get_settings
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest
 from firstline.schemas.jobfile import JobFile
 from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
 
 STDIN = "-"
@@ -166,3 +167,26 @@ def is_job_file(name_or_path: str) -> bool:
 
 def _kind(file: Path) -> FileKind | None:
     return kind_of(read_yaml(file).data)
+
+
+def missing_tiers(workflow: Workflow, skills: Mapping[str, Skill], profile: Profile) -> list[str]:
+    """Return a sentence for each tier that a workflow cannot do without and the profile's ladder lacks."""
+    known = [tier.name for tier in profile.ladder]
+    lacks = f"but profile '{profile.name}' has no such tier that models answer on"
+    return [
+        f"{who} tier '{tier}', {lacks}{suggestion(tier, known) or f'; it has {listed(known)}'}"
+        for who, tier in _asked(workflow, skills)
+        if tier not in known
+    ]
+
+
+def _asked(workflow: Workflow, skills: Mapping[str, Skill]) -> Iterator[tuple[str, str]]:
+    for step in workflow.steps:
+        if step.policy and step.policy.start:
+            yield f"step '{step.name}' starts on", step.policy.start
+    for name, skill in skills.items():
+        if skill.policy.start:
+            yield f"skill '{name}' starts on", skill.policy.start
+        for signal in skill.confidence:
+            if signal.tier:
+                yield f"skill '{name}' is verified on", signal.tier

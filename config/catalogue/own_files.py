@@ -7,7 +7,7 @@ from pathlib import Path
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.catalogue.file_kinds import FOLDERS, FileKind
 from firstline.config.catalogue.yaml_file import parse_yaml
-from firstline.config.errors.problem import ConfigError
+from firstline.config.errors.error_messages import ConfigError
 from firstline.config.settings import OWN_FOLDER, get_settings
 from firstline.schemas.errors import UserError
 

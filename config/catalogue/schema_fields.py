@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic_core import from_json, to_json
 
-from firstline.config.errors.problem import Flaw, Location, listed, suggestion
+from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.schemas.base import Json, JsonObject
 
 _OPEN = frozenset({"$ref", "$dynamicRef", "anyOf", "oneOf", "allOf", "if", "patternProperties", "dependentSchemas"})

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterator
 
 from firstline.config.catalogue.schema_fields import field_flaw, schema_flaws, value_flaws
-from firstline.config.errors.problem import Flaw, Location, listed, suggestion
+from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.schemas.check import Citations, Grounded
 from firstline.schemas.skill import Skill
 

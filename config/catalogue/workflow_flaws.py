@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from firstline.config.catalogue.references import ITEM, ITEMS, Target, condition_targets, dependencies, target
 from firstline.config.catalogue.schema_fields import field_flaw
-from firstline.config.errors.problem import Flaw, Location, listed, suggestion
+from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.schemas.plan import Step, StepKind, Workflow
 from firstline.schemas.skill import Skill
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel
 
+from firstline.config.errors.error_messages import ConfigError, Flaw, Location, Problem
 from firstline.config.errors.model_errors import model_flaws
-from firstline.config.errors.problem import ConfigError, Flaw, Location, Problem
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -8,8 +8,8 @@ from firstline.config.catalogue.references import ITEM, ITEMS, dependencies, tar
 from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
 from firstline.config.drafts.draft import RESERVED, Draft, Given, KnownStep, OfferedSkill, tidy
+from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.config.errors.model_errors import model_flaws
-from firstline.config.errors.problem import Flaw, Location, listed, suggestion
 from firstline.schemas.base import Json
 from firstline.schemas.plan import Step, StepKind, Workflow
 from firstline.schemas.skill import InputField, Skill

@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from firstline.config.errors.error_messages import sentence, shown, wanted
-from firstline.config.errors.problem import Flaw, Location, close, listed, suggestion
+from firstline.config.errors.error_messages import Flaw, Location, close, listed, sentence, shown, suggestion, wanted
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,7 +7,8 @@ queue connection has gone deaf. A pulse travels the way that work travels.
 import logging
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from firstline.config.settings import Settings
+from firstline.schemas.errors import UserError
 
 _log = logging.getLogger(__name__)
 
@@ -92,3 +94,19 @@ def pulse(app: Celery, settings: Settings, *, threads: int) -> Pulse | None:
 
 def _no_pulse(record: logging.LogRecord) -> bool:
     return TASK not in record.getMessage()
+
+
+#: Seconds without a pulse after which a process counts as deaf.
+DEAF_AFTER_S = 30.0
+
+
+def silent_s(settings: Settings, *, clock: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds since a message came through; None when none ever did. UserError when no file is set."""
+    if settings.pulse_file is None:
+        raise UserError(
+            "FIRSTLINE_PULSE_FILE is not set; expected the file that a worker or orchestrator on this machine was given"
+        )
+    try:
+        return max(clock() - settings.pulse_file.stat().st_mtime, 0.0)
+    except FileNotFoundError:
+        return None

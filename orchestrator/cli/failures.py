@@ -25,8 +25,7 @@ def failures(
     """List rejected answers: by which prompt version and model, why, and what happened next."""
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import show_json, show_table
-    from firstline.orchestrator.reports.causes import causes
-    from firstline.orchestrator.reports.failures import LOOKED_AT, read_failures
+    from firstline.orchestrator.reports.failures import LOOKED_AT, causes, read_failures
 
     found = read_failures(api.engine(), skill=skill, job=job, limit=limit or (LOOKED_AT if cluster else 20))
     grouped = causes(found) if cluster else []

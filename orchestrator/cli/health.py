@@ -7,7 +7,7 @@ PANEL = "Processes"
 
 def health() -> None:
     """Say whether the worker or orchestrator of FIRSTLINE_PULSE_FILE takes messages; exit code 1 if it does not."""
-    from firstline.config.queues.silence import DEAF_AFTER_S, silent_s
+    from firstline.config.queues.liveness import DEAF_AFTER_S, silent_s
     from firstline.config.settings import get_settings
 
     silent = silent_s(get_settings())

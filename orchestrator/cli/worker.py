@@ -17,6 +17,6 @@ def worker(
 ) -> None:
     """Answer the subtasks of a tier until stopped; needs FIRSTLINE_REDIS_URL and the providers' keys."""
     from firstline.orchestrator.cli._process import become
-    from firstline.orchestrator.run.worker_requirements import worker_arguments
+    from firstline.orchestrator.core.worker_requirements import worker_arguments
 
     become("firstline.workers.process", *worker_arguments(tier, profile, threads=threads, record=record))

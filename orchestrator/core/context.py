@@ -12,74 +12,25 @@ from celery import Celery
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from firstline.config.queues.app import ORCHESTRATOR, PATIENCE_S, PRIORITIES, SMALL_JOB, make_app
+from firstline.config.queues.app import ORCHESTRATOR, PATIENCE_S, make_app
 from firstline.config.settings import Settings
 from firstline.config.shared_state.redis import connect
 from firstline.config.telemetry.tracing import make_tracer
 from firstline.orchestrator.core.batch_sizing import Pace
 from firstline.orchestrator.core.counters import Tally
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.store.database import Database
-from firstline.schemas.job import JobState, Options, Priority
+from firstline.schemas.job import JobState, Options
 from firstline.schemas.plan import Plan
-from firstline.schemas.tier import Profile, Tier, TierKind
-from firstline.workers.rules.policy import orchestrator_tier
+from firstline.schemas.tier import Profile
 
 if TYPE_CHECKING:
     from firstline.config.telemetry.otel import Tracer
 
-#: Items up to which a job of normal priority goes before larger ones.
-SMALL_ITEMS = 50
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as the engine reads it: its plan and profile parsed."""
-
-    id: str
-    name: str
-    state: JobState
-    segment: int
-    items: int
-    budget_usd: float | None
-    tenant: str
-    plan: Plan
-    profile: Profile
-    options: Options
-    folders: tuple[str, ...]
-    #: Why it is as it is, or does not get on.
-    reason: str | None = None
-
-    @cached_property
-    def ladder(self) -> tuple[str, ...]:
-        """Names of the tiers that models answer on, cheapest first."""
-        chosen = self.options.tiers
-        if not chosen:
-            return tuple(tier.name for tier in self.profile.ladder)
-        return tuple(tier.name for tier in self.profile.rungs if tier.name in chosen)
-
-    @property
-    def orchestrator(self) -> str:
-        """Name of the tier that plans, reviews and is referred to."""
-        return orchestrator_tier(self.profile, self.ladder)
-
-    def tier(self, name: str) -> Tier:
-        """Return a tier by name; the tools tier exists even where the profile does not name it."""
-        tier = self.profile.tier(name)
-        if tier is None:
-            return Tier(name=name, kind=TierKind.TOOLS, queue=name, concurrency=4)
-        return tier.for_tenant(self.tenant)
-
-    @property
-    def priority(self) -> int:
-        """The priority of its messages; 0 goes first."""
-        if self.options.priority is Priority.NORMAL and self.items <= SMALL_ITEMS:
-            return SMALL_JOB
-        return PRIORITIES[self.options.priority]
-
 
 @dataclass
-class Engine:
+class Context:
     """What steering needs, made once a process."""
 
     settings: Settings

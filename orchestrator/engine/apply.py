@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Standing, Sub, keep_earlier, output, record, stand
 from firstline.orchestrator.engine.messages import Seen, lane, subs_of, values_of
 from firstline.orchestrator.engine.segments import close_shard, fail, open_segment, settles_after

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.subtask_names import base_of
 from firstline.orchestrator.store import audits
 from firstline.orchestrator.store.jobs import now

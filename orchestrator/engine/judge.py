@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.subtask_names import is_referral
 from firstline.orchestrator.engine.apply import conclude, cost_row
 from firstline.orchestrator.engine.audit_draw import draw_audits

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from celery.canvas import Signature
 from redis.exceptions import RedisError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.core.context import Engine, Job
-from firstline.orchestrator.engine import publish
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.judge import Judged, judge
 from firstline.orchestrator.engine.release import claim, release
 from firstline.orchestrator.engine.segments import advance, fail, open_segment
@@ -16,6 +17,7 @@ from firstline.orchestrator.engine.tracing import trace_job
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.plans.planner.first import is_planning
 from firstline.orchestrator.store import batches, decisions, items, jobs
+from firstline.orchestrator.store import budgets as budget_store
 from firstline.schemas.batch import Trail
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import WORKING, JobState
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 _BEGUN = (JobState.SUBMITTED, JobState.PLANNING, JobState.AWAITING_APPROVAL, JobState.RUNNING, JobState.PAUSED)
 
 
-def start(engine: Engine, job_id: str) -> None:
+def start(engine: Context, job_id: str) -> None:
     """Begin a job that was submitted."""
     with engine.db.writing() as tx:
         job = engine.job(tx, job_id)
@@ -45,7 +47,7 @@ def _at_work(job: Job) -> JobState:
     return JobState.PLANNING if is_planning(job.plan) else JobState.RUNNING
 
 
-def approve(engine: Engine, job_id: str) -> bool:
+def approve(engine: Context, job_id: str) -> bool:
     """Let a job go on whose plan waits for a yes; return whether it waited for one."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
@@ -59,7 +61,7 @@ def approve(engine: Engine, job_id: str) -> bool:
     return True
 
 
-def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
+def settle_trail(engine: Context, trail: Trail) -> Signature | None:
     """Judge a trail; return what goes on in its chord slot, if anything does."""
     with engine.db.writing() as tx:
         jobs.hold(tx, job=trail.job)
@@ -90,7 +92,7 @@ def settle_trail(engine: Engine, trail: Trail) -> Signature | None:
     return publish.settle(engine, going[0], priority=job.priority)
 
 
-def _advance(engine: Engine, job: Job) -> None:
+def _advance(engine: Context, job: Job) -> None:
     """Open the next segment when judges of its last shards, side by side, each took the other's for open.
 
     On SQLite none are: a writer is alone.
@@ -117,7 +119,7 @@ def _note(tx: Connection, job: Job, judged: Judged) -> None:
         jobs.say(tx, job=job.id, reason=stuck)
 
 
-def _forget(engine: Engine, batch: str) -> None:
+def _forget(engine: Context, batch: str) -> None:
     """Drop what Redis kept for a batch that is judged, and tell late deliveries that it is."""
     keys = engine.settings.keys
     try:
@@ -129,7 +131,7 @@ def _forget(engine: Engine, batch: str) -> None:
         _log.warning("claim.not_closed", extra={"batch": batch})
 
 
-def pause(engine: Engine, job_id: str, *, reason: str) -> bool:
+def pause(engine: Context, job_id: str, *, reason: str) -> bool:
     """Stop sending a job's work; what is under way comes in and is kept."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
@@ -138,7 +140,7 @@ def pause(engine: Engine, job_id: str, *, reason: str) -> bool:
         return jobs.move(tx, job=job_id, to=JobState.PAUSED, among=WORKING, reason=reason)
 
 
-def resume(engine: Engine, job_id: str) -> bool:
+def resume(engine: Context, job_id: str) -> bool:
     """Go on with a paused job; return whether it was paused. What was under way all the time is not sent twice."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
@@ -152,7 +154,7 @@ def resume(engine: Engine, job_id: str) -> bool:
     return True
 
 
-def cancel(engine: Engine, job_id: str, *, reason: str) -> bool:
+def cancel(engine: Context, job_id: str, *, reason: str) -> bool:
     """End a job; running calls are cancelled within seconds, what has settled stays."""
     with engine.db.writing() as tx:
         jobs.get(tx, job=job_id)
@@ -165,7 +167,7 @@ def cancel(engine: Engine, job_id: str, *, reason: str) -> bool:
     return True
 
 
-def expire(engine: Engine, job_id: str) -> bool:
+def expire(engine: Context, job_id: str) -> bool:
     """End a job whose deadline has passed: what is not settled by now fails with that reason."""
     with engine.db.writing() as tx:
         deadline = jobs.get(tx, job=job_id)["deadline"]
@@ -177,7 +179,7 @@ def expire(engine: Engine, job_id: str) -> bool:
     return True
 
 
-def abandon(engine: Engine, job_id: str) -> bool:
+def abandon(engine: Context, job_id: str) -> bool:
     """End a job whose producer went silent while it handed items in."""
     reason = "its producer went silent before all items were handed in; submit it again"
     with engine.db.writing() as tx:
@@ -188,7 +190,7 @@ def abandon(engine: Engine, job_id: str) -> bool:
         return failed
 
 
-def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int:
+def retry(engine: Context, job_id: str, *, item_ids: Sequence[str] | None) -> int:
     """Open failed items again, all or those named; return how many, the whole job's own among them.
 
     What has settled stays settled and paid.
@@ -212,7 +214,7 @@ def retry(engine: Engine, job_id: str, *, item_ids: Sequence[str] | None) -> int
     return len(numbers)
 
 
-def _go_on(engine: Engine, job: Job) -> None:
+def _go_on(engine: Context, job: Job) -> None:
     """Have a job's work sent; where Redis cannot be reached now, the sweep does it later."""
     try:
         _allow(engine, job.id)
@@ -222,7 +224,7 @@ def _go_on(engine: Engine, job: Job) -> None:
         _log.warning("job.not_told", extra={"job": job.id})
 
 
-def _call_off(engine: Engine, job_id: str) -> None:
+def _call_off(engine: Context, job_id: str) -> None:
     """Have workers cancel the running calls of a job."""
     try:
         engine.redis.set(engine.settings.keys.cancel(job_id), "1", ex=24 * 3600)
@@ -230,5 +232,17 @@ def _call_off(engine: Engine, job_id: str) -> None:
         _log.warning("cancel.not_told", extra={"job": job_id})
 
 
-def _allow(engine: Engine, job_id: str) -> None:
+def _allow(engine: Context, job_id: str) -> None:
     engine.redis.delete(engine.settings.keys.cancel(job_id))
+
+
+def let_go(engine: Context) -> int:
+    """Resume the jobs whose budget has moved since it paused them; return how many."""
+    with engine.db.reading() as tx:
+        held = budget_store.held(tx)
+        free = [row["id"] for row in held if _is_free(tx, engine.job(tx, row["id"]), row)]
+    return sum(lifecycle.resume(engine, job) for job in free)
+
+
+def _is_free(tx: Connection, job: Job, held: RowMapping) -> bool:
+    return budgets.has_moved(tx, job, key=held["held_by"], cap_usd=held["held_cap_usd"])

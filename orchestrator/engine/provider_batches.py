@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.apply import conclude
 from firstline.orchestrator.engine.messages import assemble
@@ -14,9 +15,7 @@ from firstline.orchestrator.money import budgets
 from firstline.orchestrator.store import batches, jobs
 from firstline.orchestrator.store import bulks as store
 from firstline.schemas.batch import Batch
-from firstline.schemas.job import Options
 from firstline.schemas.provider_batch import BulkAct, BulkNews, BulkOrder, BulkState
-from firstline.schemas.tier import Profile, TierKind
 from firstline.schemas.verdict import DeferCause
 from firstline.workers.rules.policy import above
 
@@ -29,19 +28,7 @@ _ACTS = {
 }
 
 
-def chosen(options: Options, profile: Profile, *, now: datetime | None = None) -> Options:
-    """Return a job's options with the tiers that it runs on: those of kind `batch` too where its deadline leaves time.
-
-    Without a deadline nobody has said that the job can wait, so it takes none unless its `tiers` name one.
-    """
-    if options.tiers or options.deadline is None:
-        return options
-    left_s = (options.deadline - (now or datetime.now(UTC))).total_seconds()
-    fit = [tier for tier in profile.rungs if tier.kind is not TierKind.BATCH or tier.bulk.window_s < left_s]
-    return options if len(fit) == len(profile.ladder) else options.evolve(tiers=tuple(tier.name for tier in fit))
-
-
-def fill(engine: Engine) -> int:
+def fill(engine: Context) -> int:
     """Make bulks of what waits for one: as soon as one is full, or its oldest request has waited long enough."""
     with engine.db.reading() as tx:
         waiting: dict[tuple[str, str], list[RowMapping]] = {}
@@ -50,7 +37,7 @@ def fill(engine: Engine) -> int:
     return sum(_fill(engine, job, tier, rows) for (job, tier), rows in waiting.items())
 
 
-def _fill(engine: Engine, job_id: str, tier: str, rows: list[RowMapping]) -> int:
+def _fill(engine: Context, job_id: str, tier: str, rows: list[RowMapping]) -> int:
     with engine.db.writing() as tx:
         jobs.hold(tx, job=job_id)
         job, now = engine.job(tx, job_id), jobs.clock(tx)
@@ -102,7 +89,7 @@ def _lift(tx: Connection, job: Job, rows: Sequence[RowMapping], tier: str) -> li
     return publish.assembled(tx, job=job, ids=made)
 
 
-def collect_again(engine: Engine, lost: Sequence[RowMapping]) -> list[RowMapping]:
+def collect_again(engine: Context, lost: Sequence[RowMapping]) -> list[RowMapping]:
     """Have the provider asked again for answers that Redis lost before they were judged; return the other batches."""
     mine = [row for row in lost if row["bulk"] is not None]
     pipe = engine.redis.pipeline(transaction=False)
@@ -115,7 +102,7 @@ def collect_again(engine: Engine, lost: Sequence[RowMapping]) -> list[RowMapping
     return [row for row in lost if row["id"] not in gone]
 
 
-def look_after(engine: Engine) -> int:
+def look_after(engine: Context) -> int:
     """Have workers submit, look after, collect or cancel the bulks whose time has come; return how many."""
     with engine.db.writing() as tx:
         orders = [order for row in store.due(tx) if (order := _order(tx, engine, row)) is not None]
@@ -124,7 +111,7 @@ def look_after(engine: Engine) -> int:
     return len(orders)
 
 
-def _order(tx: Connection, engine: Engine, row: RowMapping) -> BulkOrder | None:
+def _order(tx: Connection, engine: Context, row: RowMapping) -> BulkOrder | None:
     job, state, now = engine.job(tx, row["job"]), BulkState(row["state"]), jobs.clock(tx)
     act = _ACTS[state]
     if job.state.ended:
@@ -154,7 +141,7 @@ def _made_of(tx: Connection, job: Job, bulk: str) -> tuple[Batch, ...]:
     return tuple(batch for batch in made if batch is not None)
 
 
-def hear(engine: Engine, news: BulkNews) -> None:
+def hear(engine: Context, news: BulkNews) -> None:
     """Note what a worker says of a bulk; when its answers are there, its batches go on like any others."""
     ready: list[Batch] = []
     with engine.db.writing() as tx:

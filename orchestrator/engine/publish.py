@@ -9,7 +9,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine.messages import Seen, assemble_all, see
 from firstline.orchestrator.store import batches
 from firstline.schemas.batch import Batch
@@ -29,7 +30,7 @@ _IDS = ("job", "segment", "shard")
 UNREACHABLE = (RedisError, OperationalError, OSError)
 
 
-def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:
+def settle(engine: Context, batch: Batch, *, priority: int) -> Signature:
     """Return `attempt` on the tier's queue, then `judge` on the orchestrators'."""
     attempt = engine.app.signature(
         ATTEMPT,
@@ -50,7 +51,7 @@ def settle(engine: Engine, batch: Batch, *, priority: int) -> Signature:
     return chain(attempt, judge, app=engine.app)
 
 
-def bulk(engine: Engine, order: BulkOrder) -> Signature:
+def bulk(engine: Context, order: BulkOrder) -> Signature:
     """Return an act on a bulk on its tier's queue, and then its news for the orchestrators."""
     act = engine.app.signature(
         BULK,
@@ -82,14 +83,14 @@ def made_just_now(tx: Connection, *, job: Job, seen: Seen) -> list[Batch]:
     return found
 
 
-def send_free(engine: Engine, *, job: Job, made: Sequence[Batch]) -> None:
+def send_free(engine: Context, *, job: Job, made: Sequence[Batch]) -> None:
     """Send batches outside any chord, and note that they were sent."""
     for batch in made:
         settle(engine, batch, priority=job.priority).apply_async()
     sent(engine, [batch.id for batch in made])
 
 
-def send_shard(engine: Engine, *, job: Job, segment: int, shard: int, made: Sequence[Batch]) -> None:
+def send_shard(engine: Context, *, job: Job, segment: int, shard: int, made: Sequence[Batch]) -> None:
     """Send a shard's batches as a chord whose callback moves the window on.
 
     A producer sends them one by one: a chord waits for a Redis that is away, and the judges move the window too.
@@ -106,13 +107,13 @@ def send_shard(engine: Engine, *, job: Job, segment: int, shard: int, made: Sequ
     sent(engine, [batch.id for batch in made])
 
 
-def sent(engine: Engine, ids: Sequence[str]) -> None:
+def sent(engine: Context, ids: Sequence[str]) -> None:
     """Note that batches were published; until then they are the outbox."""
     with engine.db.writing() as tx:
         batches.set_state(tx, batches=ids, to="sent", among=("ready", "sent"))
 
 
-def task(engine: Engine, name: str, *arguments: str | int, priority: int = 0) -> Signature:
+def task(engine: Context, name: str, *arguments: str | int, priority: int = 0) -> Signature:
     """Return a message for the orchestrators, of ids only."""
     return engine.app.signature(
         name,

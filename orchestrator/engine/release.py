@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.apply import conclude
 from firstline.orchestrator.engine.fairness import Claimant, share
@@ -29,7 +30,7 @@ class Released:
     #: The messages of the first one, cut already: a message to ourselves about it would only cost time.
     cut: Sequence[Batch] | None = None
 
-    def send(self, engine: Engine) -> int:
+    def send(self, engine: Context) -> int:
         """Send what was released, the first shard itself and word of the others; return how many shards that is."""
         for n in self.shards[:1]:
             _send(engine, self.job, self.job.segment, n, self.cut)
@@ -40,7 +41,7 @@ class Released:
         return len(self.shards)
 
 
-def release(engine: Engine, job_id: str) -> int:
+def release(engine: Context, job_id: str) -> int:
     """Send shards of a running job until its window is full; return how many."""
     with engine.db.reading() as tx:
         job = engine.job(tx, job_id)
@@ -53,7 +54,7 @@ def release(engine: Engine, job_id: str) -> int:
     return released.send(engine)
 
 
-def claim(engine: Engine, tx: Connection, job_id: str) -> Released:
+def claim(engine: Context, tx: Connection, job_id: str) -> Released:
     """Take for a running job as many shards as its window has room for."""
     jobs.hold(tx, job=job_id)
     job = engine.job(tx, job_id)
@@ -63,7 +64,7 @@ def claim(engine: Engine, tx: Connection, job_id: str) -> Released:
     return Released(job, claimed, _cut(engine, tx, job, job.segment, claimed[0]) if claimed else None)
 
 
-def _room(engine: Engine, tx: Connection, job: Job) -> int:
+def _room(engine: Context, tx: Connection, job: Job) -> int:
     """Return how many more items may be sent: the first tier is kept busy, and no tier above it is flooded."""
     flying = batches.in_flight(tx, job=job.id, segment=job.segment)
     first = job.plan.segment(job.segment)[0].start_tier
@@ -80,7 +81,7 @@ def _room(engine: Engine, tx: Connection, job: Job) -> int:
     return room if sum(flying.values()) else max(1, room)
 
 
-def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
+def send_shard(engine: Context, job_id: str, segment: int, n: int) -> None:
     """Cut a released shard into batches and send them as one chord; one that was sent already is left alone."""
     with engine.db.writing() as tx:
         jobs.hold(tx, job=job_id)
@@ -89,7 +90,7 @@ def send_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
     _send(engine, job, segment, n, ready)
 
 
-def _cut(engine: Engine, tx: Connection, job: Job, segment: int, n: int) -> list[Batch] | None:
+def _cut(engine: Context, tx: Connection, job: Job, segment: int, n: int) -> list[Batch] | None:
     """Cut a released shard into batches and return those to send; None where there is nothing to cut."""
     shard = batches.get_shard(tx, job=job.id, segment=segment, n=n)
     if not job.state.works or shard is None or shard["state"] != "released":
@@ -109,21 +110,21 @@ def _cut(engine: Engine, tx: Connection, job: Job, segment: int, n: int) -> list
     return ready
 
 
-def _send(engine: Engine, job: Job, segment: int, n: int, ready: Sequence[Batch] | None) -> None:
+def _send(engine: Context, job: Job, segment: int, n: int, ready: Sequence[Batch] | None) -> None:
     if ready:
         publish.send_shard(engine, job=job, segment=segment, shard=n, made=ready)
     elif ready is not None:
         release(engine, job.id)
 
 
-def passed(engine: Engine, job_id: str, segment: int, n: int) -> None:
+def passed(engine: Context, job_id: str, segment: int, n: int) -> None:
     """Note that a shard's chord is through, and move the window on."""
     with engine.db.writing() as tx:
         batches.set_shard(tx, job=job_id, segment=segment, n=n, to="passed", among=("released", "cut"))
     release(engine, job_id)
 
 
-def _size(engine: Engine, job: Job, tier: str) -> int:
+def _size(engine: Context, job: Job, tier: str) -> int:
     return engine.pace.load(tier).size(job.items, workers=max(1, engine.workers_of(job.tier(tier).queue)))
 
 
@@ -133,7 +134,7 @@ def pack_of(job: Job, segment: int, tier: str) -> int:
     return max((job.plan.skills[skill].pack for skill in starting if skill), default=1)
 
 
-def slots(engine: Engine, job: Job, tier: str) -> int:
+def slots(engine: Context, job: Job, tier: str) -> int:
     """Return the calls that the live workers of a tier can make at once; one worker's worth where none is known."""
     declared = job.tier(tier)
     return declared.concurrency * max(1, engine.workers_of(declared.queue))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.apply import conclude, subtask_row
@@ -109,7 +110,7 @@ class _Case:
 
 
 def waiting(
-    engine: Engine, *, job: str | None = None, tenant: str | None = None, limit: int | None = None
+    engine: Context, *, job: str | None = None, tenant: str | None = None, limit: int | None = None
 ) -> list[Waiting]:
     """Return what waits for a person, oldest first; of one job, of one tenant, or of all."""
     with engine.db.reading() as tx:
@@ -123,7 +124,7 @@ def _waiting(row: RowMapping) -> Waiting:
     return Waiting(job=row["job"], job_name=row["name"], item_id=row["item_id"], step=row["step"], reason=row["reason"])
 
 
-def question(engine: Engine, *, job: str, item_id: str, step: str | None = None) -> Question:
+def question(engine: Context, *, job: str, item_id: str, step: str | None = None) -> Question:
     """Return what a person needs to answer one subtask."""
     with engine.db.reading() as tx:
         case = _case(tx, engine, job, item_id, step)
@@ -152,7 +153,9 @@ def _refused(row: RowMapping) -> Refused:
     )
 
 
-def answer(engine: Engine, *, job: str, item_id: str, value: Json, step: str | None = None, note: str = "") -> Answered:
+def answer(
+    engine: Context, *, job: str, item_id: str, value: Json, step: str | None = None, note: str = ""
+) -> Answered:
     """Settle a subtask with a person's answer, keep that as gold, and let the item go on.
 
     UserError when nothing waits there or the answer fails the skill's schema or checks; nothing is changed then.
@@ -168,7 +171,7 @@ def answer(engine: Engine, *, job: str, item_id: str, value: Json, step: str | N
     return answered
 
 
-def reject(engine: Engine, *, job: str, item_id: str, reason: str, step: str | None = None) -> Answered:
+def reject(engine: Context, *, job: str, item_id: str, reason: str, step: str | None = None) -> Answered:
     """Give a subtask up with a person's reason: its item fails."""
     with engine.db.writing() as tx:
         case = _case(tx, engine, job, item_id, step)
@@ -178,7 +181,7 @@ def reject(engine: Engine, *, job: str, item_id: str, reason: str, step: str | N
     return answered
 
 
-def _send_on(engine: Engine, job_id: str, made: Sequence[str]) -> None:
+def _send_on(engine: Context, job_id: str, made: Sequence[str]) -> None:
     """Send what a person's word made ready, and move the job's window on.
 
     Where no Redis is known nothing is lost: the batches are rows that the sweep of the next orchestrator publishes.
@@ -194,7 +197,7 @@ def _send_on(engine: Engine, job_id: str, made: Sequence[str]) -> None:
     release(engine, job_id)
 
 
-def _case(tx: Connection, engine: Engine, job_id: str, item_id: str, step: str | None) -> _Case:
+def _case(tx: Connection, engine: Context, job_id: str, item_id: str, step: str | None) -> _Case:
     job = engine.job(tx, job_id)
     n = reviews.number_of(tx, job=job_id, item_id=item_id)
     rows = items.subtasks(tx, job=job_id, numbers=[n]).get(n, {}) if n is not None else {}
@@ -269,7 +272,7 @@ class Gold(Frozen):
     note: str = ""
 
 
-def gold_set(engine: Engine, *, skill: str | None = None) -> Iterator[Gold]:
+def gold_set(engine: Context, *, skill: str | None = None) -> Iterator[Gold]:
     """Yield the right answers that persons gave, oldest first."""
     with engine.db.reading() as tx:
         rows = list(reviews.gold(tx, skill=skill))

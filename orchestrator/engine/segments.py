@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans import barriers
 from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import batches, items, jobs

@@ -10,7 +10,8 @@ from firstline.schemas.plan import Plan
 
 if TYPE_CHECKING:
     from firstline.config.telemetry.otel import Attributes, Tracer
-    from firstline.orchestrator.core.context import Engine, Job
+    from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
@@ -37,7 +38,7 @@ def trace_plan(tracer: "Tracer | None", job: str, plan: Plan, *, began: datetime
         tracer.past(job, "plan", {"firstline.job": job, "firstline.steps": steps}, began=began)
 
 
-def trace_job(engine: "Engine", job: "Job") -> None:
+def trace_job(engine: "Context", job: "Job") -> None:
     """Write the root of a job's trace, from its submission until it begins; what follows hangs below it."""
     if engine.tracer is None:
         return

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
 from firstline.config.settings import Settings
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.store import jobs, webhooks
 from firstline.schemas.errors import UserError
@@ -34,12 +34,12 @@ def refuse_bad_url(url: str, settings: Settings) -> None:
         raise UserError("webhook_url: webhooks are signed, so they need a secret; set FIRSTLINE_WEBHOOK_SECRET")
 
 
-def ticker(engine: Engine) -> Ticker:
+def ticker(engine: Context) -> Ticker:
     """Return what delivers; any number of processes may do it side by side."""
     return Ticker("webhooks", _POLL_S, lambda: deliver_due(engine), patience_s=_TIMEOUT_S)
 
 
-def deliver_due(engine: Engine) -> int:
+def deliver_due(engine: Context) -> int:
     """Deliver what is due; return how many were heard."""
     with engine.db.reading() as tx:
         if not webhooks.due(tx):
@@ -49,7 +49,7 @@ def deliver_due(engine: Engine) -> int:
     return sum(_deliver(engine, row) for row in rows)
 
 
-def _deliver(engine: Engine, row: RowMapping) -> bool:
+def _deliver(engine: Context, row: RowMapping) -> bool:
     with engine.db.reading() as tx:
         status = jobs.status(tx, job=row["job"])
     body = to_json({"type": f"job.{row['state']}", "timestamp": datetime.now(UTC), "data": status})

@@ -17,7 +17,7 @@ from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Trut
 from firstline.orchestrator.quality.calibration.scores import scores_of
 from firstline.orchestrator.quality.calibration.threshold import Calibration
 from firstline.orchestrator.run.runner import View, crew_for
-from firstline.orchestrator.store import calibrations, samples
+from firstline.orchestrator.store import calibrations, views
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import CalibrationRow
@@ -230,7 +230,7 @@ def _pairs(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job
 
 
 def _last_answers(tx: Connection, job: str, step: str) -> dict[int, RowMapping]:
-    return {row["item"]: row for row in samples.answers(tx, job=job, step=step)}
+    return {row["item"]: row for row in views.answers(tx, job=job, step=step)}
 
 
 def _values(tx: Connection, job: str, step: str) -> dict[int, Json]:

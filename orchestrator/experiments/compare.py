@@ -13,7 +13,7 @@ from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
 from firstline.orchestrator.run.runner import View, crew_for
-from firstline.orchestrator.store import samples
+from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Json, JsonObject
@@ -160,7 +160,7 @@ def _answers(job: str) -> tuple[Mapping[str, Mapping[str, Json | Absent]], list[
     answers: dict[str, dict[str, Json | Absent]] = {}
     calls: list[Called] = []
     with api.engine().db.reading() as tx:
-        for row in samples.answers(tx, job=job):
+        for row in views.answers(tx, job=job):
             accepted = row["verdict"] == "accept"
             answers.setdefault(row["step"], {})[row["item_id"]] = row["value"] if accepted else MISSING
             calls.append(

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from firstline.orchestrator.quality.calibration.intervals import clopper_pearson
+from firstline.orchestrator.core.statistics import clopper_pearson
 from firstline.orchestrator.quality.calibration.labels import Truth
 from firstline.orchestrator.reports.report import percentiles
 from firstline.schemas.attempt import ErrorKind

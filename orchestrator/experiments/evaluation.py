@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from firstline.orchestrator.core.statistics import Difference, paired_difference
 from firstline.orchestrator.experiments.comparison import share
-from firstline.orchestrator.quality.calibration.intervals import Difference, paired_difference
 from firstline.orchestrator.quality.calibration.labels import Truth
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.schemas.base import Frozen, Json

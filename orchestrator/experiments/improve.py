@@ -17,8 +17,7 @@ from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.quality.calibration.labels import EXACT, Truth
-from firstline.orchestrator.reports.causes import causes
-from firstline.orchestrator.reports.failures import read_failures
+from firstline.orchestrator.reports.failures import causes, read_failures
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import audits
 from firstline.orchestrator.submission.item_reader import InputItem

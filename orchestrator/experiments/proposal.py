@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstline.config.catalogue.skill_flaws import skill_flaws
-from firstline.orchestrator.reports.causes import causes, normalised
+from firstline.orchestrator.reports.failures import causes, normalised
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.failure import Cause, Failure

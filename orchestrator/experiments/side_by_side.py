@@ -4,9 +4,12 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.config.catalogue.file_kinds import FileKind
+from firstline.config.catalogue.own_files import save_own
+from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments.compare import PURPOSE, compare_profile, laid_out, read_run
+from firstline.orchestrator.experiments.compare import PURPOSE, compare_profile, laid_out, pick, read_run
 from firstline.orchestrator.experiments.trials import trial_request
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.run.runner import Crew
@@ -76,3 +79,24 @@ def look(name: str) -> SideBySide | None:
 def _inputs(job: str) -> dict[str, JsonObject]:
     with api.engine().db.reading() as tx:
         return {row["item_id"]: row["input"] for row in views.items(tx, job=job, limit=MOST_ITEMS)}
+
+
+def choose_model(catalogue: Catalogue, *, skill: str, profile: str, model: str) -> str:
+    """Let a skill start on a model's tier, and the tier ask that model first; return the tier's name.
+
+    Both are written as the user's own files where they change. UserError: unknown names, a model of no tier.
+    """
+    ladder = catalogue.profile(profile)
+    if model not in [one.name for one in ladder.models]:
+        raise UserError(f"profile '{profile}' has no model '{model}'; add it to a tier first")
+    tier, chosen = pick(ladder, model)
+    if tier.models[0] != chosen:
+        others = tuple(one for one in tier.models if one != chosen)
+        changed = tier.evolve(models=(chosen, *others))
+        tiers = tuple(changed if one.name == tier.name else one for one in ladder.tiers)
+        save_own(catalogue, FileKind.PROFILE, profile, as_yaml(ladder.evolve(tiers=tiers)))
+    known = catalogue.skill(skill)
+    if known.policy.start != tier.name:
+        moved = known.evolve(policy=known.policy.evolve(start=tier.name))
+        save_own(catalogue, FileKind.SKILL, skill, as_yaml(moved))
+    return tier.name

@@ -10,8 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field, ValidationError
 
-from firstline.config.errors.error_messages import sentence
-from firstline.config.errors.problem import dotted
+from firstline.config.errors.error_messages import dotted, sentence
 from firstline.orchestrator import api
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.submission.offered import Offers, offers

@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.shared_state.budget_counters import raise_cap, seed
-from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.store import budgets, jobs
 from firstline.schemas.base import Frozen
 from firstline.schemas.batch import Ration
@@ -61,7 +62,7 @@ def rations(tx: Connection, job: Job) -> tuple[Ration, ...]:
     return tuple(cap.ration for cap in caps(tx, job))
 
 
-def tell(engine: Engine, job: Job) -> None:
+def tell(engine: Context, job: Job) -> None:
     """Tell Redis what a job's budgets allow and what was spent of them."""
     with engine.db.reading() as tx:
         known = [(cap.ration, cap.spent(tx)) for cap in caps(tx, job)]
@@ -83,7 +84,7 @@ def has_moved(tx: Connection, job: Job, *, key: str, cap_usd: float) -> bool:
     return next((cap.cap_usd for cap in caps(tx, job) if cap.key == key), math.inf) > cap_usd
 
 
-def allow(engine: Engine, tenant: str, *, per_day_usd: float | None = None, total_usd: float | None = None) -> None:
+def allow(engine: Context, tenant: str, *, per_day_usd: float | None = None, total_usd: float | None = None) -> None:
     """Set what a tenant may spend; what is None stays. Calls that are under way when it is set are not counted yet."""
     given = {name: usd for name, usd in (("per_day_usd", per_day_usd), ("total_usd", total_usd)) if usd is not None}
     with engine.db.writing() as tx:
@@ -93,7 +94,7 @@ def allow(engine: Engine, tenant: str, *, per_day_usd: float | None = None, tota
     _move_caps(engine, {cap.key: cap.cap_usd for cap in _of_tenant(row, day)})
 
 
-def lift(engine: Engine, tenant: str) -> bool:
+def lift(engine: Context, tenant: str) -> bool:
     """Let a tenant spend without a cap; return whether it had one."""
     with engine.db.writing() as tx:
         rows, day = budgets.of(tx, tenants=[tenant]), _day(tx)
@@ -102,7 +103,7 @@ def lift(engine: Engine, tenant: str) -> bool:
     return lifted
 
 
-def allowances(engine: Engine) -> list[Allowance]:
+def allowances(engine: Context) -> list[Allowance]:
     """Return every tenant's budget as it stands."""
     with engine.db.reading() as tx:
         day = _day(tx)
@@ -159,7 +160,7 @@ def _day(tx: Connection) -> datetime:
     return jobs.clock(tx).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _move_caps(engine: Engine, caps_usd: dict[str, float]) -> None:
+def _move_caps(engine: Context, caps_usd: dict[str, float]) -> None:
     """Tell Redis of caps that have changed; where it cannot be reached or knows none, it is told when it is asked."""
     if engine.settings.redis_url is None:
         return

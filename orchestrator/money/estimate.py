@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.providers.prices import listed_price
-from firstline.orchestrator.engine import provider_batches
 from firstline.orchestrator.money import expectation
 from firstline.orchestrator.money.expectation import Figure, Known
 from firstline.orchestrator.plans.compile import compile_plan, is_barrier, ladder_of
 from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.orchestrator.store import history
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
@@ -36,7 +36,7 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
         note = "a goal's plan is written when the job begins; its steps and their cost are not known before"
         return Estimate(items=0, sampled=0, cost_usd=None, notes=(note,))
     count, drawn = draw(order.items(), sample)
-    tiers = provider_batches.chosen(order.request.options, order.profile).tiers
+    tiers = with_tiers(order.request.options, order.profile).tiers
     plan = compile_plan(
         order.request.workflow,
         catalogue=load_catalogue(),

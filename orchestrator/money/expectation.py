@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from firstline.orchestrator.reports.report import wilson
+from firstline.orchestrator.core.statistics import wilson
 from firstline.schemas.tier import Price
 from firstline.workers.estimates.forecast import ANSWER_TOKENS, CLIMBING
 
@@ -66,8 +66,8 @@ def climbing_of(asked: int, settled: int) -> Figure:
     if asked < ENOUGH:
         return Figure(CLIMBING, *_CLIMBING_ENDS)
     share = 1 - min(settled, asked) / asked
-    low, high = wilson(asked - min(settled, asked), asked)
-    return Figure(share, low or 0.0, high if high is not None else 1.0)
+    interval = wilson(asked - min(settled, asked), asked)
+    return Figure(share, interval.low, interval.high)
 
 
 def length_of(mean_tokens: float | None, asked: int) -> Figure:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from firstline.config.queues.app import ORCHESTRATOR, STEPS
 from firstline.orchestrator.core import counters
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.monitoring.live_workers import Crowd, look
 from firstline.orchestrator.monitoring.tier_load import loads
 from firstline.orchestrator.store import gauges
@@ -54,7 +54,7 @@ class Snapshot:
 class Lookout:
     """Takes snapshots, at most one a second however many ask."""
 
-    engine: Callable[[], Engine]
+    engine: Callable[[], Context]
     #: Of the deployment's own ladder; None while its file cannot be used.
     profile: Callable[[], Profile | None]
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -76,7 +76,7 @@ class Lookout:
         except FirstlineError:
             return Snapshot(in_redis, None)
 
-    def _ask_sql(self, engine: Engine, profile: Profile | None, in_redis: InRedis | None) -> InSql:
+    def _ask_sql(self, engine: Context, profile: Profile | None, in_redis: InRedis | None) -> InSql:
         crowd = in_redis.crowd if in_redis else Crowd()
         with engine.db.reading() as tx:
             if self._audits is None or time.monotonic() - self._audits[0] > _AUDITS_S:
@@ -90,7 +90,7 @@ class Lookout:
             )
 
 
-def _ask_redis(engine: Engine, profile: Profile | None) -> InRedis | None:
+def _ask_redis(engine: Context, profile: Profile | None) -> InRedis | None:
     keys = engine.settings.keys
     try:
         crowd = look(engine.redis, keys)
@@ -101,7 +101,7 @@ def _ask_redis(engine: Engine, profile: Profile | None) -> InRedis | None:
         return None
 
 
-def _messages(engine: Engine, queues: list[str]) -> dict[str, int]:
+def _messages(engine: Context, queues: list[str]) -> dict[str, int]:
     """Return queue -> messages, over the lists that Kombu keeps for its priorities."""
     pipe = engine.redis.pipeline(transaction=False)
     for queue in queues:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.monitoring.live_workers import Crowd
 from firstline.orchestrator.store import gauges
 from firstline.orchestrator.store.gauges import Out
@@ -14,7 +14,7 @@ from firstline.schemas.scaling import TierLoad
 from firstline.schemas.tier import Profile, Tier, TierKind
 
 
-def loads(engine: Engine, tx: Connection, *, crowd: Crowd, profile: Profile | None) -> dict[str, TierLoad]:
+def loads(engine: Context, tx: Connection, *, crowd: Crowd, profile: Profile | None) -> dict[str, TierLoad]:
     """Return tier -> load, of the tiers of the deployment's own profile and of those that have work out."""
     outs = gauges.out(tx, held=crowd.holding)
     declared = {tier.name: tier for tier in profile.tiers} if profile else {}

@@ -5,11 +5,10 @@ from typing import assert_never
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
 from firstline.orchestrator.plans.patterns import adapting, hierarchy, pipeline, tree
-from firstline.orchestrator.plans.patterns.base import Next, View
-from firstline.orchestrator.plans.patterns.seen import all_items
+from firstline.orchestrator.plans.patterns.base import Next, View, all_items
 from firstline.orchestrator.store import decisions
 from firstline.schemas.base import Json
 from firstline.schemas.plan import Plan, PlannedStep, StepKind

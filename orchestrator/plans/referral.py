@@ -12,7 +12,7 @@ from typing import Literal, assert_never
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
 from firstline.orchestrator.core.subtask_names import base_of, is_referral, part, referral
 from firstline.orchestrator.plans.patterns.base import View

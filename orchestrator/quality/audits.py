@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.single_tier import alone
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
 from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss, truth_of

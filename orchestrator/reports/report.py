@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.providers.prices import listed_price
-from firstline.orchestrator.run.scripted import scripted_notes
+from firstline.orchestrator.core.statistics import wilson
+from firstline.orchestrator.reports.scripted import scripted_notes
 from firstline.orchestrator.store import items, job_figures, jobs
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.estimate import Estimate
@@ -145,25 +146,16 @@ def _quality(compare: str, scores: Sequence[float], failed: int) -> QualityScore
     if not scores and not failed:
         return None
     total = sum(scores)
-    low, high = wilson(total, len(scores)) if all(one in (0.0, 1.0) for one in scores) else (None, None)
+    counted = bool(scores) and all(one in (0.0, 1.0) for one in scores)
+    interval = wilson(round(total), len(scores)) if counted else None
     return QualityScore(
         score=total / len(scores) if scores else 0.0,
         items=len(scores),
         compare=compare,
-        low=low,
-        high=high,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
         score_all=total / (len(scores) + failed),
     )
-
-
-def wilson(successes: float, trials: int, *, z: float = 1.96) -> tuple[float | None, float | None]:
-    """Return the 95% Wilson score interval of a share (Wilson 1927)."""
-    if not trials:
-        return None, None
-    share, spread = successes / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def percentiles(seconds: Iterable[float]) -> Percentiles:

@@ -6,9 +6,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from firstline.orchestrator.money.estimated import compared
 from firstline.orchestrator.reports.baselines import NAMES, overall_quality
 from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
+from firstline.schemas.estimate import Estimate
 from firstline.schemas.jobfile import BaselineKind
 from firstline.schemas.report import Baseline, ModelLine, Report
 
@@ -173,3 +173,13 @@ def _table(*columns: str) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 or not column else "right", overflow="fold")
     return table
+
+
+def compared(planned: Estimate, cost_usd: float | None) -> str:
+    """Return how a job's cost compares with what was expected of it."""
+    if planned.cost_usd is None or planned.low_usd is None or planned.high_usd is None or cost_usd is None:
+        return "Its cost was not estimated before the run: a price was unknown."
+    inside = planned.low_usd <= cost_usd <= planned.high_usd
+    where = "within" if inside else "below" if cost_usd < planned.low_usd else "above"
+    span = f"{dollars(planned.low_usd)} to {dollars(planned.high_usd)}"
+    return f"Estimated before the run: {dollars(planned.cost_usd)} ({span}); it cost {dollars(cost_usd)}, {where} that."

@@ -13,9 +13,9 @@ from types import FrameType
 from typing import assert_never
 
 from firstline.config.settings import Settings, get_settings
+from firstline.orchestrator.core.worker_requirements import require_keys, require_servers, worker_queues
 from firstline.orchestrator.run.child_processes import Part, Parts, python
 from firstline.orchestrator.run.state_folder import StateFolder, free_port
-from firstline.orchestrator.run.worker_requirements import require_keys, require_servers, worker_queues
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.job import WORKING
 from firstline.schemas.tier import Model, Profile, Service, Tier

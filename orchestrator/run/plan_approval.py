@@ -7,8 +7,8 @@ from pathlib import Path
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.api import preview
 from firstline.orchestrator.plans.planner.given import items_view
-from firstline.orchestrator.plans.preview import preview
 from firstline.orchestrator.reports.plan_text import PlanView, as_file, as_workflow, plan_view
 from firstline.orchestrator.run.runner import Finished, View, audit, crew_for, follow, submit
 from firstline.orchestrator.store import jobs

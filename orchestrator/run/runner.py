@@ -2,21 +2,21 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
+from firstline.orchestrator.core.worker_requirements import refuse_services
 from firstline.orchestrator.money import estimate
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.progress import show_progress
 from firstline.orchestrator.reports.results_file import check_writable, write_results
 from firstline.orchestrator.run.embedded import Stopped, embedded, running_redis, using_redis
-from firstline.orchestrator.run.patience import BEAT_S, Stalled, patient
-from firstline.orchestrator.run.worker_requirements import refuse_services
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import FirstlineError, UserError
@@ -215,3 +215,25 @@ def _measure(order: Order, job: str, crew: Crew, view: View) -> dict[BaselineKin
         if status.state is JobState.DONE:
             reports[kind] = api.report(other)
     return reports
+
+
+#: Seconds between two looks at a job that does not change.
+BEAT_S = 1.0
+
+
+class Stalled(UserError):
+    """A run that waits in vain; the message says for what."""
+
+
+def patient(
+    statuses: Iterable[JobStatus], *, limit_s: float, clock: Callable[[], float] = time.monotonic
+) -> Iterator[JobStatus]:
+    """Yield statuses; raise Stalled when a running job says what it waits for and has not moved for `limit_s`."""
+    moved_at, last = clock(), None
+    for status in statuses:
+        progress = (status.ended_items, status.review, status.cost_usd)
+        if progress != last or status.state is not JobState.RUNNING or status.reason is None:
+            moved_at, last = clock(), progress
+        elif clock() - moved_at > limit_s:
+            raise Stalled(f"nothing has moved for {limit_s:.0f} s: {status.reason}")
+        yield status

@@ -5,11 +5,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from firstline.config.catalogue.catalogue import is_path, load_catalogue
-from firstline.config.errors.error_messages import sentence
-from firstline.config.errors.problem import dotted
-from firstline.config.queues.discreet import Discreet
+from firstline.config.errors.error_messages import dotted, sentence
+from firstline.config.queues.task import Discreet
 from firstline.orchestrator import api
-from firstline.orchestrator.run.worker_requirements import refuse_services
+from firstline.orchestrator.core.worker_requirements import refuse_services
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
 from firstline.schemas.base import JsonObject

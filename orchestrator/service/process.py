@@ -13,7 +13,7 @@ from firstline.config.queues.app import ORCHESTRATOR
 from firstline.config.queues.serving import serve
 from firstline.config.settings import get_settings
 from firstline.config.telemetry.logs import configure
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.counters import FLUSH_S
 from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.engine import webhooks
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     settings = get_settings()
     configure(settings)
-    engine = Engine(settings)
+    engine = Context(settings)
     try:
         migrate(engine.db)
         app = engine.app

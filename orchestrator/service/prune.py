@@ -7,7 +7,7 @@ from datetime import timedelta
 from redis.exceptions import RedisError
 
 from firstline.config.shared_state.budget_counters import forget
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.store import retention
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobState
@@ -35,7 +35,7 @@ def read_states(names: Sequence[str]) -> tuple[JobState, ...]:
     return tuple(known[name] for name in names) or ENDS
 
 
-def prune(engine: Engine, *, age: timedelta, states: Sequence[JobState], dry_run: bool = False) -> list[str]:
+def prune(engine: Context, *, age: timedelta, states: Sequence[JobState], dry_run: bool = False) -> list[str]:
     """Remove jobs that ended longer ago than `age`; return their ids. Each goes whole, in a transaction of its own."""
     with engine.db.reading() as tx:
         found = retention.ended_before(tx, age=age, states=states)
@@ -46,7 +46,7 @@ def prune(engine: Engine, *, age: timedelta, states: Sequence[JobState], dry_run
     return found
 
 
-def _forget(engine: Engine, job: str) -> None:
+def _forget(engine: Context, job: str) -> None:
     """Drop what Redis keeps of a job, where one is configured; it expires by itself otherwise."""
     if engine.settings.redis_url is None:
         return

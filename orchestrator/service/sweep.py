@@ -11,9 +11,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.queues.app import STEPS
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.ticker import Ticker
-from firstline.orchestrator.engine import held, provider_batches, publish
+from firstline.orchestrator.engine import lifecycle, provider_batches, publish
 from firstline.orchestrator.engine.apply import conclude
 from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
@@ -46,7 +46,7 @@ _KEPT_BATCHES = 500
 class Rescue:
     """Sweeps again and again while it leads."""
 
-    engine: Engine
+    engine: Context
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     _beats: int = 0
 
@@ -81,7 +81,7 @@ class Rescue:
         self._beats += 1
         if self._beats % 4 == 1:
             end_hopeless(self.engine)
-            held.let_go(self.engine)
+            lifecycle.let_go(self.engine)
             provider_batches.fill(self.engine)
             provider_batches.look_after(self.engine)
             publish_outbox(self.engine)
@@ -91,7 +91,7 @@ class Rescue:
             audits.sweep()
 
 
-def end_hopeless(engine: Engine) -> None:
+def end_hopeless(engine: Context) -> None:
     """End jobs whose deadline has passed, or whose producer died while it handed items in."""
     with engine.db.reading() as tx:
         overdue = jobs.overdue(tx)
@@ -102,7 +102,7 @@ def end_hopeless(engine: Engine) -> None:
         abandon(engine, job_id)
 
 
-def wake_due(engine: Engine) -> int:
+def wake_due(engine: Context) -> int:
     """Send the deferred subtasks whose time has come; return how many items."""
     with engine.db.reading() as tx:
         rows = items.due(tx, limit=_DEFERRED_AT_ONCE)
@@ -115,7 +115,7 @@ def wake_due(engine: Engine) -> int:
 
 
 def _again(
-    engine: Engine,
+    engine: Context,
     job_id: str,
     numbers: Sequence[int],
     *,
@@ -144,14 +144,14 @@ def _again(
     publish.send_free(engine, job=job, made=ready)
 
 
-def publish_outbox(engine: Engine) -> int:
+def publish_outbox(engine: Context) -> int:
     """Publish batches that were decided on and never sent, because their orchestrator died in between."""
     with engine.db.reading() as tx:
         waiting = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "ready"]
     return _send(engine, waiting)
 
 
-def resend_lost(engine: Engine) -> int:
+def resend_lost(engine: Context) -> int:
     """Send again what no live worker holds, no queue can still contain and nobody has judged."""
     with engine.db.reading() as tx:
         out = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "sent"]
@@ -166,7 +166,7 @@ def resend_lost(engine: Engine) -> int:
 
 
 def _lost(
-    engine: Engine, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str], overtaken_at: datetime
+    engine: Context, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str], overtaken_at: datetime
 ) -> tuple[list[RowMapping], list[tuple[RowMapping, str]]]:
     """Return the batches to send again: those that vanished, and those whose worker died, with who that was."""
     keys = engine.settings.keys
@@ -194,19 +194,19 @@ def _lost(
     return lost, dead
 
 
-def _held_by(engine: Engine, holders: Collection[str]) -> dict[str, frozenset[str]]:
+def _held_by(engine: Context, holders: Collection[str]) -> dict[str, frozenset[str]]:
     """Return worker -> the batches that it says it works on, of those workers that live."""
     names = sorted(holders)
     texts = engine.redis.mget([engine.settings.keys.heartbeat(name) for name in names]) if names else []
     return {name: frozenset(json.loads(text)["batches"]) for name, text in zip(names, texts, strict=True) if text}
 
 
-def _is_empty(engine: Engine, queue: str) -> bool:
+def _is_empty(engine: Context, queue: str) -> bool:
     names = [queue if step == 0 else f"{queue}\x06\x16{step}" for step in STEPS]
     return sum(engine.redis.llen(name) for name in names) == 0
 
 
-def _after_death(engine: Engine, row: RowMapping, holder: str) -> None:
+def _after_death(engine: Context, row: RowMapping, holder: str) -> None:
     """Send a dead worker's batch again; what kills worker after worker is taken apart, then given up."""
     with engine.db.writing() as tx:
         now = batches.get(tx, batch=row["id"], lock=True)
@@ -232,12 +232,12 @@ def _after_death(engine: Engine, row: RowMapping, holder: str) -> None:
     _again(engine, row["job"], row["items"], opening=opening, size=1, heirs_of=row["id"])
 
 
-def _release_claim(engine: Engine, batch: str, holder: str) -> None:
+def _release_claim(engine: Context, batch: str, holder: str) -> None:
     """Note that the holder of a batch has died: the same death is not counted twice."""
     engine.redis.eval(_RELEASE, 1, engine.settings.keys.claim(batch), holder, LOST, str(CLAIM_S))
 
 
-def _bequeath(engine: Engine, batch: str, heirs: Sequence[str]) -> None:
+def _bequeath(engine: Context, batch: str, heirs: Sequence[str]) -> None:
     """Let the parts of a batch find the answers that were paid for it."""
     keys = engine.settings.keys
     pipe = engine.redis.pipeline(transaction=False)
@@ -247,7 +247,7 @@ def _bequeath(engine: Engine, batch: str, heirs: Sequence[str]) -> None:
     pipe.execute()
 
 
-def _send(engine: Engine, rows: Sequence[RowMapping]) -> int:
+def _send(engine: Context, rows: Sequence[RowMapping]) -> int:
     by_job: dict[str, list[str]] = {}
     for row in rows:
         by_job.setdefault(row["job"], []).append(row["id"])
@@ -264,7 +264,7 @@ def _send(engine: Engine, rows: Sequence[RowMapping]) -> int:
     return sent
 
 
-def nudge(engine: Engine) -> None:
+def nudge(engine: Context) -> None:
     """Begin what was submitted and not begun, move windows whose chord is silent, close what is complete."""
     with engine.db.reading() as tx:
         submitted = [row["id"] for row in jobs.in_state(tx, states=[JobState.SUBMITTED])]
@@ -286,7 +286,7 @@ def nudge(engine: Engine) -> None:
         release(engine, job_id)
 
 
-def _resume_shard(engine: Engine, job_id: str, segment: int, n: int) -> None:
+def _resume_shard(engine: Context, job_id: str, segment: int, n: int) -> None:
     """Send what a shard has that nobody holds; move the window past it."""
     with engine.db.reading() as tx:
         shard = batches.get_shard(tx, job=job_id, segment=segment, n=n)

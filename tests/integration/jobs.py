@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.lifecycle import settle_trail, start
 from firstline.orchestrator.engine.release import release, send_shard
@@ -54,7 +54,7 @@ def submitted(count: int = 3, *, steps: Sequence[Step] | int = 1, profile: Profi
     return api.submit(request, ({"id": f"i{n}", "text": f"text {n}"} for n in range(count)))
 
 
-def begun(engine: Engine, count: int = 3, **options: Any) -> str:
+def begun(engine: Context, count: int = 3, **options: Any) -> str:
     """A job whose first shards are cut and sent."""
     job = submitted(count, **options)
     start(engine, job)
@@ -62,35 +62,35 @@ def begun(engine: Engine, count: int = 3, **options: Any) -> str:
     return job
 
 
-def cut(engine: Engine, job: str) -> None:
+def cut(engine: Context, job: str) -> None:
     """Do what orchestrators do with the messages that release shards."""
     release(engine, job)
     for shard in rows(engine, ShardRow, job=job, state="released"):
         send_shard(engine, job, shard["segment"], shard["n"])
 
 
-def rows(engine: Engine, table: Any, **where: Any) -> list[Any]:
+def rows(engine: Context, table: Any, **where: Any) -> list[Any]:
     columns = table.__table__.c
     query = table.__table__.select().where(*(columns[name] == value for name, value in where.items()))
     with engine.db.reading() as tx:
         return list(tx.execute(query).mappings())
 
 
-def change(engine: Engine, table: Any, values: dict[str, Any], **where: Any) -> None:
+def change(engine: Context, table: Any, values: dict[str, Any], **where: Any) -> None:
     columns = table.__table__.c
     query = table.__table__.update().where(*(columns[name] == value for name, value in where.items()))
     with engine.db.writing() as tx:
         tx.execute(query.values(**values))
 
 
-def age(engine: Engine, job: str, seconds: float = 10) -> None:
+def age(engine: Context, job: str, seconds: float = 10) -> None:
     """Let everything that was sent be so old that the sweep looks at it."""
     past = datetime.now(UTC) - timedelta(seconds=seconds)
     change(engine, BatchRow, {"changed_at": past}, job=job)
     change(engine, ShardRow, {"released_at": past}, job=job)
 
 
-def flying(engine: Engine, job: str) -> list[Batch]:
+def flying(engine: Context, job: str) -> list[Batch]:
     """The messages that are out, as workers read them."""
     with engine.db.writing() as tx:
         ids = [
@@ -144,7 +144,7 @@ def _item(batch: Batch, item: int, todos: Sequence[Todo], deal: Deal, began: dat
     return ItemTrail(item=item, attempts=tuple(attempts), settled=tuple(settled), left=tuple(left))
 
 
-def work(engine: Engine, job: str, deal: Deal = lambda item, todo: None) -> None:
+def work(engine: Context, job: str, deal: Deal = lambda item, todo: None) -> None:
     """Answer and judge until nothing is out any more."""
     for turn in range(50):
         cut(engine, job)
@@ -156,7 +156,7 @@ def work(engine: Engine, job: str, deal: Deal = lambda item, todo: None) -> None
     raise AssertionError("the job does not come to an end")
 
 
-def money(engine: Engine, job: str) -> tuple[int, float]:
+def money(engine: Context, job: str) -> tuple[int, float]:
     """Calls and dollars on record, the same in attempts and in items."""
     attempts = rows(engine, AttemptRow, job=job)
     items = rows(engine, ItemRow, job=job)
@@ -165,15 +165,15 @@ def money(engine: Engine, job: str) -> tuple[int, float]:
     return paid
 
 
-def state(engine: Engine, job: str) -> str:
+def state(engine: Context, job: str) -> str:
     return str(rows(engine, JobRow, id=job)[0]["state"])
 
 
-def subtasks(engine: Engine, job: str) -> list[str]:
+def subtasks(engine: Context, job: str) -> list[str]:
     return [row["state"] for row in rows(engine, SubtaskRow, job=job)]
 
 
-def queued(engine: Engine, name: str) -> int:
+def queued(engine: Context, name: str) -> int:
     """Messages that wait in a queue, of any priority."""
     keys = [
         key
@@ -183,6 +183,6 @@ def queued(engine: Engine, name: str) -> int:
     return sum(engine.redis.llen(key) for key in keys)
 
 
-def batch_row(engine: Engine, batch: str) -> Any:
+def batch_row(engine: Context, batch: str) -> Any:
     with engine.db.reading() as tx:
         return batches.get(tx, batch=batch)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import settle_trail
 from firstline.orchestrator.store import decisions
 from firstline.orchestrator.store.tables import AttemptRow
@@ -34,7 +34,7 @@ class Played:
         return [one for one in self.asked if one[2].step == step]
 
 
-def play(engine: Engine, job: str, say: Say) -> Played:
+def play(engine: Context, job: str, say: Say) -> Played:
     """Answer and judge until nothing is out any more."""
     played = Played()
     for turn in range(80):
@@ -88,13 +88,13 @@ def _item(played: Played, batch: Batch, work: Work, say: Say, at: datetime) -> I
     return ItemTrail(item=work.item, attempts=tuple(attempts), settled=tuple(settled), left=tuple(left))
 
 
-def decided(engine: Engine, job: str, kind: str | None = None) -> list[tuple[str, str]]:
+def decided(engine: Context, job: str, kind: str | None = None) -> list[tuple[str, str]]:
     """(by, choice) of the decisions on record."""
     with engine.db.reading() as tx:
         return [(row["by"], row["choice"]) for row in decisions.of(tx, job=job, kind=kind)]
 
 
-def numbers(engine: Engine, job: str, item: int, step: str) -> list[int]:
+def numbers(engine: Context, job: str, item: int, step: str) -> list[int]:
     """Numbers of the attempts on record for a subtask."""
     return sorted(row["n"] for row in rows(engine, AttemptRow, job=job, item=item, step=step))
 

@@ -6,8 +6,8 @@ import pytest
 
 from firstline.config.shared_state.budget_counters import read
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
-from firstline.orchestrator.engine import held
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.engine import lifecycle
 from firstline.orchestrator.engine.lifecycle import pause, settle_trail
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.service import sweep
@@ -24,21 +24,21 @@ def over(budget: str, cap_usd: float) -> Defer:
     return Defer(cause=DeferCause.BUDGET, wait_s=0, reason=reason, budget=budget, cap_usd=cap_usd)
 
 
-def run_into(engine: Engine, job: str, defer: Defer) -> None:
+def run_into(engine: Context, job: str, defer: Defer) -> None:
     for batch in flying(engine, job):
         settle_trail(engine, answered(batch, lambda item, todo: defer))
 
 
-def reason(engine: Engine, job: str) -> str:
+def reason(engine: Context, job: str) -> str:
     return str(rows(engine, JobRow, id=job)[0]["reason"])
 
 
-def rations_of(engine: Engine, job: str) -> dict[str, float]:
+def rations_of(engine: Context, job: str) -> dict[str, float]:
     with engine.db.reading() as tx:
         return {ration.key: ration.cap_usd for ration in budgets.rations(tx, engine.job(tx, job))}
 
 
-def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Engine) -> None:
+def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Context) -> None:
     budgets.allow(engine, "ann", per_day_usd=3, total_usd=30)
     budgets.allow(engine, "*", per_day_usd=9)
     budgets.allow(engine, "bob", per_day_usd=1)
@@ -47,7 +47,7 @@ def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Engine)
     assert rations_of(engine, submitted(1)) == {f"{TODAY}.*": 9}
 
 
-def test_what_other_jobs_of_the_tenant_have_spent_counts(engine: Engine) -> None:
+def test_what_other_jobs_of_the_tenant_have_spent_counts(engine: Context) -> None:
     budgets.allow(engine, "ann", per_day_usd=3)
     first = begun(engine, 3, tenant="ann")
     work(engine, first)
@@ -61,7 +61,7 @@ def test_what_other_jobs_of_the_tenant_have_spent_counts(engine: Engine) -> None
     assert (allowance.spent_today_usd, allowance.spent_usd) == (3 * PRICE_USD, 3 * PRICE_USD)
 
 
-def _job(engine: Engine, job: str):
+def _job(engine: Context, job: str):
     with engine.db.reading() as tx:
         return engine.job(tx, job)
 
@@ -77,7 +77,7 @@ def _job(engine: Engine, job: str):
     ],
 )
 def test_a_pause_names_the_cap_and_ends_when_that_is_raised(
-    engine: Engine, tenant: str, caps: dict[str, float], key: str, words: str, mend: str
+    engine: Context, tenant: str, caps: dict[str, float], key: str, words: str, mend: str
 ) -> None:
     budgets.allow(engine, tenant, **caps)
     job = begun(engine, 2, tenant="ann")
@@ -85,7 +85,7 @@ def test_a_pause_names_the_cap_and_ends_when_that_is_raised(
     assert state(engine, job) == "paused"
     assert words in reason(engine, job)
     assert mend in reason(engine, job)
-    assert held.let_go(engine) == 0
+    assert lifecycle.let_go(engine) == 0
     budgets.allow(engine, tenant, **dict.fromkeys(caps, 2.0))
     sweep.Rescue(engine).sweep()
     assert state(engine, job) == "running"
@@ -93,37 +93,37 @@ def test_a_pause_names_the_cap_and_ends_when_that_is_raised(
     assert money(engine, job)[0] == 4
 
 
-def test_a_job_goes_on_by_itself_when_the_day_is_over(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_goes_on_by_itself_when_the_day_is_over(engine: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     budgets.allow(engine, "ann", per_day_usd=1)
     job = begun(engine, 1, tenant="ann")
     run_into(engine, job, over(f"{TODAY}.ann", 1))
-    assert held.let_go(engine) == 0
+    assert lifecycle.let_go(engine) == 0
     real = jobs.clock
     monkeypatch.setattr(jobs, "clock", lambda tx: real(tx) + timedelta(days=1))
-    assert held.let_go(engine) == 1
+    assert lifecycle.let_go(engine) == 1
     assert state(engine, job) == "running"
 
 
-def test_a_cap_that_is_lifted_holds_nobody(engine: Engine) -> None:
+def test_a_cap_that_is_lifted_holds_nobody(engine: Context) -> None:
     budgets.allow(engine, "ann", total_usd=1)
     job = begun(engine, 1, tenant="ann")
     run_into(engine, job, over("total.ann", 1))
     assert budgets.lift(engine, "ann")
     assert not budgets.lift(engine, "ann")
-    assert held.let_go(engine) == 1
+    assert lifecycle.let_go(engine) == 1
     assert rations_of(engine, job) == {}
 
 
-def test_who_pauses_a_job_that_a_budget_has_paused_means_it(engine: Engine) -> None:
+def test_who_pauses_a_job_that_a_budget_has_paused_means_it(engine: Context) -> None:
     job = begun(engine, 1, budget_usd=1)
     run_into(engine, job, over(f"job.{job}", 1))
     pause(engine, job, reason="lunch")
     change(engine, JobRow, {"budget_usd": 5.0}, id=job)
-    assert held.let_go(engine) == 0
+    assert lifecycle.let_go(engine) == 0
     assert state(engine, job) == "paused"
 
 
-def test_a_refusal_by_a_cap_that_was_raised_since_pauses_nothing(engine: Engine) -> None:
+def test_a_refusal_by_a_cap_that_was_raised_since_pauses_nothing(engine: Context) -> None:
     job = begun(engine, 1, budget_usd=1)
     change(engine, JobRow, {"budget_usd": 5.0}, id=job)
     run_into(engine, job, over(f"job.{job}", 1))
@@ -134,7 +134,7 @@ def test_a_refusal_by_a_cap_that_was_raised_since_pauses_nothing(engine: Engine)
     assert state(engine, job) == "done"
 
 
-def test_a_budget_that_calls_under_way_are_in_the_way_of_defers_and_does_not_pause(engine: Engine) -> None:
+def test_a_budget_that_calls_under_way_are_in_the_way_of_defers_and_does_not_pause(engine: Context) -> None:
     job = begun(engine, 1, budget_usd=1)
     run_into(engine, job, over(f"job.{job}", 1).evolve(wait_s=3.0))
     assert state(engine, job) == "running"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import provider_batches
 from firstline.orchestrator.engine.lifecycle import cancel, resume, settle_trail
 from firstline.orchestrator.service import sweep
@@ -40,26 +40,26 @@ OVERNIGHT = Tier(
 LADDER = Profile(name="waits", tiers=(OVERNIGHT, *PROFILE.tiers))
 
 
-def waiting(engine: Engine, count: int, **options: Any) -> str:
+def waiting(engine: Context, count: int, **options: Any) -> str:
     """A job whose items wait for a bulk."""
     return begun(engine, count, profile=LADDER, **{"tiers": ("overnight", "cheap", "frontier"), **options})
 
 
-def told(engine: Engine, job: str, state: BulkState, **more: Any) -> None:
+def told(engine: Context, job: str, state: BulkState, **more: Any) -> None:
     for row in rows(engine, BulkRow, job=job):
         if row["state"] not in ("collected", "refused", "dropped"):
             provider_batches.hear(engine, BulkNews(id=row["id"], job=job, state=state, **more))
 
 
-def states(engine: Engine, job: str) -> list[str]:
+def states(engine: Context, job: str) -> list[str]:
     return sorted(row["state"] for row in rows(engine, BulkRow, job=job))
 
 
-def later(engine: Engine, job: str) -> None:
+def later(engine: Context, job: str) -> None:
     change(engine, BulkRow, {"due_at": datetime.now(UTC) - timedelta(seconds=1)}, job=job)
 
 
-def test_what_waits_is_sent_nowhere_until_a_bulk_is_full_or_old(engine: Engine) -> None:
+def test_what_waits_is_sent_nowhere_until_a_bulk_is_full_or_old(engine: Context) -> None:
     job = waiting(engine, 6)
     assert flying(engine, job) == []
     assert queued(engine, "overnight") == 0
@@ -71,7 +71,7 @@ def test_what_waits_is_sent_nowhere_until_a_bulk_is_full_or_old(engine: Engine) 
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"bulked"}
 
 
-def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Engine) -> None:
+def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     assert provider_batches.look_after(engine) == 1
@@ -101,7 +101,7 @@ def test_a_bulk_goes_all_its_way_and_its_batches_are_judged_like_any(engine: Eng
     assert money(engine, job)[0] == 5
 
 
-def test_answers_that_redis_lost_before_they_were_judged_are_collected_again(engine: Engine) -> None:
+def test_answers_that_redis_lost_before_they_were_judged_are_collected_again(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4, reserved_usd=0.5)
@@ -120,7 +120,7 @@ def test_answers_that_redis_lost_before_they_were_judged_are_collected_again(eng
     assert state(engine, job) == "done"
 
 
-def test_answers_that_are_kept_are_not_collected_again(engine: Engine) -> None:
+def test_answers_that_are_kept_are_not_collected_again(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     told(engine, job, BulkState.COLLECTED, answered=4)
@@ -133,7 +133,7 @@ def test_answers_that_are_kept_are_not_collected_again(engine: Engine) -> None:
     assert states(engine, job) == ["collected"]
 
 
-def test_a_worker_that_says_nothing_is_told_again(engine: Engine) -> None:
+def test_a_worker_that_says_nothing_is_told_again(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     assert provider_batches.look_after(engine) == 1
@@ -142,7 +142,7 @@ def test_a_worker_that_says_nothing_is_told_again(engine: Engine) -> None:
     assert states(engine, job) == ["submitting"]
 
 
-def test_the_sweep_leaves_alone_what_is_in_a_bulk(engine: Engine) -> None:
+def test_the_sweep_leaves_alone_what_is_in_a_bulk(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     age(engine, job, 600)
@@ -154,7 +154,7 @@ def test_the_sweep_leaves_alone_what_is_in_a_bulk(engine: Engine) -> None:
     assert flying(engine, job) == []
 
 
-def test_a_bulk_that_a_budget_refuses_pauses_the_job_and_is_filled_again_when_that_is_raised(engine: Engine) -> None:
+def test_a_bulk_that_a_budget_refuses_pauses_the_job_and_is_filled_again_when_that_is_raised(engine: Context) -> None:
     job = waiting(engine, 4, budget_usd=1)
     provider_batches.fill(engine)
     over = Defer(cause=DeferCause.BUDGET, wait_s=0, reason="budget: full", budget=f"job.{job}", cap_usd=1)
@@ -167,7 +167,7 @@ def test_a_bulk_that_a_budget_refuses_pauses_the_job_and_is_filled_again_when_th
     assert states(engine, job) == ["refused", "submitting"]
 
 
-def test_a_bulk_that_nobody_takes_says_so_and_waits(engine: Engine) -> None:
+def test_a_bulk_that_nobody_takes_says_so_and_waits(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     down = Defer(cause=DeferCause.NO_MODEL, wait_s=5, reason="no model of tier 'overnight' can be called now")
@@ -177,7 +177,7 @@ def test_a_bulk_that_nobody_takes_says_so_and_waits(engine: Engine) -> None:
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"filling"}
 
 
-def test_the_bulk_of_a_cancelled_job_is_called_off(engine: Engine) -> None:
+def test_the_bulk_of_a_cancelled_job_is_called_off(engine: Context) -> None:
     job = waiting(engine, 4)
     provider_batches.fill(engine)
     told(engine, job, BulkState.SUBMITTED, provider_id="batch_1", model=MODEL.name, requests=4)
@@ -188,7 +188,7 @@ def test_the_bulk_of_a_cancelled_job_is_called_off(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("left", "climbs"), [(timedelta(minutes=5), True), (timedelta(hours=5), False)])
-def test_what_there_is_no_more_time_for_climbs(engine: Engine, left: timedelta, climbs: bool) -> None:
+def test_what_there_is_no_more_time_for_climbs(engine: Context, left: timedelta, climbs: bool) -> None:
     job = waiting(engine, 4, deadline=datetime.now(UTC) + left)
     provider_batches.fill(engine)
     assert [batch.tier.name for batch in flying(engine, job)] == (["cheap"] * 4 if climbs else [])

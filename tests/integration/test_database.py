@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import settle_trail
 from firstline.orchestrator.store import budgets
 from firstline.orchestrator.store.database import Database
@@ -18,14 +18,14 @@ from tests.integration.jobs import answered, begun, flying, money, state
 from tests.servers import Postgres
 
 
-def test_a_database_newer_than_the_code_is_refused(engine: Engine) -> None:
+def test_a_database_newer_than_the_code_is_refused(engine: Context) -> None:
     with engine.db.writing() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(UserError, match=r"version 9999, which is newer than this code knows .* update Firstline"):
         migrate(engine.db)
 
 
-def test_a_full_disk_is_a_sentence_and_the_same_trail_is_judged_once_there_is_space(engine: Engine) -> None:
+def test_a_full_disk_is_a_sentence_and_the_same_trail_is_judged_once_there_is_space(engine: Context) -> None:
     if not engine.db.is_sqlite:
         pytest.skip("only SQLite can be told that its disk is full")
     job = begun(engine, 1)
@@ -50,7 +50,7 @@ def _fill(db: Database, pages: int) -> None:
             tx.exec_driver_sql("PRAGMA max_page_count = 4294967294")
 
 
-def test_a_read_only_database_is_a_sentence(engine: Engine) -> None:
+def test_a_read_only_database_is_a_sentence(engine: Context) -> None:
     with pytest.raises(InfrastructureError, match=r"make the .* writable, work goes on by itself"):
         _write_read_only(engine.db)
 

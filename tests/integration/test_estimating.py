@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.money import estimate
 from firstline.orchestrator.reports.report_text import rendered
 from firstline.orchestrator.run.runner import submit
@@ -36,12 +36,12 @@ def order(tmp_path: Path) -> Order:
     return Order(JobRequest(workflow=workflow(), profile=PRICED), PRICED, str(file))
 
 
-def estimated(engine: Engine, order: Order, **options: int) -> Estimate:
+def estimated(engine: Context, order: Order, **options: int) -> Estimate:
     with engine.db.reading() as tx:
         return estimate.estimate(tx, order, **options)
 
 
-def test_without_history_the_interval_is_as_wide_as_a_guess(engine: Engine, order: Order) -> None:
+def test_without_history_the_interval_is_as_wide_as_a_guess(engine: Context, order: Order) -> None:
     found = estimated(engine, order, sample=50)
     assert (found.items, found.sampled) == (500, 50)
     assert found.low_usd is not None
@@ -57,7 +57,7 @@ def odd_climb(item: int, todo: Todo) -> Parked | None:
     return Escalate(reason="odd") if item % 4 == 0 and todo.used == 0 and todo.n == 0 else None
 
 
-def test_with_history_it_knows_how_much_climbs_and_how_long_answers_are(engine: Engine, order: Order) -> None:
+def test_with_history_it_knows_how_much_climbs_and_how_long_answers_are(engine: Context, order: Order) -> None:
     job = begun(engine, 40)
     work(engine, job, odd_climb)
     change(engine, AttemptRow, {"skill": "sort", "output_tokens": 30}, job=job)
@@ -70,7 +70,7 @@ def test_with_history_it_knows_how_much_climbs_and_how_long_answers_are(engine: 
     assert found.high_usd < 1.6 * found.cost_usd
 
 
-def test_a_price_that_nobody_knows_makes_the_cost_unknown(engine: Engine, order: Order) -> None:
+def test_a_price_that_nobody_knows_makes_the_cost_unknown(engine: Context, order: Order) -> None:
     bare = PROFILE.evolve(
         tiers=tuple(
             tier.evolve(models=(tier.models[0].evolve(name="openai/x-1", price=None),)) for tier in PROFILE.tiers
@@ -81,12 +81,12 @@ def test_a_price_that_nobody_knows_makes_the_cost_unknown(engine: Engine, order:
     assert any("no price" in note for note in found.notes)
 
 
-def test_a_goal_has_no_estimate_before_its_plan(engine: Engine, order: Order) -> None:
+def test_a_goal_has_no_estimate_before_its_plan(engine: Context, order: Order) -> None:
     goal = Order(JobRequest(goal="do it", profile=PRICED), PRICED, None)
     assert estimated(engine, goal).cost_usd is None
 
 
-def test_the_estimate_is_kept_with_the_job_and_held_against_its_cost(engine: Engine, order: Order) -> None:
+def test_the_estimate_is_kept_with_the_job_and_held_against_its_cost(engine: Context, order: Order) -> None:
     job = submit(order, PRICED)
     assert rows(engine, JobRow, id=job)[0]["estimate"]["items"] == 500
     report = api.report(job)

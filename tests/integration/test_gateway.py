@@ -12,7 +12,7 @@ import pytest
 
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.tier import Model, Price
-from firstline.workers.loop.threads import Threads
+from firstline.workers.loop.event_loop import Threads
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.litellm_gateway import load
 from firstline.workers.providers.recording import Recording, RecordingGateway

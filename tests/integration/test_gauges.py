@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from firstline.orchestrator.core import counters
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import start
 from firstline.orchestrator.monitoring.live_workers import Crowd, look
 from firstline.orchestrator.monitoring.snapshot import Lookout
@@ -27,20 +27,20 @@ LARGE = ("attempt", "item", "subtask", "batch", "shard")
 
 
 @pytest.fixture(autouse=True)
-def collected(engine: Engine) -> Iterator[None]:
+def collected(engine: Context) -> Iterator[None]:
     """Let Celery's results go while their Redis is there: they unsubscribe when they are collected."""
     yield
     gc.collect()
 
 
-def beat(engine: Engine, name: str, *, queues: tuple[str, ...], batches: tuple[str, ...] = ()) -> None:
+def beat(engine: Context, name: str, *, queues: tuple[str, ...], batches: tuple[str, ...] = ()) -> None:
     """Do what a live worker's heart does."""
     keys = engine.settings.keys
     engine.redis.zadd(keys.workers, {name: time.time()})
     engine.redis.set(keys.heartbeat(name), json.dumps({"queues": queues, "batches": batches}))
 
 
-def test_what_a_live_worker_holds_runs_and_the_rest_is_queued(engine: Engine) -> None:
+def test_what_a_live_worker_holds_runs_and_the_rest_is_queued(engine: Context) -> None:
     job = begun(engine, 12)
     age(engine, job, seconds=30)
     first, *others = flying(engine, job)
@@ -53,7 +53,7 @@ def test_what_a_live_worker_holds_runs_and_the_rest_is_queued(engine: Engine) ->
     assert (idle.running, idle.queued) == (0, 12)
 
 
-def test_nothing_is_out_when_all_has_ended(engine: Engine) -> None:
+def test_nothing_is_out_when_all_has_ended(engine: Context) -> None:
     job = begun(engine, 5)
     work(engine, job)
     with engine.db.reading() as tx:
@@ -62,13 +62,13 @@ def test_nothing_is_out_when_all_has_ended(engine: Engine) -> None:
         assert gauges.unreleased(tx) == 0
 
 
-def test_items_of_shards_that_wait_for_the_window_are_unreleased(engine: Engine) -> None:
+def test_items_of_shards_that_wait_for_the_window_are_unreleased(engine: Context) -> None:
     start(engine, submitted(500))
     with engine.db.reading() as tx:
         assert gauges.unreleased(tx) == 300
 
 
-def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Engine) -> None:
+def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Context) -> None:
     engine.pace.hear(_trail_of(0.001))
     job = submitted(2200)
     start(engine, job)
@@ -79,7 +79,7 @@ def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Engine) -> N
     assert len(rows(engine, ShardRow, job=job, state="released")) == 7
 
 
-def test_subtasks_that_wait_for_no_worker_are_counted_by_what_they_wait_for(engine: Engine) -> None:
+def test_subtasks_that_wait_for_no_worker_are_counted_by_what_they_wait_for(engine: Context) -> None:
     job = submitted(4)
     with engine.db.writing() as tx:
         for item, state in enumerate(("review", "review", "deferred", "settled")):
@@ -98,14 +98,14 @@ def test_subtasks_that_wait_for_no_worker_are_counted_by_what_they_wait_for(engi
         ("void", None, "void"),
     ],
 )
-def test_audits_are_counted_by_what_came_of_them(engine: Engine, state: str, agrees: bool | None, result: str) -> None:
+def test_audits_are_counted_by_what_came_of_them(engine: Context, state: str, agrees: bool | None, result: str) -> None:
     about = {"skill": "sort", "skill_digest": "d", "tier": "cheap", "model": "m", "at": datetime.now(UTC)}
     with engine.db.writing() as tx:
         audits.want(tx, rows=[AuditRow(job="j", item=0, step="s", state=state, agrees=agrees, **about)])
         assert {name: count for name, count in gauges.audits(tx).items() if count} == {result: 1}
 
 
-def test_the_crowd_is_who_lives_and_what_they_hold(engine: Engine) -> None:
+def test_the_crowd_is_who_lives_and_what_they_hold(engine: Context) -> None:
     beat(engine, "w1", queues=("cheap", "tools"), batches=("b1",))
     beat(engine, "w2", queues=("cheap",))
     engine.redis.zadd(engine.settings.keys.workers, {"gone": time.time() - 40})
@@ -117,7 +117,7 @@ def test_the_crowd_is_who_lives_and_what_they_hold(engine: Engine) -> None:
     assert not crowd.led
 
 
-def test_a_tier_that_only_a_jobs_own_profile_has_is_there_while_work_for_it_is_out(engine: Engine) -> None:
+def test_a_tier_that_only_a_jobs_own_profile_has_is_there_while_work_for_it_is_out(engine: Context) -> None:
     job = begun(engine, 6)
     with engine.db.reading() as tx:
         found = loads(engine, tx, crowd=Crowd(), profile=None)
@@ -127,7 +127,7 @@ def test_a_tier_that_only_a_jobs_own_profile_has_is_there_while_work_for_it_is_o
     work(engine, job)
 
 
-def test_what_is_judged_is_counted_once_however_often_it_is_delivered(engine: Engine) -> None:
+def test_what_is_judged_is_counted_once_however_often_it_is_delivered(engine: Context) -> None:
     job = begun(engine, 4)
     work(engine, job, lambda item, todo: Escalate(reason="r") if item == 0 and todo.n == 0 else None)
     engine.tally.flush(engine.redis, engine.settings.keys)
@@ -139,7 +139,7 @@ def test_what_is_judged_is_counted_once_however_often_it_is_delivered(engine: En
     assert spent == pytest.approx(5 * PRICE_USD)
 
 
-def test_a_snapshot_reads_no_large_table_from_end_to_end(engine: Engine) -> None:
+def test_a_snapshot_reads_no_large_table_from_end_to_end(engine: Context) -> None:
     begun(engine, 12)
     asked: list[tuple[str, object]] = []
 
@@ -162,14 +162,14 @@ def test_a_snapshot_reads_no_large_table_from_end_to_end(engine: Engine) -> None
     assert [plan for plan in plans for table in LARGE if plan.startswith(f"SCAN {table}")] == []
 
 
-def test_many_who_ask_at_once_are_served_by_one_snapshot(engine: Engine) -> None:
+def test_many_who_ask_at_once_are_served_by_one_snapshot(engine: Context) -> None:
     lookout = Lookout(lambda: engine, lambda: PROFILE)
     first = lookout.look()
     submitted(1)
     assert lookout.look() is first
 
 
-def test_a_database_that_is_away_leaves_what_redis_knows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_leaves_what_redis_knows(engine: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     from firstline.schemas.errors import InfrastructureError
 
     def refuse(tx: object) -> None:

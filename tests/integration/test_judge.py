@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.judge import REPEATED_FROM
 from firstline.orchestrator.engine.lifecycle import settle_trail
 from firstline.orchestrator.service.tasks import judge_message
@@ -26,7 +26,7 @@ from tests.integration.jobs import (
 )
 
 
-def test_a_job_whose_items_all_settle_is_done_and_its_money_is_the_sum_of_its_calls(engine: Engine) -> None:
+def test_a_job_whose_items_all_settle_is_done_and_its_money_is_the_sum_of_its_calls(engine: Context) -> None:
     job = begun(engine, 5, steps=3)
     work(engine, job)
     assert state(engine, job) == "done"
@@ -34,7 +34,7 @@ def test_a_job_whose_items_all_settle_is_done_and_its_money_is_the_sum_of_its_ca
     assert money(engine, job) == (15, 15 * PRICE_USD)
 
 
-def test_the_same_trail_twice_changes_nothing(engine: Engine) -> None:
+def test_the_same_trail_twice_changes_nothing(engine: Context) -> None:
     job = begun(engine, 1)
     trail = answered(flying(engine, job)[0])
     settle_trail(engine, trail)
@@ -44,7 +44,7 @@ def test_the_same_trail_twice_changes_nothing(engine: Engine) -> None:
     assert money(engine, job) == (1, PRICE_USD)
 
 
-def test_a_trail_in_two_halves_settles_each_item_once(engine: Engine) -> None:
+def test_a_trail_in_two_halves_settles_each_item_once(engine: Context) -> None:
     job = begun(engine, 40)
     batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
     trail = answered(batch)
@@ -58,7 +58,7 @@ def test_a_trail_in_two_halves_settles_each_item_once(engine: Engine) -> None:
     money(engine, job)
 
 
-def test_calls_that_two_workers_paid_are_recorded_once_each_and_one_answer_counts(engine: Engine) -> None:
+def test_calls_that_two_workers_paid_are_recorded_once_each_and_one_answer_counts(engine: Context) -> None:
     job = begun(engine, 1)
     batch = flying(engine, job)[0]
     settle_trail(engine, answered(batch, worker="w1"))
@@ -69,7 +69,7 @@ def test_calls_that_two_workers_paid_are_recorded_once_each_and_one_answer_count
     assert money(engine, job) == (2, 2 * PRICE_USD)
 
 
-def test_a_judge_that_died_after_its_commit_goes_on_where_it_stopped(engine: Engine) -> None:
+def test_a_judge_that_died_after_its_commit_goes_on_where_it_stopped(engine: Context) -> None:
     job = begun(engine, 1)
     climbing = answered(flying(engine, job)[0], lambda item, todo: Escalate(reason="unsure"))
     first = settle_trail(engine, climbing)
@@ -83,7 +83,7 @@ def test_a_judge_that_died_after_its_commit_goes_on_where_it_stopped(engine: Eng
     assert money(engine, job) == (1, PRICE_USD)
 
 
-def test_concurrent_judges_settle_each_subtask_once(engine: Engine) -> None:
+def test_concurrent_judges_settle_each_subtask_once(engine: Context) -> None:
     job = begun(engine, 60, steps=2)
     trails = [answered(batch, worker=f"w{n}") for batch in flying(engine, job) for n in range(2)]
     with ThreadPoolExecutor(8) as pool:
@@ -105,13 +105,13 @@ def test_concurrent_judges_settle_each_subtask_once(engine: Engine) -> None:
         pytest.param(Defer(cause=DeferCause.CANCELLED, wait_s=0, reason="stop"), "open", id="was called off wrongly"),
     ],
 )
-def test_what_is_left_of_a_batch_stands_as_its_verdict_says(engine: Engine, verdict: Refer, stands: str) -> None:
+def test_what_is_left_of_a_batch_stands_as_its_verdict_says(engine: Context, verdict: Refer, stands: str) -> None:
     job = begun(engine, 1)
     settle_trail(engine, answered(flying(engine, job)[0], lambda item, todo: verdict))
     assert subtasks(engine, job) == [stands]
 
 
-def test_a_late_trail_of_work_that_went_on_without_it_only_brings_its_money(engine: Engine) -> None:
+def test_a_late_trail_of_work_that_went_on_without_it_only_brings_its_money(engine: Context) -> None:
     job = begun(engine, 1)
     old = flying(engine, job)[0]
     with engine.db.writing() as tx:
@@ -124,7 +124,7 @@ def test_a_late_trail_of_work_that_went_on_without_it_only_brings_its_money(engi
     assert money(engine, job) == (1, PRICE_USD)
 
 
-def test_a_trail_that_newer_code_wrote_or_of_another_deployment_is_refused_and_nothing_breaks(engine: Engine) -> None:
+def test_a_trail_that_newer_code_wrote_or_of_another_deployment_is_refused_and_nothing_breaks(engine: Context) -> None:
     job = begun(engine, 1)
     trail = answered(flying(engine, job)[0])
     assert judge_message(engine, '{"v": 99, "unknown": true}') is None
@@ -133,5 +133,5 @@ def test_a_trail_that_newer_code_wrote_or_of_another_deployment_is_refused_and_n
     assert state(engine, job) == "done"
 
 
-def _row(engine: Engine, batch: str) -> dict[str, object]:
+def _row(engine: Context, batch: str) -> dict[str, object]:
     return dict(rows(engine, BatchRow, id=batch)[0])

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.store import items
 from firstline.schemas.attempt import Attempt, Usage
 
@@ -28,7 +28,7 @@ _numbers = iter(range(10_000))
     at=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
     cached=st.booleans(),
 )
-def test_attempts_come_back_as_they_were(engine: Engine, said, cost, tokens, at, cached) -> None:
+def test_attempts_come_back_as_they_were(engine: Context, said, cost, tokens, at, cached) -> None:
     n, (text, value) = next(_numbers), said
     attempt = Attempt(
         item=n,
@@ -61,7 +61,7 @@ def _row(step: str, **columns: Any) -> dict[str, Any]:
     return {"job": "j", "item": 1, "step": step, "state": "open", "tier": "cheap", **rest, **names, **columns}
 
 
-def test_of_many_subtasks_only_those_that_have_ended_stay_as_they_were(engine: Engine) -> None:
+def test_of_many_subtasks_only_those_that_have_ended_stay_as_they_were(engine: Context) -> None:
     due = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
     with engine.db.writing() as tx:
         items.save_subtasks(tx, rows=[_row("a"), _row("b", state="settled", value={"x": [1, None, "ü"]})])
@@ -73,7 +73,7 @@ def test_of_many_subtasks_only_those_that_have_ended_stay_as_they_were(engine: E
     assert found["c"]["value"] is None
 
 
-def test_no_rows_are_no_statement(engine: Engine) -> None:
+def test_no_rows_are_no_statement(engine: Context) -> None:
     with engine.db.writing() as tx:
         items.save_subtasks(tx, rows=[])
         assert items.save(tx, rows=[]) == 0

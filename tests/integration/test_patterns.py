@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.subtask_names import is_referral
 from firstline.orchestrator.engine.lifecycle import start
 from firstline.orchestrator.plans.patterns.hierarchy import sub_plan
@@ -48,7 +48,7 @@ def outputs(job: str) -> dict[str, Any]:
     return {result.item_id: result.output for result in api.results(job)}
 
 
-def test_a_reviewer_sees_task_inputs_and_answers_and_lets_them_pass(engine: Engine):
+def test_a_reviewer_sees_task_inputs_and_answers_and_lets_them_pass(engine: Context):
     job = submitted(DRAFT, CHECK.evolve(sample=0.5))
     played = play(
         engine,
@@ -66,7 +66,7 @@ def test_a_reviewer_sees_task_inputs_and_answers_and_lets_them_pass(engine: Engi
     assert "(job)" not in outputs(job)
 
 
-def test_a_restart_asks_the_step_and_what_was_built_on_it_anew_with_feedback_and_ends(engine: Engine):
+def test_a_restart_asks_the_step_and_what_was_built_on_it_anew_with_feedback_and_ends(engine: Context):
     steps = pipeline([DRAFT, Step(name="polish", skill="sort")])
     job = submitted(*steps, CHECK.evolve(after=("polish",)))
     restart = {"decision": "restart", "reason": "all alike", "feedback": "vary"}
@@ -84,7 +84,7 @@ def test_a_restart_asks_the_step_and_what_was_built_on_it_anew_with_feedback_and
     money(engine, job)
 
 
-def test_an_item_that_a_restart_brings_no_better_answer_keeps_the_one_that_it_had(engine: Engine):
+def test_an_item_that_a_restart_brings_no_better_answer_keeps_the_one_that_it_had(engine: Context):
     steps = pipeline([DRAFT, Step(name="polish", skill="sort", inputs={"text": "draft.label"})])
     job = submitted(*steps, CHECK.evolve(after=("polish",)), output={"draft": "draft.label", "polish": "polish.label"})
     restart = {"decision": "restart", "reason": "vague", "feedback": "be clear"}
@@ -107,7 +107,7 @@ def test_an_item_that_a_restart_brings_no_better_answer_keeps_the_one_that_it_ha
     assert {result.tier for result in api.results(job)} == {"cheap"}
 
 
-def test_a_restart_of_named_items_leaves_the_others_as_they_are(engine: Engine):
+def test_a_restart_of_named_items_leaves_the_others_as_they_are(engine: Context):
     job = submitted(DRAFT, CHECK, Step(name="after", skill="sort", after=("check",)))
     said = iter(
         [
@@ -123,7 +123,7 @@ def test_a_restart_of_named_items_leaves_the_others_as_they_are(engine: Engine):
     assert state(engine, job) == "done"
 
 
-def test_corrections_that_pass_the_checks_are_taken_and_others_are_told_to_the_reviewer(engine: Engine):
+def test_corrections_that_pass_the_checks_are_taken_and_others_are_told_to_the_reviewer(engine: Context):
     job = submitted(DRAFT, CHECK)
     said = iter(
         [
@@ -153,7 +153,7 @@ def test_corrections_that_pass_the_checks_are_taken_and_others_are_told_to_the_r
     assert decided(engine, job) == [("openai/large", "ask_again"), ("openai/large", "correct")]
 
 
-def test_what_was_built_on_a_corrected_answer_is_asked_anew(engine: Engine):
+def test_what_was_built_on_a_corrected_answer_is_asked_anew(engine: Context):
     steps = pipeline([DRAFT, Step(name="polish", skill="sort", inputs={"text": "draft.label"})])
     job = submitted(*steps, CHECK.evolve(after=("polish",)))
     correct = {"decision": "correct", "reason": "", "corrections": [{"id": "i1", "value": {"label": "new"}}]}
@@ -172,14 +172,14 @@ def test_what_was_built_on_a_corrected_answer_is_asked_anew(engine: Engine):
     assert outputs(job)["i1"] == {"label": "polished new"}
 
 
-def test_a_checkpoint_that_nobody_can_answer_ends_nothing(engine: Engine):
+def test_a_checkpoint_that_nobody_can_answer_ends_nothing(engine: Context):
     job = submitted(DRAFT, CHECK)
     play(engine, job, lambda work, todo: NO if todo.step == "check" else {"label": "x"})
     assert state(engine, job) == "done"
     assert decided(engine, job) == [("engine", "proceed")]
 
 
-def test_what_reads_reviewed_answers_waits_for_the_review(engine: Engine):
+def test_what_reads_reviewed_answers_waits_for_the_review(engine: Context):
     use = Step(name="use", skill="sort", inputs={"text": "draft.label"})
     job = submitted(DRAFT, use, CHECK)
     played = play(
@@ -188,7 +188,7 @@ def test_what_reads_reviewed_answers_waits_for_the_review(engine: Engine):
     assert played.steps() == ["draft", "check", "use"]
 
 
-def test_a_synthesis_that_outgrows_a_prompt_becomes_a_tree(engine: Engine):
+def test_a_synthesis_that_outgrows_a_prompt_becomes_a_tree(engine: Context):
     whole = Step(
         name="whole", kind=StepKind.SYNTHESIZE, skill="gather", inputs={"parts": "draft"}, options={"tree_chars": 200}
     )
@@ -209,7 +209,7 @@ def test_a_synthesis_that_outgrows_a_prompt_becomes_a_tree(engine: Engine):
     assert ("engine", "grouped") in decided(engine, job, "tree")
 
 
-def test_a_synthesis_of_all_results_sees_what_settled(engine: Engine):
+def test_a_synthesis_of_all_results_sees_what_settled(engine: Context):
     whole = Step(name="whole", kind=StepKind.SYNTHESIZE, skill="gather", inputs={"parts": "items"})
     job = submitted(DRAFT, whole)
 
@@ -223,7 +223,7 @@ def test_a_synthesis_of_all_results_sees_what_settled(engine: Engine):
     assert [result.status for result in api.results(job)][1] is ItemState.FAILED
 
 
-def test_spokes_run_side_by_side_and_the_hub_sees_them_all(engine: Engine):
+def test_spokes_run_side_by_side_and_the_hub_sees_them_all(engine: Context):
     spokes = [Step(name="law", skill="sort"), Step(name="money", skill="sort")]
     hub = Step(name="hub", skill="gather", inputs={"parts": "law"})
     job = submitted(*hub_and_spoke(spokes, hub))
@@ -232,7 +232,7 @@ def test_spokes_run_side_by_side_and_the_hub_sees_them_all(engine: Engine):
     assert set(played.of("hub")[0][1].settled) == {"law", "money"}
 
 
-def test_a_router_sends_each_item_down_its_own_branch(engine: Engine):
+def test_a_router_sends_each_item_down_its_own_branch(engine: Context):
     router = Step(name="pick", skill="sort")
     steps = route(router, {"easy": [Step(name="quick", skill="sort")], "hard": [Step(name="slow", skill="sort")]})
     job = submitted(*steps)
@@ -257,7 +257,7 @@ PLAN = {
 }
 
 
-def test_a_step_opens_a_sub_plan_and_what_follows_reads_its_output(engine: Engine):
+def test_a_step_opens_a_sub_plan_and_what_follows_reads_its_output(engine: Context):
     plan = {"summary": "s", "steps": [PLAN["steps"][0]], "output": "label"}
     job = submitted(
         DRAFT,
@@ -306,7 +306,7 @@ OWN = {
 }
 
 
-def test_a_goal_is_planned_then_carried_out(engine: Engine):
+def test_a_goal_is_planned_then_carried_out(engine: Context):
     job = goal_job()
     assert state(engine, job) == "planning"
     played = play(engine, job, lambda work, todo: OWN if work.item == WHOLE_JOB else {"label": f"l{work.item}"})
@@ -318,7 +318,7 @@ def test_a_goal_is_planned_then_carried_out(engine: Engine):
     money(engine, job)
 
 
-def test_a_plan_waits_for_a_yes_where_one_is_wanted(engine: Engine):
+def test_a_plan_waits_for_a_yes_where_one_is_wanted(engine: Context):
     job = goal_job(approve=True)
     play(engine, job, lambda work, todo: OWN)
     assert state(engine, job) == "awaiting_approval"
@@ -342,7 +342,7 @@ def test_a_plan_waits_for_a_yes_where_one_is_wanted(engine: Engine):
         ),
     ],
 )
-def test_a_goal_without_a_plan_fails_with_the_reason(engine: Engine, said: Any, reason: str):
+def test_a_goal_without_a_plan_fails_with_the_reason(engine: Context, said: Any, reason: str):
     job = goal_job()
     play(engine, job, lambda work, todo: said)
     row = rows(engine, JobRow, id=job)[0]
@@ -352,7 +352,7 @@ def test_a_goal_without_a_plan_fails_with_the_reason(engine: Engine, said: Any, 
     assert len(decided(engine, job, "plan")) == 1
 
 
-def test_a_job_that_adapts_is_amended_and_looked_at_again_but_not_for_ever(engine: Engine):
+def test_a_job_that_adapts_is_amended_and_looked_at_again_but_not_for_ever(engine: Context):
     job = submitted(DRAFT, CHECK, Step(name="ahead", skill="sort", after=("check",)), adapt=True)
     extra = {"name": "extra", "kind": "skill", "skill": "sort", "inputs": {"text": "draft.label"}, "why": "w"}
     looks: list[Any] = []
@@ -374,7 +374,7 @@ def test_a_job_that_adapts_is_amended_and_looked_at_again_but_not_for_ever(engin
     assert decided(engine, job, "adapt") == [("openai/large", "amend")] * 5
 
 
-def test_a_job_that_adapts_may_stop_early_and_keeps_what_it_has(engine: Engine):
+def test_a_job_that_adapts_may_stop_early_and_keeps_what_it_has(engine: Context):
     job = submitted(DRAFT, CHECK, Step(name="ahead", skill="sort", after=("check",)), adapt=True, output="draft")
     said = {"decision": "stop", "reason": "enough"}
     played = play(engine, job, lambda work, todo: said if todo.step.startswith("adapt__") else {"label": "x"})
@@ -383,7 +383,7 @@ def test_a_job_that_adapts_may_stop_early_and_keeps_what_it_has(engine: Engine):
     assert outputs(job)["i3"] == {"label": "x"}
 
 
-def test_an_amendment_that_cannot_be_carried_out_changes_nothing(engine: Engine):
+def test_an_amendment_that_cannot_be_carried_out_changes_nothing(engine: Context):
     job = submitted(DRAFT, CHECK, adapt=True)
     bad = {"decision": "amend", "reason": "r", "steps": [{"name": "x", "kind": "skill", "skill": "gone", "why": "w"}]}
 
@@ -396,7 +396,7 @@ def test_an_amendment_that_cannot_be_carried_out_changes_nothing(engine: Engine)
     assert decided(engine, job, "adapt") == [("openai/large", "continue")]
 
 
-def test_a_step_that_an_amendment_keeps_keeps_the_options_that_no_model_sees(engine: Engine):
+def test_a_step_that_an_amendment_keeps_keeps_the_options_that_no_model_sees(engine: Context):
     search = Step(name="look", kind=StepKind.TOOL, tool="search", inputs={"query": "draft.label"}, after=("check",))
     secret = search.evolve(options={"folder": "/secret"})
     job = submitted(DRAFT, CHECK, secret, adapt=True, output="look")
@@ -416,7 +416,7 @@ def test_a_step_that_an_amendment_keeps_keeps_the_options_that_no_model_sees(eng
     assert steps == {"look": {"folder": "/secret"}, "other": {}}
 
 
-def test_what_was_decided_can_be_asked_for_with_items_and_reasons(engine: Engine):
+def test_what_was_decided_can_be_asked_for_with_items_and_reasons(engine: Context):
     job = submitted(DRAFT.evolve(policy=Policy(last_resort="refer", attempts_per_tier=1)), CHECK)
 
     def say(work: Any, todo: Any) -> Any:
@@ -434,7 +434,7 @@ def test_what_was_decided_can_be_asked_for_with_items_and_reasons(engine: Engine
         api.decisions("nope")
 
 
-def test_every_call_of_a_pattern_is_on_record(engine: Engine):
+def test_every_call_of_a_pattern_is_on_record(engine: Context):
     job = submitted(DRAFT, CHECK)
     play(engine, job, lambda work, todo: {"decision": "proceed"} if todo.step == "check" else {"label": "x"})
     assert {row["purpose"] for row in rows(engine, AttemptRow, job=job)} == {"answer"}

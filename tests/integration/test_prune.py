@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.service.prune import ENDS, prune, read_age, read_states
 from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
 from firstline.schemas.errors import UserError
@@ -12,14 +12,14 @@ from firstline.schemas.job import JobState
 from tests.integration.jobs import begun, change, rows, work
 
 
-def ended(engine: Engine, days: int, state: str = "done") -> str:
+def ended(engine: Context, days: int, state: str = "done") -> str:
     job = begun(engine, 2)
     work(engine, job)
     change(engine, JobRow, {"ended_at": datetime.now(UTC) - timedelta(days=days), "state": state}, id=job)
     return job
 
 
-def test_jobs_go_whole_by_age_and_state_and_others_stay(engine: Engine) -> None:
+def test_jobs_go_whole_by_age_and_state_and_others_stay(engine: Context) -> None:
     old, young, failed, running = ended(engine, 40), ended(engine, 10), ended(engine, 40, "failed"), begun(engine, 1)
     month = timedelta(days=30)
     assert prune(engine, age=month, states=[JobState.DONE], dry_run=True) == [old]

@@ -11,8 +11,7 @@ import redis
 from celery.contrib.testing.worker import start_worker
 
 from firstline.config.queues.app import make_app, queue
-from firstline.config.queues.liveness import Pulse, pulse
-from firstline.config.queues.silence import silent_s
+from firstline.config.queues.liveness import Pulse, pulse, silent_s
 from firstline.config.settings import Settings
 from tests.servers import RedisServer
 

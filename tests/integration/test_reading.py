@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.store import items
 from firstline.orchestrator.store.jobs import now
 from firstline.schemas.attempt import Attempt, Usage
@@ -16,7 +16,7 @@ SOME = range(2000, 2020)
 
 
 @pytest.fixture
-def large(engine: Engine) -> Engine:
+def large(engine: Context) -> Context:
     """A job of many items, each with a subtask and an attempt, in a database that knows nothing about them."""
     if engine.db.is_sqlite:
         pytest.skip("SQLite goes by the statement alone")
@@ -54,7 +54,7 @@ def _passed_over(plan: dict[str, Any]) -> int:
     ],
     ids=["load", "load locked", "lock", "standings", "subtasks", "calls", "pending"],
 )
-def test_only_what_is_asked_for_is_looked_at(large: Engine, read: Callable[[Connection], Any]) -> None:
+def test_only_what_is_asked_for_is_looked_at(large: Context, read: Callable[[Connection], Any]) -> None:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import start
 from firstline.orchestrator.store.tables import AttemptRow, SubtaskRow
 from firstline.schemas.job import ItemState, JobRequest, Options
@@ -38,7 +38,7 @@ def hard(said: Any, *, easy_when: Any = lambda todo: todo.instruction) -> Any:
     return say
 
 
-def test_a_revised_instruction_is_tried_and_the_word_is_on_record_and_paid(engine: Engine):
+def test_a_revised_instruction_is_tried_and_the_word_is_on_record_and_paid(engine: Context):
     job = submitted()
     played = play(engine, job, hard({"decision": "revise", "reason": "vague", "instruction": "Say x."}))
     seen = played.of("label__refer0")[0][1].input
@@ -54,7 +54,7 @@ def test_a_revised_instruction_is_tried_and_the_word_is_on_record_and_paid(engin
     assert money(engine, job) == (5, 1.25)
 
 
-def test_a_split_subtask_is_answered_in_parts(engine: Engine):
+def test_a_split_subtask_is_answered_in_parts(engine: Context):
     job = submitted()
     word = {"decision": "split", "reason": "long", "parts": ["first", "second"]}
     played = play(engine, job, hard(word))
@@ -73,7 +73,7 @@ def test_a_split_subtask_is_answered_in_parts(engine: Engine):
         pytest.param({"decision": "revise", "reason": "r", "instruction": ""}, ItemState.FAILED, "1 of 1", id="bound"),
     ],
 )
-def test_the_item_ends_alone_with_the_reason(engine: Engine, word: Any, status: ItemState, reason: str):
+def test_the_item_ends_alone_with_the_reason(engine: Context, word: Any, status: ItemState, reason: str):
     job = submitted()
     play(engine, job, hard(word, easy_when=lambda todo: False))
     results = list(api.results(job))
@@ -82,7 +82,7 @@ def test_the_item_ends_alone_with_the_reason(engine: Engine, word: Any, status: 
     assert [results[0].status, results[2].status] == [ItemState.SETTLED] * 2
 
 
-def test_a_referral_may_be_asked_again_where_the_policy_allows_it(engine: Engine):
+def test_a_referral_may_be_asked_again_where_the_policy_allows_it(engine: Context):
     job = submitted(rounds=2)
     played = play(
         engine,

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.lifecycle import settle_trail, start
 from firstline.orchestrator.service import sweep
@@ -37,16 +37,16 @@ from tests.integration.jobs import (
 from tests.servers import free_port
 
 
-def empty_queues(engine: Engine) -> None:
+def empty_queues(engine: Context) -> None:
     for key in engine.redis.scan_iter(f"{engine.settings.namespace}.*"):
         engine.redis.delete(key)
 
 
-def claim(engine: Engine, batch: str, text: str) -> None:
+def claim(engine: Context, batch: str, text: str) -> None:
     engine.redis.set(engine.settings.keys.claim(batch), text)
 
 
-def test_what_was_decided_and_never_published_is_published(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_decided_and_never_published_is_published(engine: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submitted(2)
 
     def dies(*_: object, **__: object) -> None:
@@ -63,7 +63,7 @@ def test_what_was_decided_and_never_published_is_published(engine: Engine, monke
     assert {row["state"] for row in rows(engine, BatchRow, job=job)} == {"sent"}
 
 
-def test_half_a_chord_that_was_published_is_completed_and_its_shard_passes(engine: Engine) -> None:
+def test_half_a_chord_that_was_published_is_completed_and_its_shard_passes(engine: Context) -> None:
     job = begun(engine, 2)
     done, lost = flying(engine, job)
     change(engine, BatchRow, {"state": "ready"}, id=lost.id)
@@ -86,7 +86,7 @@ def test_half_a_chord_that_was_published_is_completed_and_its_shard_passes(engin
         pytest.param(JUDGED, True, id="Redis takes it for judged, SQL does not"),
     ],
 )
-def test_a_batch_that_nobody_holds_is_sent_again(engine: Engine, text: str | None, is_sent_again: bool) -> None:
+def test_a_batch_that_nobody_holds_is_sent_again(engine: Context, text: str | None, is_sent_again: bool) -> None:
     job = begun(engine, 1)
     (batch,) = flying(engine, job)
     empty_queues(engine)
@@ -99,7 +99,7 @@ def test_a_batch_that_nobody_holds_is_sent_again(engine: Engine, text: str | Non
     assert queued(engine, "cheap") == int(is_sent_again)
 
 
-def test_a_batch_that_waits_in_its_queue_is_not_sent_again_until_others_have_overtaken_it(engine: Engine) -> None:
+def test_a_batch_that_waits_in_its_queue_is_not_sent_again_until_others_have_overtaken_it(engine: Context) -> None:
     keys = engine.settings.keys
     engine.redis.zadd(keys.workers, {"w": 1})
     engine.redis.set(keys.heartbeat("w"), '{"queues": ["cheap"]}')
@@ -112,7 +112,7 @@ def test_a_batch_that_waits_in_its_queue_is_not_sent_again_until_others_have_ove
     assert queued(engine, "cheap") == 2
 
 
-def test_a_clock_that_was_set_back_does_not_hide_what_was_lost(engine: Engine) -> None:
+def test_a_clock_that_was_set_back_does_not_hide_what_was_lost(engine: Context) -> None:
     job = begun(engine, 1)
     empty_queues(engine)
     age(engine, job, -3600)
@@ -120,7 +120,7 @@ def test_a_clock_that_was_set_back_does_not_hide_what_was_lost(engine: Engine) -
     assert queued(engine, "cheap") == 1
 
 
-def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_given_up(engine: Engine) -> None:
+def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_given_up(engine: Context) -> None:
     job = begun(engine, 40)
     batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
     poison = batch.work[0].item
@@ -145,7 +145,7 @@ def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_gi
     assert state(engine, job) == "done"
 
 
-def test_a_batch_that_is_judged_while_the_sweep_looks_is_left_alone(engine: Engine) -> None:
+def test_a_batch_that_is_judged_while_the_sweep_looks_is_left_alone(engine: Context) -> None:
     job = begun(engine, 1)
     (batch,) = flying(engine, job)
     stale = batch_row(engine, batch.id)
@@ -155,7 +155,7 @@ def test_a_batch_that_is_judged_while_the_sweep_looks_is_left_alone(engine: Engi
     assert engine.redis.get(engine.settings.keys.claim(batch.id)) == JUDGED
 
 
-def test_a_death_is_counted_once_however_long_the_next_worker_takes_to_start(engine: Engine) -> None:
+def test_a_death_is_counted_once_however_long_the_next_worker_takes_to_start(engine: Context) -> None:
     job = begun(engine, 1)
     (batch,) = flying(engine, job)
     claim(engine, batch.id, "dead-worker")
@@ -166,7 +166,7 @@ def test_a_death_is_counted_once_however_long_the_next_worker_takes_to_start(eng
     assert queued(engine, "cheap") <= 3
 
 
-def test_the_parts_of_a_batch_that_was_taken_apart_find_the_answers_that_were_paid_for_it(engine: Engine) -> None:
+def test_the_parts_of_a_batch_that_was_taken_apart_find_the_answers_that_were_paid_for_it(engine: Context) -> None:
     job = begun(engine, 40)
     batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
     engine.redis.hset(engine.settings.keys.answers(batch.id), "0:s0:0", "an answer")
@@ -181,7 +181,7 @@ def test_the_parts_of_a_batch_that_was_taken_apart_find_the_answers_that_were_pa
         assert engine.redis.get(engine.settings.keys.claim(part.id)) == LOST
 
 
-def test_deferred_subtasks_come_back_when_their_time_has_come(engine: Engine) -> None:
+def test_deferred_subtasks_come_back_when_their_time_has_come(engine: Context) -> None:
     job = begun(engine, 1)
     later = Defer(cause=DeferCause.LIMIT, wait_s=3600, reason="full")
     settle_trail(engine, answered(flying(engine, job)[0], lambda item, todo: later))
@@ -192,7 +192,7 @@ def test_deferred_subtasks_come_back_when_their_time_has_come(engine: Engine) ->
     assert state(engine, job) == "done"
 
 
-def test_a_shard_whose_chord_is_silent_is_closed_from_sql_and_the_window_moves_on(engine: Engine) -> None:
+def test_a_shard_whose_chord_is_silent_is_closed_from_sql_and_the_window_moves_on(engine: Context) -> None:
     job = begun(engine, 450)
     first = rows(engine, ShardRow, job=job, n=0)[0]
     assert first["state"] == "cut"
@@ -207,7 +207,7 @@ def test_a_shard_whose_chord_is_silent_is_closed_from_sql_and_the_window_moves_o
     assert money(engine, job)[0] == 450
 
 
-def test_a_job_whose_message_to_begin_was_lost_is_begun(engine: Engine) -> None:
+def test_a_job_whose_message_to_begin_was_lost_is_begun(engine: Context) -> None:
     job = submitted(2)
     empty_queues(engine)
     assert state(engine, job) == "submitted"
@@ -218,7 +218,7 @@ def test_a_job_whose_message_to_begin_was_lost_is_begun(engine: Engine) -> None:
 
 
 def test_a_job_of_one_item_is_kept_while_redis_is_away_and_goes_on_when_it_is_back(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Its first step starts on two tiers: two messages, which would make a chord.
     steps = [Step(name=tier, skill="sort", policy=Policy(start=tier)) for tier in ("cheap", "frontier")]
@@ -236,7 +236,7 @@ def test_a_job_of_one_item_is_kept_while_redis_is_away_and_goes_on_when_it_is_ba
     assert (state(engine, job), api.status(job).reason) == ("done", None)
 
 
-def test_a_job_of_one_item_that_starts_on_two_tiers_is_sent_where_it_is_submitted(engine: Engine) -> None:
+def test_a_job_of_one_item_that_starts_on_two_tiers_is_sent_where_it_is_submitted(engine: Context) -> None:
     steps = [Step(name=tier, skill="sort", policy=Policy(start=tier)) for tier in ("cheap", "frontier")]
     job = submitted(1, steps=steps)
     assert (queued(engine, "cheap"), queued(engine, "frontier")) == (1, 1)
@@ -245,7 +245,7 @@ def test_a_job_of_one_item_that_starts_on_two_tiers_is_sent_where_it_is_submitte
     assert state(engine, job) == "done"
 
 
-def test_everything_redis_held_may_be_wiped_and_the_job_ends(engine: Engine) -> None:
+def test_everything_redis_held_may_be_wiped_and_the_job_ends(engine: Context) -> None:
     job = begun(engine, 30, steps=2)
     engine.redis.flushdb()
     age(engine, job)
@@ -255,7 +255,7 @@ def test_everything_redis_held_may_be_wiped_and_the_job_ends(engine: Engine) -> 
     assert state(engine, job) == "done"
 
 
-def test_only_one_orchestrator_leads_and_another_takes_over(engine: Engine) -> None:
+def test_only_one_orchestrator_leads_and_another_takes_over(engine: Context) -> None:
     one, two = Rescue(engine), Rescue(engine)
     assert one._leads()
     assert not two._leads()
@@ -264,7 +264,7 @@ def test_only_one_orchestrator_leads_and_another_takes_over(engine: Engine) -> N
     assert two._leads()
 
 
-def test_a_sweep_without_redis_is_postponed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_without_redis_is_postponed(engine: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
     def gone(*_: object, **__: object) -> bool:
@@ -282,7 +282,7 @@ def test_a_sweep_without_redis_is_postponed(engine: Engine, monkeypatch: pytest.
     assert not ticker._thread.is_alive()
 
 
-def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Engine) -> None:
+def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Context) -> None:
     job = begun(engine, 2, deadline=datetime.now(UTC) + timedelta(hours=1))
     settle_trail(engine, answered(flying(engine, job)[0]))
     sweep.end_hopeless(engine)
@@ -295,7 +295,7 @@ def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Engine) -> N
     assert engine.redis.exists(engine.settings.keys.cancel(job))
 
 
-def test_a_job_whose_producer_died_while_it_handed_items_in_is_ended(engine: Engine) -> None:
+def test_a_job_whose_producer_died_while_it_handed_items_in_is_ended(engine: Context) -> None:
     job = submitted(3)
     change(engine, JobRow, {"state": "receiving"}, id=job)
     sweep.end_hopeless(engine)

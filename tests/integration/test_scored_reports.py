@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import start
 from firstline.schemas.job import JobRequest, Options
 from firstline.schemas.plan import Quality
@@ -24,7 +24,7 @@ def functions(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_failed_item_counts_as_0_and_is_never_shown_to_the_comparator(engine: Engine, functions: Path):
+def test_a_failed_item_counts_as_0_and_is_never_shown_to_the_comparator(engine: Context, functions: Path):
     scored = workflow(1).evolve(quality=Quality(gold="gold", compare="strict_metric:label_is"))
     request = JobRequest(workflow=scored, profile=PROFILE, options=Options(dedupe=False))
     items = [{"id": str(n), "text": f"text {n}", "gold": str(n)} for n in range(3)]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import settle_trail
 from firstline.orchestrator.service.sweep import wake_due
 from firstline.orchestrator.store.tables import AttemptRow, SubtaskRow
@@ -23,7 +23,7 @@ STEPS = [
 ]
 
 
-def apart(engine: Engine) -> tuple[str, dict[str, Batch]]:
+def apart(engine: Context) -> tuple[str, dict[str, Batch]]:
     """A job whose item has one step on each tier; its batches by tier."""
     job = begun(engine, 1, steps=STEPS)
     (first,) = flying(engine, job)
@@ -33,7 +33,7 @@ def apart(engine: Engine) -> tuple[str, dict[str, Batch]]:
     return job, {batch.tier.name: batch for batch in flying(engine, job)}
 
 
-def test_each_batch_says_which_steps_of_an_item_are_elsewhere(engine: Engine):
+def test_each_batch_says_which_steps_of_an_item_are_elsewhere(engine: Context):
     _, out = apart(engine)
     assert {tier: (one.work[0].todo[0].step, one.work[0].away) for tier, one in out.items()} == {
         "cheap": ("one", ("two",)),
@@ -41,7 +41,7 @@ def test_each_batch_says_which_steps_of_an_item_are_elsewhere(engine: Engine):
     }
 
 
-def test_a_worker_asks_what_its_own_batch_holds_and_the_rest_follows_once(engine: Engine):
+def test_a_worker_asks_what_its_own_batch_holds_and_the_rest_follows_once(engine: Context):
     job, out = apart(engine)
     rig = Rig([say({"label": "x"}), say({"label": "y"})])
     for tier in ("cheap", "frontier"):

@@ -4,7 +4,7 @@ import pytest
 
 from firstline.config.shared_state.budget_counters import read
 from firstline.orchestrator import api
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import cancel, pause, resume, retry, settle_trail
 from firstline.orchestrator.service import sweep
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
@@ -36,7 +36,7 @@ def odd(item: int, todo: Todo) -> Parked | None:
     return Reject(reason="odd") if item % 2 else None
 
 
-def test_what_is_under_way_when_a_job_is_paused_comes_in_and_is_not_sent_twice(engine: Engine) -> None:
+def test_what_is_under_way_when_a_job_is_paused_comes_in_and_is_not_sent_twice(engine: Context) -> None:
     job = begun(engine, 4)
     first, *others = flying(engine, job)
     assert pause(engine, job, reason="lunch")
@@ -49,7 +49,7 @@ def test_what_is_under_way_when_a_job_is_paused_comes_in_and_is_not_sent_twice(e
     assert money(engine, job) == (4, 4 * PRICE_USD)
 
 
-def test_a_paused_job_sends_nothing_and_says_why(engine: Engine) -> None:
+def test_a_paused_job_sends_nothing_and_says_why(engine: Context) -> None:
     job = begun(engine, 2, steps=2)
     assert pause(engine, job, reason="lunch")
     assert not pause(engine, job, reason="lunch")
@@ -67,7 +67,7 @@ def test_a_paused_job_sends_nothing_and_says_why(engine: Engine) -> None:
     assert state(engine, job) == "done"
 
 
-def test_the_last_answers_may_come_in_while_a_job_is_paused(engine: Engine) -> None:
+def test_the_last_answers_may_come_in_while_a_job_is_paused(engine: Context) -> None:
     job = begun(engine, 1)
     (batch,) = flying(engine, job)
     pause(engine, job, reason="lunch")
@@ -79,7 +79,7 @@ def test_the_last_answers_may_come_in_while_a_job_is_paused(engine: Engine) -> N
     assert money(engine, job)[0] == 1
 
 
-def test_a_cancelled_job_keeps_what_has_settled_and_records_what_comes_late(engine: Engine) -> None:
+def test_a_cancelled_job_keeps_what_has_settled_and_records_what_comes_late(engine: Context) -> None:
     job = begun(engine, 3)
     first, second, _ = flying(engine, job)
     settle_trail(engine, answered(first))
@@ -93,7 +93,7 @@ def test_a_cancelled_job_keeps_what_has_settled_and_records_what_comes_late(engi
     assert money(engine, job) == (2, 2 * PRICE_USD)
 
 
-def test_retry_asks_only_what_failed(engine: Engine) -> None:
+def test_retry_asks_only_what_failed(engine: Context) -> None:
     job = begun(engine, 4, steps=2)
     work(engine, job, lambda item, todo: Reject(reason="no") if item < 2 and todo.step == "s1" else None)
     assert state(engine, job) == "done"
@@ -111,7 +111,7 @@ def test_retry_asks_only_what_failed(engine: Engine) -> None:
     assert {row["n"] for row in rows(engine, AttemptRow, job=job, item=0, step="s1")} == {0, 1}
 
 
-def test_retry_takes_named_items_of_a_cancelled_job(engine: Engine) -> None:
+def test_retry_takes_named_items_of_a_cancelled_job(engine: Context) -> None:
     job = begun(engine, 3)
     cancel(engine, job, reason="enough")
     assert retry(engine, job, item_ids=["i1"]) == 1
@@ -125,7 +125,7 @@ def test_retry_takes_named_items_of_a_cancelled_job(engine: Engine) -> None:
     assert not engine.redis.exists(engine.settings.keys.cancel(job))
 
 
-def test_retry_of_a_job_whose_synthesis_failed_goes_through_the_barrier_again(engine: Engine) -> None:
+def test_retry_of_a_job_whose_synthesis_failed_goes_through_the_barrier_again(engine: Context) -> None:
     steps = [Step(name="s", skill="sort"), Step(name="all", kind=StepKind.SYNTHESIZE, skill="sort", scope="job")]
     job = begun(engine, 2, steps=steps)
     work(engine, job, lambda item, todo: Reject(reason="no") if item < 0 else None)
@@ -136,7 +136,7 @@ def test_retry_of_a_job_whose_synthesis_failed_goes_through_the_barrier_again(en
     assert money(engine, job)[0] == 4
 
 
-def test_retry_refuses_a_running_job_and_items_that_were_refused_at_the_door(engine: Engine) -> None:
+def test_retry_refuses_a_running_job_and_items_that_were_refused_at_the_door(engine: Context) -> None:
     job = begun(engine, 1)
     with pytest.raises(UserError, match="pause it"):
         retry(engine, job, item_ids=None)
@@ -144,7 +144,7 @@ def test_retry_refuses_a_running_job_and_items_that_were_refused_at_the_door(eng
     assert retry(engine, job, item_ids=None) == 0
 
 
-def test_duplicates_take_over_the_result_of_their_first_and_are_tried_again_with_it(engine: Engine) -> None:
+def test_duplicates_take_over_the_result_of_their_first_and_are_tried_again_with_it(engine: Context) -> None:
     job = api_submit_twins(engine)
     work(engine, job, no)
     assert [row["state"] for row in rows(engine, ItemRow, job=job)] == ["failed", "failed"]
@@ -154,7 +154,7 @@ def test_duplicates_take_over_the_result_of_their_first_and_are_tried_again_with
     assert [row["attempts"] for row in rows(engine, ItemRow, job=job)] == [2, 0]
 
 
-def api_submit_twins(engine: Engine) -> str:
+def api_submit_twins(engine: Context) -> str:
     from firstline.schemas.job import JobRequest, Options
     from tests.integration.jobs import PROFILE, workflow
 
@@ -164,7 +164,7 @@ def api_submit_twins(engine: Engine) -> str:
     return job
 
 
-def test_a_job_pauses_at_its_budget_and_goes_on_when_that_is_raised(engine: Engine) -> None:
+def test_a_job_pauses_at_its_budget_and_goes_on_when_that_is_raised(engine: Context) -> None:
     job = begun(engine, 2, budget_usd=0.25)
     over = Defer(cause=DeferCause.BUDGET, wait_s=0, reason="the cap is reached")
     work_one, refused = flying(engine, job)
@@ -181,7 +181,7 @@ def test_a_job_pauses_at_its_budget_and_goes_on_when_that_is_raised(engine: Engi
     assert subtasks(engine, job) == ["settled", "settled"]
 
 
-def test_work_whose_tasks_redis_no_longer_knows_the_budget_of_is_told_again(engine: Engine) -> None:
+def test_work_whose_tasks_redis_no_longer_knows_the_budget_of_is_told_again(engine: Context) -> None:
     job = begun(engine, 1, budget_usd=5)
     engine.redis.flushdb()
     forgotten = Defer(cause=DeferCause.BUDGET_UNKNOWN, wait_s=1, reason="unknown")
@@ -191,7 +191,7 @@ def test_work_whose_tasks_redis_no_longer_knows_the_budget_of_is_told_again(engi
     assert told.cap_usd == 5
 
 
-def test_handed_back_work_goes_on_with_its_attempts_counted(engine: Engine) -> None:
+def test_handed_back_work_goes_on_with_its_attempts_counted(engine: Context) -> None:
     job = begun(engine, 1)
     back = Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was stopped")
     assert settle_trail(engine, answered(flying(engine, job)[0], lambda item, todo: back)) is not None
@@ -201,12 +201,12 @@ def test_handed_back_work_goes_on_with_its_attempts_counted(engine: Engine) -> N
     assert state(engine, job) == "done"
 
 
-def test_a_job_that_nobody_knows_is_a_sentence(engine: Engine) -> None:
+def test_a_job_that_nobody_knows_is_a_sentence(engine: Context) -> None:
     for act in (api.pause, api.resume, api.cancel, api.retry, api.status):
         with pytest.raises(UserError, match="there is no job"):
             act("0101-00000000")
 
 
-def test_a_job_that_is_submitted_twice_under_one_key_is_one(engine: Engine) -> None:
+def test_a_job_that_is_submitted_twice_under_one_key_is_one(engine: Context) -> None:
     del engine
     assert submitted(1) != submitted(1)

@@ -23,13 +23,13 @@ from firstline.workers.execution.packer import Packer, Sent, is_short
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
 from firstline.workers.execution.tool_step import answer_by_tool
-from firstline.workers.execution.toolbox import Tools
 from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Call
 from firstline.workers.rules.policy import Situation, decide
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.tools.base import definition
+from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from firstline.schemas.tool import ToolResult
 from firstline.schemas.verdict import Defer
 from firstline.workers.execution.attempt_state import Line
 from firstline.workers.execution.subtask import Subtask
-from firstline.workers.execution.toolbox import Tools
 from firstline.workers.prompts.prompt import ToolRound
 from firstline.workers.providers.gateway import Reply, ToolCall
 from firstline.workers.tools.base import clip, failed
 from firstline.workers.tools.registry import read_arguments
+from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
 #: Calls of one round that are made; what a model asks for beyond them is refused.

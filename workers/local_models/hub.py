@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 
 from firstline.workers.local_models.catalogue import HubFile, LocalModel
-from firstline.workers.local_models.checksum import settle
-from firstline.workers.local_models.source import Progress, Unreachable
+from firstline.workers.local_models.source import Progress, Unreachable, settle
 
 _SOURCE = "the Hugging Face hub"
 _PROBE_TIMEOUT_S = 5.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from firstline.config.drafts.draft import RESERVED, Draft
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.compile import ADAPT, is_barrier
 from firstline.orchestrator.plans.patterns.base import Next, View
 from firstline.orchestrator.plans.patterns.growth import insert, replace_rest

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import output
 from firstline.orchestrator.plans.compile import is_barrier
-from firstline.orchestrator.plans.patterns.base import Next, View
+from firstline.orchestrator.plans.patterns.base import Next, View, all_items
 from firstline.orchestrator.plans.patterns.rewind import dependents, rewind
-from firstline.orchestrator.plans.patterns.seen import all_items
 from firstline.orchestrator.store import decisions, items, overview, rework
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import WHOLE_JOB

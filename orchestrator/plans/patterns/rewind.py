@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.plans.patterns.base import Next
 from firstline.orchestrator.store import batches, jobs, rework

@@ -6,10 +6,9 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from firstline.config.catalogue.references import ITEMS, target
-from firstline.orchestrator.core.context import Job
-from firstline.orchestrator.plans.patterns.base import View
+from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.plans.patterns.base import View, all_items, per_item_steps
 from firstline.orchestrator.plans.patterns.growth import change_step, insert
-from firstline.orchestrator.plans.patterns.seen import all_items, per_item_steps
 from firstline.orchestrator.store import decisions, items, jobs
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from firstline.config.catalogue.catalogue import ENGINE_SKILLS
 from firstline.config.drafts.draft import RESERVED, Given, ItemsView, KnownStep, OfferedSkill, OfferedTool, PlanLimits
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import items, jobs, overview
 from firstline.schemas.base import Json, JsonObject

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from firstline.config.drafts.draft import Draft
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.planner.given import known_steps
 from firstline.orchestrator.plans.thresholds import known_thresholds

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator.experiments import side_by_side
-from firstline.orchestrator.experiments.choosing import choose_model
-from firstline.orchestrator.experiments.side_by_side import SideBySide
+from firstline.orchestrator.experiments.side_by_side import SideBySide, choose_model
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from firstline.orchestrator import api
-from firstline.orchestrator.plans.preview import preview
+from firstline.orchestrator.api import preview
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.web.access import SeenJob, SteeredJob, Submitter
 from firstline.orchestrator.web.api.submission import JobBody, request_of

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, Field
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
-from firstline.orchestrator.run.worker_requirements import refuse_services
+from firstline.orchestrator.core.worker_requirements import refuse_services
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, read_items

@@ -11,7 +11,7 @@ from firstline.config.catalogue.collection import Entry
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments import side_by_side
-from firstline.orchestrator.experiments.choosing import choose_model
+from firstline.orchestrator.experiments.side_by_side import choose_model
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import find_job

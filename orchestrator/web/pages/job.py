@@ -14,9 +14,8 @@ from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from firstline.orchestrator.web.fields import NAME, JobId
-from firstline.orchestrator.web.links import flower_tasks
 from firstline.orchestrator.web.session import FormOperator, PageJob, go
-from firstline.orchestrator.web.templating import render
+from firstline.orchestrator.web.templating import flower_tasks, render
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
 

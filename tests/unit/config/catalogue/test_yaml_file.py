@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstline.config.catalogue.yaml_file import MAX_BYTES, parse_yaml, read_yaml
-from firstline.config.errors.problem import ConfigError
+from firstline.config.errors.error_messages import ConfigError
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Workflow
 from firstline.schemas.skill import Skill

@@ -7,8 +7,7 @@ import pytest
 from celery.worker import state
 
 from firstline.config.queues.app import make_app
-from firstline.config.queues.liveness import pulse
-from firstline.config.queues.silence import DEAF_AFTER_S, silent_s
+from firstline.config.queues.liveness import DEAF_AFTER_S, pulse, silent_s
 from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator import cli
 from firstline.orchestrator.monitoring.flower import main as flower

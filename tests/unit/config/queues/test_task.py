@@ -5,10 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from firstline.config.queues.app import make_app
-from firstline.config.queues.discreet import Discreet
-from firstline.config.queues.task import Labelled
+from firstline.config.queues.task import Discreet, Labelled
 from firstline.config.settings import Settings
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import publish
 from firstline.schemas.batch import Todo
 from tests.unit.worker_rig import simple, work
@@ -27,7 +26,7 @@ def task():
 
 def test_every_task_of_the_app_shows_labels_only(task) -> None:
     assert isinstance(task, Labelled)
-    assert task.Request == "firstline.config.queues.discreet:Discreet"
+    assert task.Request == "firstline.config.queues.task:Discreet"
 
 
 @pytest.mark.parametrize(("label", "shown"), [("(job=j1)", "(job=j1)"), (None, "(...)")])
@@ -52,12 +51,12 @@ def test_both_messages_of_a_batch_say_job_step_tier_and_attempt() -> None:
         work=tuple(each.evolve(todo=(Todo(step="s", n=n),)) for n, each in enumerate(work("SECRET", "SECRET"), 1))
     )
     label = "(job=j1 step=s tier=cheap attempt=1-2 batch=b1 subtasks=2)"
-    chain = publish.settle(Engine(SETTINGS), one, priority=4)
+    chain = publish.settle(Context(SETTINGS), one, priority=4)
     assert [message.options["argsrepr"] for message in chain.tasks] == [label, label]
 
 
 def test_messages_for_orchestrators_name_their_ids() -> None:
-    message = publish.task(Engine(SETTINGS), publish.RELEASE, "j1", 0, 3)
+    message = publish.task(Context(SETTINGS), publish.RELEASE, "j1", 0, 3)
     assert message.options["argsrepr"] == "(job=j1 segment=0 shard=3)"
 
 

@@ -12,8 +12,9 @@ import pytest
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api, cli
 from firstline.orchestrator.cli._commands import PANELS, _module, _names
+from firstline.orchestrator.core import worker_requirements
 from firstline.orchestrator.reports.decisions import Decision
-from firstline.orchestrator.run import past_jobs, runner, worker_requirements
+from firstline.orchestrator.run import past_jobs, runner
 from firstline.orchestrator.run.embedded import Runtime
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.job import ItemResult, ItemState, JobState, JobStatus

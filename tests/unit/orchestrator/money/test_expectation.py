@@ -2,7 +2,6 @@
 
 import pytest
 
-from firstline.orchestrator.money.estimated import compared
 from firstline.orchestrator.money.expectation import (
     ENOUGH,
     Figure,
@@ -15,6 +14,7 @@ from firstline.orchestrator.money.expectation import (
     spread,
     total,
 )
+from firstline.orchestrator.reports.report_text import compared
 from firstline.schemas.estimate import Estimate
 from firstline.schemas.tier import Price
 

@@ -7,7 +7,7 @@ import pytest
 from firstline.orchestrator import cli
 from firstline.orchestrator.monitoring.flower import require_authentication
 from firstline.orchestrator.monitoring.flower_pages import with_job_page
-from firstline.orchestrator.web.links import flower_tasks
+from firstline.orchestrator.web.templating import flower_tasks
 from firstline.schemas.errors import UserError
 from tests.unit.web_house import build_house
 

@@ -6,8 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.catalogue.rubric import Rubric
-from firstline.config.drafts.draft import Draft, Given
+from firstline.config.drafts.draft import Draft, Given, Rubric
 from firstline.config.drafts.draft_flaws import draft_flaws
 from firstline.orchestrator.plans.patterns.growth import open_sub_plan, replace_rest
 from firstline.orchestrator.plans.patterns.tree import cut

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstline.orchestrator.core.statistics import clopper_pearson, paired_difference, wilson
 from firstline.orchestrator.quality.calibration.audit import confidence_sequence, live_loss
-from firstline.orchestrator.quality.calibration.intervals import clopper_pearson, paired_difference, wilson
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])

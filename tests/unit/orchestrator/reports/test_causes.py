@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstline.orchestrator.reports.causes import causes, normalised
+from firstline.orchestrator.reports.failures import causes, normalised
 from firstline.schemas.failure import Failure
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firstline.orchestrator.run.scripted import scripted_notes
+from firstline.orchestrator.reports.scripted import scripted_notes
 from firstline.schemas.tier import Model, Profile, Service, Tier
 
 

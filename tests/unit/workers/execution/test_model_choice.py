@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from firstline.orchestrator.run.patience import Stalled, patient
+from firstline.orchestrator.run.runner import Stalled, patient
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Batch, Todo, Work
 from firstline.schemas.job import JobState, JobStatus

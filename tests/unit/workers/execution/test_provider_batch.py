@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from firstline.orchestrator.engine.provider_batches import chosen
+from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.job import Options
 from firstline.schemas.tier import Model, Price, Profile, TierKind
@@ -40,7 +40,7 @@ PROFILE = Profile.model_validate(
     ],
 )
 def test_a_job_takes_a_batch_tier_by_itself_when_its_deadline_leaves_time(given, tiers):
-    assert chosen(Options(**given), PROFILE, now=NOW).tiers == tiers
+    assert with_tiers(Options(**given), PROFILE, now=NOW).tiers == tiers
     assert [one.name for one in PROFILE.ladder] == ["cheap", "frontier"]
 
 

@@ -5,8 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstline.workers.limits.concurrency import URGENT, Slots
-from firstline.workers.loop.spacing import Spacing
+from firstline.workers.limits.concurrency import URGENT, Slots, Spacing
 
 
 def _learnt(busy_s: float, calls: int) -> Spacing:
