@@ -1,7 +1,7 @@
 """A proposed prompt: what the improver is told, what becomes of its word, and how both versions are measured."""
 
 import pytest
-from test_causes import failure
+from tests.unit.orchestrator.reports.test_causes import failure
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator.experiments.evaluation import evaluation, rights, verdict
