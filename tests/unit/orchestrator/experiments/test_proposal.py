@@ -1,7 +1,6 @@
 """A proposed prompt: what the improver is told, what becomes of its word, and how both versions are measured."""
 
 import pytest
-from tests.unit.orchestrator.reports.test_causes import failure
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator.experiments.evaluation import evaluation, rights, verdict
@@ -15,6 +14,7 @@ from firstline.schemas.skill import Example, Skill
 from firstline.workers.checks import run_checks
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
+from tests.unit.orchestrator.reports.test_causes import failure
 
 SKILL = Skill(
     name="sort",
