@@ -8,6 +8,7 @@ from pydantic import Field
 from firstline.schemas.base import Frozen, Json
 from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
+from firstline.schemas.tier import Lane
 
 
 class ErrorKind(StrEnum):
@@ -41,12 +42,23 @@ class ErrorKind(StrEnum):
 class Usage(Frozen):
     """Tokens of one call; None where the provider did not say."""
 
+    #: All of the prompt, whatever its tokens are billed as.
     input_tokens: int | None = Field(default=None, ge=0)
     #: Part of the input tokens that the provider served from its prompt cache.
     cached_tokens: int | None = Field(default=None, ge=0)
+    #: Part of the input tokens that the provider wrote to its prompt cache; of these, what it keeps longer than usual.
+    cache_write_tokens: int | None = Field(default=None, ge=0)
+    cache_write_long_tokens: int | None = Field(default=None, ge=0)
+    #: Parts of the input tokens that are sound and images, without those from the cache.
+    audio_input_tokens: int | None = Field(default=None, ge=0)
+    image_input_tokens: int | None = Field(default=None, ge=0)
     output_tokens: int | None = Field(default=None, ge=0)
-    #: Part of the output tokens.
+    #: Parts of the output tokens.
     reasoning_tokens: int | None = Field(default=None, ge=0)
+    audio_output_tokens: int | None = Field(default=None, ge=0)
+    image_output_tokens: int | None = Field(default=None, ge=0)
+    #: Web searches of the provider's own that the model made.
+    searches: int | None = Field(default=None, ge=0)
 
 
 class TokenLogprob(Frozen):
@@ -74,6 +86,8 @@ class Attempt(Frozen):
     cost_usd: float | None = None
     #: Where the price came from, such as `profile` or `litellm 1.110`.
     price_source: str | None = None
+    #: The service tier that it was answered on, which its price goes by.
+    service_tier: Lane | None = None
     finish_reason: str | None = None
     structured: str | None = None
     #: The raw text of the answer.

@@ -117,7 +117,7 @@ class JobStatus(Frozen):
     failed: int
     review: int = 0
     cancelled: int = 0
-    #: Items whose answer came from above the lowest tier of the ladder.
+    #: Settled items of which an answer was accepted above the tier that its step begins on.
     escalated: int = 0
     #: Accepted answers by tier.
     by_tier: dict[str, int] = Field(default_factory=dict)

@@ -19,12 +19,48 @@ class Structured(StrEnum):
     PROMPT = "prompt"
 
 
-class Price(Frozen):
-    """Dollars per million tokens; a missing figure is unknown, not free."""
+class Lane(StrEnum):
+    """How soon a provider answers, which its prices go by; the names are those of `service_tier`."""
+
+    STANDARD = "standard"
+    #: Slower and about half the price; a full lane refuses calls.
+    FLEX = "flex"
+    BALANCED = "balanced"
+    PRIORITY = "priority"
+    FAST = "fast"
+    ULTRAFAST = "ultrafast"
+    #: The Batch API: about half the price, within a day.
+    BATCH = "batch"
+
+
+class Rates(Frozen):
+    """Dollars per million tokens of each kind; a missing figure is unknown, not free."""
 
     input: float | None = Field(default=None, ge=0)
+    #: Read from the provider's prompt cache; what input costs where it is missing.
     cached_input: float | None = Field(default=None, ge=0)
+    #: Written to the prompt cache, for its usual life and for longer (an hour, or more).
+    cache_write: float | None = Field(default=None, ge=0)
+    cache_write_long: float | None = Field(default=None, ge=0)
     output: float | None = Field(default=None, ge=0)
+    #: What output costs where it is missing.
+    reasoning: float | None = Field(default=None, ge=0)
+    audio_input: float | None = Field(default=None, ge=0)
+    audio_output: float | None = Field(default=None, ge=0)
+    #: What input and output cost where they are missing.
+    image_input: float | None = Field(default=None, ge=0)
+    image_output: float | None = Field(default=None, ge=0)
+    #: Dollars of one web search.
+    search_usd: float | None = Field(default=None, ge=0)
+
+
+class Price(Rates):
+    """What a model costs: rates, those that differ for long prompts and on other lanes, and who says so."""
+
+    #: Length of a prompt in tokens -> the rates that are others beyond it.
+    above: dict[int, Rates] = Field(default_factory=dict)
+    #: The rates on lanes that the model's parameters do not ask for.
+    lanes: dict[Lane, Rates] = Field(default_factory=dict)
     source: str = "profile"
     as_of: date | None = None
 

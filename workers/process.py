@@ -22,9 +22,7 @@ from firstline.config.settings import Settings, get_settings
 from firstline.config.shared_state.redis import connect_async
 from firstline.config.telemetry.logs import configure
 from firstline.config.telemetry.tracing import make_tracer
-from firstline.schemas.attempt import Usage
 from firstline.schemas.errors import UserError
-from firstline.schemas.tier import Model
 from firstline.workers.durability.paid_answers import PaidAnswers
 from firstline.workers.estimates.call_estimate import Estimator
 from firstline.workers.heartbeat import Heart
@@ -32,7 +30,6 @@ from firstline.workers.limits.gate import Gate
 from firstline.workers.loop.event_loop import Loop
 from firstline.workers.providers.litellm_gateway import LitellmGateway, load
 from firstline.workers.providers.recording import RecordingGateway
-from firstline.workers.rules.pricing import cost
 from firstline.workers.tasks import register
 from firstline.workers.worker import Worker
 
@@ -63,9 +60,6 @@ def assemble(
         gateway = load()
         loop.spare_threads(gateway.never_waits)
 
-        def price(usage: Usage, model: Model) -> float | None:
-            return cost(usage, model, gateway.prices.listed).usd
-
         return Worker(
             name=name,
             gateway=gateway if record is None else RecordingGateway(gateway, record),
@@ -73,7 +67,7 @@ def assemble(
             keys=settings.keys,
             paid=PaidAnswers(client, settings.keys),
             gate=Gate(client=client, keys=settings.keys),
-            estimator=Estimator(price=price),
+            estimator=Estimator(),
             bulks=gateway.bulks,
             tracer=make_tracer(settings, service="firstline-worker"),
         )

@@ -226,6 +226,7 @@ def _item_row(job: Job, item: RowMapping, standing: Standing, trail: ItemTrail, 
         "segment": segment + 1 if standing.through else segment,
         "output": _output(job, item, standing) if standing.through else item["output"],
         "tier": highest_tier(job, standing.subs),
+        "climbed": has_climbed(job, standing.subs),
         "reason": standing.reason,
         "started_at": min((attempt.started_at for attempt in trail.attempts), default=None),
         "ended_at": now() if settled or state is ItemState.FAILED else None,
@@ -250,6 +251,16 @@ def _output(job: Job, item: RowMapping, standing: Standing) -> Json:
         telling = (one.step.name for one in reversed(job.plan.steps) if one.step.kind not in _STEERING)
         return next((values[name] for name in telling if name in values), None)
     return output(job.plan, item=item["input"], values=values)
+
+
+def has_climbed(job: Job, subs: Mapping[str, Sub]) -> bool:
+    """Say whether an answer was accepted on a higher tier than its step begins on."""
+    ranks = {tier: rank for rank, tier in enumerate(job.ladder)}
+    starts = {planned.step.name: ranks.get(planned.start_tier) for planned in job.plan.steps}
+    return any(
+        sub.state == "settled" and (start := starts.get(name)) is not None and ranks.get(sub.tier, -1) > start
+        for name, sub in subs.items()
+    )
 
 
 def highest_tier(job: Job, subs: Mapping[str, Sub]) -> str | None:

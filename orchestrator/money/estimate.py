@@ -6,7 +6,7 @@ from random import Random
 from sqlalchemy import Connection
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.providers.prices import listed_price
+from firstline.config.providers.prices import price_of
 from firstline.orchestrator.money import expectation
 from firstline.orchestrator.money.expectation import Figure, Known
 from firstline.orchestrator.plans.compile import compile_plan, is_barrier, ladder_of
@@ -132,7 +132,7 @@ def _fixed(skill: Skill) -> float:
 
 def _prices(profile: Profile, tiers: tuple[str, ...]) -> tuple[Price | None, ...]:
     models = [tier.models[0] for tier in profile.tiers if tier.name in tiers]
-    return tuple(model.price or listed_price(model) for model in models)
+    return tuple(price_of(model) for model in models)
 
 
 def _line(planned: PlannedStep, part: Known, asked: int) -> StepEstimate:

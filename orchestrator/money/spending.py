@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.providers.prices import listed_price
+from firstline.config.providers.prices import price_of
 from firstline.orchestrator.store import views
 from firstline.orchestrator.store.jobs import now
 from firstline.schemas.attempt import Usage
@@ -93,7 +93,7 @@ def _baseline(tx: Connection, rows: list[RowMapping]) -> float | None:
 
 def _top_cost(row: RowMapping, profile: Profile) -> float | None:
     model = profile.ladder[-1].models[0]
-    price = model.price or listed_price(model)
+    price = price_of(model)
     if price is None:
         return None
     usage = Usage(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.providers.prices import listed_price
+from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.statistics import wilson
 from firstline.orchestrator.reports.scripted import scripted_notes
 from firstline.orchestrator.store import items, job_figures, jobs
@@ -31,7 +31,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
     lines = job_figures.by_model(tx, job=job)
     quality, latency = _over_items(tx, row)
     top = profile.ladder[-1].models[0]
-    price = top.price or listed_price(top)
+    price = price_of(top)
     baseline = _baseline(tx, job=job, price=price)
     cost_usd = sum(line["cost_usd"] for line in lines)
     unpriced = sum(line["attempts"] - line["priced"] for line in lines)

@@ -213,7 +213,7 @@ def _changed(given: Given, _: str) -> Any:
             or_(_item.c.state == ItemState.PENDING.value, _item.c.state == ItemState.REVIEW.value),
         )
         .values(
-            **{name: given[name] for name in ("state", "segment", "output", "tier", "reason", "ended_at")},
+            **{name: given[name] for name in ("state", "segment", "output", "tier", "climbed", "reason", "ended_at")},
             attempts=_item.c.attempts + given["more_attempts"],
             cost_usd=_item.c.cost_usd + given["more_usd"],
             unpriced=_item.c.unpriced + given["more_unpriced"],
@@ -226,7 +226,7 @@ _CHANGE = Many(
     _changed,
     {
         **{"in_job": _item.c.job.type, "in_n": _item.c.n.type},
-        **_types(_item, ("state", "segment", "output", "tier", "reason", "started_at", "ended_at")),
+        **_types(_item, ("state", "segment", "output", "tier", "climbed", "reason", "started_at", "ended_at")),
         **{"more_attempts": Integer(), "more_usd": _item.c.cost_usd.type, "more_unpriced": Integer()},
     },
 )
@@ -328,7 +328,7 @@ _AS_THE_FIRST = (
     .values(
         {
             name: select(_FIRST.c[name]).where(_FIRST.c.job == _JOB, _FIRST.c.n == _item.c.same_as).scalar_subquery()
-            for name in ("state", "output", "tier", "reason", "segment", "started_at", "ended_at")
+            for name in ("state", "output", "tier", "climbed", "reason", "segment", "started_at", "ended_at")
         }
     )
 )

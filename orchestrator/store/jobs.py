@@ -159,24 +159,27 @@ def status(tx: Connection, *, job: str) -> JobStatus:
         select(
             _item.c.state,
             _item.c.tier,
+            _item.c.climbed,
             func.count(),
             func.sum(_item.c.attempts),
             func.sum(_item.c.cost_usd),
             func.sum(_item.c.unpriced),
         )
         .where(_item.c.job == job, _item.c.n >= 0)
-        .group_by(_item.c.state, _item.c.tier)
+        .group_by(_item.c.state, _item.c.tier, _item.c.climbed)
     ).all()
     whole = tx.execute(
         select(_item.c.attempts, _item.c.cost_usd, _item.c.unpriced).where(_item.c.job == job, _item.c.n < 0)
     ).all()
     by_state: dict[str, int] = {}
     by_tier: dict[str, int] = {}
-    for state, tier, count, *_ in cells:
+    escalated = 0
+    for state, tier, climbed, count, *_ in cells:
         by_state[state] = by_state.get(state, 0) + count
-        if state == ItemState.SETTLED.value and tier is not None:
-            by_tier[tier] = by_tier.get(tier, 0) + count
-    lowest = _lowest_tier(row)
+        if state == ItemState.SETTLED.value:
+            escalated += count if climbed else 0
+            if tier is not None:
+                by_tier[tier] = by_tier.get(tier, 0) + count
     return JobStatus(
         job=job,
         name=row["name"],
@@ -187,22 +190,16 @@ def status(tx: Connection, *, job: str) -> JobStatus:
         failed=by_state.get(ItemState.FAILED.value, 0),
         review=by_state.get(ItemState.REVIEW.value, 0),
         cancelled=by_state.get(ItemState.CANCELLED.value, 0),
-        escalated=sum(count for tier, count in by_tier.items() if tier not in (lowest, "tools")),
+        escalated=escalated,
         by_tier=by_tier,
-        attempts=int(sum(cell[3] or 0 for cell in cells) + sum(line[0] for line in whole)),
-        cost_usd=float(sum(cell[4] or 0.0 for cell in cells) + sum(line[1] for line in whole)),
-        unpriced=int(sum(cell[5] or 0 for cell in cells) + sum(line[2] for line in whole)),
+        attempts=int(sum(cell[4] or 0 for cell in cells) + sum(line[0] for line in whole)),
+        cost_usd=float(sum(cell[5] or 0.0 for cell in cells) + sum(line[1] for line in whole)),
+        unpriced=int(sum(cell[6] or 0 for cell in cells) + sum(line[2] for line in whole)),
         budget_usd=row["budget_usd"],
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
     )
-
-
-def _lowest_tier(row: RowMapping) -> str | None:
-    kinds = {tier["name"]: tier.get("kind", "model") for tier in row["profile"]["tiers"]}
-    chosen = row["options"].get("tiers") or [name for name, kind in kinds.items() if kind != "batch"]
-    return next((name for name, kind in kinds.items() if kind != "tools" and name in chosen), None)
 
 
 _LIGHT = select(

@@ -64,6 +64,8 @@ class ItemRow(SQLModel, table=True):
     segment: int = 0
     output: Json = Field(default=None, sa_type=JSON, nullable=True)
     tier: str | None = None
+    #: An answer of it was accepted on a higher tier than the one that its step begins on; None: not known (yet).
+    climbed: bool | None = None
     attempts: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
@@ -123,10 +125,18 @@ class AttemptRow(SQLModel, table=True):
     latency_s: float
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_long_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    image_input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_output_tokens: int | None = None
+    searches: int | None = None
     cost_usd: float | None = None
     price_source: str | None = None
+    service_tier: str | None = None
     finish_reason: str | None = None
     structured: str | None = None
     text: str | None = Field(default=None, sa_type=Text)

@@ -264,13 +264,6 @@ def test_connections_are_used_again(gateway, loop, url):
     assert [reply.error for reply in loop.run_until_complete(many())] == [None] * 200
 
 
-def test_listed_prices_are_litellms_and_say_so(gateway):
-    price = gateway.prices.listed(Model(name="openai/gpt-4o-mini"), 10)
-    assert (price.input, price.output) == (pytest.approx(0.15), pytest.approx(0.6))
-    assert price.source.startswith("litellm 1.")
-    assert gateway.prices.listed(Model(name="openai/good"), 10) is None
-
-
 def test_a_recorded_run_is_replayed_without_keys(gateway, loop, url, tmp_path, monkeypatch):
     monkeypatch.setenv("FIRSTLINE_TEST_KEY", KEY)
     path = tmp_path / "run.jsonl"

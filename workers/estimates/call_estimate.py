@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from firstline.schemas.attempt import Usage
 from firstline.schemas.tier import Model
 from firstline.workers.providers.gateway import Call, Reply
-from firstline.workers.rules.pricing import dollars
+from firstline.workers.rules.pricing import reckoned
 
 #: A token is about four characters of English text and its markup.
 CHARS_PER_TOKEN = 4
@@ -36,12 +36,7 @@ class Estimate:
     firm: bool = False
 
 
-def profile_price(usage: Usage, model: Model) -> float | None:
-    """Return the dollars of a usage by the profile's own price; None where it has none."""
-    return dollars(usage, model.price) if model.price is not None else None
-
-
-def estimate(call: Call, *, price: Price = profile_price, ratio: float = 1.0, output: float | None = None) -> Estimate:
+def estimate(call: Call, *, price: Price = reckoned, ratio: float = 1.0, output: float | None = None) -> Estimate:
     """Return what to reserve for a call.
 
     `ratio`: tokens of its prompt by the rule of thumb to real ones; `output`: tokens of an answer like it, for which
@@ -81,7 +76,7 @@ class Estimator:
     the output, and stands for it until a first answer is known.
     """
 
-    price: Price = profile_price
+    price: Price = reckoned
     _input_ratio: dict[str, _Mean] = field(default_factory=dict)
     _output: dict[tuple[str, str, str], _Mean] = field(default_factory=dict)
 

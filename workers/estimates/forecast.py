@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from firstline.config.drafts.draft import OfferedTier
-from firstline.config.providers.prices import listed_price
+from firstline.config.providers.prices import price_of
 from firstline.schemas.plan import Step, StepKind
 from firstline.schemas.policy import Demand, Policy
 from firstline.schemas.skill import Skill
@@ -73,7 +73,7 @@ def rungs(profile: Profile) -> tuple[OfferedTier, ...]:
 
 def _rung(tier: Tier) -> OfferedTier:
     model = tier.models[0]
-    price = model.price or listed_price(model) or Price()
+    price = price_of(model) or Price()
     return OfferedTier(name=tier.name, model=model.name, input_usd=price.input, output_usd=price.output)
 
 

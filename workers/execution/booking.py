@@ -62,6 +62,7 @@ def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> 
         usage=reply.usage,
         cost_usd=reply.cost_usd,
         price_source=reply.price_source,
+        service_tier=reply.lane,
         finish_reason=reply.finish_reason,
         structured=reply.structured,
         text=reply.text,

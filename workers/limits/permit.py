@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Ration
 from firstline.schemas.tier import Limits, Model
-from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.providers.gateway import Reply
 
 
@@ -44,8 +42,6 @@ class Used:
 
 #: A call that was never made.
 NOTHING = Used(cost_usd=0.0, tokens=0, calls=0)
-#: Faults that cost nothing: the provider refused the call, or never had it. A call that timed out may be billed.
-_UNPAID = FAULTS - {ErrorKind.TIMEOUT}
 
 
 def used(permit: Permit, reply: Reply | None) -> Used:
@@ -54,8 +50,7 @@ def used(permit: Permit, reply: Reply | None) -> Used:
     if reply is None:
         return Used(reserved_usd)
     usage, cost_usd = reply.usage, reply.cost_usd
-    if cost_usd is None:
-        cost_usd = 0.0 if reply.error in _UNPAID else reserved_usd
+    cost_usd = reserved_usd if cost_usd is None else cost_usd
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
     return Used(cost_usd, tokens, reply.calls, reply.limits, reply.latency_s)

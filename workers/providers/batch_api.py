@@ -2,19 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import JsonObject
-from firstline.schemas.tier import Model, Price, Structured
+from firstline.schemas.tier import Lane, Model, Structured
+from firstline.workers.providers.billing import booked, free
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.provider_errors import kind_of, readable
 from firstline.workers.providers.response_parser import read_reply
 from firstline.workers.providers.structured_call import read_json
 from firstline.workers.providers.structured_output import Asked, ask
-from firstline.workers.rules.pricing import Lookup, cost
 
 _ENDPOINT = "/v1/chat/completions"
 #: Name under which a bulk's id stands in the provider's metadata, so that it is found again.
@@ -57,7 +57,6 @@ class BulkApi:
     key_of: Callable[[Model], str | None]
     #: Returns the reply that an error amounts to.
     failed: Callable[[Exception, Model], Reply]
-    listed: Lookup
 
     async def submit(self, model: Model, calls: Mapping[str, Call], *, mark: str) -> str:
         """Hand calls over, each under its id; return the provider's name for the bulk."""
@@ -106,25 +105,17 @@ class BulkApi:
         return found
 
     def _reply(self, answer: Mapping[str, Any], call: Call) -> Reply | None:
-        response = answer.get("response")
-        if response is None:
+        told = answer.get("response")
+        if told is None:
             return None
-        body = response.get("body") or {}
-        status = response.get("status_code")
+        body = told.get("body") or {}
+        status = told.get("status_code")
         if status != 200:
             message = str((body.get("error") or {}).get("message") or f"HTTP status {status}")
-            return Reply(error=kind_of("", status, message), detail=readable(message))
-        reply = self._priced(read_reply(self.litellm.ModelResponse(**body), call), call.model)
+            return free(Reply(error=kind_of("", status, message), detail=readable(message)))
+        response = self.litellm.ModelResponse(**body)
+        reply = booked(read_reply(response, call), response, call.model, lane=Lane.BATCH)
         return reply if call.schema is None else read_json(reply, _asked(call))
-
-    def _priced(self, reply: Reply, model: Model) -> Reply:
-        price = cost(reply.usage, model, self._half)
-        return replace(reply, cost_usd=price.usd, price_source=price.source)
-
-    def _half(self, model: Model, input_tokens: int) -> Price | None:
-        """Return the listed price halved, as the Batch APIs of OpenAI, Anthropic, Google and Mistral bill it."""
-        price = self.listed(model, input_tokens)
-        return None if price is None else halved(price)
 
     async def _do(self, model: Model, act: Callable[..., Any], **arguments: Any) -> Any:
         key = self.key_of(model)
@@ -137,13 +128,6 @@ class BulkApi:
             return await act(custom_llm_provider=model.name.partition("/")[0], **known, **arguments)
         except Exception as error:
             raise BulkError(self.failed(error, model)) from None
-
-
-def halved(price: Price) -> Price:
-    """Return half a price."""
-    figures = {"input": price.input, "cached_input": price.cached_input, "output": price.output}
-    half = {name: None if figure is None else figure / 2 for name, figure in figures.items()}
-    return price.evolve(**half, source=f"half of {price.source}")
 
 
 def _asked(call: Call) -> Asked:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from firstline.schemas.attempt import ErrorKind, TokenLogprob, Usage
 from firstline.schemas.base import Json, JsonObject
-from firstline.schemas.tier import Model
+from firstline.schemas.tier import Lane, Model
 
 Message = JsonObject
 
@@ -57,6 +57,8 @@ class Reply:
     structured: str | None = None
     cost_usd: float | None = None
     price_source: str | None = None
+    #: As it was served, which its price goes by; None: nobody says.
+    lane: Lane | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     error: ErrorKind | None = None
     detail: str | None = None

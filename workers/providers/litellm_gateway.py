@@ -12,14 +12,14 @@ from typing import Any
 
 from firstline.config.providers.secrets import secret
 from firstline.schemas.attempt import ErrorKind
-from firstline.schemas.tier import Model, Price, Structured
+from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.batch_api import BulkApi
+from firstline.workers.providers.billing import booked, free, was_refused
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.provider_errors import Failure, kind_of, rate_limits, readable, retry_after
 from firstline.workers.providers.response_parser import read_reply
 from firstline.workers.providers.structured_call import ask_for_json
 from firstline.workers.providers.structured_output import Memory
-from firstline.workers.rules.pricing import cost
 
 #: litellm starts its own timers with this much more than ours, so that ours decides.
 _GRACE_S = 5.0
@@ -45,14 +45,6 @@ _NEVER_WAIT = frozenset(
         "together_ai",
         "xai",
     )
-)
-
-_MILLION = 1_000_000
-_TIERED = (
-    ("_above_272k_tokens", 272_000),
-    ("_above_256k_tokens", 256_000),
-    ("_above_200k_tokens", 200_000),
-    ("_above_128k_tokens", 128_000),
 )
 
 _OFFLINE = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "LITELLM_LOCAL_BLOG_POSTS")
@@ -90,13 +82,12 @@ class LitellmGateway:
 
     def __init__(self, litellm: Any) -> None:
         self._litellm = litellm
-        #: What litellm lists for each model.
-        self.prices = PriceList(litellm)
+        self._models = _KnownModels(litellm)
         self._keys = _Keys()
         self._memory = Memory(can=self._can)
         self._unlogged = _unlogged()
         #: The providers' Batch APIs.
-        self.bulks = BulkApi(litellm, self._keys.of, self._refused, self.prices.listed)
+        self.bulks = BulkApi(litellm, self._keys.of, self._refused)
 
     async def call(self, call: Call, /) -> Reply:
         """Answer one call; failures are replies with `error` set, only cancellation raises."""
@@ -123,29 +114,23 @@ class LitellmGateway:
         if key is None and call.model.api_key_env is not None:
             detail = f"no key: expected it in the environment variable {call.model.api_key_env} of the workers"
             return Reply(error=ErrorKind.AUTH, detail=detail)
-        self.prices.announce(call.model)
+        self._models.announce(call.model)
         try:
             # Within this context litellm leaves the logging of a call to its caller: a fifth of its CPU per call.
             with self._unlogged():
                 async with asyncio.timeout(call.timeout_s):
                     response = await self._litellm.acompletion(**_request(call, key))
-            reply = read_reply(response, call)
+            reply = booked(read_reply(response, call), response, call.model)
         except Exception as error:
             reply = _failed(error, call, key)
-        return self._priced(replace(reply, latency_s=time.perf_counter() - started), call.model)
+        return replace(reply, latency_s=time.perf_counter() - started)
 
     def _refused(self, error: Exception, model: Model) -> Reply:
         return _failed(error, Call(model, ()), self._keys.of(model))
 
-    def _priced(self, reply: Reply, model: Model) -> Reply:
-        if reply.usage.input_tokens is None and reply.usage.output_tokens is None:
-            return reply
-        price = cost(reply.usage, model, self.prices.listed)
-        return replace(reply, cost_usd=price.usd, price_source=price.source)
-
     def _can(self, model: Model, rung: Structured) -> bool:
         """Say whether litellm believes that a model takes a rung; one's own endpoint or a new model is just tried."""
-        if model.api_base is not None or not self.prices.knows(model):
+        if model.api_base is not None or not self._models.knows(model):
             return True
         match rung:
             case Structured.JSON_SCHEMA:
@@ -182,9 +167,10 @@ def _request(call: Call, key: str | None) -> dict[str, Any]:
 def _failed(error: Exception, call: Call, key: str | None) -> Reply:
     headers = _headers(error)
     failure = _failure(error, call, key, headers)
-    return Reply(
+    reply = Reply(
         error=failure.kind, detail=failure.detail, retry_after_s=failure.retry_after_s, limits=rate_limits(headers)
     )
+    return free(reply) if was_refused(error, failure.kind) else reply
 
 
 def _failure(error: Exception, call: Call, key: str | None, headers: Mapping[str, str]) -> Failure:
@@ -208,42 +194,28 @@ def _headers(error: Exception) -> dict[str, str]:
     return found
 
 
-class PriceList:
-    """litellm's map of models and prices."""
+class _KnownModels:
+    """litellm's map of models; what they cost is looked up in `config.providers.prices`."""
 
     def __init__(self, litellm: Any) -> None:
         self._litellm = litellm
         self._map: dict[str, dict[str, Any]] = litellm.model_cost
-        self._source = f"litellm {_version()}"
         self._announced: set[str] = set()
-        self._entries: dict[str, dict[str, Any] | None] = {}
-
-    def listed(self, model: Model, input_tokens: int) -> Price | None:
-        """Return the listed price of a model for a prompt of that length; None where the map has none."""
-        entry = self._entry(model.name)
-        if entry is None or "input_cost_per_token" not in entry:
-            return None
-        tier = next(
-            (suffix for suffix, above in _TIERED if input_tokens > above and f"input_cost_per_token{suffix}" in entry),
-            "",
-        )
-        return Price(
-            input=_per_million(entry, "input_cost_per_token", tier),
-            cached_input=_per_million(entry, "cache_read_input_token_cost", tier),
-            output=_per_million(entry, "output_cost_per_token", tier),
-            source=self._source,
-        )
+        self._known: dict[str, bool] = {}
 
     def knows(self, model: Model) -> bool:
-        """Say whether the map lists the model."""
-        return self._entry(model.name) is not None
+        """Say whether the map lists the model, as it was before anything was announced."""
+        name = model.name
+        if name not in self._known:
+            self._known[name] = name in self._map or name.partition("/")[2] in self._map
+        return self._known[name]
 
     def announce(self, model: Model) -> None:
         """Tell litellm of a model that it does not know: it would search its map at length on every call."""
         if model.name in self._announced:
             return
         self._announced.add(model.name)
-        if self._entry(model.name) is None and "/" in model.name:
+        if not self.knows(model) and "/" in model.name:
             provider = model.name.partition("/")[0]
             described = {
                 "litellm_provider": provider,
@@ -252,23 +224,6 @@ class PriceList:
                 "output_cost_per_token": 0,
             }
             _quietly(lambda: self._litellm.register_model({model.name: described}))
-
-    def _entry(self, name: str) -> dict[str, Any] | None:
-        """Return the map's entry as it was before anything was announced."""
-        if name not in self._entries:
-            self._entries[name] = self._map.get(name) or self._map.get(name.partition("/")[2])
-        return self._entries[name]
-
-
-def _per_million(entry: dict[str, Any], name: str, tier: str) -> float | None:
-    figure = entry.get(name + tier, entry.get(name))
-    return None if figure is None else float(figure) * _MILLION
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("litellm")
 
 
 class _Keys:

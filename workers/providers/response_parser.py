@@ -6,17 +6,17 @@ from typing import Any
 
 from json_repair import repair_json
 
-from firstline.schemas.attempt import ErrorKind, TokenLogprob, Usage
+from firstline.schemas.attempt import ErrorKind, TokenLogprob
 from firstline.schemas.base import JsonObject
 from firstline.workers.providers.gateway import Call, Reply, ToolCall
 from firstline.workers.providers.provider_errors import rate_limits
 
 
 def read_reply(response: Any, call: Call) -> Reply:
-    """Return the reply that a response amounts to, without times and prices."""
+    """Return the reply that a response amounts to, without times, tokens and prices."""
     choice = response.choices[0] if response.choices else None
     if choice is None:
-        return Reply(usage=read_usage(response), error=ErrorKind.EMPTY, detail="the response has no choices")
+        return Reply(error=ErrorKind.EMPTY, detail="the response has no choices")
     message = choice.message
     refusal = _refusal(message)
     text = message.content or refusal or None
@@ -24,28 +24,12 @@ def read_reply(response: Any, call: Call) -> Reply:
     error, detail = _fault(choice.finish_reason, refusal, bool(text or tools))
     return Reply(
         text=text,
-        usage=read_usage(response),
         finish_reason=choice.finish_reason,
         logprobs=read_logprobs(getattr(choice, "logprobs", None)) if call.top_logprobs is not None else (),
         tool_calls=tools,
         error=error,
         detail=detail,
         limits=rate_limits(_headers(response)),
-    )
-
-
-def read_usage(response: Any) -> Usage:
-    """Return the token counts; zeros where there must have been tokens are a provider's way of not saying."""
-    usage = getattr(response, "usage", None)
-    sent = _count(usage, "prompt_tokens")
-    got = _count(usage, "completion_tokens")
-    if not sent:
-        return Usage(output_tokens=got or None)
-    return Usage(
-        input_tokens=sent,
-        cached_tokens=_count(getattr(usage, "prompt_tokens_details", None), "cached_tokens"),
-        output_tokens=got,
-        reasoning_tokens=_count(getattr(usage, "completion_tokens_details", None), "reasoning_tokens"),
     )
 
 
@@ -102,11 +86,6 @@ def _arguments(raw: str | None) -> JsonObject:
 def _headers(response: Any) -> Mapping[str, str]:
     hidden = getattr(response, "_hidden_params", None) or {}
     return hidden.get("additional_headers") or {}
-
-
-def _count(holder: Any, name: str) -> int | None:
-    value = _field(holder, name)
-    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _field(holder: Any, name: str) -> Any:

@@ -130,12 +130,7 @@ def _sum(paid: list[Reply], reply: Reply) -> Reply:
 
 
 def _sum_usage(usages: list[Usage]) -> Usage:
-    return Usage(
-        input_tokens=_total([one.input_tokens for one in usages]),
-        cached_tokens=_total([one.cached_tokens for one in usages]),
-        output_tokens=_total([one.output_tokens for one in usages]),
-        reasoning_tokens=_total([one.reasoning_tokens for one in usages]),
-    )
+    return Usage(**{kind: _total([getattr(one, kind) for one in usages]) for kind in Usage.model_fields})
 
 
 def _total(figures: list[N | None]) -> N | None:

@@ -1,15 +1,12 @@
-"""What a call cost: the profile's prices, else the ones that litellm lists; unknown stays unknown."""
+"""What a call cost: the provider's own figure, else its tokens of every kind at the price of its terms."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from firstline.config.providers.prices import Terms, price_of
 from firstline.schemas.attempt import Usage
-from firstline.schemas.tier import Model, Price
+from firstline.schemas.tier import Model, Price, Rates
 
 _MILLION = 1_000_000
-
-#: Returns the listed price of a model for a prompt of so many tokens, or None.
-Lookup = Callable[[Model, int], Price | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +17,85 @@ class Cost:
     source: str | None = None
 
 
-def cost(usage: Usage, model: Model, lookup: Lookup) -> Cost:
+#: What a call costs that the provider refused, or never had: nothing.
+REFUSED = Cost(0.0, "refused")
+
+
+def cost(usage: Usage, model: Model, terms: Terms) -> Cost:
     """Return what a call cost; a figure that is needed and unknown makes the cost unknown."""
-    price = model.price or lookup(model, usage.input_tokens or 0)
-    if price is None:
-        return Cost()
-    return Cost(dollars(usage, price), price.source)
+    price = price_of(model, terms)
+    usd = None if price is None else dollars(usage, price)
+    return Cost() if price is None or usd is None else Cost(usd, _source(price))
 
 
-def dollars(usage: Usage, price: Price) -> float | None:
-    """Return the dollars of a usage at a price per million tokens; cached input at the input price if it has none."""
+def reckoned(usage: Usage, model: Model) -> float | None:
+    """Return the dollars of tokens that are only expected, on the terms that the model's parameters ask for."""
+    return cost(usage, model, Terms(prompt_tokens=usage.input_tokens or 0)).usd
+
+
+def dollars(usage: Usage, rates: Rates) -> float | None:
+    """Return the dollars of a usage at rates per million tokens.
+
+    Each token is billed once: those of a cache, a sound or an image are taken out of the input. Without a rate of their
+    own, cached tokens and images cost what input does, and reasoning and images what output does; what is written to a
+    cache and sound cost more everywhere, so that without a rate of their own nobody knows.
+    """
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    cached = min(usage.cached_tokens or 0, usage.input_tokens)
-    cached_price = price.cached_input if price.cached_input is not None else price.input
     parts = (
-        _part(usage.input_tokens - cached, price.input),
-        _part(cached, cached_price),
-        _part(usage.output_tokens, price.output),
+        *_of_input(usage, usage.input_tokens, rates),
+        *_of_output(usage, usage.output_tokens, rates),
+        ((usage.searches or 0) * _MILLION, rates.search_usd),
     )
-    known = [part for part in parts if part is not None]
-    return sum(known) / _MILLION if len(known) == len(parts) else None
+    bills = [_part(tokens, rate) for tokens, rate in parts]
+    known = [bill for bill in bills if bill is not None]
+    return sum(known) / _MILLION if len(known) == len(bills) else None
 
 
-def _part(tokens: int, price: float | None) -> float | None:
+def _of_input(usage: Usage, left: int, rates: Rates) -> tuple[tuple[int, float | None], ...]:
+    """Return the kinds of input tokens with their rates; no more of them than were sent."""
+    cached, left = _take(usage.cached_tokens, left)
+    written, left = _take(usage.cache_write_tokens, left)
+    sound, left = _take(usage.audio_input_tokens, left)
+    images, left = _take(usage.image_input_tokens, left)
+    long, written = _take(usage.cache_write_long_tokens, written)
+    return (
+        (left, rates.input),
+        (cached, _or(rates.cached_input, rates.input)),
+        (written, rates.cache_write),
+        (long, rates.cache_write_long),
+        (sound, rates.audio_input),
+        (images, _or(rates.image_input, rates.input)),
+    )
+
+
+def _of_output(usage: Usage, left: int, rates: Rates) -> tuple[tuple[int, float | None], ...]:
+    sound, left = _take(usage.audio_output_tokens, left)
+    images, left = _take(usage.image_output_tokens, left)
+    thought, left = _take(usage.reasoning_tokens, left)
+    return (
+        (left, rates.output),
+        (thought, _or(rates.reasoning, rates.output)),
+        (sound, rates.audio_output),
+        (images, _or(rates.image_output, rates.output)),
+    )
+
+
+def _take(part: int | None, whole: int) -> tuple[int, int]:
+    """Return a part of a whole, and what is left of it."""
+    taken = min(part or 0, whole)
+    return taken, whole - taken
+
+
+def _or(rate: float | None, other: float | None) -> float | None:
+    return other if rate is None else rate
+
+
+def _part(tokens: int, rate: float | None) -> float | None:
     if tokens == 0:
         return 0.0
-    return None if price is None else tokens * price
+    return None if rate is None else tokens * rate
+
+
+def _source(price: Price) -> str:
+    return price.source if price.as_of is None else f"{price.source}, {price.as_of:%Y-%m-%d}"

@@ -12,7 +12,7 @@ from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.job import Options
 from firstline.schemas.tier import Model, Price, Profile, TierKind
-from firstline.workers.providers.batch_api import BulkApi, Progress, halved
+from firstline.workers.providers.batch_api import BulkApi, Progress
 from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import LABEL, A, Rig, simple, tier
 
@@ -42,11 +42,6 @@ PROFILE = Profile.model_validate(
 def test_a_job_takes_a_batch_tier_by_itself_when_its_deadline_leaves_time(given, tiers):
     assert with_tiers(Options(**given), PROFILE, now=NOW).tiers == tiers
     assert [one.name for one in PROFILE.ladder] == ["cheap", "frontier"]
-
-
-def test_half_a_price_says_so():
-    half = halved(Price(input=1, output=4, source="litellm 1"))
-    assert (half.input, half.cached_input, half.output, half.source) == (0.5, None, 2, "half of litellm 1")
 
 
 def test_no_call_is_made_at_once_on_a_batch_tier():
@@ -85,7 +80,7 @@ class Provider:
 
 def bulk_api(provider: Provider, model_response: Any = None) -> BulkApi:
     provider.ModelResponse = model_response  # type: ignore[attr-defined]
-    return BulkApi(provider, lambda model: "key", lambda error, model: Reply(detail=str(error)), lambda *_: None)
+    return BulkApi(provider, lambda model: "key", lambda error, model: Reply(detail=str(error)))
 
 
 def test_a_bulk_is_a_file_of_requests_that_carries_our_mark():

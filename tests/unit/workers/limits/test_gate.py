@@ -20,6 +20,7 @@ from firstline.workers.limits.endpoint import endpoint
 from firstline.workers.limits.gate import Gate
 from firstline.workers.limits.permit import Permit, used
 from firstline.workers.limits.reservations import LEASE_S, LONGEST_WAIT_S
+from firstline.workers.providers.billing import free
 from firstline.workers.providers.gateway import Reply
 
 KEYS = Keys("test")
@@ -343,8 +344,8 @@ def test_a_budget_reserves_the_estimate_and_keeps_what_was_spent(house: House) -
         pytest.param(Reply(text="yes"), 0.1, id="nobody told the cost"),
         pytest.param(None, 0.1, id="cancelled: may be billed"),
         pytest.param(failed(ErrorKind.TIMEOUT), 0.1, id="timed out: may be billed"),
-        pytest.param(failed(ErrorKind.RATE), 0.0, id="refused"),
-        pytest.param(failed(ErrorKind.SERVER), 0.0, id="server error"),
+        pytest.param(failed(ErrorKind.SERVER), 0.1, id="broke off: may be billed"),
+        pytest.param(free(failed(ErrorKind.RATE)), 0.0, id="refused"),
     ],
 )
 def test_what_counts_as_spent(reply: Reply | None, spent: float) -> None:
