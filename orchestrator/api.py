@@ -21,6 +21,7 @@ from firstline.orchestrator.engine.segments import SHARD_ITEMS, open_segment, sh
 from firstline.orchestrator.engine.tracing import trace_plan
 from firstline.orchestrator.engine.webhooks import refuse_bad_url
 from firstline.orchestrator.money import budgets
+from firstline.orchestrator.monitoring.obstacles import obstacles
 from firstline.orchestrator.plans.compile import compile_plan, is_barrier
 from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.plans.thresholds import known_thresholds
@@ -257,6 +258,13 @@ def status(job: str) -> JobStatus:
     """Return a job as it stands."""
     with engine().db.reading() as tx:
         return job_store.status(tx, job=job)
+
+
+def explained(statuses: Iterable[JobStatus]) -> list[JobStatus]:
+    """Return statuses with what each job waits for: workers, models, limits, money, a person, Redis."""
+    known = list(statuses)
+    found = obstacles(engine(), [one.job for one in known if not one.state.ended])
+    return [one.evolve(waits_for=tuple(each.sentence for each in found.get(one.job, ()))) for one in known]
 
 
 def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterator[JobStatus]:

@@ -129,6 +129,8 @@ class JobStatus(Frozen):
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    #: What it waits for, in sentences with how to mend it; filled only where that was asked for.
+    waits_for: tuple[str, ...] = ()
 
     @property
     def ended_items(self) -> int:

@@ -25,7 +25,29 @@ def look(profile: str | None) -> "list[Finding]":
     settings = get_settings()
     place = Place(settings=settings, environ=os.environ, pulled=installed(settings.models_home))
     profiles = load_catalogue().profiles if profile is None else [load_catalogue().profile(profile)]
-    return [*examine_machine(place), *(found for one in profiles for found in examine_profile(one, place))]
+    of_profiles = (found for one in profiles for found in examine_profile(one, place))
+    return [*examine_machine(place), *of_profiles, *_standing_still()]
+
+
+def _standing_still() -> "list[Finding]":
+    """Return what the jobs under way wait for; nothing where the database cannot be read."""
+    from firstline.config.providers.doctor import Finding
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator.monitoring.obstacles import obstacles
+    from firstline.schemas.errors import FirstlineError
+
+    try:
+        with reachable_redis():
+            under_way = [job.job for job in api.jobs() if not job.state.ended]
+            found = obstacles(api.engine(), under_way)
+    except FirstlineError:
+        return []
+    return [
+        Finding("jobs", job, None if one.is_wanted else False, one.text, one.mend)
+        for job, each in found.items()
+        for one in each
+    ]
 
 
 def show_findings(found: "list[Finding]", *, as_json: bool) -> None:

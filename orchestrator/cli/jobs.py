@@ -18,16 +18,17 @@ def jobs(
 ) -> None:
     """List the newest jobs."""
     from firstline.orchestrator import api
-    from firstline.orchestrator.cli._show import show_json, show_table
+    from firstline.orchestrator.cli._show import reachable_redis, show_json, show_table
 
-    found = api.jobs(limit)
+    with reachable_redis():
+        found = api.explained(api.jobs(limit))
     if as_json:
         show_json(found)
         return
     if not found:
         typer.echo("no jobs yet; `firstline run` starts one")
         return
-    columns = ("job", "name", "state", "items", "failed", "cost", "submitted")
+    columns = ("job", "name", "state", "items", "failed", "cost", "submitted", "waits for")
     show_table(columns, map(_row, found), right=("items", "failed", "cost"))
 
 
@@ -36,4 +37,13 @@ def _row(status: "JobStatus") -> tuple[object, ...]:
 
     ended = f"{status.ended_items:,}/{status.items:,}"
     at = f"{status.created_at.astimezone():%Y-%m-%d %H:%M}"
-    return (status.job, status.name, status.state_in_words, ended, status.failed, dollars(status.cost_usd), at)
+    return (
+        status.job,
+        status.name,
+        status.state_in_words,
+        ended,
+        status.failed,
+        dollars(status.cost_usd),
+        at,
+        " / ".join(status.waits_for),
+    )

@@ -23,19 +23,20 @@ def status(
 ) -> None:
     """Show where a job stands, or what the planner, reviewers, the orchestrator model and people decided in it."""
     from firstline.orchestrator import api
-    from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.cli._show import reachable_redis, show_json
     from firstline.orchestrator.reports.progress import line
 
     if decisions:
         _show_decisions(api.decisions(job), as_json=as_json)
         return
-    now = api.status(job)
+    with reachable_redis():
+        (now,) = api.explained([api.status(job)])
     if as_json:
         show_json(now)
         return
     typer.echo(f"{now.name} ({now.job}): {now.state_in_words}\n{line(now)}")
-    if now.reason and now.reason not in line(now):
-        typer.echo(now.reason)
+    for waits_for in now.waits_for or ([now.reason] if now.reason and now.reason not in line(now) else ()):
+        typer.echo(f"waits: {waits_for}" if now.waits_for else waits_for)
 
 
 def _show_decisions(found: "Sequence[Decision]", *, as_json: bool) -> None:

@@ -2,11 +2,29 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import redis
 
 from firstline.config.shared_state.keys import Keys
+from firstline.schemas.base import Frozen, JsonObject
+
+
+class LiveWorker(Frozen):
+    """One worker process, as it shows itself."""
+
+    worker: str
+    queues: tuple[str, ...]
+    #: Batches that it takes at once.
+    threads: int
+    #: Batches that it holds, and whose jobs they are.
+    batches: int
+    jobs: tuple[str, ...] = ()
+    #: It takes nothing more and hands back what it holds.
+    stopping: bool = False
+    #: Seconds since its last sign of life.
+    silent_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +39,7 @@ class Crowd:
     silent_s: dict[str, float] = field(default_factory=dict)
     #: Whether an orchestrator leads, so that lost work is sent again.
     led: bool = False
+    workers: tuple[LiveWorker, ...] = ()
 
 
 def look(client: redis.Redis, keys: Keys) -> Crowd:
@@ -32,9 +51,18 @@ def look(client: redis.Redis, keys: Keys) -> Crowd:
     listed, (now_s, _), led = pipe.execute()
     texts = client.mget([keys.heartbeat(name) for name, _ in listed]) if listed else []
     signs = [json.loads(text) for text in texts if text]
+    silent_s = {name: max(0.0, now_s - beat) for name, beat in listed}
     return Crowd(
         by_queue=Counter(queue for sign in signs for queue in sign["queues"]),
         holding=frozenset(batch for sign in signs for batch in sign["batches"]),
-        silent_s={name: max(0.0, now_s - beat) for name, beat in listed},
+        silent_s=silent_s,
         led=bool(led),
+        workers=tuple(_worker(sign, silent_s) for sign in signs),
     )
+
+
+def _worker(sign: JsonObject, silent_s: Mapping[str, float]) -> LiveWorker:
+    held = sign["batches"]
+    known = {name: sign[name] for name in ("worker", "queues", "threads", "jobs", "stopping") if name in sign}
+    batches = len(held) if isinstance(held, list) else 0
+    return LiveWorker.model_validate({**known, "batches": batches, "silent_s": silent_s.get(str(sign["worker"]), 0.0)})

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
@@ -34,8 +35,8 @@ class Out:
     oldest_s: float | None
 
 
-def out(tx: Connection, *, held: Collection[str]) -> list[Out]:
-    """Return what is out by job and tier, given the batches that live workers hold."""
+def out(tx: Connection, *, held: Collection[str], jobs: Collection[str] | None = None) -> list[Out]:
+    """Return what is out by job (of these; None: all) and tier, given the batches that live workers hold."""
     is_held = _batch.c.id.in_(list(held))
     query = (
         select(
@@ -48,6 +49,8 @@ def out(tx: Connection, *, held: Collection[str]) -> list[Out]:
         .where(_batch.c.state.in_(_SENT))
         .group_by(_batch.c.job, _batch.c.tier)
     )
+    if jobs is not None:
+        query = query.where(_batch.c.job.in_(list(jobs)))
     now = clock(tx)
     return [
         Out(job, tier, int(running), int(queued), None if oldest is None else max(0.0, (now - oldest).total_seconds()))
@@ -75,6 +78,45 @@ def parked(tx: Connection) -> dict[str, int]:
     """Return how many subtasks wait for a time, for money, for the orchestrator model or for a person."""
     query = select(_subtask.c.state, func.count()).where(_subtask.c.state.in_(PARKED)).group_by(_subtask.c.state)
     return dict.fromkeys(PARKED, 0) | {str(state): int(count) for state, count in tx.execute(query)}
+
+
+@dataclass(frozen=True)
+class Parked:
+    """Subtasks of one job that wait for something other than a worker."""
+
+    #: deferred, paused, referred, review; or bulked: they are with a provider's Batch API.
+    state: str
+    tier: str
+    count: int
+    #: When the first of them comes back, where a time is known.
+    due_at: datetime | None
+
+
+def parked_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, list[Parked]]:
+    """Return job -> what of it waits for a time, for money, for a person, or for a provider's Batch API."""
+    keys = (_subtask.c.job, _subtask.c.state, _subtask.c.tier)
+    subtasks = (
+        select(*keys, func.count(), func.min(_subtask.c.due_at))
+        .where(_subtask.c.job.in_(list(jobs)), _subtask.c.state.in_(PARKED))
+        .group_by(*keys)
+    )
+    batched = (
+        select(_batch.c.job, _batch.c.tier, func.sum(_batch.c["size"]))
+        .where(_batch.c.job.in_(list(jobs)), _batch.c.state.in_(("filling", "bulked")))
+        .group_by(_batch.c.job, _batch.c.tier)
+    )
+    found: dict[str, list[Parked]] = {}
+    for job, state, tier, count, due_at in tx.execute(subtasks):
+        found.setdefault(job, []).append(Parked(state, tier, int(count), due_at))
+    for job, tier, size in tx.execute(batched):
+        found.setdefault(job, []).append(Parked("bulked", tier, int(size), None))
+    return found
+
+
+def held_by(tx: Connection, *, jobs: Collection[str]) -> dict[str, str]:
+    """Return job -> the budget that paused it."""
+    query = select(_job.c.id, _job.c.held_by).where(_job.c.id.in_(list(jobs)), _job.c.held_by.is_not(None))
+    return {str(job): str(budget) for job, budget in tx.execute(query)}
 
 
 def audits(tx: Connection) -> dict[str, int]:

@@ -7,10 +7,11 @@ from prometheus_client.exposition import choose_encoder
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
+from firstline.orchestrator.monitoring.deployment import Deployment, deployment
 from firstline.orchestrator.monitoring.snapshot import Lookout
 from firstline.orchestrator.web.access import watching
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.metrics import Deployment
+from firstline.orchestrator.web.metrics import Deployment as Metrics
 from firstline.orchestrator.web.problem import documented
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.scaling import Scaling
@@ -45,7 +46,23 @@ def _lookout(request: Request) -> Lookout:
 def get_metrics(request: Request) -> Response:
     """Answer in the format that the scraper asks for: Prometheus' text, or OpenMetrics."""
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(Deployment(_lookout(request).look())), media_type=media_type)
+    return Response(encode(Metrics(_lookout(request).look())), media_type=media_type)
+
+
+@router.get("/v1/workers", summary="Processes, queues and models")
+def get_workers(request: Request) -> Deployment:
+    """Return the worker processes, what waits in which queue, and the models with cool-downs and limits in use."""
+    return without_jobs(deployment_now(request))
+
+
+def deployment_now(request: Request) -> Deployment:
+    """Return how this process's deployment stands."""
+    return deployment(api.engine(), _lookout(request), _own_profile())
+
+
+def without_jobs(found: Deployment) -> Deployment:
+    """Return it for those who may not know of every tenant's jobs."""
+    return found.evolve(workers=tuple(worker.evolve(jobs=()) for worker in found.workers))
 
 
 @router.get("/v1/scaling", summary="How busy the workers of each tier are")

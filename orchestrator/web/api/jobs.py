@@ -100,14 +100,15 @@ def list_jobs(
     states = [one.value for one in state or ()]
     with api.engine().db.reading() as tx:
         ids = views.job_ids(tx, tenant=visitor.sees, states=states, purpose=purpose, before=before, limit=limit + 1)
-        statuses = tuple(job_store.status(tx, job=job) for job in ids[:limit])
+        found = [job_store.status(tx, job=job) for job in ids[:limit]]
+    statuses = tuple(api.explained(found))
     return JobList(jobs=statuses, next=ids[limit - 1] if len(ids) > limit else None)
 
 
 @router.get("/{job}", responses=_MISSING, summary="How a job stands")
 def get_job(job: SeenJob) -> JobStatus:
     """Return the job's state, counts and costs at this moment."""
-    return api.status(job)
+    return api.explained([api.status(job)])[0]
 
 
 @router.get("/{job}/steps", responses=_MISSING, summary="How each step of a job stands")

@@ -15,9 +15,10 @@ def every_page() -> tuple[APIRouter, ...]:
         quality,
         reviews,
         submit,
+        workers,
         workflows,
     )
 
     # `items/{item}` before the job's own pages: the first that fits answers.
-    modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workflows)
+    modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workers, workflows)
     return tuple(module.router for module in modules)

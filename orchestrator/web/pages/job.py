@@ -94,7 +94,7 @@ def steer(
 
 
 def _live(job: str) -> dict[str, Any]:
-    status = api.status(job)
+    (status,) = api.explained([api.status(job)])
     with api.engine().db.reading() as tx:
         steps = anatomy(tx, job=job)
         facts = views.job_facts(tx, job=job)

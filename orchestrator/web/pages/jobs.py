@@ -10,7 +10,7 @@ from firstline.orchestrator.store import views
 from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.session import Visit
 from firstline.orchestrator.web.templating import render
-from firstline.schemas.job import JobState, JobStatus
+from firstline.schemas.job import JobState
 
 router = APIRouter()
 
@@ -42,7 +42,8 @@ def _page(visitor: Visitor, state: str, purpose: str, before: str) -> dict[str, 
         ids = views.job_ids(
             tx, tenant=visitor.sees, states=states, purpose=wanted, before=before or None, limit=_SHOWN + 1
         )
-        shown: list[JobStatus] = [job_store.status(tx, job=job) for job in ids[:_SHOWN]]
+        statuses = [job_store.status(tx, job=job) for job in ids[:_SHOWN]]
+    shown = api.explained(statuses)
     return {
         "jobs": shown,
         "state": states[0] if states else "",

@@ -90,6 +90,9 @@ class FakeApi:
             raise UserError("there is no job 'nope'; `firstline jobs` lists them")
         return self.statuses[-1]
 
+    def explained(self, statuses):
+        return list(statuses)
+
     def watch(self, job, *, poll_s=0.2, beat_s=None):
         yield from self.statuses
         if self.raises:
