@@ -1,6 +1,6 @@
 """A deployment for those who look after it: its processes, its queues, its models."""
 
-from firstline.orchestrator.core.context import Engine
+from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.monitoring.live_workers import LiveWorker
 from firstline.orchestrator.monitoring.model_health import ModelHealth, model_health
 from firstline.orchestrator.monitoring.snapshot import Lookout
@@ -39,7 +39,7 @@ class Deployment(Frozen):
         return tuple(queue for queue in self.queues if queue.workers == 0 and (queue.queued or queue.messages))
 
 
-def deployment(engine: Engine, lookout: Lookout, profile: Profile | None) -> Deployment:
+def deployment(engine: Context, lookout: Lookout, profile: Profile | None) -> Deployment:
     """Return how a deployment stands; what Redis or the database does not tell is left out."""
     snapshot = lookout.look()
     crowd = snapshot.redis.crowd if snapshot.redis else None

@@ -8,7 +8,8 @@ from enum import StrEnum
 from redis.exceptions import RedisError
 
 from firstline.config.providers.doctor import host_of
-from firstline.orchestrator.core.context import Engine, Job
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.monitoring.live_workers import Crowd, look
 from firstline.orchestrator.monitoring.model_health import ModelHealth, model_health
 from firstline.orchestrator.store import gauges
@@ -67,7 +68,7 @@ class Scene:
     models: Sequence[ModelHealth] = ()
 
 
-def obstacles(engine: Engine, job_ids: Collection[str]) -> dict[str, tuple[Obstacle, ...]]:
+def obstacles(engine: Context, job_ids: Collection[str]) -> dict[str, tuple[Obstacle, ...]]:
     """Return job -> what it waits for; nothing for one that gets on, or has ended."""
     crowd = _crowd(engine)
     with engine.db.reading() as tx:
@@ -91,7 +92,7 @@ def obstacles(engine: Engine, job_ids: Collection[str]) -> dict[str, tuple[Obsta
     return {name: found.get(name, ()) for name in job_ids}
 
 
-def _crowd(engine: Engine) -> Crowd | None:
+def _crowd(engine: Context) -> Crowd | None:
     if engine.settings.redis_url is None:
         return None
     try:
@@ -100,7 +101,7 @@ def _crowd(engine: Engine) -> Crowd | None:
         return None
 
 
-def _models(engine: Engine, job: Job, crowd: Crowd | None) -> Sequence[ModelHealth]:
+def _models(engine: Context, job: Job, crowd: Crowd | None) -> Sequence[ModelHealth]:
     if crowd is None or not job.state.works:
         return ()
     try:

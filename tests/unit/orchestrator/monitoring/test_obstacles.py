@@ -9,7 +9,7 @@ import pytest
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api, cli
-from firstline.orchestrator.core.context import Job
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.monitoring.live_workers import Crowd
 from firstline.orchestrator.monitoring.model_health import ModelHealth
 from firstline.orchestrator.monitoring.obstacles import ObstacleKind, Scene, obstacles, obstacles_in
