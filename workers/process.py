@@ -18,6 +18,7 @@ from celery import signals
 
 from firstline.config.queues.app import make_app
 from firstline.config.queues.serving import serve
+from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings, get_settings
 from firstline.config.shared_state.redis import connect_async
 from firstline.config.telemetry.logs import configure
@@ -91,7 +92,8 @@ def main(argv: list[str] | None = None, *, load: Load = load) -> int:
     register(app, process)
     signals.worker_ready.connect(lambda **_: process.heart.start(), weak=False)
     signals.worker_shutting_down.connect(lambda **_: process.heart.hand_back(), weak=False)
-    exit_code = serve(app, settings, queues=tuple(options.queue), threads=options.threads)
+    watch = SlotWatch(settings.visibility_timeout_s)
+    exit_code = serve(app, settings, queues=tuple(options.queue), threads=options.threads, watch=watch)
     process.heart.stop()
     return exit_code
 

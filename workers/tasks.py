@@ -5,10 +5,12 @@ from typing import Protocol, assert_never
 
 from celery import Celery
 from pydantic import ValidationError
+from redis.exceptions import RedisError
 
-from firstline.schemas.batch import MESSAGE_VERSION, Batch, Trail
+from firstline.schemas.batch import Batch, Trail
 from firstline.schemas.tier import TierKind
 from firstline.workers.durability.claims import Claim, claim, hand_on
+from firstline.workers.durability.unread import batch_of, note_of
 from firstline.workers.execution.batch_run import run_batch
 from firstline.workers.execution.provider_batch import carry_message
 from firstline.workers.execution.tracing import batch_span
@@ -40,15 +42,24 @@ def register(app: Celery, process: Process) -> None:
 
 
 def attempt(process: Process, message: str) -> str | None:
-    """Return the trail of a batch as JSON; None for a delivery that is a repetition, or that newer code wrote."""
+    """Return the trail of a batch as JSON; None for a repetition, or for what cannot be read or dealt with.
+
+    The sweep sends the latter again: another worker, or this one updated, may read it. It gives up what nobody can.
+    """
     try:
-        batch = Batch.model_validate_json(message)
-    except ValidationError:
-        _log.error("batch.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": "update this worker"})
-        # The sweep sends it again: by then another worker, or this one updated, may read it.
-        return None
-    trail = process.loop.run(_answer(process.worker, batch))
-    return None if trail is None else trail.model_dump_json()
+        trail = process.loop.run(_answer(process.worker, Batch.model_validate_json(message)))
+        return None if trail is None else trail.model_dump_json()
+    except (RedisError, OSError):
+        raise
+    except Exception as error:
+        _log.error("batch.unreadable", exc_info=not isinstance(error, ValidationError))
+        if (batch := batch_of(message)) is not None:
+            process.loop.run(_note_unread(process.worker, batch, error))
+    return None
+
+
+async def _note_unread(worker: Worker, batch: str, error: Exception) -> None:
+    await worker.client.eval(*note_of(worker.keys, batch, error))
 
 
 async def _answer(worker: Worker, batch: Batch) -> Trail | None:

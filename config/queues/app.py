@@ -21,6 +21,8 @@ STEPS = [0, 2, 4, 7]
 
 TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "firstline.config.queues.broker:Transport")
 
+#: Seconds that a process waits for Redis's answer to a command.
+SOCKET_TIMEOUT_S = 10.0
 #: Seconds that a producer waits for Redis: what it could not publish, the sweep publishes later.
 PATIENCE_S = 1.5
 #: Kombu tries to connect again and again, also for a message sent with `retry=False`; and a Redis that accepts a
@@ -45,7 +47,11 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
         )
     url = _celery_url(settings.redis_url)
     app = Celery(
-        "firstline", broker=url, backend=url, set_as_current=False, task_cls="firstline.config.queues.task:Labelled"
+        "firstline",
+        broker=url,
+        backend=_results_url(url),
+        set_as_current=False,
+        task_cls="firstline.config.queues.task:Labelled",
     )
     app.conf.update(_options(settings))
     if producer:
@@ -57,6 +63,10 @@ def queue(settings: Settings, name: str) -> Queue:
     """Return a tier's queue; a queue without its own exchange and key would get the default queue's messages."""
     full = settings.keys.queue(name)
     return Queue(full, Exchange(full), routing_key=full)  # type: ignore[no-untyped-call] # kombu has no types
+
+
+def _results_url(url: str) -> str:
+    return f"firstline.config.queues.results:Results+{url.removeprefix('redis+')}"
 
 
 def _celery_url(url: str) -> str:
@@ -97,10 +107,14 @@ def _options(settings: Settings) -> dict[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": 10,
             "socket_connect_timeout": 5,
+            # A Redis that has gone without a word, or the way to it, holds nobody for longer.
+            "socket_timeout": SOCKET_TIMEOUT_S,
             "max_connections": 200,
         },
         "result_backend_transport_options": {**visibility, "global_keyprefix": f"{prefix}:"},
         "redis_socket_keepalive": True,
+        "redis_socket_timeout": SOCKET_TIMEOUT_S,
+        "redis_socket_connect_timeout": 5,
         "redis_max_connections": 200,
         "redis_backend_health_check_interval": 10,
         # Redis may be restarted under a running worker for as long as it likes.
@@ -108,6 +122,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Slots are counted by what is in work: none is held back after a connection was lost.
+        "worker_enable_prefetch_count_reduction": False,
         # Those who share a Redis under two namespaces neither see nor command each other's workers.
         "control_exchange": f"{prefix}.control",
         "event_exchange": f"{prefix}.events",

@@ -1,7 +1,7 @@
 """Proof that a process takes messages: it posts itself one now and then, and a file tells when one last came through.
 
 A heartbeat or a ping would not do: both are answered by threads and connections of their own, also by a worker whose
-queue connection has gone deaf. A pulse travels the way that work travels.
+queue connection has gone deaf. A pulse travels the way that work travels, to the slots that work uses.
 """
 
 import logging
@@ -19,6 +19,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings
 from firstline.schemas.errors import UserError
 
@@ -40,6 +41,7 @@ class Pulse:
     file: Path
     #: Messages that the process holds at once.
     threads: int
+    watch: SlotWatch
     every_s: float = EVERY_S
     _stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -74,22 +76,23 @@ class Pulse:
     def beat(self) -> None:
         """Post one pulse, in place of one that is still on its way; a process that is full needs none."""
         if len(state.reserved_requests) >= self.threads:
-            # It takes nothing more until an answer comes: it has proved what there was to prove.
-            self.note()
+            # A pulse would not come through before a slot is free: the messages that hold them are the proof.
+            if self.watch.moves():
+                self.note()
             return
         with self.app.producer_pool.acquire(block=True) as producer:
             self.queue(producer.channel).purge()  # type: ignore[no-untyped-call] # kombu has no types
             self.app.send_task(TASK, queue=self.queue, priority=0, producer=producer, retry=False)
 
 
-def pulse(app: Celery, settings: Settings, *, threads: int) -> Pulse | None:
+def pulse(app: Celery, settings: Settings, *, threads: int, watch: SlotWatch) -> Pulse | None:
     """Return the pulse of this process; None where no file is set for it."""
     if settings.pulse_file is None:
         return None
     name = settings.keys.queue(f"pulse.{os.uname().nodename}.{os.getpid()}")
     # It goes by itself after its process, also from Redis's list of queues.
     queue = Queue(name, Exchange(name), routing_key=name, expires=_KEPT_S)  # type: ignore[no-untyped-call]
-    return Pulse(app, queue, settings.pulse_file, threads)
+    return Pulse(app, queue, settings.pulse_file, threads, watch)
 
 
 def _no_pulse(record: logging.LogRecord) -> bool:

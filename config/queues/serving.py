@@ -9,19 +9,24 @@ from celery import Celery
 
 from firstline.config.queues.app import queue
 from firstline.config.queues.liveness import pulse
+from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings
 
+#: The threads that messages are worked on.
+POOL = "firstline.config.queues.pool:Threads"
 
-def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: int) -> int:
+
+def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: int, watch: SlotWatch) -> int:
     """Consume queues on a pool of threads until the process is told to stop; return its exit code.
 
-    Celery's command line is left out: importing it (and Flower's and pygments' with it) takes seconds.
+    A process whose slots are stuck by `watch` ends itself. Celery's command line is left out: importing it (and
+    Flower's and pygments' with it) takes seconds.
     """
-    own = pulse(app, settings, threads=threads)
+    own = pulse(app, settings, threads=threads, watch=watch)
     app.conf.task_queues = [*(queue(settings, name) for name in queues), *([own.queue] if own else [])]
     worker = app.Worker(
         hostname=f"{'-'.join(queues)}.{os.getpid()}@{os.uname().nodename}",
-        pool="threads",
+        pool=POOL,
         concurrency=threads,
         loglevel=settings.log_level,
         without_mingle=True,
@@ -29,7 +34,7 @@ def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: in
         quiet=True,
     )
     _leave_alone()
-    with own.beating() if own else nullcontext():
+    with watch.watching(), own.beating() if own else nullcontext():
         worker.start()
     return int(worker.exitcode or 0)
 

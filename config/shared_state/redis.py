@@ -11,6 +11,8 @@ _OPTIONS: dict[str, Any] = {
     "decode_responses": True,
     "socket_keepalive": True,
     "socket_connect_timeout": 5,
+    # A server that has gone without a word, or the way to it, holds no caller for ever.
+    "socket_timeout": 5,
     "health_check_interval": 15,
     "max_connections": 100,
 }

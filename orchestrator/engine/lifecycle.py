@@ -8,8 +8,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.engine import lifecycle, publish
+from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.judge import Judged, judge
 from firstline.orchestrator.engine.release import claim, release
 from firstline.orchestrator.engine.segments import advance, fail, open_segment
@@ -240,9 +241,14 @@ def let_go(engine: Context) -> int:
     """Resume the jobs whose budget has moved since it paused them; return how many."""
     with engine.db.reading() as tx:
         held = budget_store.held(tx)
-        free = [row["id"] for row in held if _is_free(tx, engine.job(tx, row["id"]), row)]
-    return sum(lifecycle.resume(engine, job) for job in free)
+    resumed: list[str] = []
 
+    def look(row: RowMapping) -> None:
+        with engine.db.reading() as tx:
+            job = engine.job(tx, row["id"])
+            is_free = budgets.has_moved(tx, job, key=row["held_by"], cap_usd=row["held_cap_usd"])
+        if is_free and resume(engine, job.id):
+            resumed.append(job.id)
 
-def _is_free(tx: Connection, job: Job, held: RowMapping) -> bool:
-    return budgets.has_moved(tx, job, key=held["held_by"], cap_usd=held["held_cap_usd"])
+    for_each(engine, held, look, job_of=lambda row: str(row["id"]))
+    return len(resumed)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.apply import conclude
@@ -34,7 +35,11 @@ def fill(engine: Context) -> int:
         waiting: dict[tuple[str, str], list[RowMapping]] = {}
         for row in store.filling(tx):
             waiting.setdefault((row["job"], row["tier"]), []).append(row)
-    return sum(_fill(engine, job, tier, rows) for (job, tier), rows in waiting.items())
+    made: list[int] = []
+    for_each(
+        engine, waiting, lambda key: made.append(_fill(engine, *key, waiting[key])), job_of=lambda key: str(key[0])
+    )
+    return sum(made)
 
 
 def _fill(engine: Context, job_id: str, tier: str, rows: list[RowMapping]) -> int:
@@ -104,11 +109,19 @@ def collect_again(engine: Context, lost: Sequence[RowMapping]) -> list[RowMappin
 
 def look_after(engine: Context) -> int:
     """Have workers submit, look after, collect or cancel the bulks whose time has come; return how many."""
-    with engine.db.writing() as tx:
-        orders = [order for row in store.due(tx) if (order := _order(tx, engine, row)) is not None]
-    for order in orders:
-        publish.bulk(engine, order).apply_async()
-    return len(orders)
+    with engine.db.reading() as tx:
+        due = store.due(tx)
+    told: list[str] = []
+
+    def tell(row: RowMapping) -> None:
+        with engine.db.writing() as tx:
+            order = _order(tx, engine, row)
+        if order is not None:
+            publish.bulk(engine, order).apply_async()
+            told.append(order.id)
+
+    for_each(engine, due, tell, job_of=lambda row: str(row["job"]))
+    return len(told)
 
 
 def _order(tx: Connection, engine: Context, row: RowMapping) -> BulkOrder | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator import api
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.single_tier import alone
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
@@ -304,11 +306,9 @@ def _drifted_row(subject: _Subject, found: Audit, reason: str) -> CalibrationRow
 # By itself --------------------------------------------------------------------------------------------------------
 
 
-def sweep() -> None:
+def sweep(engine: Context) -> None:
     """Ask what is due and compare what was answered: what a standing orchestrator does between other things."""
-    with api.engine().db.reading() as tx:
+    with engine.db.reading() as tx:
         due, asked = audits.due(tx), audits.asked(tx)
-    for job in due:
-        ask(job)
-    for audit_job in asked:
-        compare(audit_job)
+    for_each(engine, due, ask, job_of=str)
+    for_each(engine, asked, compare, job_of=str)

@@ -10,17 +10,22 @@ import sys
 from celery import signals
 
 from firstline.config.queues.app import ORCHESTRATOR
+from firstline.config.queues.liveness import DEAF_AFTER_S
 from firstline.config.queues.serving import serve
+from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import get_settings
 from firstline.config.telemetry.logs import configure
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.counters import FLUSH_S
 from firstline.orchestrator.core.ticker import Ticker
-from firstline.orchestrator.engine import webhooks
+from firstline.orchestrator.engine import publish, webhooks
 from firstline.orchestrator.service.sweep import Rescue
 from firstline.orchestrator.service.tasks import register
 from firstline.orchestrator.store.migrate import migrate
 from firstline.schemas.errors import FirstlineError
+
+#: Seconds that a message may take: a database that is away, or locked by another, is waited for in slices of 30 s.
+_SLOT_S = 180.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     tickers = (rescue.ticker, webhooks.ticker(engine), Ticker("tally", FLUSH_S, engine.hand_over))
     for ticker in tickers:
         signals.worker_ready.connect(lambda ticker=ticker, **_: ticker.start(), weak=False)
-    exit_code = serve(app, settings, queues=(ORCHESTRATOR,), threads=options.threads)
+    watch = SlotWatch(_SLOT_S, slow_s={publish.SUBMIT: settings.visibility_timeout_s}, quiet_s=DEAF_AFTER_S)
+    exit_code = serve(app, settings, queues=(ORCHESTRATOR,), threads=options.threads, watch=watch)
     for ticker in tickers:
         ticker.stop()
     rescue.abdicate()

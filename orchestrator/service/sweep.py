@@ -12,6 +12,8 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.config.queues.app import STEPS
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.each_job import for_each
+from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.engine import lifecycle, provider_batches, publish
 from firstline.orchestrator.engine.apply import conclude
@@ -21,8 +23,9 @@ from firstline.orchestrator.engine.segments import SHARD_ITEMS, advance
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.batch import WHOLE_JOB
+from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
-from firstline.workers.durability.claims import ANSWERED, CLAIM_S, JUDGED, LOST
+from firstline.workers.durability.claims import ANSWERED, CLAIM_S, JUDGED, LOST, UNREADABLE
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +35,9 @@ SETTLING_S = 3.0
 OVERTAKEN_S = 60.0
 #: Seconds that a producer may be silent while it hands items in.
 PRODUCER_SILENT_S = 900.0
-#: Deliveries that ended with the worker's death, before a batch is cut up, and before a single subtask is given up.
-DEATHS_ALLOWED = 3
+#: Deliveries that ended with the worker's death, or that could not be read, before a batch is cut up, and before a
+#: single subtask is given up.
+FAILURES_ALLOWED = 3
 _DEFERRED_AT_ONCE = 500
 # KEYS: claim. ARGV: who held it, the word for lost, seconds.
 _RELEASE = """
@@ -77,18 +81,19 @@ class Rescue:
 
     def sweep(self) -> None:
         """Do what is due: deferred subtasks each time, the rest each fourth time."""
-        wake_due(self.engine)
         self._beats += 1
-        if self._beats % 4 == 1:
-            end_hopeless(self.engine)
-            lifecycle.let_go(self.engine)
-            provider_batches.fill(self.engine)
-            provider_batches.look_after(self.engine)
-            publish_outbox(self.engine)
-            resend_lost(self.engine)
-            nudge(self.engine)
-        if self._beats % 40 == 39:
-            audits.sweep()
+        for every, at, duty in _DUTIES:
+            if self._beats % every == at:
+                self._do(duty)
+
+    def _do(self, duty: Callable[[Context], object]) -> None:
+        """Do a duty; what is wrong with it keeps none of the others."""
+        try:
+            duty(self.engine)
+        except (InfrastructureError, RedisError, OSError):
+            raise
+        except Exception:
+            _log.exception("sweep.duty_failed", extra={"duty": duty.__name__})
 
 
 def end_hopeless(engine: Context) -> None:
@@ -96,10 +101,8 @@ def end_hopeless(engine: Context) -> None:
     with engine.db.reading() as tx:
         overdue = jobs.overdue(tx)
         abandoned = jobs.abandoned(tx, silent_s=PRODUCER_SILENT_S)
-    for job_id in overdue:
-        expire(engine, job_id)
-    for job_id in abandoned:
-        abandon(engine, job_id)
+    for_each(engine, overdue, lambda job: expire(engine, job), job_of=str)
+    for_each(engine, abandoned, lambda job: abandon(engine, job), job_of=str)
 
 
 def wake_due(engine: Context) -> int:
@@ -109,8 +112,12 @@ def wake_due(engine: Context) -> int:
     by_job: dict[str, set[int]] = {}
     for job_id, item, _, _ in rows:
         by_job.setdefault(job_id, set()).add(item)
-    for job_id, numbers in by_job.items():
-        _again(engine, job_id, sorted(numbers), opening=lambda tx, job, wanted: items.wake(tx, job=job, numbers=wanted))
+
+    def wake(job_id: str) -> None:
+        numbers = sorted(by_job[job_id])
+        _again(engine, job_id, numbers, opening=lambda tx, job, wanted: items.wake(tx, job=job, numbers=wanted))
+
+    for_each(engine, by_job, wake, job_of=str)
     return len(rows)
 
 
@@ -154,21 +161,29 @@ def publish_outbox(engine: Context) -> int:
 def resend_lost(engine: Context) -> int:
     """Send again what no live worker holds, no queue can still contain and nobody has judged."""
     with engine.db.reading() as tx:
-        out = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "sent"]
-        owners = {row["job"]: engine.job(tx, row["job"]) for row in out}
+        sent = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "sent"]
+        owners: dict[str, Job] = {}
+
+        def read(job_id: str) -> None:
+            owners[job_id] = engine.job(tx, job_id)
+
+        for_each(engine, {row["job"] for row in sent}, read, job_of=str)
         overtaken_at = jobs.clock(tx) - timedelta(seconds=OVERTAKEN_S)
+    out = [row for row in sent if row["job"] in owners]
     if not out:
         return 0
     lost, dead = _lost(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
-    for row, holder in dead:
-        _after_death(engine, row, holder)
+    for_each(engine, dead, lambda ended: _after_failure(engine, *ended), job_of=lambda ended: str(ended[0]["job"]))
     return _send(engine, provider_batches.collect_again(engine, lost))
 
 
 def _lost(
     engine: Context, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str], overtaken_at: datetime
 ) -> tuple[list[RowMapping], list[tuple[RowMapping, str]]]:
-    """Return the batches to send again: those that vanished, and those whose worker died, with who that was."""
+    """Return the batches to send again: those that vanished, and those that failed, with what their claim says.
+
+    A batch fails with its worker, or where its message could not be read.
+    """
     keys = engine.settings.keys
     claims = [None if text is None else str(text) for text in engine.redis.mget([keys.claim(row["id"]) for row in out])]
     holders = {claim for claim in claims if claim and claim not in (JUDGED, LOST) and not claim.startswith(ANSWERED)}
@@ -206,21 +221,27 @@ def _is_empty(engine: Context, queue: str) -> bool:
     return sum(engine.redis.llen(name) for name in names) == 0
 
 
-def _after_death(engine: Context, row: RowMapping, holder: str) -> None:
-    """Send a dead worker's batch again; what kills worker after worker is taken apart, then given up."""
+def _after_failure(engine: Context, row: RowMapping, claim: str) -> None:
+    """Send again what a dead worker held or nobody could read; what fails ever again is taken apart, then given up."""
     with engine.db.writing() as tx:
         now = batches.get(tx, batch=row["id"], lock=True)
         if now is None or now["state"] != "sent":
             # It was judged between our look at the database and that at Redis.
             return
-        deaths = batches.mark_lost(tx, batch=row["id"])
-    _release_claim(engine, row["id"], holder)
-    _log.warning("batch.worker_died", extra={"batch": row["id"], "job": row["job"], "deaths": deaths})
-    if deaths < DEATHS_ALLOWED:
+        failures = batches.mark_lost(tx, batch=row["id"])
+    _release_claim(engine, row["id"], claim)
+    why = claim.removeprefix(UNREADABLE) if claim.startswith(UNREADABLE) else None
+    event = "batch.worker_died" if why is None else "batch.unread"
+    _log.warning(event, extra={"batch": row["id"], "job": row["job"], "times": failures})
+    if failures < FAILURES_ALLOWED:
         _send(engine, [row])
         return
     alone = len(row["items"]) == 1
-    reason = f"the worker died {deaths} times while it worked on this item"
+    reason = (
+        f"the worker died {failures} times while it worked on this item"
+        if why is None
+        else f"what was to be read of this item could not be, {failures} times: {why}"
+    )
 
     def opening(tx: Connection, job: str, _numbers: Sequence[int]) -> None:
         if alone:
@@ -251,17 +272,21 @@ def _send(engine: Context, rows: Sequence[RowMapping]) -> int:
     by_job: dict[str, list[str]] = {}
     for row in rows:
         by_job.setdefault(row["job"], []).append(row["id"])
-    sent = 0
-    for job_id, ids in by_job.items():
+    sent: list[str] = []
+
+    def send(job_id: str) -> None:
+        ids = by_job[job_id]
         for at in range(0, len(ids), _KEPT_BATCHES):
             with engine.db.writing() as tx:
                 job = engine.job(tx, job_id)
                 if not job.state.works:
-                    continue
+                    return
                 ready = publish.assembled(tx, job=job, ids=ids[at : at + _KEPT_BATCHES])
             publish.send_free(engine, job=job, made=ready)
-            sent += len(ready)
-    return sent
+            sent.extend(batch.id for batch in ready)
+
+    for_each(engine, by_job, send, job_of=str)
+    return len(sent)
 
 
 def nudge(engine: Context) -> None:
@@ -273,17 +298,19 @@ def nudge(engine: Context) -> None:
             (job, segment, n) for job, segment in running for n in batches.silent_shards(tx, job=job, segment=segment)
         ]
         complete = {pair for pair in running if batches.unclosed(tx, job=pair[0], segment=pair[1]) == 0}
-    for job_id in submitted:
-        start(engine, job_id)
-    for job_id, segment, n in silent:
-        _resume_shard(engine, job_id, segment, n)
-    for job_id, segment in running:
-        if (job_id, segment) in complete:
+    for_each(engine, submitted, lambda job: start(engine, job), job_of=str)
+    for_each(engine, silent, lambda shard: _resume_shard(engine, *shard), job_of=lambda shard: shard[0])
+
+    def move_on(at: tuple[str, int]) -> None:
+        job_id, segment = at
+        if at in complete:
             with engine.db.writing() as tx:
                 job = engine.job(tx, job_id)
                 if job.state.works and job.segment == segment < job.plan.segments:
                     advance(tx, job=job, segment=segment)
         release(engine, job_id)
+
+    for_each(engine, running, move_on, job_of=lambda at: at[0])
 
 
 def _resume_shard(engine: Context, job_id: str, segment: int, n: int) -> None:
@@ -294,3 +321,17 @@ def _resume_shard(engine: Context, job_id: str, segment: int, n: int) -> None:
     if numbers:
         _again(engine, job_id, numbers, opening=lambda *_: None)
     passed(engine, job_id, segment, n)
+
+
+#: How often, in beats of the sweep, and at which beat of these; in this order.
+_DUTIES: tuple[tuple[int, int, Callable[[Context], object]], ...] = (
+    (1, 0, wake_due),
+    (4, 1, end_hopeless),
+    (4, 1, lifecycle.let_go),
+    (4, 1, provider_batches.fill),
+    (4, 1, provider_batches.look_after),
+    (4, 1, publish_outbox),
+    (4, 1, resend_lost),
+    (4, 1, nudge),
+    (40, 39, audits.sweep),
+)

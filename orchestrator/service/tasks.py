@@ -13,9 +13,10 @@ from firstline.orchestrator.engine.lifecycle import settle_trail, start
 from firstline.orchestrator.engine.release import passed, release, send_shard
 from firstline.orchestrator.engine.tracing import judge_span
 from firstline.orchestrator.service.celery_submit import Unread, submit_message
-from firstline.schemas.batch import MESSAGE_VERSION, Trail
+from firstline.schemas.batch import Trail
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.provider_batch import BulkNews
+from firstline.workers.durability.unread import batch_of, note_of
 
 _log = logging.getLogger(__name__)
 
@@ -67,14 +68,18 @@ def register(app: Celery, engine: Context) -> None:
 
 
 def judge_message(engine: Context, message: str) -> Signature | None:
-    """Judge a trail as it came; one that cannot be judged here is logged, and the sweep asks for it again."""
+    """Judge a trail as it came; of one that cannot be judged the sweep asks again, and gives up what never can."""
     try:
         trail = Trail.model_validate_json(message)
         with judge_span(engine.tracer, trail):
             return settle_trail(engine, trail)
-    except ValidationError:
-        _log.error("trail.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": "update this one"})
+    except (InfrastructureError, *publish.UNREACHABLE):
+        raise
     except UserError as error:
         # Another deployment uses the same Redis and namespace, or the job was pruned meanwhile.
         _log.error("trail.refused", extra={"reason": str(error)})
+    except Exception as error:
+        _log.error("trail.unreadable", exc_info=not isinstance(error, ValidationError))
+        if (batch := batch_of(message)) is not None:
+            engine.redis.eval(*note_of(engine.settings.keys, batch, error))
     return None

@@ -70,8 +70,12 @@ def with_key(tx: Connection, *, idempotency_key: str) -> str | None:
 
 
 def in_state(tx: Connection, *, states: Collection[JobState]) -> list[RowMapping]:
-    """Return the jobs in these states, oldest first."""
-    query = select(_job).where(_job.c.state.in_([state.value for state in states])).order_by(_job.c.created_at)
+    """Return id and segment of the jobs in these states, oldest first."""
+    query = (
+        select(_job.c.id, _job.c.segment)
+        .where(_job.c.state.in_([state.value for state in states]))
+        .order_by(_job.c.created_at)
+    )
     return list(tx.execute(query).mappings())
 
 

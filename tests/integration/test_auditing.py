@@ -172,7 +172,7 @@ def test_an_audit_that_the_top_tier_could_not_answer_counts_for_nothing(engine):
 
 def test_the_sweep_asks_what_is_due_and_compares_what_was_answered(engine):
     job = audited_job(engine, 2)
-    audits.sweep()
+    audits.sweep(engine)
     assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked", "asked"]
 
 

@@ -12,6 +12,8 @@ from celery.contrib.testing.worker import start_worker
 
 from firstline.config.queues.app import make_app, queue
 from firstline.config.queues.liveness import Pulse, pulse, silent_s
+from firstline.config.queues.serving import POOL
+from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings
 from tests.servers import RedisServer
 
@@ -27,13 +29,13 @@ def settings(redis_url: str, tmp_path: Path) -> Settings:
 def consuming(settings: Settings) -> Iterator[tuple[Pulse, Any]]:
     """Run a consumer of one queue and of its own pulses, as `firstline.config.queues.serving` sets it up."""
     app = make_app(settings)
-    own = pulse(app, settings, threads=2)
+    own = pulse(app, settings, threads=2, watch=SlotWatch(60.0))
     assert own is not None
     own.every_s = EVERY_S
     app.conf.task_queues = [queue(settings, "cheap"), own.queue]
     with (
         own.beating(),
-        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=20) as worker,
+        start_worker(app, pool=POOL, concurrency=2, perform_ping_check=False, shutdown_timeout=20) as worker,
     ):
         yield own, worker
 

@@ -14,6 +14,7 @@ from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.lifecycle import settle_trail, start
 from firstline.orchestrator.service import sweep
 from firstline.orchestrator.service.sweep import Rescue
+from firstline.orchestrator.service.tasks import judge_message
 from firstline.orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
@@ -132,11 +133,11 @@ def test_a_batch_that_kills_its_workers_is_taken_apart_and_only_the_poison_is_gi
         age(engine, job)
         sweep.resend_lost(engine)
 
-    for _ in range(sweep.DEATHS_ALLOWED):
+    for _ in range(sweep.FAILURES_ALLOWED):
         kill_all_with_poison()
     assert batch_row(engine, batch.id)["state"] == "dropped"
     assert [len(one.work) for one in flying(engine, job) if poison in {work.item for work in one.work}] == [1]
-    for _ in range(sweep.DEATHS_ALLOWED):
+    for _ in range(sweep.FAILURES_ALLOWED):
         kill_all_with_poison()
     work(engine, job)
     failed = [row for row in rows(engine, ItemRow, job=job) if row["state"] == "failed"]
@@ -150,7 +151,7 @@ def test_a_batch_that_is_judged_while_the_sweep_looks_is_left_alone(engine: Cont
     (batch,) = flying(engine, job)
     stale = batch_row(engine, batch.id)
     settle_trail(engine, answered(batch))
-    sweep._after_death(engine, stale, JUDGED)
+    sweep._after_failure(engine, stale, JUDGED)
     assert batch_row(engine, batch.id)["lost"] == 0
     assert engine.redis.get(engine.settings.keys.claim(batch.id)) == JUDGED
 
@@ -170,7 +171,7 @@ def test_the_parts_of_a_batch_that_was_taken_apart_find_the_answers_that_were_pa
     job = begun(engine, 40)
     batch = next(batch for batch in flying(engine, job) if len(batch.work) > 1)
     engine.redis.hset(engine.settings.keys.answers(batch.id), "0:s0:0", "an answer")
-    for _ in range(sweep.DEATHS_ALLOWED):
+    for _ in range(sweep.FAILURES_ALLOWED):
         claim(engine, batch.id, "dead-worker")
         age(engine, job)
         sweep.resend_lost(engine)
@@ -305,3 +306,64 @@ def test_a_job_whose_producer_died_while_it_handed_items_in_is_ended(engine: Con
     assert state(engine, job) == "failed"
     assert "producer" in rows(engine, JobRow, id=job)[0]["reason"]
     assert subtasks(engine, job) == []
+
+
+def spoil(engine: Context, job: str) -> None:
+    """Let a job's plan be one that nobody can read."""
+    change(engine, JobRow, {"plan": {"nonsense": True}, "plan_version": 9}, id=job)
+
+
+def test_a_job_that_cannot_be_read_keeps_no_other_from_being_swept(engine: Context) -> None:
+    broken, sound = begun(engine, 1), begun(engine, 1)
+    empty_queues(engine)
+    spoil(engine, broken)
+    for job in (broken, sound):
+        age(engine, job)
+    Rescue(engine).sweep()
+    assert queued(engine, "cheap") == 1
+    work(engine, sound)
+    assert state(engine, sound) == "done"
+    assert "could not be done" in rows(engine, JobRow, id=broken)[0]["reason"]
+
+
+def test_a_message_that_cannot_be_read_three_times_ends_its_subtasks_with_the_reason(engine: Context) -> None:
+    job = begun(engine, 1)
+    for _ in range(sweep.FAILURES_ALLOWED):
+        (batch,) = flying(engine, job)
+        trail = answered(batch).model_dump_json()
+        assert judge_message(engine, trail[:-1] + ',"more":1}') is None
+        age(engine, job)
+        sweep.resend_lost(engine)
+    assert state(engine, job) == "done"
+    (item,) = rows(engine, ItemRow, job=job)
+    assert item["state"] == "failed"
+    assert "could not be, 3 times: more: Extra inputs are not permitted" in item["reason"]
+
+
+def test_a_message_of_newer_code_waits_for_who_can_read_it(engine: Context) -> None:
+    job = begun(engine, 1)
+    for _ in range(sweep.FAILURES_ALLOWED + 1):
+        (batch,) = flying(engine, job)
+        assert judge_message(engine, answered(batch).evolve(v=2).model_dump_json()[:-1] + ',"more":1}') is None
+        age(engine, job)
+        sweep.resend_lost(engine)
+    assert state(engine, job) == "running"
+
+
+def test_a_trail_that_cannot_be_written_down_is_given_up_with_the_reason(
+    engine: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = begun(engine, 1)
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("a figure too large for its column")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("firstline.orchestrator.service.tasks.settle_trail", fails)
+        for _ in range(sweep.FAILURES_ALLOWED):
+            (batch,) = flying(engine, job)
+            assert judge_message(engine, answered(batch).model_dump_json()) is None
+            age(engine, job)
+            sweep.resend_lost(engine)
+    assert state(engine, job) == "done"
+    assert "ValueError" in rows(engine, ItemRow, job=job)[0]["reason"]

@@ -18,6 +18,8 @@ JUDGED = "judged"
 LOST = "lost"
 #: What it begins with while the trail is on its way to a judge; Redis's time in seconds follows.
 ANSWERED = "answered:"
+#: What it begins with when the batch's message, or the trail that came of it, could not be read; why follows.
+UNREADABLE = "unreadable:"
 
 # KEYS: claim, prefix of heartbeats, cancel flag of the job. ARGV: worker, seconds, the word for judged.
 # -> taken / resumed / held / judged / cancelled

@@ -13,6 +13,9 @@ from firstline.workers.rules.pricing import REFUSED, Cost, cost
 #: Routers and others whose answers say what they cost in dollars: that is what stands on the bill.
 _STATE_COSTS = frozenset({"deepinfra", "openrouter", "perplexity", "xai"})
 
+#: Tokens that no call has: ten times the longest context of today.
+MOST_TOKENS = 100_000_000
+
 
 #: Kinds of error by which a provider turns a call away.
 _TURNED_AWAY = frozenset(
@@ -71,9 +74,17 @@ def cost_of(bill: Bill, model: Model, *, lane: Lane | None = None) -> Cost:
 def booked(reply: Reply, response: Any, model: Model, *, lane: Lane | None = None) -> Reply:
     """Return a reply with what its response is billed by and what it cost; `lane`: it is known (a batch)."""
     bill = read_bill(response, model.name.partition("/")[0])
+    if _is_absurd(bill.usage):
+        absurd = f"the provider counted more than {MOST_TOKENS:,} tokens for one call, so its bill cannot be believed"
+        return replace(reply, error=ErrorKind.SERVER, detail=absurd)
     price = cost_of(bill, model, lane=lane)
     served = lane or bill.lane or asked_lane(model)
     return replace(reply, usage=bill.usage, cost_usd=price.usd, price_source=price.source, lane=served)
+
+
+def _is_absurd(usage: Usage) -> bool:
+    """Whether a figure is more than any model takes or gives in one call: nothing can be reckoned from such a bill."""
+    return any(isinstance(count, int) and count > MOST_TOKENS for count in usage.model_dump().values())
 
 
 def free(reply: Reply) -> Reply:

@@ -1,6 +1,7 @@
 """How a container tells whether its process takes messages, and what else only a deployment runs."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from celery.worker import state
 
 from firstline.config.queues.app import make_app
 from firstline.config.queues.liveness import DEAF_AFTER_S, pulse, silent_s
+from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator import cli
 from firstline.orchestrator.monitoring.flower import main as flower
@@ -63,17 +65,37 @@ def test_health_is_an_exit_code_and_a_sentence(age_s, code, said, tmp_path, monk
     assert said in "".join(capsys.readouterr())
 
 
+@dataclass(frozen=True)
+class Held:
+    """A message that holds a slot."""
+
+    id: str
+    name: str = "firstline.judge"
+
+
 def test_nobody_posts_pulses_unless_asked_to():
-    assert pulse(make_app(settings(None)), settings(None), threads=1) is None
+    assert pulse(make_app(settings(None)), settings(None), threads=1, watch=SlotWatch(60.0)) is None
 
 
 def test_a_process_that_is_full_proves_itself_by_that(tmp_path, monkeypatch):
     its = settings(tmp_path / "deep" / "pulse")
-    own = pulse(make_app(its), its, threads=2)
+    held: list[Held] = []
+    own = pulse(make_app(its), its, threads=2, watch=SlotWatch(60.0, quiet_s=0.0, held=lambda: held))
     monkeypatch.setattr(state, "reserved_requests", {"one", "two"})
+    held.append(Held("one"))
     # Nothing listens at its Redis: posting would fail.
     own.beat()
     assert silent_s(its) < 5
+
+
+def test_a_process_whose_slots_are_stuck_proves_nothing(tmp_path, monkeypatch):
+    its, held = settings(tmp_path / "pulse"), [Held("one"), Held("two")]
+    watch = SlotWatch(60.0, quiet_s=0.0, held=lambda: held)
+    own = pulse(make_app(its), its, threads=2, watch=watch)
+    monkeypatch.setattr(state, "reserved_requests", {"one", "two"})
+    watch.moves()
+    own.beat()
+    assert silent_s(its) is None
 
 
 @pytest.mark.parametrize(
