@@ -1,6 +1,5 @@
 """A user's functions by dotted path: from the user's own folders first, then from what is installed."""
 
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from firstline.config.catalogue.function_imports import holds, load_module
 from firstline.schemas.errors import UserError
 
 
@@ -16,7 +16,7 @@ def load(path: str, *, folders: tuple[Path, ...] = ()) -> Callable[..., Any]:
     """Return the function named `module:function` (or `module.function`).
 
     A module file in one of `folders` wins and is imported under a private name, so that a user's `json.py` shadows
-    neither the standard library nor us; relative imports between the user's modules work.
+    neither the standard library nor us; it imports its neighbours and its project's modules by their plain names.
     UserError when the path is malformed, the module or function is missing, or the module raises while imported.
     """
     module_name, attributes = _split(path)
@@ -42,37 +42,20 @@ def _split(path: str) -> tuple[str, list[str]]:
 
 
 def _import(name: str, folders: tuple[Path, ...], path: str) -> ModuleType:
-    folder = next((folder for folder in folders if _holds(folder, name)), None)
+    folder = next((folder for folder in folders if holds(folder, name)), None)
     if folder is None and not _is_installed(name):
         looked = ", ".join(map(str, folders)) or "no folder of functions"
         raise UserError(f"{path}: there is no module {name!r} in {looked}, nor among the installed packages")
     try:
-        return importlib.import_module(f"{_private_root(folder)}.{name}" if folder else name)
+        return load_module(folder, name) if folder else importlib.import_module(name)
     except (Exception, SystemExit) as error:
         raise UserError(f"{path}: importing {name} raised {type(error).__name__}: {error}") from error
-
-
-def _holds(folder: Path, name: str) -> bool:
-    target = folder.joinpath(*name.split("."))
-    return target.with_name(f"{target.name}.py").is_file() or (target / "__init__.py").is_file()
 
 
 def _is_installed(name: str) -> bool:
     # Only the top: importing parents to look further would run code whose errors are reported later and better.
     top = name.partition(".")[0]
     return top in sys.modules or importlib.util.find_spec(top) is not None
-
-
-def _private_root(folder: Path) -> str:
-    """Return the name of a package that stands for the folder; its modules load from there by the usual machinery."""
-    where = str(folder.resolve())
-    root = f"_firstline_functions_{hashlib.sha256(where.encode()).hexdigest()[:12]}"
-    if root not in sys.modules:
-        package = ModuleType(root)
-        package.__path__ = [where]
-        sys.modules[root] = package
-        importlib.invalidate_caches()
-    return root
 
 
 def _names(module: ModuleType) -> str:

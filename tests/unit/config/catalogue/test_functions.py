@@ -50,6 +50,36 @@ def test_a_users_module_shadows_neither_the_standard_library_nor_us(folder: Path
     assert str(folder) not in sys.path
 
 
+def project(root: Path, *, limit: int) -> Path:
+    """Make a project with a `config` of its own and functions that use it; returns the folder of functions."""
+    functions = root / "functions"
+    (functions / "kit").mkdir(parents=True)
+    (root / "workers").mkdir()
+    (root / "config.py").write_text(f"LIMIT = {limit}\n")
+    (root / "workers" / "__init__.py").write_text("")
+    (root / "workers" / "pay.py").write_text("import config\nRATE = config.LIMIT * 10\n")
+    (functions / "near.py").write_text("import json\nfrom config import LIMIT\ndef limit(): return json.dumps(LIMIT)\n")
+    (functions / "kit" / "__init__.py").write_text("")
+    (functions / "kit" / "tools.py").write_text("NAME = 'tools'\n")
+    (functions / "score.py").write_text(
+        "import near\n"
+        "import workers.pay\n"
+        "from kit import tools\n"
+        "def answer():\n"
+        "    from near import limit\n"
+        "    return [near.limit(), limit(), workers.pay.RATE, tools.NAME]\n"
+    )
+    return functions
+
+
+def test_a_users_function_imports_its_neighbours_and_its_own_projects_modules(tmp_path: Path) -> None:
+    first = project(tmp_path / "first", limit=3)
+    second = project(tmp_path / "second", limit=4)
+    assert load("score:answer", folders=(first,))() == ["3", "3", 30, "tools"]
+    assert load("score:answer", folders=(second,))() == ["4", "4", 40, "tools"]
+    assert not {"near", "config", "workers", "kit"} & set(sys.modules)
+
+
 def test_the_same_name_in_two_folders_is_two_modules(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
     (other / "mine.py").write_text("def double(x): return 'other'\n")
