@@ -1,59 +1,35 @@
 """What a JSON Schema says about the fields of an answer, as far as it can be known without one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic_core import from_json, to_json
 
 from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
+from firstline.config.json_schema.validator import schema_faults, validator_of
 from firstline.schemas.base import Json, JsonObject
 
 _OPEN = frozenset({"$ref", "$dynamicRef", "anyOf", "oneOf", "allOf", "if", "patternProperties", "dependentSchemas"})
 
-_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
-
 
 def schema_flaws(schema: JsonObject, at: Location) -> list[Flaw]:
-    """Return why `schema` is no JSON Schema (Draft 2020-12) that can be used without fetching anything."""
+    """Return why `schema` is no JSON Schema that can be used as it stands, without fetching anything."""
     return [Flaw((*at, *where), text) for where, text in _unsound(to_json(schema))]
 
 
 @lru_cache(maxsize=256)
 def _unsound(schema: bytes) -> tuple[tuple[Location, str], ...]:
     """Return where and why this is no schema; every job's skills are looked at, and most have been before."""
-    read = from_json(schema)
-    foreign = [
-        (where, f"expected a reference within the schema (`#/...`), got '{ref}'") for where, ref in _foreign(read, ())
-    ]
-    try:
-        Draft202012Validator.check_schema(read)
-    except SchemaError as error:
-        return (tuple(error.absolute_path), _schema_sentence(error)), *foreign
-    return tuple(foreign)
-
-
-def _schema_sentence(error: SchemaError) -> str:
-    if list(error.absolute_path)[-1:] == ["type"] and isinstance(error.instance, str):
-        return f"expected a type of JSON ({listed(_TYPES)}), got '{error.instance}'{suggestion(error.instance, _TYPES)}"
-    return f"no valid JSON Schema (Draft 2020-12): {error.message}"
+    return tuple((fault.at, fault.text) for fault in schema_faults(from_json(schema)))
 
 
 def value_flaws(schema: JsonObject, value: Json, at: Location) -> list[Flaw]:
     """Return where `value` breaks `schema`, which must be valid."""
     return [
-        Flaw((*at, *where), f"does not fit the skill's output schema: {message}")
-        for where, message in _misfits(to_json(schema), to_json(value))
+        Flaw((*at, *misfit.at), f"does not fit the skill's output schema: {misfit.text}")
+        for misfit in validator_of(schema).misfits(value, most=20)
     ]
-
-
-@lru_cache(maxsize=1024)
-def _misfits(schema: bytes, value: bytes) -> tuple[tuple[Location, str], ...]:
-    found = Draft202012Validator(from_json(schema)).iter_errors(from_json(value))
-    errors = sorted(found, key=lambda error: list(map(str, error.absolute_path)))
-    return tuple((tuple(error.absolute_path), error.message) for error in errors)
 
 
 def field_flaw(schema: JsonObject, path: str, *, owner: str) -> str | None:
@@ -86,15 +62,3 @@ def _through_lists(schema: Any) -> Any:
     while isinstance(schema, Mapping) and isinstance(schema.get("items"), Mapping):
         schema = schema["items"]
     return schema
-
-
-def _foreign(part: object, at: Location) -> Iterator[tuple[Location, str]]:
-    if isinstance(part, Mapping):
-        ref = part.get("$ref")
-        if isinstance(ref, str) and not ref.startswith("#"):
-            yield (*at, "$ref"), ref
-        for key, value in part.items():
-            yield from _foreign(value, (*at, key))
-    elif isinstance(part, Sequence) and not isinstance(part, str):
-        for position, value in enumerate(part):
-            yield from _foreign(value, (*at, position))

@@ -4,15 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from firstline.config.json_schema.references import placed
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.skill import Skill
 from firstline.workers.prompts.per_skill import PerSkill
 from firstline.workers.prompts.prompt import assistant, fields, system_text, user
 from firstline.workers.prompts.schema_outline import describe
 from firstline.workers.providers.gateway import Message
-
-#: Definitions that references (`#/$defs/name`) look for at the root.
-_DEFINITIONS = ("$defs", "definitions")
 
 
 def packed_messages(skill: Skill, items: Sequence[JsonObject]) -> tuple[Message, ...]:
@@ -25,7 +23,7 @@ def packed_messages(skill: Skill, items: Sequence[JsonObject]) -> tuple[Message,
 
 def packed_schema(skill: Skill) -> JsonObject:
     """Return the JSON Schema of a pack's answer: `{"results": [{"n": 1, "answer": ...}, ...]}`."""
-    inner = {name: part for name, part in skill.output.items() if name not in (*_DEFINITIONS, "$schema")}
+    inner, root = placed(skill.output, "/properties/results/items/properties/answer")
     result: JsonObject = {
         "type": "object",
         "properties": {"n": {"type": "integer", "description": "number of the item"}, "answer": inner},
@@ -38,7 +36,7 @@ def packed_schema(skill: Skill) -> JsonObject:
         "required": ["results"],
         "additionalProperties": False,
     }
-    return results | {name: skill.output[name] for name in _DEFINITIONS if name in skill.output}
+    return results | root
 
 
 def unpack(value: Json, count: int) -> dict[int, Json]:

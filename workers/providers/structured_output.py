@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from json_repair import repair_json
-from jsonschema import Draft202012Validator
 
+from firstline.config.json_schema.references import placed
+from firstline.config.json_schema.validator import validator_of
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.gateway import Message
@@ -101,15 +102,15 @@ def without_instruction(messages: Sequence[Message]) -> tuple[tuple[Message, ...
 
 
 def wrap(schema: JsonObject) -> JsonObject:
-    """Return an object schema whose property `answer` is the schema; `$defs` move to the new root."""
-    inner = {name: value for name, value in schema.items() if name not in ("$defs", "$schema")}
+    """Return an object schema whose property `answer` is the schema; its references stay good."""
+    inner, root = placed(schema, f"/properties/{WRAP}")
     outer: JsonObject = {
         "type": "object",
         "properties": {WRAP: inner},
         "required": [WRAP],
         "additionalProperties": False,
     }
-    return outer | {"$defs": schema["$defs"]} if "$defs" in schema else outer
+    return outer | root
 
 
 def is_strict(schema: Json) -> bool:
@@ -171,7 +172,7 @@ def _labels(wrapped: JsonObject) -> list[Json]:
 def _unwrap(found: Json, asked: Asked, *, repaired: bool, validate: bool) -> Parsed:
     """Take the value out of its wrapping; a model that answered the bare value is understood as well."""
     whole = {WRAP: found} if asked.wrapped and not (isinstance(found, dict) and WRAP in found) else found
-    on_schema = Draft202012Validator(asked.schema).is_valid(whole) if validate else None
+    on_schema = validator_of(asked.schema).is_valid(whole) if validate else None
     value = whole[WRAP] if asked.wrapped and isinstance(whole, dict) else whole
     return Parsed(value, repaired, on_schema)
 

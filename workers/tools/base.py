@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from firstline.config.json_schema.validator import validator_of
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.tool import ToolResult, ToolSpec
 
@@ -160,8 +160,7 @@ def definition(tool: Tool) -> JsonObject:
 
 def mismatches(arguments: JsonObject, schema: JsonObject) -> list[str]:
     """Return what in the arguments does not fit a JSON Schema, worst first, at most five."""
-    errors = sorted(Draft202012Validator(schema).iter_errors(arguments), key=lambda error: list(map(str, error.path)))
-    return [f"{error.json_path}: {error.message[:200]}" for error in errors[:5]]
+    return list(map(str, validator_of(schema).misfits(arguments)))
 
 
 def schema_of(model: type[BaseModel]) -> JsonObject:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
 from pydantic import ValidationError
 
+from firstline.config.json_schema.validator import SchemaFault, validator_of
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
 from firstline.workers.tools import mcp
@@ -39,11 +39,11 @@ def bind(spec: ToolSpec, place: Place) -> BoundTool:
         raise UserError(f"tool {spec.name!r}: there is no kind {spec.kind!r}; there are: {', '.join(sorted(KINDS))}")
     try:
         options = kind.options.model_validate(spec.options)
-        Draft202012Validator.check_schema(kind.parameters(options))
+        validator_of(kind.parameters(options))
     except ValidationError as error:
         raise UserError(f"tool {spec.name!r}: {_wrong_options(error, kind)}") from None
-    except SchemaError as error:
-        raise UserError(f"tool {spec.name!r}: parameters is not a JSON Schema: {error.message}") from None
+    except SchemaFault as fault:
+        raise UserError(f"tool {spec.name!r}: parameters is not a JSON Schema: {fault}") from None
     return BoundTool(kind, spec, place)
 
 

@@ -156,11 +156,14 @@ BAD_SKILLS = {
     ),
     "output breaks the rules of JSON Schema": (
         SKILL.replace("required: [label]", "required: label"),
-        ["bad.yaml:9: output.required: no valid JSON Schema (Draft 2020-12): 'label' is not of type 'array'"],
+        ['bad.yaml:9: output.required: no valid JSON Schema: expected array, got string "label"'],
     ),
     "output fetches from the network": (
         "instructions: x\ninput: {text: {}}\noutput:\n  $ref: https://example.org/s.json\n",
-        ["bad.yaml:4: output.$ref: expected a reference within the schema (`#/...`), got 'https://example.org/s.json'"],
+        [
+            "bad.yaml:4: output.$ref: expected a reference within the schema (`#/...`), got "
+            "'https://example.org/s.json'; it is not there, and nothing is fetched"
+        ],
     ),
     "check of a field that is not there": (
         SKILL + "checks:\n  - {kind: no_refusal, field: lable}\n",
@@ -195,7 +198,7 @@ BAD_SKILLS = {
     ),
     "example whose output breaks the schema": (
         SKILL + "examples:\n  - input: {text: a}\n    output: {label: c}\n",
-        ["bad.yaml:12: examples[0].output.label: does not fit the skill's output schema: 'c' is not one of ['a', 'b']"],
+        ["bad.yaml:12: examples[0].output.label: does not fit the skill's output schema: expected one of a, b, got c"],
     ),
     "example without a required input": (
         SKILL + "examples:\n  - {input: {}, output: {label: a}}\n",

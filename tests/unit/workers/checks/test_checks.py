@@ -112,7 +112,9 @@ SCHEMA = {
         pytest.param({"intent": "card", "x": 1}, "has x, allowed are intent", id="extra"),
         pytest.param({"intent": "card", "slots": [{}]}, "`slots.0`: lacks date", id="nested"),
         pytest.param({"intent": "card", "slots": {}}, "`slots`: expected array, got object {}", id="type"),
-        pytest.param({"intent": "card", "day": "monday"}, "`day`: 'monday' is not a 'date'", id="format"),
+        pytest.param(
+            {"intent": "card", "day": "monday"}, '`day`: "monday" is no `date`, such as 2026-01-31', id="format"
+        ),
         pytest.param({"intent": "card", "either": {}}, "lacks a", id="deepest of a choice"),
         pytest.param(None, "expected object, got null", id="nothing"),
         pytest.param({"intent": "x" * 9999}, "…", id="long values are cut"),
