@@ -38,7 +38,7 @@ from firstline.orchestrator.store.migrate import migrate
 from firstline.orchestrator.store.tables import JobRow
 from firstline.orchestrator.submission.input_fit import InputFit
 from firstline.orchestrator.submission.item_fields import needs
-from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.item_reader import InputItem, as_item
 from firstline.schemas.base import JsonObject, digest
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.errors import InfrastructureError, UserError
@@ -116,12 +116,8 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
 
 def _refuse_misfit(items: Sequence[InputItem | JsonObject], workflow: Workflow, plan: Plan) -> None:
     fit = InputFit(needs(workflow, plan.skills))
-    deque(fit.watch(_as_item(one, n) for n, one in enumerate(items)), maxlen=0)
+    deque(fit.watch(as_item(one, n) for n, one in enumerate(items)), maxlen=0)
     fit.refuse_misfit("the input")
-
-
-def _as_item(given: InputItem | JsonObject, n: int) -> InputItem:
-    return given if isinstance(given, InputItem) else InputItem(str(given.get("id", n + 1)), given)
 
 
 def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
@@ -175,7 +171,7 @@ def _receive(steering: Context, job: str, given: Iterable[InputItem | JsonObject
     written_at = time.monotonic()
     try:
         for n, one in enumerate(given):
-            item = _as_item(one, n)
+            item = as_item(one, n)
             same_as = _same_as(seen, item, n) if dedupe else None
             rows.append(_item_row(job, n, item, same_as))
             if item.error is None and same_as is None:

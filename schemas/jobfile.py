@@ -35,6 +35,8 @@ class JobFile(Frozen):
     input: str | None = None
     #: Input field with each item's id; `id`, else the position when missing.
     id_field: str | None = None
+    #: Encoding of the input, such as `windows-1252`; found when missing.
+    encoding: str | None = Field(default=None, max_length=40)
     #: Field that the workflow reads -> column of the input that it is taken from.
     map: dict[str, str] = Field(default_factory=dict)
     #: Only the first so many items.

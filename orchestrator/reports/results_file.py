@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
@@ -23,16 +25,31 @@ class ResultFormat(StrEnum):
     CSV = "csv"
 
 
+@dataclass(frozen=True, slots=True)
+class CsvStyle:
+    """How a CSV is written."""
+
+    #: Cells as they are, although a spreadsheet may take them for formulas.
+    raw: bool = False
+    #: With the mark by which Excel knows UTF-8.
+    bom: bool = False
+
+
 def format_of(path: str | None) -> ResultFormat:
     """Return the format that a file's name asks for; JSON lines unless it ends with .csv."""
     return ResultFormat.CSV if path and path.lower().endswith(".csv") else ResultFormat.JSONL
 
 
-def write_results(results: Iterable[ItemResult], path: str | None, kind: ResultFormat | None = None) -> int:
+def write_results(
+    results: Iterable[ItemResult],
+    path: str | None,
+    kind: ResultFormat | None = None,
+    style: CsvStyle | None = None,
+) -> int:
     """Write results to a file (None or `-`: standard output) and return how many there were."""
     kind = kind or format_of(path)
     with _target(path) as file:
-        written = sum(1 for text in lines(results, kind) if file.write(text))
+        written = sum(1 for text in lines(results, kind, style or CsvStyle()) if file.write(text))
     return written - (kind is ResultFormat.CSV)
 
 
@@ -66,7 +83,7 @@ def _target(path: str | None, *, keep: bool = True) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def lines(results: Iterable[ItemResult], kind: ResultFormat) -> Iterator[str]:
+def lines(results: Iterable[ItemResult], kind: ResultFormat, style: CsvStyle = CsvStyle()) -> Iterator[str]:
     """Yield results as the lines of a file, a CSV's header first."""
     if kind is ResultFormat.JSONL:
         yield from (f"{result.model_dump_json()}\n" for result in results)
@@ -74,10 +91,31 @@ def lines(results: Iterable[ItemResult], kind: ResultFormat) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.DictWriter(line, fieldnames=list(ItemResult.model_fields))
     writer.writeheader()
-    yield _taken(line)
+    yield "\ufeff" * style.bom + _taken(line)
     for result in results:
-        writer.writerow(result.model_dump(mode="json") | {"output": _cell(result)})
+        cells = result.model_dump(mode="json") | {"output": _cell(result)}
+        writer.writerow(cells if style.raw else {name: harmless(cell) for name, cell in cells.items()})
         yield _taken(line)
+
+
+def harmless(cell: object) -> object:
+    """Return a cell that no spreadsheet runs and no terminal obeys; numbers and plain texts are as they were.
+
+    What begins with `=`, `+`, `-`, `@`, a tab or a carriage return, and is no number, gets an apostrophe in front
+    (OWASP, "CSV Injection"); control characters become their pictures (U+2400).
+    """
+    if not isinstance(cell, str):
+        return cell
+    text = cell.translate(_PICTURES)
+    return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
+
+
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
+_PLAIN_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?%?")
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n\r"} | {
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
 
 
 def _taken(line: io.StringIO) -> str:

@@ -18,6 +18,7 @@ from firstline.orchestrator.reports.progress import show_progress
 from firstline.orchestrator.reports.results_file import check_writable, write_results
 from firstline.orchestrator.run.embedded import Stopped, embedded, running_redis, using_redis
 from firstline.orchestrator.store import jobs
+from firstline.orchestrator.submission.resumed_items import expect_same
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import FirstlineError, UserError
 from firstline.schemas.job import JobState, JobStatus
@@ -76,6 +77,8 @@ def run(order: Order, view: View, *, record: Path | None = None, resuming: str |
     check_writable(view.out)
     with order.checked() as usable, crew_for(usable, record, resuming) as crew:
         view.tell(*usable.notes)
+        if resuming and usable.source:
+            expect_same(api.engine().db, resuming, usable.items())
         job = resuming or submit(usable, crew.profile)
         if resuming:
             wake(resuming)

@@ -63,6 +63,9 @@ class InputFit:
     mapping: Mapping[str, str] = field(default_factory=dict)
     #: Items that can be read, those that bring all they need, and those that lack a field.
     readable: int = 0
+    #: Items that cannot be read, and what is wrong with the first.
+    unreadable: int = 0
+    first_fault: str | None = None
     fit: int = 0
     lacking: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
@@ -79,6 +82,9 @@ class InputFit:
                 self.fit += not lacks
                 self.lacking.update(lacks)
                 self._note(item)
+            else:
+                self.unreadable += 1
+                self.first_fault = self.first_fault or item.error
             yield item
 
     def _note(self, item: InputItem) -> None:
@@ -98,12 +104,18 @@ class InputFit:
         raise UserError(f"{said}; {self._columns()}{self._cure(missing)}")
 
     def notes(self) -> tuple[str, ...]:
-        """Return for people which fields only some items lack: those fail alone."""
-        return tuple(
+        """Return for people what only some items are wrong in: those fail alone."""
+        lacking = (
             f"{count:,} of {self.readable:,} items have no `{path}` and will fail"
             for path, count in self.lacking.items()
             if self.fit and count
         )
+        return (*self._unread(), *lacking)
+
+    def _unread(self) -> Iterator[str]:
+        if self.unreadable:
+            count = self.unreadable + self.readable
+            yield f"{self.unreadable:,} of {count:,} items cannot be read and fail alone; the first: {self.first_fault}"
 
     def _misses(self, need: FieldNeed, name: str) -> str:
         count = self.lacking[need.path]

@@ -11,7 +11,7 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import FieldNeed, needs
-from firstline.orchestrator.submission.item_reader import STDIN, InputItem, counted, read_items, readable_twice
+from firstline.orchestrator.submission.item_reader import STDIN, InputItem, Items, counted, read_items, readable_twice
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest
 from firstline.schemas.jobfile import BaselineKind, JobFile
@@ -49,6 +49,8 @@ class Order:
     source: str | None
     id_field: str | None = None
     limit: int | None = None
+    #: None: it is found.
+    encoding: str | None = None
     #: Field -> column that it is taken from.
     map: Mapping[str, str] = field(default_factory=dict)
     #: What is worth saying of the input, though nothing stands in the way.
@@ -75,10 +77,10 @@ class Order:
             return
         with readable_twice(self.source) as source:
             usable = replace(self, source=str(source))
-            fit = InputFit(self.needs, self.map)
-            counted(fit.watch(usable.items()))
+            fit, items = InputFit(self.needs, self.map), usable._read()
+            counted(fit.watch(mapped(items, self.map)))
             fit.refuse_misfit("standard input" if self.source == STDIN else self.source)
-            yield replace(usable, notes=fit.notes())
+            yield replace(usable, notes=(*items.notes, *fit.notes()))
 
     @property
     def needs(self) -> tuple[FieldNeed, ...]:
@@ -92,7 +94,10 @@ class Order:
         """Return the items; a goal without input is an item of its own."""
         if self.source is None:
             return [InputItem("1", {"goal": self.request.goal})]
-        return mapped(read_items(self.source, id_field=self.id_field, limit=self.limit), self.map)
+        return mapped(self._read(), self.map)
+
+    def _read(self) -> Items:
+        return read_items(str(self.source), id_field=self.id_field, limit=self.limit, encoding=self.encoding)
 
 
 def read_order(target: str | None, wishes: Wishes) -> Order:
@@ -122,6 +127,7 @@ def _from_job_file(file: Path, wishes: Wishes) -> Order:
         source=spec.input,
         id_field=spec.id_field,
         limit=spec.limit,
+        encoding=spec.encoding,
         map=spec.map,
         baselines=spec.baselines,
         functions=job.functions,

@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse
 from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import ItemLine, Story, item_line, story_of
 from firstline.orchestrator.reports.plan_progress import StepFigures, anatomy
-from firstline.orchestrator.reports.results_file import ResultFormat, lines
+from firstline.orchestrator.reports.results_file import CsvStyle, ResultFormat, lines
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_file import as_file
@@ -164,12 +164,15 @@ async def _statuses(job: str, request: Request) -> AsyncIterator[dict[str, Any]]
     summary="The results, as JSON lines or CSV",
 )
 def get_results(
-    job: SeenJob, kind: Annotated[ResultFormat, Query(alias="format", description="How.")] = ResultFormat.JSONL
+    job: SeenJob,
+    kind: Annotated[ResultFormat, Query(alias="format", description="How.")] = ResultFormat.JSONL,
+    raw: Annotated[bool, Query(description="CSV cells as they are, although a spreadsheet may run some.")] = False,
+    bom: Annotated[bool, Query(description="CSV with the mark by which Excel knows UTF-8.")] = False,
 ) -> StreamingResponse:
     """Stream every item's result; while the job runs, as far as it is."""
     media = "text/csv; charset=utf-8" if kind is ResultFormat.CSV else "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="{job}.{kind.value}"'}
-    return StreamingResponse(lines(api.results(job), kind), media_type=media, headers=headers)
+    return StreamingResponse(lines(api.results(job), kind, CsvStyle(raw, bom)), media_type=media, headers=headers)
 
 
 @router.get("/{job}/items", responses=_MISSING, summary="List a job's items")

@@ -65,7 +65,10 @@ def test_a_column_that_is_empty_everywhere_is_missing_too(value):
 def test_one_item_that_fits_is_enough_and_the_others_are_counted():
     fit = fit_of([{"text": "a"}, {"body": "b"}, {"text": ""}, InputItem("x", {}, "broken")])
     fit.refuse_misfit("tickets.csv")
-    assert fit.notes() == ("2 of 3 items have no `text` and will fail",)
+    assert fit.notes() == (
+        "1 of 4 items cannot be read and fail alone; the first: broken",
+        "2 of 3 items have no `text` and will fail",
+    )
 
 
 def test_items_that_each_lack_another_field_do_not_fit_either():
