@@ -156,7 +156,7 @@ def _listed(values: Any) -> str:
     return shortened(", ".join(map(_bare, values)) if isinstance(values, list) else _bare(values), 300)
 
 
-def _bare(value: Json) -> str:
+def _bare(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

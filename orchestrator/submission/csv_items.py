@@ -10,6 +10,7 @@ from typing import IO
 
 from firstline.orchestrator.submission.encodings import Encoding
 from firstline.orchestrator.submission.record import Record, as_record
+from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
 
 #: A row longer than this is a quotation mark left open, not a row.
@@ -219,7 +220,7 @@ class _Header:
         notes = (f"columns without a name are called column_N ({len(unnamed)} of {len(names)})",) if unnamed else ()
         return cls(names, frozenset(unnamed), notes)
 
-    def fields(self, cells: Sequence[str]) -> dict[str, str]:
+    def fields(self, cells: Sequence[str]) -> JsonObject:
         if not self.unnamed:
             return dict(zip(self.names, cells, strict=True))
         named = enumerate(zip(self.names, cells, strict=True))

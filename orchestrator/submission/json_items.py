@@ -7,6 +7,7 @@ from typing import IO, NoReturn
 
 from firstline.orchestrator.submission.encodings import UTF_8, Encoding
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
+from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
 
 _CHUNK = 1 << 18
@@ -46,7 +47,7 @@ def array_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[
 
 def _as_utf_8(stream: IO[bytes], encoding: Encoding) -> IO[bytes]:
     stream.seek(encoding.mark)
-    return codecs.EncodedFile(stream, UTF_8, encoding.name, errors="surrogatepass")  # type: ignore[return-value]
+    return codecs.EncodedFile(stream, UTF_8, encoding.name, errors="surrogatepass")
 
 
 def _raw_lines(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
@@ -107,7 +108,7 @@ class _Text:
             self.more()
 
 
-def _elements(text: _Text, name: str) -> Iterator[tuple[object, int]]:
+def _elements(text: _Text, name: str) -> Iterator[tuple[Json, int]]:
     """Yield the elements of an array and their lengths in characters."""
     text.skip_space()
     text.at += 1
@@ -127,7 +128,7 @@ def _elements(text: _Text, name: str) -> Iterator[tuple[object, int]]:
         raise _broken(name, number, "something follows the end of the array")
 
 
-def _element(text: _Text, number: int, name: str) -> tuple[object, int]:
+def _element(text: _Text, number: int, name: str) -> tuple[Json, int]:
     wanted = _CHUNK
     while True:
         try:
