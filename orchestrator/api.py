@@ -17,7 +17,7 @@ from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import lifecycle, publish
-from firstline.orchestrator.engine.segments import SHARD_ITEMS, open_segment, shard_rows
+from firstline.orchestrator.engine.segments import open_segment, shard_of, shard_rows
 from firstline.orchestrator.engine.tracing import trace_plan
 from firstline.orchestrator.engine.webhooks import refuse_bad_url
 from firstline.orchestrator.money import budgets
@@ -175,7 +175,7 @@ def _receive(steering: Context, job: str, given: Iterable[InputItem | JsonObject
             same_as = _same_as(seen, item, n) if dedupe else None
             rows.append(_item_row(job, n, item, same_as))
             if item.error is None and same_as is None:
-                open_items[n // SHARD_ITEMS] = open_items.get(n // SHARD_ITEMS, 0) + 1
+                open_items[shard_of(n)] = open_items.get(shard_of(n), 0) + 1
             count = n + 1
             if len(rows) == _CHUNK or time.monotonic() - written_at > _WRITE_EVERY_S:
                 _write(steering, job, rows)

@@ -1,8 +1,10 @@
 """A workflow as declared, and the plan of one job: the graph of steps with everything resolved."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal
+from zlib import crc32
 
 from pydantic import Field
 
@@ -84,6 +86,21 @@ class Workflow(Frozen):
     adapt: bool = False
 
 
+#: Stands for the items of a step in general, of which none explores.
+EVERY = -2
+
+
+class Route(Frozen):
+    """How measured costs bend a step's way up the ladder, for all items but a small share that goes on trying."""
+
+    #: Tiers that new subtasks do not start on, that what climbs passes by, and on which no second try is made.
+    not_started: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    #: Share of the items that go the declared way all the same, so that a tier comes back when it pays again.
+    explored: float = 0.03
+
+
 class PlannedStep(Frozen):
     """A step with what the engine resolved: its segment, its tier to start on, its threshold."""
 
@@ -93,6 +110,28 @@ class PlannedStep(Frozen):
     policy: Policy = Policy()
     #: tier name -> threshold
     thresholds: dict[str, Threshold] = Field(default_factory=dict)
+    route: Route = Route()
+
+    def start_of(self, item: int, ladder: Sequence[str]) -> str:
+        """Return the tier that an item starts on: the declared one, or the first above it where starting pays."""
+        if not self.route.not_started or self.start_tier not in ladder or self._explores("start", item):
+            return self.start_tier
+        ahead = ladder[ladder.index(self.start_tier) :]
+        return next((tier for tier in ahead if tier not in self.route.not_started), ahead[-1])
+
+    def ladder_of(self, item: int, ladder: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the tiers that an item may climb to; the top one is always among them."""
+        if not self.route.skipped or self._explores("climb", item):
+            return ladder
+        return tuple(tier for tier in ladder if tier not in self.route.skipped or tier == ladder[-1])
+
+    def attempts_on(self, tier: str, item: int) -> int:
+        """Return the attempts that an item has on a tier."""
+        once = tier in self.route.once and not self._explores("again", item)
+        return 1 if once else self.policy.attempts_per_tier
+
+    def _explores(self, what: str, item: int) -> bool:
+        return item != EVERY and crc32(f"{what}:{self.step.name}:{item}".encode()) / 2**32 < self.route.explored
 
 
 class Plan(Frozen):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from firstline.schemas.base import Frozen
 
@@ -79,7 +79,7 @@ class Policy(Frozen):
     uncalibrated: Literal["accept", "escalate"] = "accept"
     #: What to do where no signal has a value although a threshold is known.
     unsure: Literal["accept", "escalate"] = "escalate"
-    #: Tier that answers first; from the reasoning demand when missing.
+    #: Tier that answers first. `auto` (the same as none): from the reasoning demand, and as measured costs say.
     start: str | None = None
     last_resort: LastResort = LastResort.REJECT
     #: Times the orchestrator model may be asked about one subtask.
@@ -90,3 +90,8 @@ class Policy(Frozen):
     max_loss: float = Field(default=0.05, gt=0, lt=1)
     #: What a raised flag does: tell, or send every item up until recalibrated.
     on_drift: Literal["flag", "escalate"] = "flag"
+
+    @field_validator("start")
+    @classmethod
+    def _automatic(cls, start: str | None) -> str | None:
+        return None if start == "auto" else start

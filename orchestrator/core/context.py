@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,10 +20,11 @@ from firstline.config.telemetry.tracing import make_tracer
 from firstline.orchestrator.core.batch_sizing import Pace
 from firstline.orchestrator.core.counters import Tally
 from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.core.routes import Routes, laid_over
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.store.database import Database
 from firstline.schemas.job import JobState, Options
-from firstline.schemas.plan import Plan
+from firstline.schemas.plan import Plan, Route
 from firstline.schemas.tier import Profile
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class Context:
     pace: Pace = field(default_factory=Pace)
     #: Counts of what this process judges.
     tally: Tally = field(default_factory=Tally)
+    #: How measured costs bend jobs' ways up the ladder.
+    routes: Routes = field(default_factory=Routes)
+    _bent: dict[str, tuple[Plan, Mapping[str, Route], Plan]] = field(default_factory=dict)
     _workers: Counter[str] = field(default_factory=Counter)
     _counted_at: float = -10.0
     _parsed: dict[tuple[str, int], tuple[Plan, Profile, Options, tuple[str, ...]]] = field(default_factory=dict)
@@ -103,6 +108,7 @@ class Context:
                 tuple(row["folders"]),
             )
         plan, profile, options, folders = self._parsed[key]
+        plan = self._routed(tx, job, plan)
         return Job(
             id=job,
             name=light["name"],
@@ -117,3 +123,15 @@ class Context:
             options=options,
             folders=folders,
         )
+
+    def _routed(self, tx: Connection, job: str, plan: Plan) -> Plan:
+        """Return a plan with the routes in force, made once for each of them."""
+        routes = self.routes.of(tx, job)
+        if not routes:
+            return plan
+        known = self._bent.get(job)
+        if known is None or known[0] is not plan or known[1] is not routes:
+            if len(self._bent) > 200:
+                self._bent.clear()
+            known = self._bent[job] = (plan, routes, laid_over(plan, routes))
+        return known[2]

@@ -1,14 +1,15 @@
 """What an item does next, given what its subtasks have come to: pure, and the heart of judging."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, assert_never
 
 from firstline.orchestrator.core.subtask_names import base_of
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import ItemTrail, Left
 from firstline.schemas.job import ItemState
-from firstline.schemas.plan import Plan
+from firstline.schemas.plan import Plan, PlannedStep
 from firstline.schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.step_graph import applies, ready
@@ -66,8 +67,14 @@ class Standing:
     todo: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def record(subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...], tier: str) -> dict[str, Sub]:
-    """Return the subtasks after a worker's trail; what has ended stays as it is."""
+def record(
+    subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...], tier: str, plan: Plan | None = None
+) -> dict[str, Sub]:
+    """Return the subtasks after a worker's trail; what has ended stays as it is.
+
+    What climbs passes by the tiers that the plan's routes leave out.
+    """
+    steps = {planned.step.name: planned for planned in plan.steps} if plan is not None else {}
     after = dict(subs)
     for settled in trail.settled:
         known = after.get(settled.step, Sub(settled.step, tier))
@@ -80,7 +87,8 @@ def record(subs: Mapping[str, Sub], trail: ItemTrail, *, ladder: tuple[str, ...]
     for left in trail.left:
         known = after.get(left.step, Sub(left.step, tier))
         if not known.ended:
-            after[left.step] = _leave(known, left, ladder=ladder, tier=tier)
+            way = steps[left.step].ladder_of(trail.item, ladder) if left.step in steps else ladder
+            after[left.step] = _leave(known, left, ladder=way if tier in way else ladder, tier=tier)
     return after
 
 
@@ -152,13 +160,14 @@ def stand(
     segment: int,
     item: JsonObject,
     context: Mapping[str, Json] | None = None,
+    start: Callable[[PlannedStep], str] = attrgetter("start_tier"),
 ) -> Standing:
     """Return where an item stands: failed, waiting for a person, through with the segment, or with what to ask next.
 
-    `context` holds what steps of the whole job answered.
+    `context` holds what steps of the whole job answered; `start` says on which tier the item begins a step.
     """
     subs = _skip(dict(subs), plan=plan, segment=segment, item=item, context=context or {})
-    subs |= _awake(subs, plan=plan, segment=segment)
+    subs |= _awake(subs, plan=plan, segment=segment, start=start)
     steps = plan.segment(segment)
     # What was asked about a subtask may fail; that the subtask itself fails of it says the subtask.
     failed = next((sub for sub in subs.values() if sub.state == "failed" and base_of(sub.step) is None), None)
@@ -169,7 +178,7 @@ def stand(
         return Standing(subs, changed, ItemState.FAILED, text)
     if all(planned.step.name in subs and subs[planned.step.name].ended for planned in steps):
         return Standing(subs, changed, through=True)
-    todo = _todo(subs, plan=plan, segment=segment)
+    todo = _todo(subs, plan=plan, segment=segment, start=start)
     review = any(sub.state == "review" for sub in subs.values())
     flying = todo or any(sub.state in ("open", "deferred", "referred") for sub in subs.values())
     state = ItemState.REVIEW if review and not flying else ItemState.PENDING
@@ -204,25 +213,27 @@ def _begun(subs: Mapping[str, Sub]) -> set[str]:
     return {name for name, sub in subs.items() if sub.begun}
 
 
-def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, Sub]:
+def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int, start: Callable[[PlannedStep], str]) -> dict[str, Sub]:
     """Return those of the subtasks to be asked anew whose turn has come, open on their first tier."""
     if all(sub.begun for sub in subs.values()):
         return {}
     ended = {name for name, sub in subs.items() if sub.ended}
     turn = ready(plan.segment(segment), ended=ended, begun=_begun(subs))
     return {
-        planned.step.name: subs[planned.step.name]._replace(state="open", tier=planned.start_tier, batch=None)
+        planned.step.name: subs[planned.step.name]._replace(state="open", tier=start(planned), batch=None)
         for planned in turn
         if planned.step.name in subs
     }
 
 
-def _todo(subs: Mapping[str, Sub], *, plan: Plan, segment: int) -> dict[str, tuple[str, ...]]:
+def _todo(
+    subs: Mapping[str, Sub], *, plan: Plan, segment: int, start: Callable[[PlannedStep], str]
+) -> dict[str, tuple[str, ...]]:
     ended = {name for name, sub in subs.items() if sub.ended}
     fresh = ready(plan.segment(segment), ended=ended, begun=subs.keys())
     found: dict[str, tuple[str, ...]] = {}
     for planned in fresh:
-        found[planned.start_tier] = (*found.get(planned.start_tier, ()), planned.step.name)
+        found[start(planned)] = (*found.get(start(planned), ()), planned.step.name)
     for sub in subs.values():
         if sub.state == "open" and sub.batch is None:
             found[sub.tier] = (*found.get(sub.tier, ()), sub.step)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB, ItemTrail, Left
 from firstline.schemas.job import ItemState
-from firstline.schemas.plan import StepKind
+from firstline.schemas.plan import PlannedStep, StepKind
 from firstline.schemas.tier import TierKind
 
 #: Kinds of steps whose answers steer the job and are no result of it.
@@ -61,13 +62,21 @@ def conclude(
         after: Mapping[str, Sub] = known
         if n in trails:
             freed = {step: sub._replace(batch=None) if sub.batch == parent else sub for step, sub in known.items()}
-            after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier)
+            after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier, plan=job.plan)
         after, decided = carry_out(after, plan=job.plan, ladder=job.ladder)
         note_referred(tx, job=job.id, item=n, decided=decided, trail=trails.get(n))
         after = keep_earlier(after)
         if n == WHOLE_JOB:
             after = barriers.forgive(after, job.plan)
-        standings[n] = stand(after, before=known, plan=job.plan, segment=segment, item=item["input"], context=context)
+        standings[n] = stand(
+            after,
+            before=known,
+            plan=job.plan,
+            segment=segment,
+            item=item["input"],
+            context=context,
+            start=partial(_start, job, n),
+        )
     place = {"job": job.id, "segment": segment, "shard": shard, "parent": parent, "changed_at": clock(tx)}
     made = _batches(job, place, standings, loaded, size)
     subs = _save_subtasks(tx, job=job, standings=standings, made=made)
@@ -81,6 +90,10 @@ def conclude(
     closed = close_shard(tx, job=job, segment=segment, shard=shard, finished=finished)
     whole = {WHOLE_JOB: before[WHOLE_JOB]} if WHOLE_JOB in before else {}
     return Concluded([batch["id"] for batch in made], closed, Seen(made, loaded, {**whole, **subs}))
+
+
+def _start(job: Job, item: int, planned: PlannedStep) -> str:
+    return planned.start_of(item, job.ladder)
 
 
 def _pass_barrier(

@@ -10,6 +10,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.subtask_names import is_referral
 from firstline.orchestrator.engine.apply import conclude, cost_row
 from firstline.orchestrator.engine.audit_draw import draw_audits
+from firstline.orchestrator.engine.economics import note_outcomes
 from firstline.orchestrator.engine.messages import Seen, see
 from firstline.orchestrator.store import batches, items
 from firstline.schemas.attempt import Attempt
@@ -67,6 +68,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
         trails={one.item: one for one in new},
         tier=trail.tier,
     )
+    note_outcomes(tx, job=job, trails=new, tier=trail.tier)
     draw_audits(tx, job=job, trails={one.item: one for one in trail.items}, tier=trail.tier)
     # A trail may bring a part of its batch; the batch is judged with the last one.
     if set(row["items"]) <= set(numbers) or not items.holds(tx, job=job.id, batch=trail.batch):

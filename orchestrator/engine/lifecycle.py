@@ -11,6 +11,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine.economics import reconsider
 from firstline.orchestrator.engine.judge import Judged, judge
 from firstline.orchestrator.engine.release import claim, release
 from firstline.orchestrator.engine.segments import advance, fail, open_segment
@@ -85,6 +86,7 @@ def settle_trail(engine: Context, trail: Trail) -> Signature | None:
         _allow(engine, job.id)
     if judged.closed and not engine.db.is_sqlite:
         _advance(engine, job)
+    reconsider(engine, job)
     release(engine, job.id)
     if not going:
         return None

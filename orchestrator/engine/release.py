@@ -10,15 +10,19 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.economics import is_weighed, tried
 from firstline.orchestrator.engine.fairness import Claimant, share
 from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.batch import Batch
 from firstline.schemas.job import Priority
+from firstline.schemas.plan import EVERY
 from firstline.schemas.tier import TierKind
 
 #: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
 #: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.
 PER_SLOT = 4.0
+#: Subtasks in flight on a tier of which nothing is measured.
+PROBED = 40
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def claim(engine: Context, tx: Connection, job_id: str) -> Released:
 def _room(engine: Context, tx: Connection, job: Job) -> int:
     """Return how many more items may be sent: the first tier is kept busy, and no tier above it is flooded."""
     flying = batches.in_flight(tx, job=job.id, segment=job.segment)
-    first = job.plan.segment(job.segment)[0].start_tier
+    leading = job.plan.segment(job.segment)[0]
+    first = leading.start_of(EVERY, job.ladder)
     if job.tier(first).kind is TierKind.BATCH:
         # Nothing of it is in Redis while it waits for a bulk.
         return job.tier(first).bulk.requests
@@ -75,6 +80,9 @@ def _room(engine: Context, tx: Connection, job: Job) -> int:
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
     load = engine.pace.load(first)
     window = mine * max(PER_SLOT * slots(engine, job, first), load.in_turn * load.items)
+    if is_weighed(job, leading):
+        # Unmeasured, a tier gets a few subtasks, then as many more as it has answered: it may not pay.
+        window = min(window, max(PROBED, tried(tx, job, leading, first)))
     everywhere = max(window, mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers))
     room = math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
     # Each running job gets on, however small its share.
@@ -130,7 +138,9 @@ def _size(engine: Context, job: Job, tier: str) -> int:
 
 def pack_of(job: Job, segment: int, tier: str) -> int:
     """Return how many items the first steps on a tier want to answer in one call: a message carries as many."""
-    starting = (planned.step.skill for planned in job.plan.segment(segment) if planned.start_tier == tier)
+    starting = (
+        planned.step.skill for planned in job.plan.segment(segment) if planned.start_of(EVERY, job.ladder) == tier
+    )
     return max((job.plan.skills[skill].pack for skill in starting if skill), default=1)
 
 

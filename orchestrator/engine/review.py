@@ -14,7 +14,7 @@ from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.apply import conclude, subtask_row
 from firstline.orchestrator.engine.messages import sub_of, subs_of, values_of
 from firstline.orchestrator.engine.release import release
-from firstline.orchestrator.engine.segments import SHARD_ITEMS
+from firstline.orchestrator.engine.segments import shard_of
 from firstline.orchestrator.store import decisions, items, jobs, reviews
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import GoldRow
@@ -256,7 +256,7 @@ def _settle(
     decisions.note(
         tx, job=job.id, item=case.n, step=sub.step, kind="review", by=PERSON, choice=choice, reason=reason, data=data
     )
-    shard = 0 if case.n == WHOLE_JOB else case.n // SHARD_ITEMS
+    shard = shard_of(case.n)
     made = conclude(tx, job=job, segment=case.segment, shard=shard, numbers=[case.n]).batches
     state = items.load(tx, job=job.id, numbers=[case.n])[case.n]["state"]
     return Answered(job=job.id, item_id=case.item_id, step=sub.step, state=state, goes_on=bool(made)), made

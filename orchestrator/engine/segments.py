@@ -1,5 +1,6 @@
 """A job's way from segment to segment: shards are cut, closed, and the next segment opened."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -15,14 +16,26 @@ from firstline.schemas.plan import Plan, StepKind
 
 #: Items of one shard.
 SHARD_ITEMS = 200
+#: Items of one shard among the first `SHARD_ITEMS` items: where nothing is measured yet, little is sent at once.
+FIRST_ITEMS = 40
+_FIRST_SHARDS = SHARD_ITEMS // FIRST_ITEMS
+
+
+def shard_of(item: int) -> int:
+    """Return the number of an item's shard; steps of the whole job have shard 0."""
+    if item < SHARD_ITEMS:
+        return max(0, item) // FIRST_ITEMS
+    return _FIRST_SHARDS - 1 + item // SHARD_ITEMS
+
+
+def _first_item(shard: int) -> int:
+    return shard * FIRST_ITEMS if shard < _FIRST_SHARDS else (shard - _FIRST_SHARDS + 1) * SHARD_ITEMS
 
 
 def shard_rows(*, job: str, segment: int, pending: Collection[tuple[int, int]]) -> list[dict[str, Any]]:
     """Return shards over the items, given (shard number, open items)."""
     return [
-        _shard(job, segment, n, lo=n * SHARD_ITEMS, hi=(n + 1) * SHARD_ITEMS, count=count)
-        for n, count in pending
-        if count
+        _shard(job, segment, n, lo=_first_item(n), hi=_first_item(n + 1), count=count) for n, count in pending if count
     ]
 
 
@@ -55,8 +68,11 @@ def open_segment(tx: Connection, *, job: Job, segment: int) -> None:
     """Cut what a segment has to do into shards."""
     steps = job.plan.segment(segment)
     if not is_barrier(steps[0].step):
-        counted = items.pending_by_shard(tx, job=job.id, segment=segment, size=SHARD_ITEMS)
-        batches.insert_shards(tx, rows=shard_rows(job=job.id, segment=segment, pending=counted))
+        pending = items.pending_by_block(tx, job=job.id, segment=segment, size=FIRST_ITEMS)
+        counted = Counter[int]()
+        for block, count in pending:
+            counted[shard_of(block * FIRST_ITEMS)] += count
+        batches.insert_shards(tx, rows=shard_rows(job=job.id, segment=segment, pending=sorted(counted.items())))
         return
     # The items wait at the barrier; the whole-job subtask goes through it for them.
     items.pass_barrier(tx, job=job.id, segment=segment)

@@ -19,10 +19,9 @@ from firstline.orchestrator.engine import lifecycle, provider_batches, publish
 from firstline.orchestrator.engine.apply import conclude
 from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
-from firstline.orchestrator.engine.segments import SHARD_ITEMS, advance
+from firstline.orchestrator.engine.segments import advance, shard_of
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import batches, items, jobs
-from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
 from firstline.workers.durability.claims import ANSWERED, CLAIM_S, JUDGED, LOST, UNREADABLE
@@ -138,7 +137,7 @@ def _again(
         if not job.state.works:
             return
         for n, item in items.load(tx, job=job_id, numbers=numbers, lock=True).items():
-            shard = 0 if n == WHOLE_JOB else n // SHARD_ITEMS
+            shard = shard_of(n)
             by_shard.setdefault((item["segment"], shard), []).append(n)
         opening(tx, job_id, numbers)
         made: list[str] = []

@@ -286,12 +286,12 @@ def settle_waiting(tx: Connection, *, job: str) -> int:
     return tx.execute(_SETTLE_WAITING, {"in_job": job, "at": now()}).rowcount
 
 
-def pending_by_shard(tx: Connection, *, job: str, segment: int, size: int) -> list[tuple[int, int]]:
-    """Return (shard number, items that have this segment to do) for shards of `size` items."""
+def pending_by_block(tx: Connection, *, job: str, segment: int, size: int) -> list[tuple[int, int]]:
+    """Return (number of a block, items of it that have this segment to do) for blocks of `size` items."""
     # Integer division is `//` in SQL too; a plain `/` would make a float of it on one database only.
-    shard = _item.c.n.op("/")(size)
+    block = _item.c.n.op("/")(size)
     query = (
-        select(shard, func.count())
+        select(block, func.count())
         .where(
             _item.c.job == job,
             _item.c.n >= 0,
@@ -299,8 +299,8 @@ def pending_by_shard(tx: Connection, *, job: str, segment: int, size: int) -> li
             _item.c.state == ItemState.PENDING.value,
             _item.c.same_as.is_(None),
         )
-        .group_by(shard)
-        .order_by(shard)
+        .group_by(block)
+        .order_by(block)
     )
     return [(int(number), int(count)) for number, count in tx.execute(query)]
 

@@ -222,6 +222,33 @@ class DecisionRow(SQLModel, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
 
 
+class OutcomeRow(SQLModel, table=True):
+    """What one trail's answers of one model to one skill came to, and cost; kept when its job is pruned."""
+
+    __tablename__ = "outcome"
+    __table_args__ = (Index("outcome_by_skill", "tenant", "skill_digest", "model", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    job: str
+    tenant: str
+    skill_digest: str
+    model: str
+    #: Whether the subtasks had climbed to this model's tier, or began there.
+    climbed: bool
+    #: First tries on the tier: subtasks, how many of them were accepted, dollars.
+    asked: int
+    accepted: int
+    usd: float
+    #: Further tries there.
+    again_asked: int
+    again_accepted: int
+    again_usd: float
+    #: Of first tries.
+    input_tokens: int
+    output_tokens: int
+    at: datetime = Field(sa_type=UtcDateTime)
+
+
 class CalibrationRow(SQLModel, table=True):
     """A threshold with its guarantee, for one skill version, pair of models and signal."""
 

@@ -113,7 +113,7 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
             if not applies(planned, item=journey.work.input, settled=journey.values, skipped=journey.skipped):
                 journey.settle(Settled(step=planned.step.name, n=0, value=None, skipped=True))
                 skipped = True
-            elif planned.start_tier == journey.batch.tier.name:
+            elif planned.start_of(journey.work.item, journey.batch.ladder) == journey.batch.tier.name:
                 n = journey.work.asked.get(planned.step.name, 0)
                 found.append((planned, Todo(step=planned.step.name, n=n)))
                 journey.begun.add(planned.step.name)

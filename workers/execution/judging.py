@@ -58,8 +58,10 @@ async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Ver
 
 def _situation(subtask: Subtask, line: Line, reply: Reply, checks: tuple[CheckResult, ...]) -> Situation:
     tier = subtask.batch.tier.name
+    attempts = subtask.planned.attempts_on(tier, subtask.work.item)
     return Situation(
         policy=subtask.planned.policy,
+        attempts=attempts,
         tier=tier,
         ladder=subtask.batch.ladder,
         used=line.used + 1,

@@ -23,6 +23,8 @@ class Situation:
     ladder: tuple[str, ...]
     #: Attempts used on this tier, this one among them.
     used: int = 1
+    #: Attempts to be made on this tier; None: as the policy says.
+    attempts: int | None = None
     error: ErrorKind | None = None
     detail: str | None = None
     checks: tuple[CheckResult, ...] = ()
@@ -155,8 +157,9 @@ def _unless_escalated(situation: Situation, choice: str, why: str) -> Verdict:
 
 
 def _again_or_up(situation: Situation, reason: str) -> Verdict:
-    if situation.used >= situation.policy.attempts_per_tier:
-        return _up(situation, f"{reason}; {situation.used} of {situation.policy.attempts_per_tier} attempts used")
+    most = situation.policy.attempts_per_tier if situation.attempts is None else situation.attempts
+    if situation.used >= most:
+        return _up(situation, f"{reason}; {situation.used} of {most} attempts used")
     return Retry(reason=reason, feedback=_feedback(situation), effort=_effort(situation))
 
 

@@ -1,0 +1,209 @@
+"""What tiers come to is measured as trails are judged, and where it does not pay new subtasks go another way."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from firstline.config.providers.prices import listed_price
+from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.money.cost_model import Finding, Measured, Record, Tries, rerouted, weigh
+from firstline.orchestrator.plans.compile import is_barrier
+from firstline.orchestrator.store import decisions, jobs, outcomes
+from firstline.orchestrator.store.jobs import now
+from firstline.schemas.attempt import Attempt, Usage
+from firstline.schemas.base import JsonObject
+from firstline.schemas.batch import ItemTrail
+from firstline.schemas.plan import PlannedStep, Route
+from firstline.workers.rules.pricing import dollars
+
+#: Decisions of this kind hold the routes that are in force.
+ROUTE = "route"
+#: Subtasks of a tier that are looked back on: what it came to of late.
+LOOKED_BACK = 200
+#: Verdicts on an answer that say something of the model that gave it.
+_TELLING = frozenset({"accept", "retry", "escalate", "refer", "reject", "review"})
+#: Only what was asked for in earnest is measured.
+_PURPOSE = "run"
+
+
+def note_outcomes(tx: Connection, *, job: Job, trails: Iterable[ItemTrail], tier: str) -> None:
+    """Write down what trails of a tier came to, skill by skill and model by model."""
+    if job.options.purpose != _PURPOSE or tier not in job.ladder or len(job.ladder) < 2:
+        return
+    found: dict[tuple[str, str, bool], _Sum] = defaultdict(_Sum)
+    for trail in trails:
+        for asked in _subtasks(trail):
+            first = asked[0]
+            if first.skill_digest and not first.from_cache and all(one.cost_usd is not None for one in asked):
+                found[first.skill_digest, first.model, first.n > 0].add(asked)
+    key: dict[str, Any] = {"job": job.id, "tenant": job.tenant, "at": now()}
+    outcomes.add(
+        tx,
+        rows=[
+            {**key, "skill_digest": digest, "model": model, "climbed": climbed, **total.columns}
+            for (digest, model, climbed), total in found.items()
+        ],
+    )
+
+
+def _subtasks(trail: ItemTrail) -> Iterator[list[Attempt]]:
+    """Yield the attempts of each subtask that a model answered, what weighed an answer among them."""
+    by_step: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in trail.attempts:
+        by_step[attempt.step].append(attempt)
+    for attempts in by_step.values():
+        if any(one.purpose == "answer" and one.verdict in _TELLING for one in attempts):
+            yield attempts
+
+
+@dataclass
+class _Sum:
+    """Subtasks added up."""
+
+    first: Tries = field(default_factory=Tries)
+    again: Tries = field(default_factory=Tries)
+    tokens: list[int] = field(default_factory=lambda: [0, 0])
+
+    def add(self, attempts: Sequence[Attempt]) -> None:
+        """Add one subtask's attempts on the tier; what weighs an answer comes before it and costs with it."""
+        usd, is_first = 0.0, True
+        for attempt in attempts:
+            usd += attempt.cost_usd or 0.0
+            if attempt.purpose != "answer" or attempt.verdict not in _TELLING:
+                continue
+            tries = Tries(1, int(attempt.verdict == "accept"), usd)
+            if is_first:
+                self.first += tries
+                self.tokens[0] += attempt.usage.input_tokens or 0
+                self.tokens[1] += attempt.usage.output_tokens or 0
+            else:
+                self.again += tries
+            usd, is_first = 0.0, False
+
+    @property
+    def columns(self) -> JsonObject:
+        """The row's figures."""
+        return {
+            "asked": self.first.asked,
+            "accepted": self.first.accepted,
+            "usd": self.first.usd,
+            "again_asked": self.again.asked,
+            "again_accepted": self.again.accepted,
+            "again_usd": self.again.usd,
+            "input_tokens": self.tokens[0],
+            "output_tokens": self.tokens[1],
+        }
+
+
+def reconsider(context: Context, job: Job) -> None:
+    """Weigh a job's tiers by what they came to of late, and put what follows on record and in force."""
+    steps = [planned for planned in job.plan.segment(job.segment) if is_weighed(job, planned)]
+    if not steps or not context.routes.is_due(job.id):
+        return
+    with context.db.reading() as tx:
+        found = [(planned, *_weighed(tx, job, planned)) for planned in steps]
+    changed = [(planned, route, findings) for planned, route, findings in found if route != planned.route]
+    if not changed:
+        return
+    with context.db.writing() as tx:
+        jobs.hold(tx, job=job.id, alone=True)
+        in_force = {one["step"]: one["data"]["route"] for one in decisions.of(tx, job=job.id, kind=ROUTE)}
+        for planned, route, findings in changed:
+            if in_force.get(planned.step.name, Route().model_dump(mode="json")) != route.model_dump(mode="json"):
+                _note(tx, job, planned, route, findings)
+    context.routes.forget(job.id)
+
+
+def is_weighed(job: Job, planned: PlannedStep) -> bool:
+    """Whether where a step's subtasks go follows from what is measured: per item, on a ladder, and in earnest."""
+    in_earnest = job.options.purpose == _PURPOSE and planned.start_tier in job.ladder[:-1]
+    return in_earnest and planned.step.skill is not None and not is_barrier(planned.step)
+
+
+def _weighed(tx: Connection, job: Job, planned: PlannedStep) -> tuple[Route, list[Finding]]:
+    rows = {tier: recent(tx, job, planned, tier) for tier in job.ladder}
+    measured = {tier: measured_of(found) for tier, found in rows.items()}
+    pinned = [planned.policy.start] if planned.policy.start else []
+    ladder = job.ladder[job.ladder.index(planned.start_tier) :]
+    found = weigh(ladder, measured, top_usd=_top_usd(job, rows[planned.start_tier]), route=planned.route, pinned=pinned)
+    return rerouted(planned.route, found), found
+
+
+def recent(tx: Connection, job: Job, planned: PlannedStep, tier: str) -> list[RowMapping]:
+    """Return what a tier's models came to with a step's skill, as far back as counts."""
+    digest = job.plan.skills[planned.step.skill or ""].digest
+    found: list[RowMapping] = []
+    for model in job.tier(tier).models:
+        found += outcomes.recent(tx, tenant=job.tenant, skill_digest=digest, model=model.name, rows=LOOKED_BACK)
+    return found
+
+
+def tried(tx: Connection, job: Job, planned: PlannedStep, tier: str) -> int:
+    """Return how many subtasks a tier has answered with a step's skill, without end where more than counts."""
+    asked = sum(row["asked"] for row in recent(tx, job, planned, tier))
+    return asked if asked < LOOKED_BACK else 10**9
+
+
+def measured_of(rows: Iterable[RowMapping]) -> Measured:
+    """Add up a tier's outcomes, the newest first, until enough subtasks of each kind are seen."""
+    sums = {False: Record(), True: Record()}
+    for row in rows:
+        record = sums[bool(row["climbed"])]
+        if record.first.asked < LOOKED_BACK:
+            sums[bool(row["climbed"])] = record + Record(
+                Tries(row["asked"], row["accepted"], row["usd"]),
+                Tries(row["again_asked"], row["again_accepted"], row["again_usd"]),
+            )
+    return Measured(sums[False], sums[True])
+
+
+def _top_usd(job: Job, rows: Sequence[RowMapping]) -> float | None:
+    """Return what the top tier would take for the calls made below it: their tokens at its price; None: unknown."""
+    asked = sum(row["asked"] for row in rows)
+    model = job.tier(job.ladder[-1]).models[0]
+    price = model.price or listed_price(model)
+    if not asked or price is None:
+        return None
+    tokens = [sum(row[name] for row in rows) for name in ("input_tokens", "output_tokens")]
+    total = dollars(Usage(input_tokens=tokens[0], cached_tokens=0, output_tokens=tokens[1]), price)
+    return None if total is None else total / asked
+
+
+def _note(tx: Connection, job: Job, planned: PlannedStep, route: Route, findings: Sequence[Finding]) -> None:
+    before = planned.route
+    turned = [one for one in findings if _is_off(before, one) == one.pays]
+    decisions.note(
+        tx,
+        job=job.id,
+        kind=ROUTE,
+        by="engine",
+        step=planned.step.name,
+        choice="; ".join(_choice(one) for one in turned) or "as before",
+        reason="; ".join(one.figures for one in turned),
+        data={"route": route.model_dump(mode="json"), "findings": [vars(one) for one in findings]},
+    )
+
+
+def _is_off(route: Route, finding: Finding) -> bool:
+    off = {"start": route.not_started, "pass": route.skipped, "again": route.once}[finding.kind]
+    return finding.tier in off
+
+
+def _choice(finding: Finding) -> str:
+    match finding.kind, finding.pays:
+        case "start", True:
+            return f"start on {finding.tier} again"
+        case "start", False:
+            return f"start above {finding.tier}"
+        case "pass", True:
+            return f"climb to {finding.tier} again"
+        case "pass", False:
+            return f"climb past {finding.tier}"
+        case _, True:
+            return f"try twice on {finding.tier} again"
+        case _:
+            return f"one try on {finding.tier}"
