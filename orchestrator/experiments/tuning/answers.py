@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 class Answers:
     """What one model answered on some rows, an entry a row."""
 
-    #: Higher for surer answers; `labels.NO_CONFIDENCE` where there is none or no usable answer.
+    #: Higher for surer answers; `labels.NO_CONFIDENCE` where there is none, `-inf` where no answer was usable.
     confidence: Floats
     #: Numbers that are equal where answers are equal, in all models of a source; -1: no usable answer.
     alike: Ints
@@ -52,6 +52,10 @@ class Source(Protocol):
 
     def label(self, rows: Ints) -> Floats:
         """Have the top model answer rows and return the dollars of each; a row costs one label, once."""
+        ...
+
+    def expect(self, rows: Ints) -> None:
+        """Hear which rows will be labelled next, in this order, as far as it goes."""
         ...
 
     def lost(self, candidate: str, rows: Ints) -> Bools:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from firstline.orchestrator.experiments.tuning.answers import Answers, Floats, Ints, Source
+from firstline.orchestrator.experiments.tuning.answers import Answers, Bools, Floats, Ints, Source
 from firstline.orchestrator.experiments.tuning.loss_model import learn
 from firstline.orchestrator.quality.calibration.bounds import critical_count
 from firstline.orchestrator.quality.calibration.threshold import Target
@@ -29,8 +29,18 @@ WORTH = 2.0
 KEPT = 3
 #: A pipeline is taken when it costs less than this share of the top model.
 PAYS = 0.985
+#: Points of a candidate's curve of cost over loss.
+POINTS = 21
 #: Draws from what is known of the losses.
 DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Point:
+    """One threshold of a candidate: what it costs beside the top model, and the estimated share of rows lost."""
+
+    cost_share: float
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,13 @@ class Prospect:
     price_share: float
     #: Estimated share of its answers that are lost, were all of them taken.
     loss: float
+    #: Labelled rows, and those of them on which taking its answer would lose.
+    labelled: int
+    lost: int
     #: Rows that it answered.
     asked: int
+    #: Its cost over its loss, the safest threshold first.
+    curve: tuple[Point, ...] = ()
     #: Whether it was left out after the first round.
     is_dropped: bool = False
 
@@ -116,6 +131,8 @@ def _share(source: Source, candidate: str, rows: Ints, top_usd: Floats) -> float
 
 def _looks(source: Source, alive: list[str], rows: Ints, top_usd: Floats, labels: int, total: int) -> int:
     """Return how many rows the candidates answer without a label: as many as are worth their price."""
+    if len(alive) < 2:
+        return 0
     answers = [source.answers(name, rows) for name in alive]
     each = sum(float((one.cost_usd + one.confidence_usd).mean()) for one in answers)
     worth = WORTH * labels * float(top_usd.mean()) / each if each > 0 else np.inf
@@ -131,10 +148,10 @@ def _prospects(
     if not alive:
         return {}
     losses = learn(answers, lost, draws=DRAWS, seed=room.seed)
-    return {name: _prospect(name, answers[name], losses[name], top_usd, room) for name in alive}
+    return {name: _prospect(name, answers[name], lost[name], losses[name], top_usd, room) for name in alive}
 
 
-def _prospect(name: str, answers: Answers, losses: Floats, top_usd: Floats, room: _Room) -> Prospect:
+def _prospect(name: str, answers: Answers, lost: Bools, losses: Floats, top_usd: Floats, room: _Room) -> Prospect:
     price = price_share(answers.at(np.arange(len(top_usd))), top_usd)
     signal = price * float(answers.confidence_usd.sum() / max(answers.cost_usd.sum(), 1e-12))
     costs = likely_costs(answers.confidence, losses, price=price, signal=signal, room=room)
@@ -145,6 +162,9 @@ def _prospect(name: str, answers: Answers, losses: Floats, top_usd: Floats, room
         high=float(np.quantile(costs, 0.95)),
         price_share=price,
         loss=float(losses.mean()),
+        labelled=len(lost),
+        lost=int(lost.sum()),
+        curve=_curve(answers.confidence, losses.mean(axis=0), price=price, signal=signal),
         asked=len(answers),
     )
 
@@ -159,14 +179,23 @@ def likely_costs(confidence: Floats, losses: Floats, *, price: float, signal: fl
     ranked = confidence[order]
     accepted = np.arange(1, len(ranked) + 1) / len(ranked)
     loss = np.cumsum(losses[:, order], axis=1) / len(ranked)
-    is_end = np.append(ranked[1:] != ranked[:-1], True)
+    is_end = np.append(ranked[1:] != ranked[:-1], True) & np.isfinite(ranked)
     borne = np.array([_borne(room, share) for share in accepted])
     fits = (loss <= borne) & is_end
     last = np.where(fits.any(axis=1), len(ranked) - 1 - np.argmax(fits[:, ::-1], axis=1), -1)
     share = np.where(last >= 0, accepted[last], 0.0)
-    costs = price + np.where(share >= 1, 0.0, signal) + 1 - share
+    takes_all = share >= np.isfinite(ranked).mean()
+    costs = price + np.where(takes_all, 0.0, signal) + 1 - share
     found: Floats = np.where(last < 0, 1.0, np.minimum(costs, 1.0))
     return found
+
+
+def _curve(confidence: Floats, loss: Floats, *, price: float, signal: float) -> tuple[Point, ...]:
+    """Return some points from accepting nothing to accepting all, by the mean of what is known of the losses."""
+    order = np.argsort(-confidence, kind="stable")
+    lost = np.concatenate([[0.0], np.cumsum(loss[order]) / len(loss)])
+    places = np.unique(np.linspace(0, np.isfinite(confidence).sum(), POINTS).astype(int))
+    return tuple(Point(price + signal + 1 - at / len(loss), float(lost[at])) for at in places)
 
 
 def _borne(room: _Room, accepted: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from firstline.orchestrator.experiments.tuning.answers import Answers, Ints, Source
 from firstline.orchestrator.experiments.tuning.choice import Prospect, choose, labels_to_choose
 from firstline.orchestrator.quality.calibration.bounds import fewest_draws
+from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.quality.calibration.two_stage import search_two_stage
 
@@ -30,34 +31,25 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Point:
-    """One place on the curve of cost over loss."""
-
-    threshold: float
-    cost_share: float
-    #: Estimated share of all rows that are lost there.
-    loss: float
-
-
-@dataclass(frozen=True)
 class Tuned:
     """What the tuning came to."""
 
     #: None: the top model answers everything, as before.
     candidate: str | None
-    #: Accept from this confidence on; `-inf`: all that the candidate answers, it replaces the top model.
+    #: Accept from this confidence on; `NO_CONFIDENCE`: every usable answer, the candidate replaces the top model.
     threshold: float | None
     saving: Saving | None
     prospects: tuple[Prospect, ...]
     labels: int
     #: Why there is no pipeline; empty where there is one.
     reason: str = ""
-    curve: tuple[Point, ...] = ()
+    #: Of the candidate that was to be certified, named where it failed.
+    tried: str | None = None
 
     @property
     def replaces_top(self) -> bool:
         """Whether the candidate answers everything."""
-        return self.threshold == -np.inf
+        return self.threshold == NO_CONFIDENCE
 
 
 def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tuned:
@@ -78,20 +70,25 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tuned
     rows = order[len(choice.seen) :][: DRAWN * left]
     answers = source.answers(choice.best, rows)
     found = search_two_stage(
-        answers.confidence, partial(_ask, source, choice.best, rows), np.arange(len(rows)), left, target
+        answers.confidence,
+        partial(_ask, source, choice.best, rows),
+        np.arange(len(rows)),
+        left,
+        target,
+        ahead=lambda places: source.expect(rows[places]),
     )
     used = choice.labels + found.labels_used
     if found.threshold is None:
         reason = f"{choice.best} is the likeliest, but no threshold of it could be certified with {left} labels"
-        return Tuned(None, None, None, choice.prospects, used, reason)
-    takes_all = bool((answers.confidence >= found.threshold).all())
-    threshold = -np.inf if takes_all else found.threshold
+        return Tuned(None, None, None, choice.prospects, used, reason, choice.best)
+    usable = np.isfinite(answers.confidence)
+    threshold = NO_CONFIDENCE if (answers.confidence[usable] >= found.threshold).all() else found.threshold
     labelled = source.answers(choice.best, choice.seen[: len(choice.top_usd)])
     saving = measured(answers, threshold, float(choice.top_usd.sum() / labelled.cost_usd.sum()))
     if saving.high >= 1:
         reason = f"{choice.best} is certified, but at {saving.cost_share:.0%} of the top model's cost"
-        return Tuned(None, None, None, choice.prospects, used, reason)
-    return Tuned(choice.best, threshold, saving, choice.prospects, used)
+        return Tuned(None, None, None, choice.prospects, used, reason, choice.best)
+    return Tuned(choice.best, threshold, saving, choice.prospects, used, tried=choice.best)
 
 
 def infeasible(candidates: int, rows: int, labels: int, target: Target) -> str:
@@ -121,7 +118,7 @@ def measured(answers: Answers, threshold: float, top_of_own: float) -> Saving:
     """
     own, top = answers.cost_usd, answers.cost_usd * top_of_own
     accepted = answers.confidence >= threshold
-    signal = np.zeros(len(answers)) if threshold == -np.inf else answers.confidence_usd
+    signal = np.zeros(len(answers)) if threshold == NO_CONFIDENCE else answers.confidence_usd
     paid = own + signal + np.where(accepted, 0.0, top)
     share = float(paid.sum() / top.sum())
     # The ratio's standard error by its linearisation.

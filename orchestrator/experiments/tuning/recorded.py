@@ -98,6 +98,9 @@ class Recorded:
         dollars: Floats = self.records.top_usd[rows]
         return dollars
 
+    def expect(self, rows: Ints) -> None:
+        """Buy nothing ahead: what is recorded is at hand."""
+
     def lost(self, candidate: str, rows: Ints) -> Bools:
         """Say which of the candidate's answers are losses."""
         lost: Bools = self.records.losses(candidate)[rows]

@@ -28,6 +28,8 @@ from firstline.orchestrator.quality.calibration.threshold import Target
 
 #: Tells whether accepting this row is a loss; each call costs a label.
 Ask = Callable[[int], bool]
+#: Hears which rows will be asked about next.
+Ahead = Callable[[Ints], None]
 
 #: Share of the plan, and of the labels, that goes to the pilot.
 PILOT = 0.7
@@ -71,23 +73,26 @@ def search_all(confidence: Floats, ask: Ask, target: Target) -> Search:
     """Walk down with every row drawn and every label to be had."""
     rows = len(confidence)
     most = critical_count(rows, target.max_loss, target.delta)
-    reading = _read(confidence, np.arange(rows), ask, lambda _: most, budget=rows)
+    reading = _read(confidence, np.arange(rows), ask, lambda _: most, budget=rows, ahead=lambda rows: None)
     passed = confidence[confidence > reading.above]
     threshold = float(passed.min()) if len(passed) and most >= 0 else None
     return Search(threshold, reading.labels, rows)
 
 
-def search_two_stage(confidence: Floats, ask: Ask, order: Ints, labels: int, target: Target) -> Search:
+def search_two_stage(
+    confidence: Floats, ask: Ask, order: Ints, labels: int, target: Target, *, ahead: Ahead = lambda rows: None
+) -> Search:
     """Walk down with at most `labels` labels of rows drawn in the random `order`.
 
-    The guarantee is about the source that the rows come from, hence about the next items too.
+    The guarantee is about the source that the rows come from, hence about the next items too. `ahead` is told which
+    rows are read next, in their order, as far as the walk gets: labels that cost a call each may be bought together.
     """
     level = SPENT * target.delta
     planned = max(labels, min(len(order), fewest_draws(target.max_loss, level)))
     drawn = max(1, round(PILOT * planned))
     levels = conditional_levels(planned, drawn, target.max_loss, level)
     possible = int((levels > 0).sum()) - 1
-    pilot = _read(confidence, order[:drawn], ask, lambda _: possible, budget=max(1, round(PILOT * labels)))
+    pilot = _read(confidence, order[:drawn], ask, lambda _: possible, budget=max(1, round(PILOT * labels)), ahead=ahead)
 
     left = labels - pilot.labels
     more = _extension(pilot, levels, left, len(order) - drawn, target.max_loss)
@@ -96,19 +101,23 @@ def search_two_stage(confidence: Floats, ask: Ask, order: Ints, labels: int, tar
     def most(at: float) -> int:
         return int(allowed[pilot.counts(np.array([at]))[0]])
 
-    rest = _read(confidence, order[drawn : drawn + more], ask, most, budget=left)
+    rest = _read(confidence, order[drawn : drawn + more], ask, most, budget=left, ahead=ahead)
     candidates = np.unique(confidence[confidence > max(pilot.above, rest.above)])
     passed = candidates[rest.counts(candidates) <= allowed[pilot.counts(candidates)]]
     return Search(float(passed[0]) if len(passed) else None, pilot.labels + rest.labels, drawn + more)
 
 
-def _read(confidence: Floats, rows: Ints, ask: Ask, most: Callable[[float], int], *, budget: int) -> _Reading:
+def _read(
+    confidence: Floats, rows: Ints, ask: Ask, most: Callable[[float], int], *, budget: int, ahead: Ahead
+) -> _Reading:
     """Read rows from the most confident down, until they hold more losses than `most` allows or labels run out."""
     seen = np.sort(confidence[rows])
     losses: list[float] = []
     labels = 0
     above = -np.inf
-    for row in rows[np.argsort(-confidence[rows], kind="stable")]:
+    queue = rows[np.argsort(-confidence[rows], kind="stable")]
+    ahead(queue[:budget])
+    for row in queue:
         at = float(confidence[row])
         if labels < budget and len(losses) <= most(at):
             labels += 1
