@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.providers.prices import listed_price
+from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.money.cost_model import Finding, Measured, Record, Tries, rerouted, weigh
@@ -165,7 +165,7 @@ def _top_usd(job: Job, rows: Sequence[RowMapping]) -> float | None:
     """Return what the top tier would take for the calls made below it: their tokens at its price; None: unknown."""
     asked = sum(row["asked"] for row in rows)
     model = job.tier(job.ladder[-1]).models[0]
-    price = model.price or listed_price(model)
+    price = price_of(model)
     if not asked or price is None:
         return None
     tokens = [sum(row[name] for row in rows) for name in ("input_tokens", "output_tokens")]

@@ -5,8 +5,8 @@ from alembic import op
 
 from firstline.orchestrator.store.types import UtcDateTime
 
-revision = "outcomes"
-down_revision = "0001"
+revision = "0003_outcomes"
+down_revision = "0002_tokens"
 branch_labels = None
 depends_on = None
 
