@@ -11,6 +11,21 @@ from firstline.schemas.policy import Confidence
 from firstline.schemas.tier import Lane
 
 
+class Blame(StrEnum):
+    """Whose fault it is that a call or its answer failed."""
+
+    #: What the item holds: another model may take it.
+    ITEM = "item"
+    #: What is asked with: parameters, schemas, prompts.
+    REQUEST = "request"
+    #: The model or its provider.
+    MODEL = "model"
+    #: The key: a person has to mend or to pay something, or it is used too fast.
+    KEY = "key"
+    #: The way there.
+    NETWORK = "network"
+
+
 class ErrorKind(StrEnum):
     """Why a call or its answer failed; each kind has its own consequence."""
 
@@ -37,6 +52,24 @@ class ErrorKind(StrEnum):
     # Ours.
     TOOL = "tool"
     INPUT = "input"
+
+    @property
+    def blame(self) -> Blame:
+        """Whose fault it is, unless what came of other calls says otherwise."""
+        return _BLAME.get(self, Blame.MODEL)
+
+
+_BLAME = {
+    ErrorKind.AUTH: Blame.KEY,
+    ErrorKind.QUOTA: Blame.KEY,
+    ErrorKind.RATE: Blame.KEY,
+    ErrorKind.TIMEOUT: Blame.NETWORK,
+    ErrorKind.CONNECTION: Blame.NETWORK,
+    ErrorKind.BAD_REQUEST: Blame.REQUEST,
+    ErrorKind.CONTEXT_LENGTH: Blame.ITEM,
+    ErrorKind.CONTENT_FILTER: Blame.ITEM,
+    ErrorKind.INPUT: Blame.ITEM,
+}
 
 
 class Usage(Frozen):
@@ -65,8 +98,9 @@ class TokenLogprob(Frozen):
     """One token of an answer with its log-probability and the alternatives seen."""
 
     token: str
-    logprob: float
-    top: tuple[tuple[str, float], ...] = ()
+    #: None: the provider did not say, or said no number.
+    logprob: float | None
+    top: tuple[tuple[str, float | None], ...] = ()
 
 
 class Attempt(Frozen):

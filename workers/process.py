@@ -30,6 +30,7 @@ from firstline.workers.heartbeat import Heart
 from firstline.workers.limits.gate import Gate
 from firstline.workers.loop.event_loop import Loop
 from firstline.workers.providers.litellm_gateway import LitellmGateway, load
+from firstline.workers.providers.mode_memory import ModeStore
 from firstline.workers.providers.recording import RecordingGateway
 from firstline.workers.tasks import register
 from firstline.workers.worker import Worker
@@ -60,6 +61,7 @@ def assemble(
         client = connect_async(settings.redis_url)
         gateway = load()
         loop.spare_threads(gateway.never_waits)
+        gateway.modes.store = ModeStore(client, settings.keys)
 
         return Worker(
             name=name,

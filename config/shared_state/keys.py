@@ -50,9 +50,10 @@ class Keys:
         """Hash that expires: why a model is left alone for now."""
         return self._key("cooldown", model)
 
-    def structured(self, model: str) -> str:
-        """Text: the strongest way of structured output that a model has proved to follow."""
-        return self._key("structured", model)
+    @property
+    def modes(self) -> str:
+        """Hash: ways to ask for JSON that an endpoint refuses, by the Unix time until which that is remembered."""
+        return self._key("modes")
 
     def cached(self, digest: str) -> str:
         """JSON text: a response that all jobs may share."""

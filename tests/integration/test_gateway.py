@@ -142,7 +142,7 @@ def test_a_good_answer_has_its_value_usage_cost_and_latency(call):
 
 def test_plain_text_needs_no_schema(call):
     reply = call("text")
-    assert (reply.text, reply.value, reply.structured, reply.error) == ("hello", None, None, None)
+    assert (reply.text, reply.value, reply.structured, reply.error) == ("hello", "hello", None, None)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from firstline.workers.confidence.ask import Ask, Caller
 from firstline.workers.confidence.function import by_function
 from firstline.workers.confidence.logprob import mean_logprob, min_logprob
 from firstline.workers.confidence.margin import margin
+from firstline.workers.confidence.spans import answer_tokens
 from firstline.workers.confidence.verifier import verified
 
 __all__ = ["Answered", "Ask", "Caller", "assess", "measure", "top_logprobs"]
@@ -43,12 +44,12 @@ async def assess(answered: Answered, call: Caller) -> Confidence | None:
 
 async def measure(signal: Signal, answered: Answered, call: Caller) -> float | None:
     """Return one signal's value in 0..1, None where it has none."""
-    tokens = answered.reply.logprobs
+    tokens = answer_tokens(answered.reply, plain=answered.skill.is_text)
     match signal.kind:
         case "mean_logprob":
-            return mean_logprob(tokens, signal.field, plain=answered.skill.is_text)
+            return mean_logprob(tokens, signal.field)
         case "min_logprob":
-            return min_logprob(tokens, signal.field, plain=answered.skill.is_text)
+            return min_logprob(tokens, signal.field)
         case "margin":
             return margin(tokens, answered.skill.output, signal.field)
         case "agreement":

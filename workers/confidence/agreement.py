@@ -69,7 +69,7 @@ def _varied(messages: tuple[Message, ...], n: int) -> tuple[Message, ...]:
 def _likeness(signal: Signal, answered: Answered, reply: Reply) -> float:
     if reply.error is not None:
         return 0.0
-    theirs = reply.text if answered.skill.is_text else reply.value
+    theirs = reply.plain if answered.skill.is_text else reply.value
     ours_at, theirs_at = (dig(whole, signal.field) if signal.field else whole for whole in (answered.value, theirs))
     if ours_at is MISSING or theirs_at is MISSING:
         return float(ours_at is theirs_at)

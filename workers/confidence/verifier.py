@@ -7,10 +7,11 @@ from firstline.schemas.attempt import TokenLogprob
 from firstline.schemas.policy import Signal
 from firstline.workers.confidence.answered import Answered
 from firstline.workers.confidence.ask import Ask, Caller
-from firstline.workers.confidence.spans import Span, place, within
+from firstline.workers.confidence.spans import AnswerTokens, place
 from firstline.workers.prompts.prompt import fields, user
 from firstline.workers.prompts.schema_outline import describe
 from firstline.workers.providers.gateway import Message, Reply
+from firstline.workers.providers.thoughts import without_thoughts
 from firstline.workers.rules.data_fence import DECLARATION, fence
 
 _ROLE = (
@@ -19,7 +20,6 @@ _ROLE = (
 )
 _WORD = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _FIRST = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
-_THINKING = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 _ALTERNATIVES = 10
 
 
@@ -44,25 +44,29 @@ def probability(reply: Reply) -> float | None:
     """Return P(yes) / (P(yes) + P(no)) at the token of the verdict, else 1 or 0 by the word; None without either."""
     if reply.error is not None:
         return None
-    placed = place(reply.logprobs)
-    said = _verdict("".join(token.token.token for token in placed))
-    found = within(placed, Span("", said.start(1), said.end(1))) if said else ()
-    if len(found) == 1:
-        return _share(found[0].token)
-    word = _verdict(reply.text or "")
-    return float(word[1].lower() == "yes") if word else None
+    text = reply.text or ""
+    word = _verdict(text)
+    if word is None:
+        return None
+    tokens = place(reply.logprobs, text)
+    held = AnswerTokens(text, tokens or (), ()).within(word.start(1), word.end(1))
+    return _share(held[0].token) if len(held) == 1 else float(word[1].lower() == "yes")
 
 
 def _verdict(text: str) -> re.Match[str] | None:
     """Find the verdict: the first word if it is one, else the last (a model that explained itself first)."""
-    thought = _THINKING.match(text)
-    begin = thought.end() if thought else 0
-    return _FIRST.match(text, begin) or next(reversed(list(_WORD.finditer(text, begin))), None)
+    pieces = without_thoughts(text)
+    if not pieces:
+        return None
+    begin, end = pieces[0][0], pieces[-1][1]
+    return _FIRST.match(text, begin, end) or next(reversed(list(_WORD.finditer(text, begin, end))), None)
 
 
 def _share(token: TokenLogprob) -> float | None:
     mass = {"yes": 0.0, "no": 0.0}
     for text, logprob in {token.token: token.logprob, **dict(token.top)}.items():
+        if logprob is None:
+            return None
         if word := _FIRST.fullmatch(text.rstrip(" \n\t\"'.,*")):
             mass[word[1].lower()] += math.exp(min(0.0, logprob))
     total = sum(mass.values())

@@ -19,7 +19,7 @@ from firstline.workers.execution.attempt_state import Line
 from firstline.workers.execution.booking import book, book_cached, book_sent
 from firstline.workers.execution.judging import Said, judge
 from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
-from firstline.workers.execution.packer import Packer, Sent, is_short
+from firstline.workers.execution.packer import MAX_TOKENS, Packer, Sent, is_short
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
 from firstline.workers.execution.tool_step import answer_by_tool
@@ -33,6 +33,10 @@ from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
+
+
+#: So many times the declared bound an answer may have at most, once it has reached it.
+_MOST_ROOM = 4
 
 
 async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
@@ -66,6 +70,8 @@ async def _answer(asking: "_Asking") -> Outcome:
                 line.used += 1
                 line.feedback, line.effort = verdict.feedback, verdict.effort or line.effort
                 line.previous = line.attempts[-1].text
+                if line.attempts[-1].error in (ErrorKind.TRUNCATED, ErrorKind.EMPTY):
+                    line.room = min(_MOST_ROOM, 2 * line.room)
             case Escalate() | Refer() | Review() | Reject():
                 line.feedback = _feedback(line)
                 return line.leave(todo, verdict)
@@ -87,6 +93,9 @@ def call_of(subtask: Subtask, inputs: JsonObject, line: Line, model: Model, tool
     params: JsonObject = dict(skill.params)
     if line.effort is not None:
         params["reasoning_effort"] = line.effort
+    if line.room > 1:
+        bounds = {**model.params, **params}
+        params |= {name: bound * line.room for name in MAX_TOKENS if isinstance(bound := bounds.get(name), int)}
     if tools and is_last(subtask, line):
         # The tools stay: providers want those that the conversation speaks of, and cache the prompt with them.
         params["tool_choice"] = "none"

@@ -22,6 +22,8 @@ class Line:
     effort: str | None
     #: The text that was refused last.
     previous: str | None = None
+    #: By how much a bound on the answer's tokens is to be larger than declared: it was reached.
+    room: int = 1
     #: What the model asked of tools so far, and was told.
     rounds: list[ToolRound] = field(default_factory=list)
     #: Its answer in a pack was no good: it is asked alone.

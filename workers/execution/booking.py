@@ -1,8 +1,9 @@
 """Calls as attempts: numbered, kept under their number, and never made twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from firstline.schemas.attempt import Attempt
+from firstline.schemas.attempt import Attempt, Usage
 from firstline.schemas.tier import Tier
 from firstline.schemas.verdict import Defer
 from firstline.workers.durability.paid_answers import Kept
@@ -41,9 +42,19 @@ def book_sent(
             return _enter(subtask, call, tier, line, sent), sent.reply
 
 
+def _enter_refusals(attempt: Attempt, line: Line, reply: Reply) -> None:
+    """Enter the requests that were refused on the way to an answer: they cost nothing, and count for limits."""
+    for refusal in reply.refusals:
+        told = {"usage": Usage(), "cost_usd": 0.0, "text": None, "finish_reason": None, "latency_s": refusal.latency_s}
+        how = {"n": line.n, "structured": refusal.mode, "error": refusal.error, "detail": refusal.detail}
+        line.n += 1
+        reason = f"the endpoint does not take this way to ask for JSON ({refusal.mode})"
+        line.add(attempt, verdict="refused", reason=reason, **{**told, **how})
+
+
 def book_cached(subtask: Subtask, call: Call, tier: Tier, line: Line, reply: Reply) -> Attempt:
     """Enter an answer of the response cache: nothing was paid, and what it once cost was saved."""
-    attempt = _enter(subtask, call, tier, line, Kept(datetime.now(UTC), reply))
+    attempt = _enter(subtask, call, tier, line, Kept(datetime.now(UTC), replace(reply, refusals=())))
     saved = {"from_cache": True, "latency_s": 0.0, "cost_usd": 0.0, "saved_usd": reply.cost_usd}
     return attempt.model_copy(update={**saved, "price_source": CACHE})
 
@@ -51,7 +62,7 @@ def book_cached(subtask: Subtask, call: Call, tier: Tier, line: Line, reply: Rep
 def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> Attempt:
     skill, reply, n = subtask.skill, made.reply, line.n
     line.n += 1
-    return Attempt(
+    attempt = Attempt(
         item=subtask.work.item,
         step=subtask.todo.step,
         n=n,
@@ -67,9 +78,11 @@ def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> 
         structured=reply.structured,
         text=reply.text,
         error=reply.error,
-        detail=reply.detail,
+        detail=reply.detail or (f"mended: {', '.join(reply.mends)}" if reply.mends else None),
         skill=skill.name,
         skill_version=skill.version,
         skill_digest=skill.digest,
         effort=line.effort,
     )
+    _enter_refusals(attempt, line, reply)
+    return attempt

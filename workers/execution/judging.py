@@ -35,7 +35,7 @@ async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Ver
     skill, reply, place = subtask.skill, said.reply, len(line.attempts)
     # It was paid for, so it is on record whatever happens from here on.
     line.attempts.append(said.attempt)
-    value: Json = reply.text if skill.is_text else reply.value
+    value: Json = reply.plain if skill.is_text else reply.value
     checks = await _checks(subtask, said, value) if reply.error is None else ()
     situation = _situation(subtask, line, reply, checks)
     if reply.error is None and not situation.failed and _is_weighed(situation):
@@ -129,6 +129,6 @@ class _Asker:
         if isinstance(said, Defer):
             return None
         attempt, reply = said
-        value: Json = reply.text if ask.schema is None else reply.value
+        value: Json = reply.plain if ask.schema is None else reply.value
         self.line.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
         return reply

@@ -20,7 +20,7 @@ from firstline.workers.worker import Worker
 _LINGER_S = 0.02
 #: An item with longer inputs is asked alone: packing saves the static part of the prompt, which is then the lesser one.
 LONGEST_BYTES = 6_000
-_MAX_TOKENS = ("max_tokens", "max_completion_tokens")
+MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 
 Sent = Kept | Defer | BrokenOff
 
@@ -100,7 +100,7 @@ def _packed(group: _Group) -> Call:
     """Return the call for all items of a group; a bound on output tokens that is meant for one item grows with them."""
     call, count = group.call, len(group.inputs)
     bounds = {**call.model.params, **call.params}
-    grown = {name: bound * count for name in _MAX_TOKENS if isinstance(bound := bounds.get(name), int)}
+    grown = {name: bound * count for name in MAX_TOKENS if isinstance(bound := bounds.get(name), int)}
     return replace(
         call,
         messages=packed_messages(group.skill, group.inputs),

@@ -30,6 +30,8 @@ def share_out(reply: Reply, skill: Skill, items: Sequence[JsonObject]) -> list[R
             usage=usages[place],
             cost_usd=costs[place],
             logprobs=(),
+            span=None,
+            refusals=() if place else reply.refusals,
             packed=len(items),
         )
         for place in range(len(items))

@@ -56,11 +56,7 @@ async def take_round(
     """
     at = len(line.attempts)
     line.add(attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(reply.tool_calls)}")
-    # Ids of our own: providers' differ from run to run, and the same conversation is to have the same digest.
-    calls = tuple(
-        replace(call, id=f"call{len(line.rounds) % 100:02d}{place % 1000:03d}")
-        for place, call in enumerate(reply.tool_calls)
-    )
+    calls = reply.tool_calls
     try:
         with worker.calling(subtask.batch.job):
             results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(calls)))
@@ -69,7 +65,7 @@ async def take_round(
         if off is None:
             raise
         return off
-    line.rounds.append(ToolRound(calls, tuple(results), reply.text))
+    line.rounds.append(ToolRound(calls, tuple(results), reply.text, reply.message))
     record: list[Json] = [_record(call, result) for call, result in zip(calls, results, strict=True)]
     line.attempts[at] = line.attempts[at].model_copy(update={"value": record})
     return None

@@ -10,9 +10,9 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.limits.cooldown_rules import FAULTS, PROBE_S, Cooling, Health
-from firstline.workers.limits.endpoint import endpoint
 from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.loop.background import Background
+from firstline.workers.providers.endpoint import endpoint
 from firstline.workers.providers.gateway import Reply
 
 _log = logging.getLogger(__name__)

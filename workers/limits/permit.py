@@ -53,7 +53,7 @@ def used(permit: Permit, reply: Reply | None) -> Used:
     cost_usd = reserved_usd if cost_usd is None else cost_usd
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
-    return Used(cost_usd, tokens, reply.calls, reply.limits, reply.latency_s)
+    return Used(cost_usd, tokens, reply.calls + len(reply.refusals), reply.limits, reply.latency_s)
 
 
 def _is_limited(limits: Limits) -> bool:

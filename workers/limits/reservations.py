@@ -10,11 +10,11 @@ from redis.exceptions import RedisError
 
 from firstline.config.shared_state.budget_counters import nanos, reservations
 from firstline.config.shared_state.keys import Keys
-from firstline.workers.limits.endpoint import endpoint
 from firstline.workers.limits.permit import Permit, Used
 from firstline.workers.limits.rate_limit_headers import headroom
 from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.loop.background import Background
+from firstline.workers.providers.endpoint import endpoint
 
 #: Seconds that a call may wait on the loop for its turn; what would wait longer is parked.
 LONGEST_WAIT_S = 2.0

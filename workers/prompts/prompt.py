@@ -25,6 +25,8 @@ class ToolRound:
     calls: tuple[ToolCall, ...]
     results: tuple[ToolResult, ...]
     text: str | None = None
+    #: The model's message as it came, where the provider wants it back whole.
+    message: Message | None = None
 
 
 def messages(
@@ -135,7 +137,7 @@ def _round(done: ToolRound) -> tuple[Message, ...]:
     ]
     results = zip(done.calls, done.results, strict=True)
     return (
-        {"role": "assistant", "content": done.text, "tool_calls": wishes},
+        done.message or {"role": "assistant", "content": done.text, "tool_calls": wishes},
         *(_result(call, result) for call, result in results),
     )
 

@@ -11,9 +11,9 @@ from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Lane, Model, Structured
 from firstline.workers.providers.billing import booked, free
 from firstline.workers.providers.gateway import Call, Reply
-from firstline.workers.providers.provider_errors import kind_of, readable
+from firstline.workers.providers.provider_errors import failure_of
 from firstline.workers.providers.response_parser import read_reply
-from firstline.workers.providers.structured_call import read_json
+from firstline.workers.providers.structured_call import read_json, read_text
 from firstline.workers.providers.structured_output import Asked, ask
 
 _ENDPOINT = "/v1/chat/completions"
@@ -23,7 +23,7 @@ _ENDED = frozenset({"completed", "expired", "failed", "cancelled"})
 #: Bulks of the recent past that are searched for one of ours.
 _LISTED = 100
 #: Ways to ask for JSON that need no second call.
-_RUNGS = (Structured.JSON_SCHEMA, Structured.JSON_OBJECT, Structured.PROMPT)
+_MODES = (Structured.JSON_SCHEMA, Structured.JSON_OBJECT, Structured.PROMPT)
 
 
 class BulkError(Exception):
@@ -111,11 +111,10 @@ class BulkApi:
         body = told.get("body") or {}
         status = told.get("status_code")
         if status != 200:
-            message = str((body.get("error") or {}).get("message") or f"HTTP status {status}")
-            return free(Reply(error=kind_of("", status, message), detail=readable(message)))
-        response = self.litellm.ModelResponse(**body)
-        reply = booked(read_reply(response, call), response, call.model, lane=Lane.BATCH)
-        return reply if call.schema is None else read_json(reply, _asked(call))
+            failure = failure_of(status, json.dumps(body), {})
+            return free(Reply(error=failure.kind, detail=failure.detail))
+        reply = booked(read_reply(body, call), body, call.model, lane=Lane.BATCH)
+        return read_text(reply) if call.schema is None else read_json(reply, _asked(call))
 
     async def _do(self, model: Model, act: Callable[..., Any], **arguments: Any) -> Any:
         key = self.key_of(model)
@@ -132,8 +131,8 @@ class BulkApi:
 
 def _asked(call: Call) -> Asked:
     """Return how a call asks for JSON: by the model's first way that needs no forced tool."""
-    rung = next((rung for rung in call.model.structured if rung in _RUNGS), Structured.PROMPT)
-    return ask(rung, call.messages, call.schema or {}, call.schema_name)
+    mode = next((mode for mode in call.model.structured if mode in _MODES), Structured.PROMPT)
+    return ask(mode, call.messages, call.schema or {}, call.schema_name)
 
 
 def _line(name: str, call: Call) -> JsonObject:

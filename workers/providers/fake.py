@@ -7,7 +7,7 @@ from dataclasses import replace
 from firstline.schemas.attempt import Usage
 from firstline.schemas.base import Json
 from firstline.schemas.errors import FirstlineError
-from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.gateway import AnswerSpan, Call, Reply
 
 #: A reply, or a function that makes one for the call.
 Line = Reply | Callable[[Call], Reply]
@@ -46,4 +46,5 @@ def say(value: Json, **details: object) -> Reply:
     """Return a reply as a provider would give it for a JSON value, or for a text."""
     text = value if isinstance(value, str) else json.dumps(value)
     told = Reply(text=text, value=value, usage=Usage(input_tokens=10, output_tokens=5), finish_reason="stop")
+    told = replace(told, span=AnswerSpan(0, len(text)))
     return replace(told, **details)  # type: ignore[arg-type]

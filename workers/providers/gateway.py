@@ -39,6 +39,26 @@ class ToolCall:
     raw: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerSpan:
+    """Where an answer stands in a reply's text, as JSON or as plain text: `text[start:end]`."""
+
+    start: int
+    end: int
+    #: The way from the JSON there to the answer, where that was wrapped.
+    inside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that the endpoint refused because it does not know that way to ask for JSON; it cost nothing."""
+
+    mode: str
+    error: ErrorKind
+    detail: str | None = None
+    latency_s: float = 0.0
+
+
 _UNKNOWN_USAGE = Usage()
 
 
@@ -48,18 +68,25 @@ class Reply:
 
     text: str | None = None
     #: The parsed value when a schema was asked for and the text is JSON; whether it fits the schema the checks say.
+    #: Of a plain answer, the text without the model's thoughts.
     value: Json = None
+    #: Where the value stands in the text; None: nowhere as it is (JSON within a text, pieces), or nobody looked.
+    span: AnswerSpan | None = None
+    #: What had to be mended to read it, in words for people; nothing that loses a letter.
+    mends: tuple[str, ...] = ()
     usage: Usage = _UNKNOWN_USAGE
     latency_s: float = 0.0
     finish_reason: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
-    #: Rung of the structured-output ladder that was used; `+repair` where the JSON had to be mended.
+    #: Way of asking for JSON that was used; `+repair` where the answer had to be mended.
     structured: str | None = None
     cost_usd: float | None = None
     price_source: str | None = None
     #: As it was served, which its price goes by; None: nobody says.
     lane: Lane | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    #: The message with the tool calls as the provider wants it back: thoughts, signatures and ids whole.
+    message: JsonObject | None = None
     error: ErrorKind | None = None
     detail: str | None = None
     #: Seconds that the provider asked to wait.
@@ -68,8 +95,15 @@ class Reply:
     limits: dict[str, str] = field(default_factory=dict)
     #: Answered provider calls behind this reply: more than 1 where an endpoint ignored a schema and was asked again.
     calls: int = 1
+    #: Requests that were refused on the way to it.
+    refusals: tuple[Refusal, ...] = ()
     #: Items answered together in that call; of its tokens and dollars this reply holds one item's share.
     packed: int = 1
+
+    @property
+    def plain(self) -> str | None:
+        """A plain answer: the text without thoughts, where somebody looked for them."""
+        return self.value if isinstance(self.value, str) else self.text
 
 
 class Gateway(Protocol):

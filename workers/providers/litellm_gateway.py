@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -16,10 +16,11 @@ from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.batch_api import BulkApi
 from firstline.workers.providers.billing import booked, free, was_refused
 from firstline.workers.providers.gateway import Call, Reply
-from firstline.workers.providers.provider_errors import Failure, kind_of, rate_limits, readable, retry_after
+from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.response_parser import read_reply
-from firstline.workers.providers.structured_call import ask_for_json
-from firstline.workers.providers.structured_output import Memory
+from firstline.workers.providers.structured_call import ask_for_json, read_text
+from firstline.workers.providers.unanswered import reply_without_litellm
+from firstline.workers.providers.wire import Wire, listening, tap
 
 #: litellm starts its own timers with this much more than ours, so that ours decides.
 _GRACE_S = 5.0
@@ -63,6 +64,7 @@ def load() -> "LitellmGateway":
     for name in _CONNECTIONS:
         os.environ.setdefault(name, "4000")
     os.environ.setdefault("LITELLM_LOG", "ERROR")
+    import httpx
     import litellm
 
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
@@ -74,6 +76,7 @@ def load() -> "LitellmGateway":
     for callbacks in ("callbacks", "success_callback", "failure_callback", "input_callback"):
         setattr(litellm, callbacks, [])
     _leave_prices_to_us()
+    tap(httpx.AsyncClient)
     return LitellmGateway(litellm)
 
 
@@ -84,16 +87,17 @@ class LitellmGateway:
         self._litellm = litellm
         self._models = _KnownModels(litellm)
         self._keys = _Keys()
-        self._memory = Memory(can=self._can)
+        #: Which ways to ask for JSON the endpoints take.
+        self.modes = ModeMemory(can=self._can)
         self._unlogged = _unlogged()
         #: The providers' Batch APIs.
         self.bulks = BulkApi(litellm, self._keys.of, self._refused)
 
     async def call(self, call: Call, /) -> Reply:
         """Answer one call; failures are replies with `error` set, only cancellation raises."""
-        if call.schema is None:
-            return await self._send(call)
-        return await ask_for_json(call, self._send, self._memory)
+        if call.schema is not None:
+            return await ask_for_json(call, self._send, self.modes)
+        return read_text(await self._send(call))
 
     def never_waits(self, work: Callable[..., Any], /) -> bool:
         """Say whether litellm's `work` for a thread is only to put a request together.
@@ -115,18 +119,26 @@ class LitellmGateway:
             detail = f"no key: expected it in the environment variable {call.model.api_key_env} of the workers"
             return Reply(error=ErrorKind.AUTH, detail=detail)
         self._models.announce(call.model)
-        try:
-            # Within this context litellm leaves the logging of a call to its caller: a fifth of its CPU per call.
-            with self._unlogged():
-                async with asyncio.timeout(call.timeout_s):
-                    response = await self._litellm.acompletion(**_request(call, key))
-            reply = booked(read_reply(response, call), response, call.model)
-        except Exception as error:
-            reply = _failed(error, call, key)
+        with listening() as wire:
+            try:
+                # Within this context litellm leaves the logging of a call to its caller: a fifth of its CPU per call.
+                with self._unlogged():
+                    async with asyncio.timeout(call.timeout_s):
+                        response = await self._litellm.acompletion(**_request(call, key))
+            except Exception as error:
+                reply = reply_without_litellm(error, wire, call, key)
+            else:
+                reply = self._read(response, wire, call, key)
         return replace(reply, latency_s=time.perf_counter() - started)
 
+    def _read(self, response: Any, wire: Wire, call: Call, key: str | None) -> Reply:
+        """Return the reply in a response, its tokens and dollars with it whatever its content is."""
+        if response is None:
+            return reply_without_litellm(None, wire, call, key)
+        return booked(read_reply(response, call), response, call.model)
+
     def _refused(self, error: Exception, model: Model) -> Reply:
-        return _failed(error, Call(model, ()), self._keys.of(model))
+        return reply_without_litellm(error, Wire(), Call(model, ()), self._keys.of(model))
 
     def _can(self, model: Model, rung: Structured) -> bool:
         """Say whether litellm believes that a model takes a rung; one's own endpoint or a new model is just tried."""
@@ -162,36 +174,6 @@ def _request(call: Call, key: str | None) -> dict[str, Any]:
     if key is not None or call.model.api_base is not None:
         request["api_key"] = key or _NO_KEY
     return {name: value for name, value in request.items() if value is not None}
-
-
-def _failed(error: Exception, call: Call, key: str | None) -> Reply:
-    headers = _headers(error)
-    failure = _failure(error, call, key, headers)
-    reply = Reply(
-        error=failure.kind, detail=failure.detail, retry_after_s=failure.retry_after_s, limits=rate_limits(headers)
-    )
-    return free(reply) if was_refused(error, failure.kind) else reply
-
-
-def _failure(error: Exception, call: Call, key: str | None, headers: Mapping[str, str]) -> Failure:
-    name = type(error).__name__
-    if name == "TimeoutError":
-        return Failure(ErrorKind.TIMEOUT, f"no answer within {call.timeout_s:g} s")
-    status = getattr(error, "status_code", None)
-    message = f"{getattr(error, 'message', '') or error}"
-    kind = kind_of(name, status if isinstance(status, int) else None, message)
-    return Failure(kind, readable(message or name, secrets=(key,)), retry_after(headers))
-
-
-def _headers(error: Exception) -> dict[str, str]:
-    """Return the response's headers, lower-cased, from wherever litellm left them."""
-    found: dict[str, str] = {}
-    for source in (getattr(error, "response", None), error):
-        for attribute in ("headers", "litellm_response_headers"):
-            headers = getattr(source, attribute, None)
-            if headers is not None and hasattr(headers, "items"):
-                found.update({str(name).lower(): str(value) for name, value in headers.items()})
-    return found
 
 
 class _KnownModels:

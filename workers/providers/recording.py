@@ -1,14 +1,15 @@
 """Answers of a run, kept so that the simulator can give them again."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from firstline.schemas.attempt import ErrorKind, TokenLogprob, Usage
-from firstline.schemas.base import Frozen, Json, digest
+from firstline.schemas.base import Frozen, Json, JsonObject, digest
 from firstline.schemas.errors import UserError
 from firstline.workers.providers.gateway import Call, Gateway, Message, Reply
 
@@ -61,8 +62,40 @@ class Recording(Frozen):
 
 
 def messages_key(messages: Sequence[Message]) -> str:
-    """Return the hash that recordings know a prompt by."""
-    return digest([*messages])
+    """Return the hash that recordings know a prompt by; ids of tool calls and thoughts are not in it."""
+    return digest([*_without_provider(messages)])
+
+
+def _without_provider(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield messages without what differs from run to run: ids of tool calls, signatures, thoughts."""
+    names: dict[Json, str] = {}
+    rounds = 0
+    for message in messages:
+        match message:
+            case {"role": "assistant", "tool_calls": list() as calls} if calls:
+                for place, call in enumerate(calls):
+                    if isinstance(call, dict):
+                        names[str(call.get("id"))] = f"call{rounds % 100:02d}{place % 1000:03d}"
+                rounds += 1
+                plain: list[Json] = [_plain_call(call, names) for call in calls]
+                yield {"role": "assistant", "content": message.get("content"), "tool_calls": plain}
+            case {"role": "tool", "tool_call_id": known}:
+                yield {**message, "tool_call_id": names.get(str(known), known)}
+            case _:
+                yield message
+
+
+def _plain_call(call: Json, names: dict[Json, str]) -> Json:
+    match call:
+        case {"id": known, "function": {"name": name, "arguments": str() as raw}}:
+            try:
+                arguments = json.dumps(json.loads(raw))
+            except ValueError:
+                arguments = raw
+            function: JsonObject = {"name": name, "arguments": arguments}
+            return {"id": names.get(str(known), str(known)), "type": "function", "function": function}
+        case _:
+            return call
 
 
 class RecordingGateway:

@@ -1,4 +1,4 @@
-"""One call for JSON: walks down the ladder of ways to ask until the endpoint takes one."""
+"""One call for JSON: walks down the ways to ask until the endpoint takes one, and reads the one answer."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -7,8 +7,10 @@ from typing import TypeVar
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Structured
-from firstline.workers.providers.gateway import Call, Reply, ToolCall
-from firstline.workers.providers.structured_output import Asked, Memory, Parsed, ask, parse
+from firstline.workers.providers.answer_reader import NoAnswer, read_answer, read_plain
+from firstline.workers.providers.gateway import Call, Refusal, Reply, ToolCall
+from firstline.workers.providers.mode_memory import ModeMemory
+from firstline.workers.providers.structured_output import Asked, ask
 
 N = TypeVar("N", int, float)
 
@@ -24,33 +26,16 @@ _ABOUT_ASKING = ("response_format", "json_schema", "json_object", "schema", "too
 _ABOUT_THE_SCHEMA = ("invalid schema", "invalid_json_schema", "invalid_function_parameters")
 
 
-async def ask_for_json(call: Call, send: Send, memory: Memory) -> Reply:
+async def ask_for_json(call: Call, send: Send, memory: ModeMemory) -> Reply:
     """Ask for a value of the call's schema; the reply sums up the tokens and dollars of every answer paid for.
 
-    A way to ask that the endpoint refuses costs nothing and is followed by the next one at once. An endpoint not yet
-    known to honour a way, whose answer shows no regard for the schema, is asked once more, with the schema in the
-    prompt: two paid answers at most.
+    A way to ask that the endpoint refuses costs nothing and is followed by the next one at once; the reply lists it. An
+    endpoint not yet known to honour a way, whose answer shows no regard for the schema, is asked once more, with the
+    schema in the prompt: two paid answers at most.
     """
-    paid: list[Reply] = []
-    refused: list[Structured] = []
-    rungs = _rungs(call, memory)
-    while True:
-        rung = rungs.pop(0)
-        asked = ask(rung, call.messages, call.schema or {}, call.schema_name)
-        reply = await send(_request(call, asked))
-        if rungs and _is_refusal(reply, call, rung, memory):
-            refused += [] if _mentions(reply, _ABOUT_THE_SCHEMA) else [rung]
-            continue
-        final = not rungs or bool(paid)
-        reply, regarded = _read(reply, asked, proven=final or memory.is_proven(call.model, rung))
-        if final or regarded:
-            break
-        memory.ignored(call.model, rung)
-        paid.append(reply)
-        rungs = [later for later in rungs if later is not Structured.TOOL_CALL] or rungs
-    if reply.error is None:
-        memory.worked(call.model, rung, instead_of=refused)
-    return _sum(paid, reply)
+    await memory.learn()
+    async with memory.scouting(call.model, call.schema or {}):
+        return await _ask(call, send, memory)
 
 
 def read_json(reply: Reply, asked: Asked) -> Reply:
@@ -58,14 +43,61 @@ def read_json(reply: Reply, asked: Asked) -> Reply:
     return _read(reply, asked, proven=True)[0]
 
 
-def _rungs(call: Call, memory: Memory) -> list[Structured]:
+def read_text(reply: Reply) -> Reply:
+    """Return a reply of plain text with the text alone as its value: what the model thought is none of it."""
+    if reply.error is not None or reply.text is None or reply.tool_calls:
+        return reply
+    text, span = read_plain(reply.text)
+    if not text:
+        return replace(reply, error=ErrorKind.EMPTY, detail="expected an answer, got nothing but thoughts")
+    return replace(reply, value=text, span=span)
+
+
+async def _ask(call: Call, send: Send, memory: ModeMemory) -> Reply:
+    paid: list[Reply] = []
+    refused: list[tuple[Structured, Reply]] = []
+    modes = _modes(call, memory)
+    while True:
+        mode = modes.pop(0)
+        asked = ask(mode, call.messages, call.schema or {}, call.schema_name)
+        reply = await send(_request(call, asked))
+        if modes and _is_refusal(reply, call, mode, memory):
+            refused.append((mode, reply))
+            continue
+        final = not modes or bool(paid)
+        reply, regarded = _read(reply, asked, proven=final or memory.is_proven(call.model, mode))
+        if final or regarded:
+            break
+        memory.ignored(call.model, mode)
+        paid.append(reply)
+        modes = [later for later in modes if later is not Structured.TOOL_CALL] or modes
+    if reply.error is None:
+        _remember(call, mode, refused, memory)
+    return replace(_sum(paid, reply), refusals=tuple(_refusal(mode, one) for mode, one in refused))
+
+
+def _remember(call: Call, mode: Structured, refused: list[tuple[Structured, Reply]], memory: ModeMemory) -> None:
+    """Remember a good answer, and the modes that were refused on the way to it."""
+    schema = call.schema or {}
+    for tried, reply in refused:
+        is_schemas = _mentions(reply, _ABOUT_THE_SCHEMA) or memory.has_worked(call.model, tried)
+        memory.refused(call.model, tried, schema if is_schemas else None)
+    memory.worked(call.model, mode)
+    memory.settle(call.model, schema)
+
+
+def _refusal(mode: Structured, reply: Reply) -> Refusal:
+    return Refusal(mode.value, reply.error or ErrorKind.BAD_REQUEST, reply.detail, reply.latency_s)
+
+
+def _modes(call: Call, memory: ModeMemory) -> list[Structured]:
     """Return the ways to try; a forced tool call would keep the model from the tools that the call offers."""
-    known = memory.rungs(call.model)
-    return [rung for rung in known if not (call.tools and rung is Structured.TOOL_CALL)] or [Structured.PROMPT]
+    known = memory.modes(call.model, call.schema or {})
+    return [mode for mode in known if not (call.tools and mode is Structured.TOOL_CALL)] or [Structured.PROMPT]
 
 
 def _request(call: Call, asked: Asked) -> Call:
-    """Return the call as sent on a rung: no schema left, all in messages, tools and parameters."""
+    """Return the call as sent in a mode: no schema left, all in messages, tools and parameters."""
     added = {name: value for name, value in asked.params.items() if name != "tools"}
     tools = asked.params.get("tools")
     offered = tuple(tool for tool in tools if isinstance(tool, dict)) if isinstance(tools, list) else call.tools
@@ -73,11 +105,11 @@ def _request(call: Call, asked: Asked) -> Call:
     return replace(call, messages=asked.messages, params=params, tools=offered, schema=None)
 
 
-def _is_refusal(reply: Reply, call: Call, rung: Structured, memory: Memory) -> bool:
+def _is_refusal(reply: Reply, call: Call, mode: Structured, memory: ModeMemory) -> bool:
     if reply.error not in _REFUSALS:
         return False
     return _mentions(reply, _ABOUT_ASKING) or (
-        reply.error is ErrorKind.BAD_REQUEST and not memory.is_proven(call.model, rung)
+        reply.error is ErrorKind.BAD_REQUEST and not memory.is_proven(call.model, mode)
     )
 
 
@@ -89,28 +121,30 @@ def _mentions(reply: Reply, words: tuple[str, ...]) -> bool:
 def _read(reply: Reply, asked: Asked, *, proven: bool) -> tuple[Reply, bool]:
     """Return the reply with its value, and whether it shows regard for the schema (unless proven, this is checked)."""
     text, wishes = _answer(reply, asked)
-    reply = replace(reply, text=text, tool_calls=wishes, structured=asked.rung.value)
-    if wishes or (reply.error is not None and reply.error is not ErrorKind.EMPTY):
+    answers = {call.raw for call in reply.tool_calls}
+    reply = replace(reply, text=text, tool_calls=wishes, structured=asked.mode.value)
+    if len(answers) > 1 and not wishes and reply.error is None:
+        return replace(reply, error=ErrorKind.MALFORMED, detail="expected one answer, got several tool calls"), proven
+    if wishes or (reply.error is not None and reply.error is not ErrorKind.EMPTY) or not text:
         return reply, True
-    parsed = parse(text or "", asked, validate=not proven)
-    if parsed is None and reply.error is ErrorKind.EMPTY:
-        return reply, True
-    return _valued(reply, parsed), proven or (parsed is not None and parsed.on_schema is True)
+    try:
+        found = read_answer(text, asked.form, validate=not proven)
+    except Exception as error:  # whatever a model wrote: it was paid for, and is on record
+        found = NoAnswer(f"the answer cannot be read: {type(error).__name__}: {error!s:.200}")
+    if isinstance(found, NoAnswer):
+        return replace(reply, error=ErrorKind.MALFORMED, detail=found.why), proven
+    mode = f"{reply.structured}+repair" if found.mends else reply.structured
+    told = replace(
+        reply, value=found.value, span=found.span, structured=mode, mends=found.mends, error=None, detail=None
+    )
+    return told, proven or found.on_schema is True
 
 
 def _answer(reply: Reply, asked: Asked) -> tuple[str | None, tuple[ToolCall, ...]]:
     """Return the text that holds the JSON, and the tool calls that are wishes for tools rather than the answer."""
-    if asked.rung is not Structured.TOOL_CALL or not reply.tool_calls:
+    if asked.mode is not Structured.TOOL_CALL or not reply.tool_calls:
         return reply.text, reply.tool_calls
     return reply.tool_calls[0].raw, ()
-
-
-def _valued(reply: Reply, parsed: Parsed | None) -> Reply:
-    if parsed is None:
-        detail = f"expected JSON, got: {(reply.text or '')!r:.120}"
-        return replace(reply, error=ErrorKind.MALFORMED, detail=detail)
-    structured = f"{reply.structured}+repair" if parsed.repaired else reply.structured
-    return replace(reply, value=parsed.value, structured=structured, error=None, detail=None)
 
 
 def _sum(paid: list[Reply], reply: Reply) -> Reply:

@@ -117,7 +117,9 @@ def _fit(text: str, chat: Chat) -> str:
 
 
 def _damage(text: str) -> str:
-    return f"```json\n{text.rstrip().removesuffix('}').removesuffix(']')}\n"
+    """Return JSON that only needs mending: in a fence, with a trailing comma."""
+    bare = text.rstrip()
+    return f"```json\n{bare[:-1]},{bare[-1]}\n```" if bare[-2:-1] not in ("{", "[", "") else f"```json\n{bare}\n```"
 
 
 def _off_schema(text: str) -> str:

@@ -32,7 +32,7 @@ def render(tokens: list[TokenLogprob], alternatives: int) -> JsonObject:
     return {"content": content, "refusal": None}
 
 
-def _entry(token: str, logprob: float) -> JsonObject:
+def _entry(token: str, logprob: float | None) -> JsonObject:
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
 

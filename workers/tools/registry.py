@@ -1,6 +1,5 @@
 """All kinds of tools by name, and the tools of a job built from their declarations."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from firstline.config.json_schema.validator import SchemaFault, validator_of
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.rules.json_text import read_json, read_mended
 from firstline.workers.tools import mcp
 from firstline.workers.tools.base import BoundTool, Kind, Place, Tool, failed
 from firstline.workers.tools.function import FUNCTION
@@ -62,7 +62,8 @@ def read_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> dict
     if name not in tools:
         return failed(f"there is no tool {name!r} here; there are: {', '.join(sorted(tools)) or 'none'}")
     try:
-        given = json.loads(arguments or "{}")
+        given = read_mended(arguments.strip() or "{}").value
+        given = read_json(given) if isinstance(given, str) else given
     except ValueError as error:
         return failed(f"expected the arguments as a JSON object: {error}")
     return given if isinstance(given, dict) else failed(f"expected the arguments as a JSON object, got {given!r:.100}")

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ from firstline.workers.confidence import Answered, Ask, assess, top_logprobs
 from firstline.workers.confidence.agreement import agreed, samples
 from firstline.workers.confidence.logprob import mean_logprob, min_logprob, value_logprobs
 from firstline.workers.confidence.margin import margin
-from firstline.workers.confidence.spans import leaves
+from firstline.workers.confidence.spans import AnswerTokens, answer_tokens, leaves
 from firstline.workers.confidence.verifier import probability, verification
 from firstline.workers.prompts.prompt import messages
-from firstline.workers.providers.gateway import Reply
+from firstline.workers.providers.answer_reader import Answer, Form, read_answer, read_plain
+from firstline.workers.providers.gateway import AnswerSpan, Reply
 
 ENUM = {"enum": ["card", "card_lost", "refund"]}
 SCHEMA = {"type": "object", "properties": {"intent": ENUM, "n": {"type": "integer"}}}
@@ -40,6 +42,23 @@ def tokens(*parts: str | tuple[str, float] | tuple[str, float, dict[str, float]]
     )
 
 
+def reply_of(said: tuple[TokenLogprob, ...], text: str | None = None, *, wrap: str | None = None) -> Reply:
+    """Return a reply whose value was read from its text, as the gateway reads it."""
+    written = "".join(token.token for token in said) if text is None else text
+    found = read_answer(written, Form({"enum": ENUM["enum"]}, lambda _: True, wrap))
+    span = found.span if isinstance(found, Answer) else None
+    return Reply(text=written, logprobs=said, span=span)
+
+
+def read_tokens(said: tuple[TokenLogprob, ...], *, wrap: str | None = None) -> AnswerTokens | None:
+    return answer_tokens(reply_of(said, wrap=wrap))
+
+
+def plain_tokens(said: tuple[TokenLogprob, ...]) -> AnswerTokens | None:
+    text = "".join(token.token for token in said)
+    return answer_tokens(Reply(text=text, logprobs=said, span=read_plain(text)[1]), plain=True)
+
+
 def skill_of(*signals: dict[str, Any], output: dict[str, Any] = SCHEMA) -> Skill:
     declared = {"name": "s", "instructions": "Sort it.", "input": {"text": {}}, "output": output}
     return Skill.model_validate({**declared, "confidence": list(signals)})
@@ -51,8 +70,8 @@ def answered(skill: Skill, value: Any, reply: Reply | None = None, **more: Any) 
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
-    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=4), part, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="\0"), max_size=6),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text("abc ", max_size=4), part, max_size=3),
 ).filter(lambda value: isinstance(value, dict | list))
 
 
@@ -64,44 +83,43 @@ def flat(value: Any) -> list[Any]:
 
 @given(JSON_VALUES, st.sampled_from([None, 2]), st.booleans())
 def test_every_value_of_a_json_text_is_found_where_it_stands(value, indent, ascii_only):
-    text = "```json\n" + json.dumps(value, indent=indent, ensure_ascii=ascii_only)
-    found = [json.loads(f'"{text[s.start : s.end]}"' if s.quoted else text[s.start : s.end]) for s in leaves(text)]
+    written = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    text = "```json\n" + written
+    spans = leaves(text, AnswerSpan(8, 8 + len(written)))
+    found = [json.loads(f'"{text[s.start : s.end]}"' if s.quoted else text[s.start : s.end]) for s in spans]
     assert found == flat(value)
 
 
 @given(st.text(alphabet='{}[]":,a1 \\tn', max_size=20))
-def test_a_malformed_text_has_no_values_rather_than_an_error(text):
-    leaves(text)
-
-
-def test_a_models_thoughts_are_not_its_answer():
-    spans = leaves('<think>{"a": 1}</think>{"b": 2}')
-    assert [span.path for span in spans] == ["b"]
+def test_a_malformed_text_is_one_value_rather_than_an_error(text):
+    assert all(0 <= leaf.start <= leaf.end <= len(text) for leaf in leaves(text, AnswerSpan(0, len(text))))
 
 
 ANSWER = tokens('{"', "intent", '":', (' "card', 0.5), ('_lost"', 0.8), ', "n', '": ', ("12", 0.9), "}")
 
 
 def test_only_the_values_tokens_count():
-    found = value_logprobs(ANSWER)
+    found = value_logprobs(read_tokens(ANSWER))
     assert [round(math.exp(logprob), 3) for logprob in found] == [0.5, 0.8, 0.9]
-    assert mean_logprob(ANSWER) == pytest.approx((0.5 * 0.8 * 0.9) ** (1 / 3))
-    assert min_logprob(ANSWER) == pytest.approx(0.5)
+    assert mean_logprob(read_tokens(ANSWER)) == pytest.approx((0.5 * 0.8 * 0.9) ** (1 / 3))
+    assert min_logprob(read_tokens(ANSWER)) == pytest.approx(0.5)
 
 
 def test_a_field_narrows_them_down():
-    assert mean_logprob(ANSWER, "n") == pytest.approx(0.9)
-    assert mean_logprob(ANSWER, "absent") is None
+    assert mean_logprob(read_tokens(ANSWER), "n") == pytest.approx(0.9)
+    assert mean_logprob(read_tokens(ANSWER), "absent") is None
 
 
 def test_a_field_in_a_list_or_a_wrapping_is_found():
-    assert mean_logprob(tokens('{"rows": [{"a": ', ("1", 0.5), '}, {"a": ', ("2", 0.5), "}]}"), "rows.a") == 0.5
-    assert mean_logprob(tokens('{"answer": {"a": ', ("1", 0.25), "}}"), "a") == 0.25
+    rows = read_tokens(tokens('{"rows": [{"a": ', ("1", 0.5), '}, {"a": ', ("2", 0.5), "}]}"))
+    assert mean_logprob(rows, "rows.a") == 0.5
+    wrapped = read_tokens(tokens('{"answer": {"a": ', ("1", 0.25), "}}"), wrap="answer")
+    assert mean_logprob(wrapped, "a") == 0.25
 
 
 def test_a_plain_text_is_one_value_whatever_marks_stand_in_it():
     said = tokens(("He", 0.5), (' said "', 0.5), ("hi", 0.5), ('" [', 0.5), ("1]", 0.5))
-    assert len(value_logprobs(said, plain=True)) == 5
+    assert len(value_logprobs(plain_tokens(said))) == 5
 
 
 @pytest.mark.parametrize(
@@ -110,17 +128,19 @@ def test_a_plain_text_is_one_value_whatever_marks_stand_in_it():
         pytest.param((), id="no log-probabilities"),
         pytest.param(tokens('{"a": ', "1"), id="cut off"),
         pytest.param((*ANSWER[:3], TokenLogprob(token=' "x', logprob=math.nan), *ANSWER[4:]), id="not a number"),
+        pytest.param((*ANSWER[:3], TokenLogprob(token=' "x', logprob=None), *ANSWER[4:]), id="null"),
     ],
 )
 def test_there_is_no_mean_without_known_values(said):
-    assert mean_logprob(said) is None
-    assert min_logprob(said) is None
+    assert mean_logprob(read_tokens(said)) is None
+    assert min_logprob(read_tokens(said)) is None
 
 
 @given(st.lists(st.floats(-9999, 5), min_size=1, max_size=6))
 def test_the_mean_lies_between_the_minimum_and_one(logprobs):
     said = tuple(TokenLogprob(token="a", logprob=logprob) for logprob in logprobs)
-    least, mean = min_logprob(said, plain=True), mean_logprob(said, plain=True)
+    answer = plain_tokens(said)
+    least, mean = min_logprob(answer), mean_logprob(answer)
     assert least is not None
     assert mean is not None
     assert 0 <= least <= mean + 1e-9
@@ -164,12 +184,26 @@ MARGINS = [
     ("no alternatives", choice(' "', ("refund", 0.6)), None),
     ("a label that is none", choice(' "', ("reward", 0.6, {"reward": 0.6, "card": 0.4})), None),
     ("no tokens", (), None),
+    (
+        "letters may be escaped",
+        tokens('{"intent": "', ("\\u0072", 0.6, {"\\u0072": 0.6, "card": 0.2, "x": 0.2}), "efund", '"}'),
+        0.75,
+    ),
+    (
+        "masses that are null",
+        (
+            *tokens('{"intent":'),
+            TokenLogprob(token=' "refund"', logprob=None, top=((' "refund"', None), (' "card"', -5.0))),
+            *tokens("}"),
+        ),
+        None,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("said", "expected"), [pytest.param(*row[1:], id=row[0]) for row in MARGINS])
 def test_the_margin_is_the_labels_share(said, expected):
-    found = margin(said, SCHEMA, "intent")
+    found = margin(read_tokens(said), SCHEMA, "intent")
     assert found is None if expected is None else found == pytest.approx(expected)
 
 
@@ -185,8 +219,8 @@ def test_without_a_field_the_least_of_all_enums_counts():
         ("false", 0.6, {"false": 0.6, "true": 0.4}),
         "]}",
     )
-    assert margin(said, schema) == pytest.approx(0.6)
-    assert margin(said, schema, "a") == pytest.approx(0.9)
+    assert margin(read_tokens(said), schema) == pytest.approx(0.6)
+    assert margin(read_tokens(said), schema, "a") == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(
@@ -201,11 +235,24 @@ def test_without_a_field_the_least_of_all_enums_counts():
     ],
 )
 def test_an_enum_at_the_root_has_a_margin_however_it_is_written(said):
-    assert margin(said, ENUM) == pytest.approx(0.75)
+    assert margin(read_tokens(said, wrap="answer"), ENUM) == pytest.approx(0.75)
 
 
 def test_there_is_no_margin_without_an_enum():
-    assert margin(ANSWER, SCHEMA, "n") is None
+    assert margin(read_tokens(ANSWER), SCHEMA, "n") is None
+
+
+def test_a_signal_looks_at_the_answer_and_not_at_a_draft_of_it():
+    draft = tokens('<think>{"intent": "', ("card", 0.999, {"card": 0.999, "refund": 0.001}), '"}?</think>')
+    said = (*draft, *tokens('{"intent": "', ("refund", 0.5, {"refund": 0.5, "card": 0.5}), '"}'))
+    assert margin(read_tokens(said), SCHEMA, "intent") == pytest.approx(0.5)
+    assert mean_logprob(read_tokens(said)) == pytest.approx(0.5)
+
+
+def test_tokens_that_are_not_the_texts_have_no_value():
+    said = tokens('{"intent": "', ("refund", 0.5, {"refund": 0.5, "card": 0.5}), '"}')
+    assert answer_tokens(reply_of(said[:-1], '{"intent": "refund"}')) is None
+    assert answer_tokens(reply_of(tokens("hello"), '{"intent": "refund"}')) is None
 
 
 AGREEMENT = Signal(kind="agreement", samples=4, field="intent")
@@ -247,17 +294,19 @@ def test_a_broken_comparator_leaves_no_value():
 
 
 VERDICTS = [
-    ("from alternatives", Reply(logprobs=tokens((" Yes", 0.6, {" Yes": 0.6, "no": 0.2, "maybe": 0.2}))), 0.75),
+    ("from alternatives", reply_of(tokens((" Yes", 0.6, {" Yes": 0.6, "no": 0.2, "maybe": 0.2}))), 0.75),
     (
         "the first word",
-        Reply(logprobs=tokens(("Yes", 0.9, {"Yes": 0.9, "No": 0.1}), ".", " There is no", " fault")),
+        reply_of(tokens(("Yes", 0.9, {"Yes": 0.9, "No": 0.1}), ".", " There is no", " fault")),
         0.9,
     ),
     (
         "the last, once explained",
-        Reply(logprobs=tokens("It is no", " good: ", ("no", 0.8, {"no": 0.8, "yes": 0.2}))),
+        reply_of(tokens("It is no", " good: ", ("no", 0.8, {"no": 0.8, "yes": 0.2}))),
         0.2,
     ),
+    ("tokens of another text", reply_of(tokens(("Yes", 0.9, {"Yes": 0.9, "No": 0.1})), "no"), 0.0),
+    ("a null", reply_of((TokenLogprob(token="Yes", logprob=None, top=(("Yes", None), ("No", -1.0))),)), None),
     ("by word", Reply(text="**Yes**, it holds; no fault."), 1.0),
     ("by the last word", Reply(text="<think>yes</think>The date is off, so no."), 0.0),
     ("neither", Reply(text="perhaps"), None),
@@ -302,7 +351,7 @@ VALUE = {"intent": "card_lost", "n": 12}
 
 
 def test_the_first_signal_with_a_value_counts_and_no_call_is_made_beyond():
-    found, asked = assessed(answered(skill_of(MEAN, AGREE), VALUE, Reply(value=VALUE, logprobs=ANSWER)))
+    found, asked = assessed(answered(skill_of(MEAN, AGREE), VALUE, replace(reply_of(ANSWER), value=VALUE)))
     assert found is not None
     assert found.signal == "mean_logprob"
     assert asked == []

@@ -113,13 +113,10 @@ def test_refusals_come_back_as_replies_and_what_expired_does_not():
 
 def test_an_answer_costs_what_the_tier_says_and_holds_its_value():
     text = json.dumps(A)
-    message = SimpleNamespace(content=text, tool_calls=None, refusal=None, provider_specific_fields=None)
-    usage = SimpleNamespace(
-        prompt_tokens=100, completion_tokens=10, prompt_tokens_details=None, completion_tokens_details=None
-    )
-    response = SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason="stop")], usage=usage)
-    lines = [{"custom_id": "q1", "response": {"status_code": 200, "body": {"id": "x"}}, "error": None}]
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    body = {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 10}}
+    lines = [{"custom_id": "q1", "response": {"status_code": 200, "body": body}, "error": None}]
     call = Call(Model(**MODEL, price=Price(input=1, output=2)), (), LABEL)
-    api = bulk_api(Provider(lines), lambda **_: response)
+    api = bulk_api(Provider(lines))
     reply = asyncio.run(api.answers(call.model, Progress("completed", ("f",)), {"q1": call}))["q1"]
     assert (reply.value, reply.error, reply.cost_usd) == (A, None, pytest.approx(120 / 1e6))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from firstline.schemas.tool import ToolLimits, ToolSpec
 from firstline.schemas.verdict import DeferCause
 from firstline.workers.providers.fake import say
 from firstline.workers.providers.gateway import Call, Reply, ToolCall
+from firstline.workers.providers.recording import messages_key
 from tests.unit.worker_rig import A, Rig, simple, skill, tier
 
 FUNCTIONS = """
@@ -86,13 +88,31 @@ def test_the_calls_of_one_round_are_all_answered_in_order(folder):
     assert [text.split("\n")[1] for text in told(rig.calls[1])] == ["2", "4"]
 
 
-def test_the_conversation_is_the_same_whatever_ids_the_provider_gives(folder):
+def test_a_recording_knows_the_conversation_whatever_ids_the_provider_gives(folder):
     rigs = [Rig([wish("add", {"a": 1, "b": 1}), say(A)]) for _ in range(2)]
     other = wish("add", {"a": 1, "b": 1}).tool_calls[0]
     rigs[1] = Rig([Reply(tool_calls=(ToolCall("another-id", "add", {}, other.raw),)), say(A)])
     for rig in rigs:
         rig.item(asking(folder, "add"))
-    assert rigs[0].calls[1].messages == rigs[1].calls[1].messages
+    assert messages_key(rigs[0].calls[1].messages) == messages_key(rigs[1].calls[1].messages)
+
+
+def test_the_next_round_carries_what_the_provider_sent_whole(folder):
+    asked = wish("add", {"a": 1, "b": 1})
+    call = asked.tool_calls[0]
+    sent = {"id": call.id, "type": "function", "function": {"name": "add", "arguments": call.raw}}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{**sent, "provider_specific_fields": {"thought_signature": "c2ln"}}],
+        "thinking_blocks": [{"type": "thinking", "thinking": "add them", "signature": "c2ln"}],
+        "reasoning_content": "add them",
+    }
+    rig = Rig([replace(asked, message=message), say(A)])
+    rig.item(asking(folder, "add"))
+    said, told = rig.calls[1].messages[-2:]
+    assert said == message
+    assert (told["role"], told["tool_call_id"]) == ("tool", call.id)
 
 
 def test_after_its_last_round_the_model_is_asked_for_the_answer(folder):

@@ -16,11 +16,11 @@ from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.batch import Ration
 from firstline.schemas.tier import Limits, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.limits.endpoint import endpoint
 from firstline.workers.limits.gate import Gate
 from firstline.workers.limits.permit import Permit, used
 from firstline.workers.limits.reservations import LEASE_S, LONGEST_WAIT_S
 from firstline.workers.providers.billing import free
+from firstline.workers.providers.endpoint import endpoint
 from firstline.workers.providers.gateway import Reply
 
 KEYS = Keys("test")

@@ -5,20 +5,17 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.fake import ScriptedGateway, ScriptError, say
 from firstline.workers.providers.gateway import Call, Reply, ToolCall
+from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.structured_call import ask_for_json
 from firstline.workers.providers.structured_output import (
-    Memory,
     ask,
     instruct,
     is_strict,
-    parse,
     without_instruction,
     wrap,
 )
@@ -42,7 +39,7 @@ def refuses(detail="response_format is not supported", kind=ErrorKind.BAD_REQUES
 
 def run(script, call=CALL, memory=None):
     gateway = ScriptedGateway(script)
-    reply = asyncio.run(ask_for_json(call, gateway.call, memory or Memory()))
+    reply = asyncio.run(ask_for_json(call, gateway.call, memory or ModeMemory()))
     gateway.assert_done()
     return reply, gateway.calls
 
@@ -91,45 +88,6 @@ def test_definitions_move_to_the_root_of_the_wrapping():
     assert "$defs" not in wrap(schema)["properties"]["answer"]
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "repaired"),
-    [
-        pytest.param('{"answer": "card"}', "card", False, id="as asked"),
-        pytest.param('"card"', "card", False, id="bare JSON value"),
-        pytest.param("card", "card", True, id="bare label"),
-        pytest.param('```json\n{"answer": "card"}\n```', "card", True, id="code fence"),
-        pytest.param('{"answer": "card",}', "card", True, id="trailing comma"),
-        pytest.param('{"answer": "card"', "card", True, id="no closing brace"),
-        pytest.param('Sure! Here it is: {"answer": "card"}', "card", True, id="prose around"),
-        pytest.param('<think>{"answer": "refund"}?</think>{"answer": "card"}', "card", False, id="thoughts before"),
-    ],
-)
-def test_an_answer_is_found_and_unwrapped(text, value, repaired):
-    parsed = parse(text, ask(Structured.PROMPT, MESSAGES, ENUM, "answer"), validate=True)
-    assert parsed is not None
-    assert (parsed.value, parsed.repaired, parsed.on_schema) == (value, repaired, True)
-
-
-@pytest.mark.parametrize("text", ["", "I cannot say.", "```\n```", "The answer is card, I think."])
-def test_prose_is_no_json(text):
-    assert parse(text, ask(Structured.PROMPT, MESSAGES, ENUM, "answer")) is None
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
-)
-
-
-@given(JSON)
-def test_any_value_comes_back_from_its_wrapping(value):
-    asked = ask(Structured.PROMPT, MESSAGES, {"type": ["array", "string", "null"]}, "answer")
-    parsed = parse(json.dumps({"answer": value}), asked)
-    assert parsed is not None
-    assert parsed.value == value
-
-
 @pytest.mark.parametrize("messages", [MESSAGES, MESSAGES[1:]], ids=["with a system message", "without one"])
 def test_the_instruction_can_be_taken_out_again(messages):
     assert without_instruction(instruct(messages, OBJECT)) == (messages, OBJECT)
@@ -155,7 +113,7 @@ def test_a_refused_way_to_ask_costs_nothing_and_the_next_one_follows_in_the_same
 
 
 def test_what_worked_is_remembered_for_the_endpoint_alone():
-    memory = Memory()
+    memory = ModeMemory()
     run([refuses(), refuses(), say(GOOD)], memory=memory)
     reply, _ = run([say(GOOD)], memory=memory)
     assert reply.structured == "json_object"
@@ -163,18 +121,19 @@ def test_what_worked_is_remembered_for_the_endpoint_alone():
     assert run([say(GOOD)], elsewhere, memory)[0].structured == "json_schema"
 
 
-def test_a_bad_request_on_every_rung_is_reported_and_nothing_is_remembered():
-    memory = Memory()
+def test_a_bad_request_in_every_mode_is_reported_and_nothing_is_remembered():
+    memory = ModeMemory()
     reply, calls = run([refuses("no such argument")] * 4, memory=memory)
     assert (reply.error, len(calls)) == (ErrorKind.BAD_REQUEST, 4)
     assert run([say(GOOD)], memory=memory)[0].structured == "json_schema"
 
 
 def test_a_schema_that_the_endpoint_finds_invalid_says_nothing_of_other_schemas():
-    memory = Memory()
+    memory = ModeMemory()
     reply, _ = run([refuses("Invalid schema for response_format 'answer'"), say(GOOD)], memory=memory)
     assert reply.structured == "tool_call"
-    assert run([say(GOOD)], memory=memory)[0].structured == "json_schema"
+    assert run([say(GOOD)], memory=memory)[0].structured == "tool_call"
+    assert run([say({"answer": "card"})], replace(CALL, schema=ENUM), memory)[0].structured == "json_schema"
 
 
 @pytest.mark.parametrize("ignorant", ["The intent is card.", '{"other": 1}'], ids=["prose", "off schema"])
@@ -198,14 +157,14 @@ def test_an_answer_in_hand_outlives_the_failure_of_the_second_try():
 
 
 def test_a_way_that_was_ignored_twice_is_left_for_good():
-    memory = Memory()
+    memory = ModeMemory()
     for _ in range(2):
         run([say("prose"), say(GOOD)], memory=memory)
-    assert memory.rungs(MODEL)[0] is Structured.TOOL_CALL
+    assert memory.modes(MODEL, OBJECT)[0] is Structured.TOOL_CALL
 
 
 def test_a_proven_endpoint_is_not_left_for_one_slip():
-    memory = Memory()
+    memory = ModeMemory()
     for _ in range(3):
         run([say(GOOD)], memory=memory)
     reply, calls = run([say("prose")], memory=memory)
@@ -221,9 +180,9 @@ def test_other_failures_end_the_call(kind):
     assert (reply.error, len(calls)) == (kind, 1)
 
 
-def test_the_rungs_that_a_model_is_said_not_to_take_are_not_tried():
-    memory = Memory(can=lambda model, rung: rung is not Structured.JSON_SCHEMA)
-    assert memory.rungs(MODEL)[0] is Structured.TOOL_CALL
+def test_the_modes_that_a_model_is_said_not_to_take_are_not_tried():
+    memory = ModeMemory(can=lambda model, mode: mode is not Structured.JSON_SCHEMA)
+    assert memory.modes(MODEL, OBJECT)[0] is Structured.TOOL_CALL
 
 
 def test_a_call_that_offers_tools_is_not_forced_to_answer_by_one():

@@ -1,0 +1,63 @@
+"""What came over the wire for a call: kept beside litellm, which loses it where it cannot read it."""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+_wire: ContextVar["Wire | None"] = ContextVar("wire", default=None)
+
+
+@dataclass(slots=True)
+class Wire:
+    """The last response of a call, as httpx has it."""
+
+    response: Any = None
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status; None where nothing came back."""
+        return None if self.response is None else int(self.response.status_code)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, lower-cased."""
+        return {} if self.response is None else {name.lower(): value for name, value in self.response.headers.items()}
+
+    @property
+    def body(self) -> str:
+        """The body as text, with U+FFFD for what is no UTF-8; empty where it was not read."""
+        try:
+            return "" if self.response is None else self.response.content.decode("utf-8", "replace")
+        except RuntimeError:  # it was streamed, and nobody read it
+            return ""
+
+
+@contextmanager
+def listening() -> Iterator[Wire]:
+    """Keep the responses that come back within the context."""
+    wire = Wire()
+    token = _wire.set(wire)
+    try:
+        yield wire
+    finally:
+        _wire.reset(token)
+
+
+def tap(client: Any) -> None:
+    """Have every `httpx.AsyncClient` tell what came back; it is done once a process."""
+    send = client.send
+    if getattr(send, "is_tapped", False):
+        return
+
+    @functools.wraps(send)
+    async def tapped(self: Any, *args: Any, **options: Any) -> Any:
+        response = await send(self, *args, **options)
+        if (wire := _wire.get()) is not None:
+            wire.response = response
+        return response
+
+    tapped.is_tapped = True  # type: ignore[attr-defined]
+    client.send = tapped
