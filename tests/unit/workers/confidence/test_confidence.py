@@ -70,7 +70,10 @@ def answered(skill: Skill, value: Any, reply: Reply | None = None, **more: Any) 
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_characters="\0"), max_size=6),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6),
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text("abc ", max_size=4), part, max_size=3),
 ).filter(lambda value: isinstance(value, dict | list))
 
