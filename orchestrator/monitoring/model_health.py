@@ -11,7 +11,7 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import Frozen
 from firstline.schemas.tier import Model, Profile, Tier
 from firstline.workers.limits.cooldown_rules import RULES
-from firstline.workers.limits.endpoint import endpoint
+from firstline.workers.providers.endpoint import endpoint
 
 
 class ModelHealth(Frozen):

@@ -14,7 +14,7 @@ from firstline.config.providers.secrets import secret
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.batch_api import BulkApi
-from firstline.workers.providers.billing import booked, free, was_refused
+from firstline.workers.providers.billing import booked
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.response_parser import read_reply

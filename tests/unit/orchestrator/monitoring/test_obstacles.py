@@ -189,7 +189,7 @@ def test_what_is_missing_goes_away_as_it_is_started(house):
 
 def _endpoints() -> list[str]:
     from firstline.config.catalogue.catalogue import load_catalogue
-    from firstline.workers.limits.endpoint import endpoint
+    from firstline.workers.providers.endpoint import endpoint
 
     return [endpoint(model) for model in load_catalogue().profile("house").models]
 
