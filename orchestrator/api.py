@@ -22,7 +22,7 @@ from firstline.orchestrator.engine.tracing import trace_plan
 from firstline.orchestrator.engine.webhooks import refuse_bad_url
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.monitoring.obstacles import obstacles
-from firstline.orchestrator.plans.compile import compile_plan, is_barrier
+from firstline.orchestrator.plans.compile import compile_plan, granted_tools, is_barrier
 from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.plans.thresholds import known_thresholds
 from firstline.orchestrator.plans.tier_choice import with_tiers
@@ -68,17 +68,30 @@ def engine() -> Context:
     return _engine(get_settings())
 
 
-def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, folders: Sequence[Path] = ()) -> str:
+def submit(
+    request: JobRequest,
+    items: Iterable[InputItem | JsonObject],
+    *,
+    folders: Sequence[Path] = (),
+    body: str | None = None,
+) -> str:
     """Write a job and its items, and have it begun; return its id.
 
     Items are streamed: an iterator of a million is written in constant memory. A request whose `idempotency_key` was
-    seen before returns the job of that time and writes nothing. UserError: unknown names, an invalid workflow.
+    seen before returns the job of that time and writes nothing; `body`, a digest of all that was asked, tells whether
+    it is the same. UserError: unknown names, an invalid workflow, a key that stands for another request.
     """
     steering = engine()
     if request.idempotency_key is not None:
         with steering.db.reading() as tx:
             known = job_store.with_key(tx, idempotency_key=request.idempotency_key)
+            before = job_store.request_digest(tx, job=known) if known is not None else None
         if known is not None:
+            if body is not None and before is not None and body != before:
+                raise UserError(
+                    f"the idempotency key was used for job {known} with another request; send each request under a "
+                    "key of its own"
+                )
             return known
     if request.options.webhook_url is not None:
         refuse_bad_url(request.options.webhook_url, steering.settings)
@@ -93,7 +106,10 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
             catalogue=catalogue,
             profile=profile,
             tiers=request.options.tiers,
-            thresholds=known_thresholds(tx, profile=profile),
+            thresholds=known_thresholds(tx, profile=profile, tenant=request.options.tenant),
+            granted=granted_tools(
+                catalogue, named=request.options.tools, tenant=request.options.tenant, role=request.role
+            ),
         )
     if request.options.purpose == baselines.PURPOSE:
         plan = baselines.as_they_come(plan)
@@ -101,13 +117,14 @@ def submit(request: JobRequest, items: Iterable[InputItem | JsonObject], *, fold
         # Of what is streamed nothing can be known before; its producers look at their file first.
         _refuse_misfit(items, workflow, plan)
     row = _job_row(request, workflow, plan, profile, folders or catalogue.functions)
+    row.request_digest = body
     try:
         with steering.db.writing() as tx:
             job_store.insert(tx, row=row)
             if request.options.webhook_url is not None:
                 webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)
     except IntegrityError:
-        return submit(request, items, folders=folders)
+        return submit(request, items, folders=folders, body=body)
     trace_plan(steering.tracer, row.id, plan, began=began)
     count = _receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
     _begin(steering, row.id, count)
@@ -399,5 +416,5 @@ def preview(request: JobRequest) -> Plan:
             catalogue=load_catalogue(),
             profile=request.profile,
             tiers=request.options.tiers,
-            thresholds=known_thresholds(tx, profile=request.profile),
+            thresholds=known_thresholds(tx, profile=request.profile, tenant=request.options.tenant),
         )

@@ -11,7 +11,7 @@ from firstline.schemas.tool import ToolSpec
 from firstline.schemas.verdict import Parked
 
 #: Version of the messages below. A worker refuses what is newer than it knows and hands it back.
-MESSAGE_VERSION = 1
+MESSAGE_VERSION = 2
 #: The item number of a subtask of the whole job.
 WHOLE_JOB = -1
 
@@ -61,6 +61,8 @@ class Batch(Frozen):
     id: str
     job: str
     job_name: str = ""
+    #: Whose job it is: nothing of its answers is shared with others.
+    tenant: str = "default"
     segment: int
     shard: int
     tier: Tier

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
+from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen, Json
 from firstline.schemas.plan import Workflow
 from firstline.schemas.tier import Profile
@@ -87,6 +88,9 @@ class Options(Frozen):
     tiers: tuple[str, ...] = ()
     webhook_url: str | None = None
     approve: bool = False
+    #: Tools that the planner of a goal, of a step of kind `plan` or of an adapted plan may choose, besides those that
+    #: their declarations grant.
+    tools: tuple[str, ...] = ()
     #: `run`, or what else asked for the job: `baseline`, `calibrate`, `compare`, `audit`.
     purpose: str = "run"
 
@@ -103,6 +107,8 @@ class JobRequest(Frozen):
     profile: Profile | None = None
     options: Options = Options()
     idempotency_key: str | None = Field(default=None, max_length=200)
+    #: Of whoever submits it: which tools a planner may choose depends on that. This machine's user may do everything.
+    role: Role = Role.ADMIN
 
 
 class JobStatus(Frozen):

@@ -144,6 +144,8 @@ class Plan(Frozen):
     output: str | dict[str, Reference]
     quality: Quality | None = None
     adapt: bool = False
+    #: Names of the tools that a planner model may choose by itself.
+    offered: tuple[str, ...] = ()
     #: How the orchestrator model is asked about a subtask that nobody could answer; None: no policy refers.
     refer: PlannedStep | None = None
 

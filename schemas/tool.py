@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen, Json
 
 
@@ -14,6 +15,15 @@ class ToolLimits(Frozen):
     processes: int = Field(default=64, ge=1, le=1000)
     #: A larger answer is cut (`ToolResult.truncated`).
     result_chars: int = Field(default=200_000, ge=100, le=5_000_000)
+
+
+class Grant(Frozen):
+    """Who may have models choose a tool by themselves: in a goal, a step of kind `plan`, or while a plan is adapted."""
+
+    #: `*`: any.
+    tenant: str = "*"
+    #: The least role.
+    role: Role = Role.SUBMITTER
 
 
 class ToolSpec(Frozen):
@@ -29,6 +39,12 @@ class ToolSpec(Frozen):
     limits: ToolLimits = ToolLimits()
     #: Names of the environment variables that the tool may see besides the harmless ones (PATH, HOME, LANG ...).
     env: tuple[str, ...] = ()
+    #: Nobody unless named: a workflow's own steps and skills use a tool without a grant.
+    grants: tuple[Grant, ...] = ()
+
+    def is_granted(self, *, tenant: str, role: Role) -> bool:
+        """Say whether models may choose the tool in jobs that this tenant and role submit."""
+        return any(grant.tenant in ("*", tenant) and role.covers(grant.role) for grant in self.grants)
 
 
 class ToolResult(Frozen):

@@ -34,6 +34,7 @@ def _drawn(job: Job, trail: ItemTrail, tier: str) -> Iterator[AuditRow]:
         skill = job.plan.skills[planned.step.skill]
         yield AuditRow(
             job=job.id,
+            tenant=job.tenant,
             item=trail.item,
             step=settled.step,
             skill=skill.name,

@@ -80,6 +80,7 @@ def _assemble(
         id=row["id"],
         job=job.id,
         job_name=job.name,
+        tenant=job.tenant,
         segment=row["segment"],
         shard=row["shard"],
         tier=job.tier(row["tier"]),

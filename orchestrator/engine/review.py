@@ -235,6 +235,7 @@ def _refuse_bad(case: _Case, skill: Skill, value: Json) -> None:
 def _gold(case: _Case, skill: Skill, value: Json, note: str) -> GoldRow:
     return GoldRow(
         job=case.job.id,
+        tenant=case.job.tenant,
         item=case.n,
         step=case.sub.step,
         item_id=case.item_id,
@@ -272,10 +273,10 @@ class Gold(Frozen):
     note: str = ""
 
 
-def gold_set(engine: Context, *, skill: str | None = None) -> Iterator[Gold]:
-    """Yield the right answers that persons gave, oldest first."""
+def gold_set(engine: Context, *, skill: str | None = None, tenant: str | None = None) -> Iterator[Gold]:
+    """Yield the right answers that persons gave for a tenant, or for all, oldest first."""
     with engine.db.reading() as tx:
-        rows = list(reviews.gold(tx, skill=skill))
+        rows = list(reviews.gold(tx, skill=skill, tenant=tenant))
     for row in rows:
         name = f"{row['job']}/{row['item_id']}"
         yield Gold(id=name, skill=row["skill"], input=row["input"], gold=row["value"], note=row["note"])

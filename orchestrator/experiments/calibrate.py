@@ -79,6 +79,8 @@ class _Setting:
     frontier: str
     functions: tuple[Path, ...]
     home: Path | None
+    #: Whose answers are weighed.
+    tenant: str
 
     @property
     def cheap_model(self) -> str:
@@ -103,7 +105,8 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
             raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {len(drawn)}")
         with crew_for(usable, record) as crew:
             plan = _plan(workflow, crew.profile, cheap)
-            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions, order.home)
+            tenant = order.request.options.tenant
+            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions, order.home, tenant)
             _refuse_silent(plan)
             trials = Trials(usable, crew, view, PURPOSE)
             answered = [trials.run(workflow, drawn, tier=tier) for tier in (cheap, frontier)]
@@ -188,13 +191,14 @@ def _sought(
     # A threshold below every value of the signal accepts all that has a value, no more.
     known = found.evolve(threshold=max(0.0, found.threshold)) if found.threshold is not None else found
     done = blank.evolve(items=len(scored), calibration=known, said=explain(known, max_loss=max_loss))
-    _store(done, skill, max_loss, job, setting.home)
+    _store(done, skill, max_loss, job, setting.home, tenant=setting.tenant)
     return done
 
 
-def _store(done: Calibrated, skill: Skill, max_loss: float, job: str, home: Path | None) -> None:
+def _store(done: Calibrated, skill: Skill, max_loss: float, job: str, home: Path | None, *, tenant: str) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
+        tenant=tenant,
         skill=done.skill,
         skill_version=done.skill_version,
         skill_digest=skill.digest,

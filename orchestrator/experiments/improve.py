@@ -69,7 +69,7 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
     UserError: nothing went wrong with the live version, too few held-out items, or the model has nothing to change.
     """
     skill = found.skill
-    failures = _failures(skill)
+    failures = _failures(skill, tenant=order.request.options.tenant)
     if not failures:
         raise UserError(
             f"no answer of version {skill.version} of '{skill.name}' was rejected or lost in an audit, so there is "
@@ -98,12 +98,12 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
     )
 
 
-def _failures(skill: Skill) -> list[Failure]:
+def _failures(skill: Skill, *, tenant: str) -> list[Failure]:
     """Return what went wrong with this version: accepted answers that an audit found lost, and rejected ones."""
     steering = api.engine()
     with steering.db.reading() as tx:
-        lost = [_lost(row, skill) for row in audits.lost(tx, skill_digest=skill.digest)]
-    return [*lost, *read_failures(steering, skill=skill.name, digest=skill.digest)]
+        lost = [_lost(row, skill) for row in audits.lost(tx, tenant=tenant, skill_digest=skill.digest)]
+    return [*lost, *read_failures(steering, skill=skill.name, digest=skill.digest, tenant=tenant)]
 
 
 def _lost(row: RowMapping, skill: Skill) -> Failure:

@@ -42,7 +42,7 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
         catalogue=load_catalogue(),
         profile=order.profile,
         tiers=tiers,
-        thresholds=known_thresholds(tx, profile=order.profile),
+        thresholds=known_thresholds(tx, profile=order.profile, tenant=order.request.options.tenant),
     )
     ladder = ladder_of(order.profile, tiers)
     known: dict[str, Known] = {}

@@ -7,6 +7,7 @@ from typing import Protocol
 from firstline.config.catalogue.references import ITEMS
 from firstline.config.catalogue.tool_paths import relative_path
 from firstline.orchestrator.plans.patterns.routing import routed
+from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
 from firstline.schemas.policy import LastResort, Policy, Threshold
@@ -61,10 +62,12 @@ def compile_plan(
     tiers: tuple[str, ...],
     thresholds: Thresholds,
     done: Collection[str] = (),
+    granted: Collection[str] = (),
 ) -> Plan:
     """Return the plan of a job; UserError for unknown names and cycles.
 
-    `done` names steps of an earlier plan that this one may refer to.
+    `done` names steps of an earlier plan that this one may refer to, `granted` the catalogue's tools that a planner may
+    choose by itself besides those of the workflow.
     """
     steps = _ordered(workflow, done)
     skills = _skills(workflow, steps, catalogue)
@@ -81,21 +84,39 @@ def compile_plan(
     if refer is not None:
         skills = {REFER: catalogue.skill(REFER), **skills}
     if workflow.adapt or any(step.kind is StepKind.PLAN for step in steps.values()):
-        # Whoever plans later chooses among everything that there was when the job was submitted.
-        offered = {skill.name: skill for skill in (*catalogue.skills, *workflow.skills)}
+        # Whoever plans later chooses among what there was when the job was submitted; of tools, what was granted.
+        choosable = {*granted, *_own_tools(workflow)}
+        known = (skill for skill in catalogue.skills if choosable.issuperset(skill.tools))
+        offered = {skill.name: skill for skill in (*known, *workflow.skills)}
         engine = {name: catalogue.skill(name) for name in (ADAPT, REFER, *DEFAULT_SKILLS.values())}
         skills = {**offered, **engine, **skills}
-        tools = {**{tool.name: tool for tool in catalogue.tools}, **tools}
+        tools = {**{name: catalogue.tool(name) for name in granted}, **tools}
     return Plan(
         workflow=workflow.name,
         steps=planned,
         skills=skills,
         tools={**tools, **_own_tools(workflow)},
+        offered=tuple(sorted({*granted, *_own_tools(workflow), *(one.tool for one in steps.values() if one.tool)})),
         output=workflow.output or _last_item_step(planned),
         quality=workflow.quality,
         adapt=workflow.adapt,
         refer=refer,
     )
+
+
+def granted_tools(catalogue: Shelves, *, named: Iterable[str], tenant: str, role: Role) -> tuple[str, ...]:
+    """Return the tools that planners may choose in a job: those granted to its submitter, and those named in it.
+
+    UserError for one that is named and not granted; an administrator needs no grant for what is named.
+    """
+    granted = {tool.name for tool in catalogue.tools if tool.is_granted(tenant=tenant, role=role)}
+    for name in named:
+        if not catalogue.tool(name).is_granted(tenant=tenant, role=role) and not role.covers(Role.ADMIN):
+            raise UserError(
+                f"tool '{name}' is not granted to the role {role.value} of tenant '{tenant}'; its declaration names "
+                "who may choose it, under `grants:`"
+            )
+    return tuple(sorted(granted | set(named)))
 
 
 def _refuse_relative_paths(owners: Iterable[Step | ToolSpec]) -> None:

@@ -9,8 +9,8 @@ from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
 
 
-def known_thresholds(tx: Connection, *, profile: Profile) -> Thresholds:
-    """Return the look-up of calibrated thresholds for a profile's first models.
+def known_thresholds(tx: Connection, *, profile: Profile, tenant: str) -> Thresholds:
+    """Return the look-up of a tenant's calibrated thresholds for a profile's first models.
 
     A calibration for another version of the skill does not count, and counts again after a rollback to its own; another
     folder's skill of the same name has one of its own. One that drifted counts as before where the skill's policy only
@@ -23,7 +23,9 @@ def known_thresholds(tx: Connection, *, profile: Profile) -> Thresholds:
         if tier is None or not tier.models:
             return None
         signals = [signal.label for signal in skill.confidence]
-        for row in calibrations.standing(tx, skill=skill.name, cheap_model=tier.models[0].name, frontier_model=top):
+        for row in calibrations.standing(
+            tx, tenant=tenant, skill=skill.name, cheap_model=tier.models[0].name, frontier_model=top
+        ):
             if row["skill_digest"] != skill.digest:
                 continue
             if row["state"] == "drifted" and skill.policy.on_drift == "escalate":

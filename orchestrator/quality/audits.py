@@ -38,6 +38,8 @@ _Settled = Mapping[int, Mapping[str, Json]]
 class Audit(Frozen):
     """What audits say of a skill's answers by one model, since they were last calibrated."""
 
+    #: Whose jobs were audited.
+    tenant: str
     skill: str
     skill_version: int
     skill_digest: str
@@ -69,6 +71,10 @@ class _Subject:
     model: str
 
     @property
+    def tenant(self) -> str:
+        return self.job.tenant
+
+    @property
     def frontier_model(self) -> str:
         return self.job.profile.ladder[-1].models[0].name
 
@@ -79,8 +85,9 @@ class _Subject:
 def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
     """Have the top tier asked what was drawn in a job that has ended; return the audit jobs that are under way.
 
-    Each is an ordinary job of low priority with its own budget (the setting FIRSTLINE_AUDIT_BUDGET_USD when missing);
-    asking again while they run asks nothing twice.
+    Each is an ordinary job of low priority. Its budget is the one given, the setting FIRSTLINE_AUDIT_BUDGET_USD, or
+    what is left of the audited job's own: where nothing is left, nothing is asked. Asking again while they run asks
+    nothing twice.
     """
     steering = api.engine()
     with steering.db.reading() as tx:
@@ -110,6 +117,12 @@ def _ask(
     planned = job.plan.step(step)
     steering = api.engine()
     cap_usd = budget_usd if budget_usd is not None else steering.settings.audit_budget_usd
+    if cap_usd is None and job.budget_usd is not None:
+        with steering.db.reading() as tx:
+            cap_usd = job.budget_usd - jobs.spent(tx, job=job.id) - audits.budgets_of(tx, job=job.id)
+        if cap_usd <= 0:
+            _log.info("audit.no_budget", extra={"job": job.id})
+            return
     request = _request(job, planned, rows, cap_usd)
     folders = tuple(Path(folder) for folder in job.folders)
     asked = list(_items(job, planned, rows, settled))
@@ -192,21 +205,21 @@ def _truth(job: Job, step: str) -> Truth:
 # What they say ----------------------------------------------------------------------------------------------------
 
 
-def findings() -> list[Audit]:
-    """Return what all audits say, skill by skill; compares first what has been answered since."""
+def findings(*, tenant: str | None = None) -> list[Audit]:
+    """Return what the audits of a tenant (None: of all) say, skill by skill; compares first what was answered since."""
     steering = api.engine()
     with steering.db.reading() as tx:
         asked = audits.asked(tx)
     for audit_job in asked:
         compare(audit_job)
     with steering.db.reading() as tx:
-        return [finding(tx, subject) for subject in _subjects(tx)]
+        return [finding(tx, subject) for subject in _subjects(tx, tenant=tenant)]
 
 
-def _subjects(tx: Connection, *, audit_job: str | None = None) -> list[_Subject]:
+def _subjects(tx: Connection, *, audit_job: str | None = None, tenant: str | None = None) -> list[_Subject]:
     found = []
-    for row in audits.subjects(tx, audit_job=audit_job):
-        newest = audits.newest_job(tx, skill_digest=row["skill_digest"], model=row["model"])
+    for row in audits.subjects(tx, audit_job=audit_job, tenant=tenant):
+        newest = audits.newest_job(tx, tenant=row["tenant"], skill_digest=row["skill_digest"], model=row["model"])
         job = api.engine().job(tx, newest)
         skill = job.plan.skills[row["skill"]]
         policy = next((one.policy for one in job.plan.steps if one.step.skill == skill.name), skill.policy)
@@ -219,12 +232,13 @@ def finding(tx: Connection, subject: _Subject) -> Audit:
     skill, policy = subject.skill, subject.policy
     known = _calibration(tx, subject)
     since: datetime | None = known["created_at"] if known is not None and known["threshold"] is not None else None
-    tally = audits.tally(tx, skill_digest=skill.digest, model=subject.model, since=since)
-    accepted = audits.accepted_by(tx, skill_digest=skill.digest, since=since)
+    tally = audits.tally(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since)
+    accepted = audits.accepted_by(tx, tenant=subject.tenant, skill_digest=skill.digest, since=since)
     share = accepted.get(subject.model, 0) / (sum(accepted.values()) or 1)
     loss = live_loss(tally["losses"], tally["audited"], accepted_share=share)
     max_loss = known["max_loss"] if known is not None else policy.max_loss
     return Audit(
+        tenant=subject.tenant,
         skill=skill.name,
         skill_version=skill.version,
         skill_digest=skill.digest,
@@ -251,7 +265,11 @@ def state_of(loss: LiveLoss, max_loss: float) -> str:
 def _calibration(tx: Connection, subject: _Subject) -> RowMapping | None:
     """Return the newest calibration that still has a say about these answers."""
     rows = calibrations.standing(
-        tx, skill=subject.skill.name, cheap_model=subject.model, frontier_model=subject.frontier_model
+        tx,
+        tenant=subject.tenant,
+        skill=subject.skill.name,
+        cheap_model=subject.model,
+        frontier_model=subject.frontier_model,
     )
     return next((row for row in rows if row["skill_digest"] == subject.skill.digest), None)
 
@@ -284,6 +302,7 @@ def _flag(tx: Connection, subject: _Subject) -> None:
 def _drifted_row(subject: _Subject, found: Audit, reason: str) -> CalibrationRow:
     """Return what stands for drift where nothing was calibrated, so that the policy can act on it."""
     return CalibrationRow(
+        tenant=subject.tenant,
         skill=found.skill,
         skill_version=found.skill_version,
         skill_digest=found.skill_digest,

@@ -12,10 +12,10 @@ from firstline.orchestrator.store import calibrations, jobs
 from firstline.schemas.skill import Skill
 
 
-def standings() -> list[Standing]:
-    """Return all calibrations as they stand today, newest first."""
+def standings(*, tenant: str | None = None) -> list[Standing]:
+    """Return the calibrations of a tenant, or of all, as they stand today, newest first."""
     with api.engine().db.reading() as tx:
-        rows = [(row, _profile_name(tx, row["job"])) for row in calibrations.every(tx)]
+        rows = [(row, _profile_name(tx, row["job"])) for row in calibrations.every(tx, tenant=tenant)]
     known = {home: _known(home) for home in {row["home"] for row, _ in rows}}
     return [
         standing(dict(row), skills=skills, pairs=pairs.get(name))

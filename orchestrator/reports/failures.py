@@ -21,13 +21,14 @@ def read_failures(
     skill: str | None = None,
     job: str | None = None,
     digest: str | None = None,
+    tenant: str | None = None,
     limit: int = LOOKED_AT,
 ) -> list[Failure]:
     """Return rejected answers, newest first, of a skill (one digest of it) or a job, or all."""
     with engine.db.reading() as tx:
         if job is not None:
             jobs.light(tx, job=job)
-        rows = failures.rejected(tx, skill=skill, job=job, digest=digest, limit=limit)
+        rows = failures.rejected(tx, skill=skill, job=job, digest=digest, tenant=tenant, limit=limit)
         return [_failure(row, _then(tx, row)) for row in rows]
 
 

@@ -11,6 +11,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core.worker_requirements import refuse_services
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
+from firstline.schemas.access import Role
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest
@@ -53,7 +54,8 @@ def _request(given: object, *, message: str) -> JobRequest:
     refuse_services(profile)
     # As over HTTP: two tenants may choose the same key.
     key = f"{request.options.tenant}:{request.idempotency_key}" if request.idempotency_key else f"message:{message}"
-    return request.evolve(profile=profile, idempotency_key=key)
+    # Whoever may send messages is no administrator by that.
+    return request.evolve(profile=profile, idempotency_key=key, role=Role.SUBMITTER)
 
 
 def _items(given: object) -> list[JsonObject]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, and_, cast, func, select, update
+from sqlalchemy import Connection, RowMapping, String, and_, case, cast, func, select, update
 
 from firstline.orchestrator.store.items import insert_or_ignore
 from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
@@ -76,20 +76,31 @@ def conclude(tx: Connection, *, job: str, item: int, step: str, agrees: bool | N
     tx.execute(query.values(state="void" if agrees is None else "done", agrees=agrees, cost_usd=cost_usd))
 
 
-def subjects(tx: Connection, *, audit_job: str | None = None) -> list[RowMapping]:
-    """Return `skill`, `skill_digest` and `model` of what was ever audited, or in one audit job."""
-    query = select(_audit.c.skill, _audit.c.skill_digest, _audit.c.model).distinct()
-    mine = query if audit_job is None else query.where(_audit.c.audit_job == audit_job)
-    return list(tx.execute(mine.order_by(_audit.c.skill, _audit.c.model, _audit.c.skill_digest)).mappings())
+def budgets_of(tx: Connection, *, job: str) -> float:
+    """Return the dollars that the audits of a job may spend together, those that have ended what they spent."""
+    own = select(_audit.c.audit_job).where(_audit.c.job == job, _audit.c.audit_job.is_not(None)).distinct()
+    spent = select(func.sum(_attempt.c.cost_usd)).where(_attempt.c.job == _job.c.id).scalar_subquery()
+    used = case((_job.c.state.in_(_ENDED), func.coalesce(spent, 0.0)), else_=_job.c.budget_usd)
+    return float(tx.scalar(select(func.sum(used)).where(_job.c.id.in_(own))) or 0.0)
 
 
-def newest_job(tx: Connection, *, skill_digest: str, model: str) -> str:
+def subjects(tx: Connection, *, audit_job: str | None = None, tenant: str | None = None) -> list[RowMapping]:
+    """Return `tenant`, `skill`, `skill_digest` and `model` of what was ever audited, or in one audit job, or of one."""
+    query = select(_audit.c.tenant, _audit.c.skill, _audit.c.skill_digest, _audit.c.model).distinct()
+    query = query if audit_job is None else query.where(_audit.c.audit_job == audit_job)
+    query = query if tenant is None else query.where(_audit.c.tenant == tenant)
+    order = (_audit.c.skill, _audit.c.model, _audit.c.skill_digest, _audit.c.tenant)
+    return list(tx.execute(query.order_by(*order)).mappings())
+
+
+def newest_job(tx: Connection, *, tenant: str, skill_digest: str, model: str) -> str:
     """Return the job of the newest audit of a skill's answers by a model."""
-    query = select(_audit.c.job).where(_audit.c.skill_digest == skill_digest, _audit.c.model == model)
+    mine = (_audit.c.tenant == tenant, _audit.c.skill_digest == skill_digest, _audit.c.model == model)
+    query = select(_audit.c.job).where(*mine)
     return str(tx.execute(query.order_by(_audit.c.at.desc()).limit(1)).scalar_one())
 
 
-def tally(tx: Connection, *, skill_digest: str, model: str, since: datetime | None) -> RowMapping:
+def tally(tx: Connection, *, tenant: str, skill_digest: str, model: str, since: datetime | None) -> RowMapping:
     """Return `audited`, `losses`, `pending` and `cost_usd` of a skill's answers by one model, since a time."""
     done = _audit.c.state == "done"
     query = select(
@@ -97,17 +108,18 @@ def tally(tx: Connection, *, skill_digest: str, model: str, since: datetime | No
         func.count().filter(done, _audit.c.agrees.is_(False)).label("losses"),
         func.count().filter(_audit.c.state.in_(("wanted", "asked"))).label("pending"),
         func.sum(_audit.c.cost_usd).label("cost_usd"),
-    ).where(_audit.c.skill_digest == skill_digest, _audit.c.model == model)
+    ).where(_audit.c.tenant == tenant, _audit.c.skill_digest == skill_digest, _audit.c.model == model)
     return tx.execute(query if since is None else query.where(_audit.c.at >= since)).mappings().one()
 
 
-def accepted_by(tx: Connection, *, skill_digest: str, since: datetime | None) -> dict[str, int]:
+def accepted_by(tx: Connection, *, tenant: str, skill_digest: str, since: datetime | None) -> dict[str, int]:
     """Return model -> accepted answers of a skill in ordinary jobs, since a time."""
     query = (
         select(_attempt.c.model, func.count())
         .join(_job, _job.c.id == _attempt.c.job)
         .where(
             _job.c.purpose == "run",
+            _job.c.tenant == tenant,
             _attempt.c.skill_digest == skill_digest,
             _attempt.c.purpose == "answer",
             _attempt.c.verdict == "accept",
@@ -118,7 +130,7 @@ def accepted_by(tx: Connection, *, skill_digest: str, since: datetime | None) ->
     return {str(model): int(count) for model, count in found}
 
 
-def lost(tx: Connection, *, skill_digest: str, limit: int = 500) -> list[RowMapping]:
+def lost(tx: Connection, *, tenant: str, skill_digest: str, limit: int = 500) -> list[RowMapping]:
     """Return accepted answers that an audit found lost, newest first, each with the top tier's own in `right`."""
     audited = _item.alias()
     same = (_subtask.c.job == _audit.c.job, _subtask.c.item == _audit.c.item, _subtask.c.step == _audit.c.step)
@@ -128,7 +140,7 @@ def lost(tx: Connection, *, skill_digest: str, limit: int = 500) -> list[RowMapp
         .join(_item, and_(_item.c.job == _audit.c.job, _item.c.n == _audit.c.item))
         .join(_subtask, and_(*same))
         .join(audited, and_(audited.c.job == _audit.c.audit_job, audited.c.item_id == number))
-        .where(_audit.c.skill_digest == skill_digest, _audit.c.agrees.is_(False))
+        .where(_audit.c.tenant == tenant, _audit.c.skill_digest == skill_digest, _audit.c.agrees.is_(False))
         .order_by(_audit.c.at.desc())
         .limit(limit)
     )

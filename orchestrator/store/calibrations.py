@@ -19,6 +19,7 @@ def insert(tx: Connection, *, row: CalibrationRow) -> int:
     """
     signals = (row.signal, ANY_SIGNAL) if row.state == "live" else (row.signal,)
     same = (
+        _calibration.c.tenant == row.tenant,
         _calibration.c.skill == row.skill,
         _calibration.c.skill_digest == row.skill_digest,
         _calibration.c.cheap_model == row.cheap_model,
@@ -31,11 +32,12 @@ def insert(tx: Connection, *, row: CalibrationRow) -> int:
     return int(tx.execute(_calibration.insert().values(**values).returning(_calibration.c.id)).scalar_one())
 
 
-def standing(tx: Connection, *, skill: str, cheap_model: str, frontier_model: str) -> list[RowMapping]:
+def standing(tx: Connection, *, tenant: str, skill: str, cheap_model: str, frontier_model: str) -> list[RowMapping]:
     """Return the live and the drifted calibrations for a skill's name and these models, newest first."""
     query = (
         select(_calibration)
         .where(
+            _calibration.c.tenant == tenant,
             _calibration.c.skill == skill,
             _calibration.c.cheap_model == cheap_model,
             _calibration.c.frontier_model == frontier_model,
@@ -52,6 +54,7 @@ def end(tx: Connection, *, calibration: int, state: str, reason: str) -> None:
     tx.execute(query.values(state=state, reason=reason))
 
 
-def every(tx: Connection) -> list[RowMapping]:
-    """Return all calibrations, newest first."""
-    return list(tx.execute(select(_calibration).order_by(_calibration.c.id.desc())).mappings())
+def every(tx: Connection, *, tenant: str | None = None) -> list[RowMapping]:
+    """Return the calibrations of a tenant, or of all, newest first."""
+    query = select(_calibration).order_by(_calibration.c.id.desc())
+    return list(tx.execute(query if tenant is None else query.where(_calibration.c.tenant == tenant)).mappings())

@@ -2,8 +2,9 @@
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
-from firstline.orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
 
+_job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
@@ -13,7 +14,13 @@ _NOT_REJECTED = ("accept", "repeated", "asked", "fault", "")
 
 
 def rejected(
-    tx: Connection, *, skill: str | None = None, job: str | None = None, digest: str | None = None, limit: int
+    tx: Connection,
+    *,
+    skill: str | None = None,
+    job: str | None = None,
+    digest: str | None = None,
+    tenant: str | None = None,
+    limit: int,
 ) -> list[RowMapping]:
     """Return rejected answers, newest first, with their item's input and how their subtask stands."""
     same = (_subtask.c.job == _attempt.c.job, _subtask.c.item == _attempt.c.item, _subtask.c.step == _attempt.c.step)
@@ -34,6 +41,8 @@ def rejected(
     )
     for column, wanted in ((_attempt.c.skill, skill), (_attempt.c.job, job), (_attempt.c.skill_digest, digest)):
         query = query if wanted is None else query.where(column == wanted)
+    if tenant is not None:
+        query = query.join(_job, _job.c.id == _attempt.c.job).where(_job.c.tenant == tenant)
     return list(tx.execute(query).mappings())
 
 

@@ -69,6 +69,12 @@ def with_key(tx: Connection, *, idempotency_key: str) -> str | None:
     return found
 
 
+def request_digest(tx: Connection, *, job: str) -> str | None:
+    """Return the digest of the request that a job came with; None where its producer gave none."""
+    found: str | None = tx.scalar(select(_job.c.request_digest).where(_job.c.id == job))
+    return found
+
+
 def in_state(tx: Connection, *, states: Collection[JobState]) -> list[RowMapping]:
     """Return id and segment of the jobs in these states, oldest first."""
     query = (

@@ -52,7 +52,8 @@ def keep_gold(tx: Connection, *, row: GoldRow) -> None:
     tx.execute(insert_or_ignore(tx, _gold), [row.model_dump()])
 
 
-def gold(tx: Connection, *, skill: str | None = None) -> Iterator[RowMapping]:
-    """Yield the gold set of a skill, or of all, oldest first."""
+def gold(tx: Connection, *, skill: str | None = None, tenant: str | None = None) -> Iterator[RowMapping]:
+    """Yield the gold set of a skill, or of all, for a tenant, or for all, oldest first."""
     query = select(_gold).order_by(_gold.c.at)
+    query = query if tenant is None else query.where(_gold.c.tenant == tenant)
     yield from tx.execute(query if skill is None else query.where(_gold.c.skill == skill)).mappings()

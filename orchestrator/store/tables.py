@@ -37,6 +37,8 @@ class JobRow(SQLModel, table=True):
     #: What it was expected to cost before it began.
     estimate: dict[str, Json] | None = Field(default=None, sa_type=JSON)
     idempotency_key: str | None = Field(default=None, unique=True)
+    #: SHA-256 of the request that brought the key, so that the key with another request can be told.
+    request_digest: str | None = None
     items: int = 0
     segment: int = 0
     #: Version of the code that wrote it.
@@ -250,12 +252,13 @@ class OutcomeRow(SQLModel, table=True):
 
 
 class CalibrationRow(SQLModel, table=True):
-    """A threshold with its guarantee, for one skill version, pair of models and signal."""
+    """A threshold with its guarantee, for one tenant's answers of a skill version, pair of models and signal."""
 
     __tablename__ = "calibration"
     __table_args__ = (Index("calibration_key", "skill", "skill_digest", "cheap_model"),)
 
     id: int | None = Field(default=None, primary_key=True)
+    tenant: str = "default"
     skill: str
     skill_version: int
     skill_digest: str
@@ -287,6 +290,7 @@ class AuditRow(SQLModel, table=True):
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
     step: str = Field(primary_key=True)
+    tenant: str = "default"
     skill: str = Field(index=True)
     skill_digest: str
     #: The tier and the model whose answer was accepted.
@@ -310,6 +314,7 @@ class GoldRow(SQLModel, table=True):
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)
     step: str = Field(primary_key=True)
+    tenant: str = "default"
     item_id: str
     skill: str = Field(index=True)
     skill_version: int
@@ -334,6 +339,50 @@ class TokenRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    #: To the minute.
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SessionRow(SQLModel, table=True):
+    """A browser that is logged in; its cookie is kept nowhere but there."""
+
+    __tablename__ = "session"
+    __table_args__ = (Index("session_by_token", "token"),)
+
+    #: SHA-256 of the cookie, in hex.
+    digest: str = Field(primary_key=True)
+    #: The token that logged it in, with which it ends.
+    token: str | None = None
+    name: str
+    role: str
+    tenant: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    #: When it was last used, to the minute.
+    used_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AuditLogRow(SQLModel, table=True):
+    """What somebody did, or tried to do, that changes something."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_by_time", "at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    #: The token's or the person's name; `this machine` where nobody logs in; empty: nobody knows.
+    who: str = ""
+    token: str | None = None
+    role: str | None = None
+    tenant: str | None = None
+    #: The address that it came from, or `command line`.
+    source: str = ""
+    #: The route or command.
+    action: str
+    #: What it was about: the route's path as it was asked for, a token's id.
+    target: str = ""
+    #: HTTP status of the answer; None: a command.
+    status: int | None = None
 
 
 class WebhookRow(SQLModel, table=True):

@@ -21,9 +21,11 @@ def own_api(engine, monkeypatch) -> None:
     monkeypatch.setattr(api, "engine", lambda: engine)
 
 
-def audited_job(engine, count: int = 6, *, share: float = 1.0, purpose: str = "run", **policy) -> str:
+def audited_job(
+    engine, count: int = 6, *, share: float = 1.0, purpose: str = "run", options: dict | None = None, **policy
+) -> str:
     step = Step(name="s0", skill="sort", policy=Policy(audit_share=share, **policy))
-    job = begun(engine, count, steps=[step], purpose=purpose)
+    job = begun(engine, count, steps=[step], purpose=purpose, **(options or {}))
     work(engine, job)
     # Trails written by hand do not name their skill.
     change(engine, AttemptRow, {"skill": "sort", "skill_digest": SKILL.digest}, job=job)
@@ -118,7 +120,7 @@ def test_drift_of_a_calibrated_skill_marks_its_calibration_and_by_policy_nothing
     with engine.db.writing() as tx:
         row = next(row for row in calibrations.every(tx) if row["id"] == calibration)
         assert (row["state"], row["reason"].startswith("audits: 20 of 30 accepted answers")) == ("drifted", True)
-        look_up = known_thresholds(tx, profile=PROFILE)
+        look_up = known_thresholds(tx, profile=PROFILE, tenant="default")
         assert look_up(skill, "cheap") == Threshold(
             signal="margin", value=None, source="audit", calibration_id=calibration
         )
@@ -132,9 +134,9 @@ def test_drift_without_a_calibration_is_remembered_until_there_is_one(engine):
     with engine.db.writing() as tx:
         (row,) = calibrations.every(tx)
         assert (row["state"], row["signal"], row["threshold"]) == ("drifted", calibrations.ANY_SIGNAL, None)
-        assert known_thresholds(tx, profile=PROFILE)(skill, "cheap").value is None
+        assert known_thresholds(tx, profile=PROFILE, tenant="default")(skill, "cheap").value is None
         calibrations.insert(tx, row=calibrated())
-        assert known_thresholds(tx, profile=PROFILE)(skill, "cheap") is None
+        assert known_thresholds(tx, profile=PROFILE, tenant="default")(skill, "cheap") is None
         assert [row["state"] for row in calibrations.every(tx)] == ["live", "dead"]
 
 
@@ -144,7 +146,7 @@ def test_a_flag_alone_changes_no_threshold(engine):
     answer_audits(engine, audited_job(engine, 30), lost=20)
     skill = SKILL.evolve(confidence=(Signal(kind="margin"),))
     with engine.db.writing() as tx:
-        assert known_thresholds(tx, profile=PROFILE)(skill, "cheap").value == 0.8
+        assert known_thresholds(tx, profile=PROFILE, tenant="default")(skill, "cheap").value == 0.8
         assert calibrations.every(tx)[0]["state"] == "drifted"
 
 
@@ -155,7 +157,7 @@ def test_each_version_of_a_skill_keeps_its_own_calibration(engine):
         for skill, threshold in ((mine, 0.8), (theirs, 0.6)):
             values = {"skill_digest": skill.digest, "threshold": threshold}
             calibrations.insert(tx, row=CalibrationRow(**(calibrated().model_dump(exclude={"id"}) | values)))
-        look_up = known_thresholds(tx, profile=PROFILE)
+        look_up = known_thresholds(tx, profile=PROFILE, tenant="default")
         assert look_up(mine.evolve(instructions="Nobody calibrated this."), "cheap") is None
         assert [look_up(skill, "cheap").value for skill in (theirs, mine)] == [0.6, 0.8]
 
@@ -176,6 +178,9 @@ def test_the_sweep_asks_what_is_due_and_compares_what_was_answered(engine):
     assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked", "asked"]
 
 
+MARGIN = (Signal(kind="margin"),)
+
+
 def calibrated() -> CalibrationRow:
     return CalibrationRow(
         skill="sort",
@@ -192,3 +197,28 @@ def calibrated() -> CalibrationRow:
         delta=0.1,
         created_at=now().replace(year=2025),
     )
+
+
+def test_one_tenants_audits_say_nothing_of_anothers_answers(engine):
+    skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
+    with engine.db.writing() as tx:
+        calibrations.insert(tx, row=calibrated())
+    answer_audits(engine, audited_job(engine, 30, on_drift="escalate", options={"tenant": "b"}), lost=20)
+    with engine.db.reading() as tx:
+        assert known_thresholds(tx, profile=PROFILE, tenant="b")(skill, "cheap").source == "audit"
+        known = known_thresholds(tx, profile=PROFILE, tenant="default")(SKILL.evolve(confidence=MARGIN), "cheap")
+    assert known is None or known.source == "calibrated", "another tenant's drift drives this one's items up"
+    assert [found.tenant for found in audits.findings(tenant="b")] == ["b"]
+    assert audits.findings(tenant="default") == []
+
+
+def test_an_audit_has_what_is_left_of_its_jobs_budget(engine):
+    job = audited_job(engine, 4, options={"budget_usd": 1.5})
+    (audit_job,) = audits.ask(job)
+    assert rows(engine, JobRow, id=audit_job)[0]["budget_usd"] == pytest.approx(0.5)
+
+
+def test_nothing_is_audited_with_a_budget_that_is_used_up(engine):
+    job = audited_job(engine, 4, options={"budget_usd": 1.0})
+    assert audits.ask(job) == []
+    assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["wanted"] * 4

@@ -64,10 +64,11 @@ class ResponseCache:
         await self.client.set(self.keys.cached(digest), text, ex=KEPT_S)
 
 
-def digest_of(call: Call, skill_digest: str) -> str:
-    """Return the SHA-256 over model, endpoint, parameters, messages, schema, tools and the skill's own digest."""
+def digest_of(call: Call, skill_digest: str, *, tenant: str) -> str:
+    """Return the SHA-256 over tenant, model, endpoint, parameters, messages, schema, tools and the skill's digest."""
     model = call.model
     shaping = {
+        "tenant": tenant,
         "model": [model.name, model.api_base],
         "params": {**model.params, **call.params},
         "messages": call.messages,

@@ -20,9 +20,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[3] then redis.call('SET', KEYS[1], ARGV[1]
 
 
 def batch_of(message: object) -> str | None:
-    """Return the batch that a message or trail is about; None where other code wrote it, which other code may read."""
+    """Return the batch that a message or trail is about; None where newer code wrote it, which newer code may read."""
     head = _HEAD.match(message) if isinstance(message, str) else None
-    return head[2] if head is not None and int(head[1]) == MESSAGE_VERSION else None
+    return head[2] if head is not None and int(head[1]) <= MESSAGE_VERSION else None
 
 
 def note_of(keys: Keys, batch: str, error: Exception) -> tuple[str, int, str, str, str, str]:

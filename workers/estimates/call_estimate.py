@@ -22,6 +22,9 @@ _COUNT_WHAT_IS_USED = ("anthropic/", "bedrock/anthropic")
 
 #: Returns the dollars of a usage, or None where there is no price.
 Price = Callable[[Usage, Model], float | None]
+#: Parameters that bound the length of an answer, and those that ask for more than one.
+_LENGTHS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "max_tokens_to_sample")
+_COUNTS = ("n", "best_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,20 @@ def estimate(call: Call, *, price: Price = reckoned, ratio: float = 1.0, output:
     `max_tokens` stands where it is unknown, or else a guess.
     """
     tokens_in, bound = round(prompt_tokens(call) * ratio), max_tokens(call)
-    tokens_out = _expected(output, bound)
+    tokens_out = _expected(output, bound, answers(call))
+    # A cap is held whatever the answers are: where their length is bounded, money is reserved for all of it.
+    paid_out = tokens_out if bound is None else bound
     is_firm = bound is not None and not call.model.name.startswith(_COUNT_WHAT_IS_USED)
     return Estimate(
         tokens=tokens_in + (bound if bound is not None and is_firm else tokens_out),
-        cost_usd=price(Usage(input_tokens=tokens_in, output_tokens=tokens_out), call.model),
+        cost_usd=price(Usage(input_tokens=tokens_in, output_tokens=paid_out), call.model),
         firm=is_firm,
     )
 
 
-def _expected(output: float | None, bound: int | None) -> int:
+def _expected(output: float | None, bound: int | None, count: int) -> int:
     if output is None:
-        return bound if bound is not None else _UNKNOWN_OUTPUT
+        return bound if bound is not None else _UNKNOWN_OUTPUT * count
     return round(output) if bound is None else min(round(output), bound)
 
 
@@ -108,13 +113,22 @@ def prompt_tokens(call: Call) -> int:
 
 
 def max_tokens(call: Call) -> int | None:
-    """Return the bound on output tokens that a call sets, or None."""
+    """Return the bound on output tokens that a call sets, or None.
+
+    Providers differ in which parameter they follow where several say it, so the largest counts, for each answer asked.
+    """
     params = {**call.model.params, **call.params}
-    for name in ("max_completion_tokens", "max_tokens"):
-        bound = params.get(name)
-        if isinstance(bound, int):
-            return bound
-    return None
+    thinking = params.get("thinking")
+    bounds = [params.get(name) for name in _LENGTHS]
+    bounds += [thinking.get("budget_tokens")] if isinstance(thinking, dict) else []
+    known = [bound for bound in bounds if isinstance(bound, int)]
+    return max(known) * answers(call) if known else None
+
+
+def answers(call: Call) -> int:
+    """Return how many answers a call asks for, each of which is paid."""
+    params = {**call.model.params, **call.params}
+    return max((count for name in _COUNTS if isinstance(count := params.get(name), int)), default=1)
 
 
 def _chars(content: object) -> int:

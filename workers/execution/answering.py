@@ -141,7 +141,7 @@ class _Asking:
         except UserError as error:
             return Reject(reason=str(error))
         call = call_of(self.subtask, self.inputs, line, model, tools)
-        shared = digest_of(call, self.subtask.skill.digest) if batch.cache and not tools else None
+        shared = digest_of(call, self.subtask.skill.digest, tenant=batch.tenant) if batch.cache and not tools else None
         said = await self._say(call, shared)
         if isinstance(said, Defer):
             return said

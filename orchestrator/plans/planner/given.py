@@ -31,7 +31,7 @@ def given(tx: Connection, *, job: Job, planned: PlannedStep) -> Given:
     return Given(
         goal=goal_of(tx, job=job, planned=planned),
         skills=offered_skills(job),
-        tools=tuple(OfferedTool(name=tool.name, description=tool.description) for tool in job.plan.tools.values()),
+        tools=offered_tools(job),
         tiers=tuple(rung for rung in rungs(job.profile) if rung.name in job.ladder),
         items=items_view(tx, job=job),
         done=known_steps(tx, job=job, upto=planned.segment),
@@ -45,12 +45,18 @@ def goal_of(tx: Connection, *, job: Job, planned: PlannedStep) -> str:
     return str(planned.step.options.get("goal") or row["goal"] or f"the workflow '{row['workflow']}'")
 
 
+def offered_tools(job: Job) -> tuple[OfferedTool, ...]:
+    """Return the tools that a plan may use: none that its submitter was not granted, or its workflow does not name."""
+    found = (tool for name, tool in job.plan.tools.items() if name in job.plan.offered)
+    return tuple(OfferedTool(name=tool.name, description=tool.description) for tool in found)
+
+
 def offered_skills(job: Job) -> tuple[OfferedSkill, ...]:
     """Return the skills that a plan may use, as many as a prompt can show."""
     room = _SKILLS_CHARS
     found: list[OfferedSkill] = []
     for skill in job.plan.skills.values():
-        if skill.name not in ENGINE_SKILLS:
+        if skill.name not in ENGINE_SKILLS and set(skill.tools) <= set(job.plan.offered):
             offered = _offered(skill)
             room -= len(offered.model_dump_json())
             if room < 0:

@@ -58,6 +58,7 @@ def compile_draft(tx: Connection, *, job: Job, planned: PlannedStep, draft: Draf
         catalogue=Brought(job.plan),
         profile=job.profile,
         tiers=job.options.tiers,
-        thresholds=known_thresholds(tx, profile=job.profile),
+        thresholds=known_thresholds(tx, profile=job.profile, tenant=job.tenant),
+        granted=job.plan.offered,
         done={known.name for known in known_steps(tx, job=job, upto=planned.segment + 1)},
     )

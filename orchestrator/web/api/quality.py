@@ -31,13 +31,13 @@ class Failures(Frozen):
 @router.get("/calibrations", summary="Thresholds and their guarantees")
 def list_calibrations(visitor: Viewer) -> list[Standing]:
     """Return all calibrations, newest first, dead ones among them."""
-    return standings()
+    return standings(tenant=visitor.sees)
 
 
 @router.get("/audits", summary="What live audits say")
 def list_audits(visitor: Viewer) -> list[Audit]:
     """Return the live loss of each audited skill and model with its interval."""
-    return audits.findings()
+    return audits.findings(tenant=visitor.sees)
 
 
 @router.get("/model-marks", summary="How models did")

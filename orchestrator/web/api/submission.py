@@ -1,5 +1,6 @@
 """What a request for a new job holds, and how it becomes one."""
 
+import hashlib
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.fields import NAME, plain_name
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.unsafe import refuse_unsafe
-from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.base import Frozen, JsonObject, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, JobStatus, Options, Priority
 from firstline.schemas.plan import Workflow
@@ -48,6 +49,9 @@ class JobOrder(Frozen):
     tiers: tuple[_Tier, ...] = Field(default=(), max_length=20, description="Only these tiers of the ladder.")
     webhook_url: str | None = Field(default=None, max_length=2000, description="Told when the job comes to rest.")
     approve: bool = Field(default=False, description="Wait for a person's yes to the plan of a goal.")
+    tools: tuple[str, ...] = Field(
+        default=(), max_length=50, description="Tools that a planner may choose; each has to be granted."
+    )
     id_field: str | None = Field(default=None, max_length=200, description="Field with each item's id; `id`.")
     map: dict[str, str] = Field(
         default_factory=dict,
@@ -85,6 +89,7 @@ def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequ
         options=Options(profile=profile.name, tenant=tenant, **shared),
         # Two tenants may choose the same key.
         idempotency_key=f"{tenant}:{key}" if key is not None else None,
+        role=visitor.role,
     )
 
 
@@ -102,8 +107,16 @@ def submit(order: JobOrder, source: Path | None, visitor: Visitor, *, key: str |
     """Write the job with the items of a file (None: a goal is an item of its own) and return how it stands."""
     request = request_of(order, visitor, key=key)
     refuse_misfit(request, source, order)
-    job = api.submit(request, _items(request, source, order))
+    asked = order.model_dump(mode="json", include=set(JobBody.model_fields) - {"items"})
+    body = digest([asked, None if source is None else sha256_of(source)])
+    job = api.submit(request, _items(request, source, order), body=body)
     return api.status(job)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def refuse_misfit(request: JobRequest, source: Path | None, order: JobOrder) -> InputFit | None:

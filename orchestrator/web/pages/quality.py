@@ -18,7 +18,14 @@ def show_quality(request: Request, visitor: Visit, days: Days = 30) -> Response:
     """Show thresholds, live losses and error rates."""
     with api.engine().db.reading() as tx:
         found = model_stats.model_marks(tx, tenant=visitor.sees, days=days)
-    return render(request, "quality.html", marks=found, audits=audits.findings(), calibrations=standings(), days=days)
+    return render(
+        request,
+        "quality.html",
+        marks=found,
+        audits=audits.findings(tenant=visitor.sees),
+        calibrations=standings(tenant=visitor.sees),
+        days=days,
+    )
 
 
 @router.get("/failures")

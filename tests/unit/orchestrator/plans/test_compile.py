@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.orchestrator.plans.compile import compile_plan, is_barrier, ladder_of
+from firstline.orchestrator.plans.compile import compile_plan, granted_tools, is_barrier, ladder_of
+from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, Step, StepKind, Workflow
 from firstline.schemas.policy import Policy, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
+from firstline.schemas.tool import Grant, ToolSpec
 
 PROFILE = Profile(
     name="p", tiers=tuple(Tier(name=name, models=(Model(name=f"openai/{name}"),)) for name in ("low", "mid", "top"))
@@ -123,3 +125,57 @@ def test_segments_never_run_backwards_and_barriers_stand_alone(data: st.DataObje
         if is_barrier(planned.step):
             assert plan.segment(planned.segment) == (planned,)
     assert {planned.segment for planned in plan.steps} == set(range(plan.segments))
+
+
+SQL = ToolSpec(name="sql", kind="sql", grants=(Grant(tenant="acme", role=Role.OPERATOR),))
+ANYBODYS = ToolSpec(name="look", kind="search", grants=(Grant(),))
+SECRET = ToolSpec(name="files", kind="python")
+
+
+class Shelves:
+    """A catalogue of three tools."""
+
+    skills = CATALOGUE.skills
+    tools = (SQL, ANYBODYS, SECRET)
+
+    def skill(self, name: str) -> Skill:
+        return CATALOGUE.skill(name)
+
+    def tool(self, name: str) -> ToolSpec:
+        return next(tool for tool in self.tools if tool.name == name)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "role", "named", "granted"),
+    [
+        pytest.param("acme", Role.SUBMITTER, (), ("look",), id="the role is too low"),
+        pytest.param("acme", Role.OPERATOR, (), ("look", "sql"), id="tenant and role are granted"),
+        pytest.param("other", Role.OPERATOR, (), ("look",), id="another tenant"),
+        pytest.param("other", Role.ADMIN, (), ("look",), id="an administrator who names none"),
+        pytest.param("other", Role.ADMIN, ("files",), ("files", "look"), id="an administrator who names one"),
+        pytest.param("acme", Role.OPERATOR, ("sql",), ("look", "sql"), id="named and granted"),
+    ],
+)
+def test_a_planner_may_choose_what_its_submitter_was_granted_by_name(tenant, role, named, granted):
+    assert granted_tools(Shelves(), named=named, tenant=tenant, role=role) == granted
+
+
+def test_naming_a_tool_grants_it_to_nobody():
+    with pytest.raises(UserError, match="not granted to the role operator"):
+        granted_tools(Shelves(), named=("files",), tenant="acme", role=Role.OPERATOR)
+
+
+@pytest.mark.parametrize("shape", [{"adapt": True}, {"goal": True}], ids=str)
+def test_a_plan_that_models_go_on_with_brings_no_tool_of_the_catalogue_but_the_granted(shape):
+    steps = (Step(name="plan__0", kind=StepKind.PLAN, options={"goal": "x"}),) if "goal" in shape else (step("one"),)
+    workflow = Workflow(name="w", steps=steps, skills=(skill(),), adapt="adapt" in shape)
+    plan = compile_plan(
+        workflow,
+        catalogue=Shelves(),
+        profile=PROFILE,
+        tiers=(),
+        thresholds=lambda skill, tier: None,
+        granted=("look",),
+    )
+    assert plan.offered == ("look",)
+    assert set(plan.tools) == {"look"}

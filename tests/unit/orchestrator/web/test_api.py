@@ -33,6 +33,19 @@ def test_the_same_key_submits_nothing_again(client):
     assert len(client.get("/v1/jobs").json()["jobs"]) == 1
 
 
+def test_the_same_key_with_another_request_is_refused(client):
+    body = {"workflow": "sort", "items": [{"text": "a"}]}
+    headers = {"Idempotency-Key": "x"}
+    first = client.post("/v1/jobs", json=body, headers=headers).json()
+    for other in ({**body, "items": [{"text": "b"}]}, {**body, "budget_usd": 5}, {**body, "workflow": "two-steps"}):
+        answer = client.post("/v1/jobs", json=other, headers=headers)
+        assert answer.status_code == 422
+        assert first["job"] in answer.json()["detail"]
+    upload = {"files": {"file": ("a.csv", "id,text\n7,hello\n")}, "headers": headers}
+    assert client.post("/v1/jobs/upload", data={"workflow": "sort"}, **upload).status_code == 422
+    assert len(client.get("/v1/jobs").json()["jobs"]) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

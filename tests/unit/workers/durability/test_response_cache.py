@@ -52,6 +52,7 @@ def test_an_answer_that_was_not_accepted_is_not_shared():
     [
         pytest.param(job("two", "y"), id="item"),
         pytest.param(job("two", "x", tier=tier("m2")), id="model"),
+        pytest.param(job("two", "x").evolve(tenant="another"), id="tenant"),
         pytest.param(job("two", "x", of=skill(version=2)), id="skill version"),
         pytest.param(job("two", "x", of=skill(instructions="Sort it well.")), id="instructions"),
         pytest.param(job("two", "x", of=skill(params={"temperature": 1})), id="parameters"),
@@ -81,7 +82,7 @@ CALL = Call(Model(name="m1"), ({"role": "user", "content": "x"},), schema={"type
     ids=["model", "endpoint", "model parameters", "messages", "schema", "parameters", "tools", "log-probabilities"],
 )
 def test_calls_that_differ_have_different_digests(other):
-    assert digest_of(other, "s") != digest_of(CALL, "s")
+    assert digest_of(other, "s", tenant="t") != digest_of(CALL, "s", tenant="t")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_calls_that_differ_have_different_digests(other):
     ids=["timeout", "key", "order of fields"],
 )
 def test_what_does_not_shape_an_answer_does_not_matter(same):
-    assert digest_of(same, "s") == digest_of(CALL, "s")
+    assert digest_of(same, "s", tenant="t") == digest_of(CALL, "s", tenant="t")
 
 
 def test_an_answer_from_a_pack_is_shared_like_any_other():

@@ -19,7 +19,11 @@ def call_of(model: Model = PRICED, chars: int = 4_000, **params: object) -> Call
     ("params", "tokens", "firm"),
     [
         pytest.param({"max_tokens": 50}, 1_054, True, id="max_tokens is counted in full"),
-        pytest.param({"max_completion_tokens": 70, "max_tokens": 50}, 1_074, True, id="its newer name wins"),
+        pytest.param({"max_completion_tokens": 70, "max_tokens": 50}, 1_074, True, id="its newer name"),
+        pytest.param({"max_completion_tokens": 50, "max_tokens": 70}, 1_074, True, id="the larger of two counts"),
+        pytest.param({"max_tokens": 50, "max_output_tokens": 90}, 1_094, True, id="a provider's own name"),
+        pytest.param({"max_tokens": 50, "n": 4}, 1_204, True, id="for each of several answers"),
+        pytest.param({"thinking": {"budget_tokens": 96}, "max_tokens": 1}, 1_100, True, id="thinking is paid too"),
         pytest.param({}, 1_260, False, id="a guess without a bound"),
     ],
 )
@@ -37,6 +41,12 @@ def test_a_provider_that_counts_what_is_used_is_told_what_is_expected() -> None:
 def test_dollars_come_from_the_price_and_are_unknown_without_one() -> None:
     assert estimate(call_of(max_tokens=100)).cost_usd == pytest.approx((1_004 * 1 + 100 * 10) / 1e6)
     assert estimate(call_of(Model(name="openai/unpriced"))).cost_usd is None
+
+
+def test_money_is_reserved_for_all_that_an_answer_may_be_however_short_they_were_so_far() -> None:
+    estimator = Estimator()
+    estimator.learn(call_of(), Reply(usage=Usage(input_tokens=1_004, output_tokens=3)))
+    assert estimator.estimate(call_of(max_tokens=500)).cost_usd == pytest.approx((1_004 + 500 * 10) / 1e6)
 
 
 def test_an_estimator_learns_how_long_prompts_and_answers_are() -> None:
