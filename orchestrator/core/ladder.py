@@ -10,13 +10,14 @@ from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import ItemTrail, Left
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import Plan, PlannedStep
+from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
 from firstline.schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.step_graph import applies, ready
 from firstline.workers.rules.step_inputs import resolve
 
 #: States in which a subtask has ended.
-ENDED = frozenset({"settled", "skipped", "failed"})
+ENDED = ENDED_SUBTASKS
 
 
 class Sub(NamedTuple):
@@ -25,7 +26,7 @@ class Sub(NamedTuple):
     step: str
     tier: str
     #: open, deferred, paused, waiting (to be asked anew in its turn), referred, review, settled, skipped, failed
-    state: str = "open"
+    state: SubtaskState = SubtaskState.OPEN
     n: int = 0
     used: int = 0
     faults: int = 0
@@ -49,7 +50,7 @@ class Sub(NamedTuple):
     @property
     def begun(self) -> bool:
         """Whether it was asked; one that waits to be asked anew has not begun."""
-        return self.state != "waiting"
+        return self.state is not SubtaskState.WAITING
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def record(
     for settled in trail.settled:
         known = after.get(settled.step, Sub(settled.step, tier))
         if not known.ended:
-            state = "skipped" if settled.skipped else "settled"
+            state = SubtaskState.SKIPPED if settled.skipped else SubtaskState.SETTLED
             n = settled.n + 1
             after[settled.step] = known._replace(
                 state=state, tier=tier, n=n, value=settled.value, kept_tier=None, batch=None
@@ -108,11 +109,11 @@ def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub
         case Escalate():
             return climb(sub, ladder=ladder)
         case Refer():
-            return sub._replace(state="referred")
+            return sub._replace(state=SubtaskState.REFERRED)
         case Review():
-            return sub._replace(state="review")
+            return sub._replace(state=SubtaskState.REVIEW)
         case Reject(reason=reason):
-            return sub._replace(state="failed", reason=reason)
+            return sub._replace(state=SubtaskState.FAILED, reason=reason)
         case Defer() as defer:
             return _defer(sub, defer)
         case _:
@@ -123,31 +124,34 @@ def climb(sub: Sub, *, ladder: tuple[str, ...]) -> Sub:
     """Return the subtask on the next tier, or failed when there is none."""
     above = ladder[ladder.index(sub.tier) + 1 :] if sub.tier in ladder else ()
     if not above:
-        return sub._replace(state="failed")
+        return sub._replace(state=SubtaskState.FAILED)
     # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback.
-    return sub._replace(state="open", tier=above[0], used=0, faults=0, effort=None)
+    return sub._replace(state=SubtaskState.OPEN, tier=above[0], used=0, faults=0, effort=None)
 
 
 def keep_earlier(subs: Mapping[str, Sub]) -> dict[str, Sub]:
     """Return the subtasks with those settled as they were before that were asked anew in vain."""
-    return {name: _as_before(sub) if sub.state == "failed" and sub.kept_tier else sub for name, sub in subs.items()}
+    return {
+        name: _as_before(sub) if sub.state == SubtaskState.FAILED and sub.kept_tier else sub
+        for name, sub in subs.items()
+    }
 
 
 def _as_before(sub: Sub) -> Sub:
     reason = f"asked anew in vain ({sub.reason}); its earlier answer stands"
-    return sub._replace(state="settled", tier=sub.kept_tier or sub.tier, kept_tier=None, reason=reason)
+    return sub._replace(state=SubtaskState.SETTLED, tier=sub.kept_tier or sub.tier, kept_tier=None, reason=reason)
 
 
 def _defer(sub: Sub, defer: Defer) -> Sub:
     match defer.cause:
         case DeferCause.STOPPING | DeferCause.BULK:
-            return sub._replace(state="open")
+            return sub._replace(state=SubtaskState.OPEN)
         case DeferCause.BUDGET if defer.wait_s == 0:
-            return sub._replace(state="paused")
+            return sub._replace(state=SubtaskState.PAUSED)
         case DeferCause.CANCELLED:
-            return sub._replace(state="paused")
+            return sub._replace(state=SubtaskState.PAUSED)
         case DeferCause.BUDGET | DeferCause.LIMIT | DeferCause.NO_MODEL | DeferCause.BUDGET_UNKNOWN:
-            return sub._replace(state="deferred", wait_s=defer.wait_s)
+            return sub._replace(state=SubtaskState.DEFERRED, wait_s=defer.wait_s)
         case _:
             assert_never(defer.cause)
 
@@ -170,7 +174,9 @@ def stand(
     subs |= _awake(subs, plan=plan, segment=segment, start=start)
     steps = plan.segment(segment)
     # What was asked about a subtask may fail; that the subtask itself fails of it says the subtask.
-    failed = next((sub for sub in subs.values() if sub.state == "failed" and base_of(sub.step) is None), None)
+    failed = next(
+        (sub for sub in subs.values() if sub.state == SubtaskState.FAILED and base_of(sub.step) is None), None
+    )
     changed = frozenset(name for name, sub in subs.items() if before.get(name) != sub)
     if failed is not None:
         reason = failed.reason or "rejected"
@@ -179,10 +185,12 @@ def stand(
     if all(planned.step.name in subs and subs[planned.step.name].ended for planned in steps):
         return Standing(subs, changed, through=True)
     todo = _todo(subs, plan=plan, segment=segment, start=start)
-    review = any(sub.state == "review" for sub in subs.values())
-    flying = todo or any(sub.state in ("open", "deferred", "referred") for sub in subs.values())
+    review = any(sub.state == SubtaskState.REVIEW for sub in subs.values())
+    flying = todo or any(
+        sub.state in (SubtaskState.OPEN, SubtaskState.DEFERRED, SubtaskState.REFERRED) for sub in subs.values()
+    )
     state = ItemState.REVIEW if review and not flying else ItemState.PENDING
-    why = next((sub.reason for sub in subs.values() if sub.state == "review"), None) if review else None
+    why = next((sub.reason for sub in subs.values() if sub.state == SubtaskState.REVIEW), None) if review else None
     asked = frozenset(name for names in todo.values() for name in names)
     return Standing(subs, changed | asked, state, why, todo=todo)
 
@@ -194,9 +202,9 @@ def _skip(
     if all(planned.step.when is None for planned in plan.segment(segment)):
         return subs
     while True:
-        values = {**context, **{name: sub.value for name, sub in subs.items() if sub.state == "settled"}}
+        values = {**context, **{name: sub.value for name, sub in subs.items() if sub.state == SubtaskState.SETTLED}}
         ended = {name for name, sub in subs.items() if sub.ended}
-        skipped = {name for name, sub in subs.items() if sub.state == "skipped"}
+        skipped = {name for name, sub in subs.items() if sub.state == SubtaskState.SKIPPED}
         idle = [
             planned
             for planned in ready(plan.segment(segment), ended=ended, begun=_begun(subs))
@@ -206,7 +214,7 @@ def _skip(
             return subs
         for planned in idle:
             known = subs.get(planned.step.name) or Sub(planned.step.name, planned.start_tier)
-            subs[planned.step.name] = known._replace(state="skipped")
+            subs[planned.step.name] = known._replace(state=SubtaskState.SKIPPED)
 
 
 def _begun(subs: Mapping[str, Sub]) -> set[str]:
@@ -220,7 +228,7 @@ def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int, start: Callable
     ended = {name for name, sub in subs.items() if sub.ended}
     turn = ready(plan.segment(segment), ended=ended, begun=_begun(subs))
     return {
-        planned.step.name: subs[planned.step.name]._replace(state="open", tier=start(planned), batch=None)
+        planned.step.name: subs[planned.step.name]._replace(state=SubtaskState.OPEN, tier=start(planned), batch=None)
         for planned in turn
         if planned.step.name in subs
     }
@@ -235,7 +243,7 @@ def _todo(
     for planned in fresh:
         found[start(planned)] = (*found.get(start(planned), ()), planned.step.name)
     for sub in subs.values():
-        if sub.state == "open" and sub.batch is None:
+        if sub.state == SubtaskState.OPEN and sub.batch is None:
             found[sub.tier] = (*found.get(sub.tier, ()), sub.step)
     return found
 

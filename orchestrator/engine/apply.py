@@ -21,6 +21,7 @@ from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB, ItemTrail, Left
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import PlannedStep, StepKind
+from firstline.schemas.states import BatchState, SubtaskState
 from firstline.schemas.tier import TierKind
 
 #: Kinds of steps whose answers steer the job and are no result of it.
@@ -120,7 +121,7 @@ def _pass_barrier(
 
 def _why_failed(whole: Standing) -> str:
     """Return why a step of the whole job failed, with what was wrong with its last answer."""
-    failed = [sub for sub in whole.subs.values() if sub.state == "failed"]
+    failed = [sub for sub in whole.subs.values() if sub.state == SubtaskState.FAILED]
     faults = [fault for sub in failed for fault in sub.feedback]
     return ": ".join([whole.reason or "a step of the whole job failed", *(["; ".join(faults)] if faults else [])])
 
@@ -132,7 +133,7 @@ def _current(trail: ItemTrail, known: Mapping[str, Sub], batch: str | None) -> I
         sub = known.get(left.step)
         if sub is None or sub.batch == batch:
             return True
-        return sub.batch is None and sub.state in ("open", "paused") and left.n >= sub.n
+        return sub.batch is None and sub.state in (SubtaskState.OPEN, SubtaskState.PAUSED) and left.n >= sub.n
 
     return trail.evolve(left=tuple(left for left in trail.left if is_current(left))) if trail.left else trail
 
@@ -162,7 +163,7 @@ def _batches(
                 "items": numbers[at : at + step],
                 "size": len(numbers[at : at + step]),
                 # What goes to a Batch API waits for its tier's next bulk.
-                "state": "filling" if job.tier(tier).kind is TierKind.BATCH else "ready",
+                "state": BatchState.FILLING if job.tier(tier).kind is TierKind.BATCH else BatchState.READY,
                 "lost": 0,
             }
             for at in range(0, len(numbers), step)
@@ -271,13 +272,15 @@ def has_climbed(job: Job, subs: Mapping[str, Sub]) -> bool:
     ranks = {tier: rank for rank, tier in enumerate(job.ladder)}
     starts = {planned.step.name: ranks.get(planned.start_tier) for planned in job.plan.steps}
     return any(
-        sub.state == "settled" and (start := starts.get(name)) is not None and ranks.get(sub.tier, -1) > start
+        sub.state == SubtaskState.SETTLED
+        and (start := starts.get(name)) is not None
+        and ranks.get(sub.tier, -1) > start
         for name, sub in subs.items()
     )
 
 
 def highest_tier(job: Job, subs: Mapping[str, Sub]) -> str | None:
     """Return the highest tier of the ladder whose answer was accepted; the tools tier where no model was asked."""
-    used = {sub.tier for sub in subs.values() if sub.state == "settled"}
+    used = {sub.tier for sub in subs.values() if sub.state == SubtaskState.SETTLED}
     models = [tier for tier in job.ladder if tier in used]
     return models[-1] if models else next(iter(used), None)

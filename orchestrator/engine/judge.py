@@ -15,6 +15,7 @@ from firstline.orchestrator.engine.messages import Seen, see
 from firstline.orchestrator.store import batches, items
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import ItemTrail, Trail
+from firstline.schemas.states import BatchState
 from firstline.schemas.verdict import Defer, DeferCause
 
 #: Numbers from here on are for calls that were made twice: the ladder never counts so far.
@@ -54,9 +55,9 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     new = _new_calls(tx, job=job, row=row, trail=trail)
     attempts = tuple(labelled(attempt) for one in new for attempt in one.attempts)
     items.save_attempts(tx, job=job.id, worker=trail.worker, attempts=attempts)
-    if row["state"] == "judged":
+    if row["state"] == BatchState.JUDGED:
         items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
-        going = [child for child in batches.children(tx, parent=trail.batch) if child["state"] == "ready"]
+        going = [child for child in batches.children(tx, parent=trail.batch) if child["state"] == BatchState.READY]
         return Judged(see(tx, job=job, rows=going), attempts=attempts)
     concluded = conclude(
         tx,
@@ -72,7 +73,12 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     draw_audits(tx, job=job, trails={one.item: one for one in trail.items}, tier=trail.tier)
     # A trail may bring a part of its batch; the batch is judged with the last one.
     if set(row["items"]) <= set(numbers) or not items.holds(tx, job=job.id, batch=trail.batch):
-        batches.set_state(tx, batches=[trail.batch], to="judged", among=("ready", "sent", "dropped"))
+        batches.set_state(
+            tx,
+            batches=[trail.batch],
+            to=BatchState.JUDGED,
+            among=(BatchState.READY, BatchState.SENT, BatchState.DROPPED),
+        )
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
     return Judged(concluded.seen, concluded.closed, tuple(defers), attempts)
 
@@ -91,7 +97,7 @@ def _new_calls(tx: Connection, *, job: Job, row: RowMapping, trail: Trail) -> li
     """
     numbers = [one.item for one in trail.items]
     known = items.calls(tx, job=job.id, numbers=numbers)
-    late = row["state"] in ("judged", "dropped")
+    late = row["state"] in (BatchState.JUDGED, BatchState.DROPPED)
     ended = items.ended(tx, job=job.id, numbers=numbers) if late else set()
     recorded = {(item, step, began) for item, step, _, began in known}
     taken = {(item, step, n) for item, step, n, _ in known}
@@ -100,7 +106,7 @@ def _new_calls(tx: Connection, *, job: Job, row: RowMapping, trail: Trail) -> li
     def numbered(attempts: Iterable[Attempt]) -> Iterator[Attempt]:
         for attempt in attempts:
             key = (attempt.item, attempt.step)
-            again = key in ended or row["state"] == "judged"
+            again = key in ended or row["state"] == BatchState.JUDGED
             if again or (*key, attempt.n) in taken:
                 n = REPEATED_FROM + repeated[key]
                 repeated[key] += 1

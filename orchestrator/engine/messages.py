@@ -18,6 +18,7 @@ from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import PlannedStep
+from firstline.schemas.states import SubtaskState
 
 #: A batch's row, as it was read or as it is written.
 Row = RowMapping | Mapping[str, Any]
@@ -135,7 +136,7 @@ def _sub(columns: Sequence[Any]) -> Sub:
 
 def values_of(subs: Mapping[str, Sub]) -> dict[str, Json]:
     """Return step -> value of what has settled."""
-    return {name: sub.value for name, sub in subs.items() if sub.state == "settled"}
+    return {name: sub.value for name, sub in subs.items() if sub.state == SubtaskState.SETTLED}
 
 
 def _work(
@@ -147,7 +148,7 @@ def _work(
     subs: Mapping[str, Sub],
     context: Mapping[str, Sub],
 ) -> Work | None:
-    held = [sub for sub in subs.values() if sub.state == "open" and sub.batch == row["id"]]
+    held = [sub for sub in subs.values() if sub.state == SubtaskState.OPEN and sub.batch == row["id"]]
     if not held:
         return None
     read = {name for planned in _steps(job, row) for name in planned.step.after}
@@ -158,8 +159,8 @@ def _work(
         item_id=item["item_id"],
         input=view.input,
         settled=view.settled,
-        skipped=tuple(name for name, sub in subs.items() if sub.state == "skipped"),
-        asked={name: sub.n for name, sub in subs.items() if sub.state == "waiting"},
+        skipped=tuple(name for name, sub in subs.items() if sub.state == SubtaskState.SKIPPED),
+        asked={name: sub.n for name, sub in subs.items() if sub.state == SubtaskState.WAITING},
         away=tuple(name for name, sub in subs.items() if sub not in held and sub.begun and not sub.ended),
         todo=tuple(_todo(sub) for sub in held),
     )

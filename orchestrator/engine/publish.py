@@ -15,6 +15,7 @@ from firstline.orchestrator.engine.messages import Seen, assemble_all, see
 from firstline.orchestrator.store import batches
 from firstline.schemas.batch import Batch
 from firstline.schemas.provider_batch import BulkOrder
+from firstline.schemas.states import BatchState
 
 ATTEMPT = "firstline.attempt"
 JUDGE = "firstline.judge"
@@ -70,16 +71,16 @@ def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:
     """Return the messages of batches that are still wanted; mark the others as judged, for nothing is left of them."""
     if not ids:
         return []
-    rows = [row for row in batches.these(tx, ids=ids) if row["state"] in ("ready", "sent")]
+    rows = [row for row in batches.these(tx, ids=ids) if row["state"] in (BatchState.READY, BatchState.SENT)]
     return made_just_now(tx, job=job, seen=see(tx, job=job, rows=rows))
 
 
 def made_just_now(tx: Connection, *, job: Job, seen: Seen) -> list[Batch]:
     """Return the messages of batches that this transaction has read or made, as `assembled` does."""
-    rows = [row for row in seen.rows if row["state"] in ("ready", "sent")]
+    rows = [row for row in seen.rows if row["state"] in (BatchState.READY, BatchState.SENT)]
     found = assemble_all(tx, job=job, seen=replace(seen, rows=rows))
     nothing_left = {row["id"] for row in rows} - {made.id for made in found}
-    batches.set_state(tx, batches=nothing_left, to="judged", among=("ready", "sent"))
+    batches.set_state(tx, batches=nothing_left, to=BatchState.JUDGED, among=(BatchState.READY, BatchState.SENT))
     return found
 
 
@@ -110,7 +111,7 @@ def send_shard(engine: Context, *, job: Job, segment: int, shard: int, made: Seq
 def sent(engine: Context, ids: Sequence[str]) -> None:
     """Note that batches were published; until then they are the outbox."""
     with engine.db.writing() as tx:
-        batches.set_state(tx, batches=ids, to="sent", among=("ready", "sent"))
+        batches.set_state(tx, batches=ids, to=BatchState.SENT, among=(BatchState.READY, BatchState.SENT))
 
 
 def task(engine: Context, name: str, *arguments: str | int, priority: int = 0) -> Signature:

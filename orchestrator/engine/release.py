@@ -16,6 +16,7 @@ from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.batch import Batch
 from firstline.schemas.job import Priority
 from firstline.schemas.plan import EVERY
+from firstline.schemas.states import ShardState
 from firstline.schemas.tier import TierKind
 
 #: Subtasks in flight per slot of the workers. A batch counts in full until its slowest call is through: with a long
@@ -101,7 +102,7 @@ def send_shard(engine: Context, job_id: str, segment: int, n: int) -> None:
 def _cut(engine: Context, tx: Connection, job: Job, segment: int, n: int) -> list[Batch] | None:
     """Cut a released shard into batches and return those to send; None where there is nothing to cut."""
     shard = batches.get_shard(tx, job=job.id, segment=segment, n=n)
-    if not job.state.works or shard is None or shard["state"] != "released":
+    if not job.state.works or shard is None or shard["state"] != ShardState.RELEASED:
         return None
     concluded = conclude(
         tx,
@@ -114,7 +115,14 @@ def _cut(engine: Context, tx: Connection, job: Job, segment: int, n: int) -> lis
     ready = publish.made_just_now(tx, job=job, seen=concluded.seen)
     going = ready or batches.alive(tx, job=job.id, segment=segment, shard=n)
     if not concluded.closed:
-        batches.set_shard(tx, job=job.id, segment=segment, n=n, to="cut" if going else "passed", among=("released",))
+        batches.set_shard(
+            tx,
+            job=job.id,
+            segment=segment,
+            n=n,
+            to=ShardState.CUT if going else ShardState.PASSED,
+            among=(ShardState.RELEASED,),
+        )
     return ready
 
 
@@ -128,7 +136,9 @@ def _send(engine: Context, job: Job, segment: int, n: int, ready: Sequence[Batch
 def passed(engine: Context, job_id: str, segment: int, n: int) -> None:
     """Note that a shard's chord is through, and move the window on."""
     with engine.db.writing() as tx:
-        batches.set_shard(tx, job=job_id, segment=segment, n=n, to="passed", among=("released", "cut"))
+        batches.set_shard(
+            tx, job=job_id, segment=segment, n=n, to=ShardState.PASSED, among=(ShardState.RELEASED, ShardState.CUT)
+        )
     release(engine, job_id)
 
 

@@ -24,6 +24,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobState
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.skill import Skill
+from firstline.schemas.states import SubtaskState
 from firstline.workers.checks import run_checks
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
@@ -165,7 +166,7 @@ def answer(
         if case.skill is not None:
             _refuse_bad(case, case.skill, value)
             reviews.keep_gold(tx, row=_gold(case, case.skill, value, note))
-        sub = case.sub._replace(state="settled", tier=PERSON, value=value, reason=None, batch=None)
+        sub = case.sub._replace(state=SubtaskState.SETTLED, tier=PERSON, value=value, reason=None, batch=None)
         answered, made = _settle(tx, case, sub, choice="answer", reason=note, data={"value": value})
     _send_on(engine, job, made)
     return answered
@@ -175,7 +176,7 @@ def reject(engine: Context, *, job: str, item_id: str, reason: str, step: str | 
     """Give a subtask up with a person's reason: its item fails."""
     with engine.db.writing() as tx:
         case = _case(tx, engine, job, item_id, step)
-        sub = case.sub._replace(state="failed", reason=f"a person rejected it: {reason}", batch=None)
+        sub = case.sub._replace(state=SubtaskState.FAILED, reason=f"a person rejected it: {reason}", batch=None)
         answered, made = _settle(tx, case, sub, choice="reject", reason=reason, data={})
     _send_on(engine, job, made)
     return answered

@@ -13,6 +13,7 @@ from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.job import WORKING, JobState
 from firstline.schemas.plan import Plan, StepKind
+from firstline.schemas.states import ShardState
 
 #: Items of one shard.
 SHARD_ITEMS = 200
@@ -40,7 +41,7 @@ def shard_rows(*, job: str, segment: int, pending: Collection[tuple[int, int]]) 
 
 
 def _shard(job: str, segment: int, n: int, *, lo: int, hi: int, count: int) -> dict[str, Any]:
-    return {"job": job, "segment": segment, "n": n, "lo": lo, "hi": hi, "open": count, "state": "waiting"}
+    return {"job": job, "segment": segment, "n": n, "lo": lo, "hi": hi, "open": count, "state": ShardState.WAITING}
 
 
 def close_shard(tx: Connection, *, job: Job, segment: int, shard: int, finished: int) -> bool:

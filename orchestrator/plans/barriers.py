@@ -12,6 +12,7 @@ from firstline.orchestrator.plans.patterns.base import Next, View, all_items
 from firstline.orchestrator.store import decisions
 from firstline.schemas.base import Json
 from firstline.schemas.plan import Plan, PlannedStep, StepKind
+from firstline.schemas.states import SubtaskState
 
 #: Steps that a job can do without: where nobody could answer, it goes on as it is.
 _OPTIONAL = frozenset({StepKind.CHECKPOINT, StepKind.ADAPT})
@@ -45,7 +46,7 @@ def forgive(subs: Mapping[str, Sub], plan: Plan) -> dict[str, Sub]:
     """Return the whole job's subtasks with those skipped that failed and that it can do without."""
     optional = {planned.step.name for planned in plan.steps if planned.step.kind in _OPTIONAL}
     return {
-        name: sub._replace(state="skipped") if sub.state == "failed" and name in optional else sub
+        name: sub._replace(state=SubtaskState.SKIPPED) if sub.state == SubtaskState.FAILED and name in optional else sub
         for name, sub in subs.items()
     }
 
@@ -55,9 +56,9 @@ def follow(tx: Connection, *, job: Job, subs: Mapping[str, Sub], steps: list[str
     ahead = Next(job)
     for name in steps:
         planned, sub = ahead.job.plan.step(name), subs[name]
-        if sub.state == "skipped" and planned.step.kind in _OPTIONAL and sub.reason:
+        if sub.state == SubtaskState.SKIPPED and planned.step.kind in _OPTIONAL and sub.reason:
             _note_skipped(tx, ahead.job, planned, sub)
-        elif sub.state == "settled":
+        elif sub.state == SubtaskState.SETTLED:
             ahead = _follow_one(tx, ahead, planned, sub.value, by.get(name, "engine"))
     return ahead
 
@@ -65,7 +66,7 @@ def follow(tx: Connection, *, job: Job, subs: Mapping[str, Sub], steps: list[str
 def note_failed(tx: Connection, *, job: Job, subs: Mapping[str, Sub], reason: str) -> None:
     """Record that a step of the whole job failed, which the job cannot do without."""
     for name, sub in subs.items():
-        if sub.state == "failed":
+        if sub.state == SubtaskState.FAILED:
             kind = job.plan.step(name).step.kind.value
             decisions.note(tx, job=job.id, kind=kind, by="engine", choice="failed", reason=reason, step=name)
 

@@ -21,6 +21,7 @@ from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import ItemTrail
 from firstline.schemas.plan import Plan, PlannedStep
 from firstline.schemas.policy import LastResort
+from firstline.schemas.states import SubtaskState
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 _FAILURES = 6
@@ -71,7 +72,7 @@ def carry_out(
     after = dict(subs)
     decided: list[Referred] = []
     for sub in subs.values():
-        if sub.state == "referred":
+        if sub.state == SubtaskState.REFERRED:
             changed, word = _carry_out_one(sub, after, plan, ladder)
             after |= changed
             decided += word
@@ -81,9 +82,9 @@ def carry_out(
 def _closed(sub: Sub, subs: Mapping[str, Sub]) -> Sub:
     """Drop a question or a part that nobody waits for any more: its item was tried again meanwhile."""
     base = base_of(sub.step)
-    if base is None or sub.ended or subs[base].state == "referred":
+    if base is None or sub.ended or subs[base].state == SubtaskState.REFERRED:
         return sub
-    return sub._replace(state="skipped", batch=None)
+    return sub._replace(state=SubtaskState.SKIPPED, batch=None)
 
 
 def _carry_out_one(
@@ -93,10 +94,10 @@ def _carry_out_one(
     asked = subs.get(name)
     if asked is None:
         return _ask(sub, name, plan), []
-    if asked.state == "failed":
+    if asked.state == SubtaskState.FAILED:
         reason = f"{sub.reason}; the orchestrator model was asked and gave no usable answer"
-        return {sub.step: sub._replace(state="failed", reason=reason)}, []
-    if asked.state != "settled":
+        return {sub.step: sub._replace(state=SubtaskState.FAILED, reason=reason)}, []
+    if asked.state != SubtaskState.SETTLED:
         return {}, []
     names = [part(sub.step, sub.referrals, number) for number in range(_MOST_PARTS)]
     parts = [subs[one] for one in names if one in subs]
@@ -106,7 +107,9 @@ def _carry_out_one(
         word = Word.model_validate(asked.value)
     except ValidationError:
         return {
-            sub.step: sub._replace(state="failed", reason=f"{sub.reason}; the referral's answer was no decision")
+            sub.step: sub._replace(
+                state=SubtaskState.FAILED, reason=f"{sub.reason}; the referral's answer was no decision"
+            )
         }, []
     return _obey(sub, word, plan, ladder), [Referred(sub.step, name, word.decision, word.reason, _data(word))]
 
@@ -121,12 +124,14 @@ def _ask(sub: Sub, name: str, plan: Plan) -> dict[str, Sub]:
     rounds = plan.step(sub.step).policy.refer_rounds
     if plan.refer is None or sub.referrals >= rounds:
         reason = f"{sub.reason}; the orchestrator model was asked {sub.referrals} of {rounds} times"
-        return {sub.step: sub._replace(state="failed", reason=reason)}
+        return {sub.step: sub._replace(state=SubtaskState.FAILED, reason=reason)}
     return {name: Sub(name, plan.refer.start_tier)}
 
 
 def _obey(sub: Sub, word: Word, plan: Plan, ladder: tuple[str, ...]) -> dict[str, Sub]:
-    again = sub._replace(state="open", used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1)
+    again = sub._replace(
+        state=SubtaskState.OPEN, used=0, faults=0, effort=None, batch=None, referrals=sub.referrals + 1
+    )
     match word.decision:
         case "revise":
             return {sub.step: again._replace(instruction=word.instruction or word.reason)}
@@ -137,27 +142,31 @@ def _obey(sub: Sub, word: Word, plan: Plan, ladder: tuple[str, ...]) -> dict[str
             told = {part(sub.step, sub.referrals, n): text for n, text in enumerate(word.parts[:_MOST_PARTS])}
             return {name: Sub(name, first, instruction=text) for name, text in told.items()}
         case "person":
-            return {sub.step: sub._replace(state="review", reason=word.reason or sub.reason)}
+            return {sub.step: sub._replace(state=SubtaskState.REVIEW, reason=word.reason or sub.reason)}
         case "give_up":
-            return {sub.step: sub._replace(state="failed", reason=word.reason or sub.reason)}
+            return {sub.step: sub._replace(state=SubtaskState.FAILED, reason=word.reason or sub.reason)}
         case "tier" | "split":
             reason = f"{sub.reason}; the referral's decision `{word.decision}` cannot be carried out"
-            return {sub.step: sub._replace(state="failed", reason=reason)}
+            return {sub.step: sub._replace(state=SubtaskState.FAILED, reason=reason)}
     assert_never(word.decision)
 
 
 def _bring_together(sub: Sub, parts: list[Sub]) -> dict[str, Sub]:
     """Return the subtask asked once more, with its parts' answers, when all have ended; failed when one has failed."""
-    failed = next((one for one in parts if one.state == "failed"), None)
+    failed = next((one for one in parts if one.state == SubtaskState.FAILED), None)
     if failed is not None:
-        return {sub.step: sub._replace(state="failed", reason=f"it was split, and a part failed: {failed.reason}")}
+        return {
+            sub.step: sub._replace(
+                state=SubtaskState.FAILED, reason=f"it was split, and a part failed: {failed.reason}"
+            )
+        }
     if not all(one.ended for one in parts):
         return {}
     answers = json.dumps([one.value for one in parts], ensure_ascii=False)[:_PARTS_CHARS]
     told = (
         f"Parts of this task have been answered one by one. Make one answer of them, in the form asked for: {answers}"
     )
-    fresh = sub._replace(state="open", used=0, faults=0, effort=None, batch=None)
+    fresh = sub._replace(state=SubtaskState.OPEN, used=0, faults=0, effort=None, batch=None)
     again = fresh._replace(referrals=sub.referrals + 1, feedback=())
     return {sub.step: again._replace(instruction=told)}
 

@@ -24,6 +24,7 @@ from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
+from firstline.schemas.states import BatchState
 from firstline.workers.durability.claims import ANSWERED, CLAIM_S, JUDGED, LOST, UNREADABLE
 
 _log = logging.getLogger(__name__)
@@ -153,14 +154,14 @@ def _again(
 def publish_outbox(engine: Context) -> int:
     """Publish batches that were decided on and never sent, because their orchestrator died in between."""
     with engine.db.reading() as tx:
-        waiting = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "ready"]
+        waiting = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == BatchState.READY]
     return _send(engine, waiting)
 
 
 def resend_lost(engine: Context) -> int:
     """Send again what no live worker holds, no queue can still contain and nobody has judged."""
     with engine.db.reading() as tx:
-        sent = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == "sent"]
+        sent = [row for row in batches.live(tx, older_than_s=SETTLING_S) if row["state"] == BatchState.SENT]
         owners: dict[str, Job] = {}
 
         def read(job_id: str) -> None:
@@ -224,7 +225,7 @@ def _after_failure(engine: Context, row: RowMapping, claim: str) -> None:
     """Send again what a dead worker held or nobody could read; what fails ever again is taken apart, then given up."""
     with engine.db.writing() as tx:
         now = batches.get(tx, batch=row["id"], lock=True)
-        if now is None or now["state"] != "sent":
+        if now is None or now["state"] != BatchState.SENT:
             # It was judged between our look at the database and that at Redis.
             return
         failures = batches.mark_lost(tx, batch=row["id"])
@@ -247,7 +248,7 @@ def _after_failure(engine: Context, row: RowMapping, claim: str) -> None:
             items.give_up(tx, job=job, batch=row["id"], reason=reason)
         else:
             items.let_go(tx, job=job, batch=row["id"])
-        batches.set_state(tx, batches=[row["id"]], to="dropped", among=("ready", "sent"))
+        batches.set_state(tx, batches=[row["id"]], to=BatchState.DROPPED, among=(BatchState.READY, BatchState.SENT))
 
     _again(engine, row["job"], row["items"], opening=opening, size=1, heirs_of=row["id"])
 

@@ -9,13 +9,14 @@ from sqlalchemy import Connection, Integer, RowMapping, bindparam, delete, func,
 from firstline.orchestrator.store.jobs import clock
 from firstline.orchestrator.store.tables import BatchRow, JobRow, ShardRow
 from firstline.schemas.job import WORKING
+from firstline.schemas.states import BATCH_MOVES, SHARD_MOVES, BatchState, ShardState, refuse_move
 
 _shard = ShardRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 
 #: States of a batch that something will still come of.
-OUT = ("filling", "bulked", "ready", "sent")
+OUT = (BatchState.FILLING, BatchState.BULKED, BatchState.READY, BatchState.SENT)
 #: Seconds that a row may lie in the future, by a clock that was set back, before it counts as old.
 _AHEAD_S = 60
 
@@ -38,14 +39,16 @@ _N: Any = bindparam("in_n")
 _THIS_SHARD = (_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.n == _N)
 _IN_FLIGHT = (
     select(_batch.c.tier, func.sum(_batch.c["size"]))
-    .where(_batch.c.job == _JOB, _batch.c.segment == _SEGMENT, _batch.c.state.in_(("ready", "sent")))
+    .where(_batch.c.job == _JOB, _batch.c.segment == _SEGMENT, _batch.c.state.in_((BatchState.READY, BatchState.SENT)))
     .group_by(_batch.c.tier)
 )
 _UNCUT = select(func.coalesce(func.sum(_shard.c.open), 0)).where(
-    _shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == "released"
+    _shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == ShardState.RELEASED
 )
 _WAITING = (
-    select(_shard.c.n).where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == "waiting").limit(1)
+    select(_shard.c.n)
+    .where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == ShardState.WAITING)
+    .limit(1)
 )
 
 
@@ -63,7 +66,7 @@ def any_waiting(tx: Connection, *, job: str, segment: int) -> bool:
 
 _CLAIMABLE = (
     select(_shard.c.n, _shard.c.open)
-    .where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == "waiting")
+    .where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state == ShardState.WAITING)
     .order_by(_shard.c.n)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
@@ -77,7 +80,7 @@ def claim_shards(tx: Connection, *, job: str, segment: int, room: int) -> list[i
     for n, count in waiting:
         if room <= 0:
             break
-        if set_shard(tx, job=job, segment=segment, n=n, to="released", among=("waiting",)):
+        if set_shard(tx, job=job, segment=segment, n=n, to=ShardState.RELEASED, among=(ShardState.WAITING,)):
             claimed.append(n)
             room -= count
     return claimed
@@ -93,8 +96,9 @@ _RELEASE_SHARD = _MOVE_SHARD.values(released_at=bindparam("at", type_=_shard.c.r
 
 def set_shard(tx: Connection, *, job: str, segment: int, n: int, to: str, among: Collection[str]) -> bool:
     """Move a shard if its state is one `among` these; return whether it was."""
+    refuse_move(SHARD_MOVES, to=to, among=among)
     told = {"in_job": job, "in_segment": segment, "in_n": n, "to": to, "among": list(among)}
-    if to == "released":
+    if to == ShardState.RELEASED:
         return tx.execute(_RELEASE_SHARD, {**told, "at": clock(tx)}).rowcount == 1
     return tx.execute(_MOVE_SHARD, told).rowcount == 1
 
@@ -108,8 +112,14 @@ def get_shard(tx: Connection, *, job: str, segment: int, n: int) -> RowMapping |
 
 
 _FINISH = update(_shard).where(*_THIS_SHARD).values(open=_shard.c.open - bindparam("finished")).returning(_shard.c.open)
-_CLOSE = update(_shard).where(*_THIS_SHARD, _shard.c.open <= 0, _shard.c.state != "closed").values(state="closed")
-_UNCLOSED = select(func.count()).where(_shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state != "closed")
+_CLOSE = (
+    update(_shard)
+    .where(*_THIS_SHARD, _shard.c.open <= 0, _shard.c.state != ShardState.CLOSED)
+    .values(state=ShardState.CLOSED)
+)
+_UNCLOSED = select(func.count()).where(
+    _shard.c.job == _JOB, _shard.c.segment == _SEGMENT, _shard.c.state != ShardState.CLOSED
+)
 
 
 def finish_items(tx: Connection, *, job: str, segment: int, shard: int, count: int) -> bool:
@@ -129,8 +139,12 @@ def reset_shards(tx: Connection, *, job: str, segment: int) -> None:
     """Let what was released and is not closed be released again."""
     tx.execute(
         update(_shard)
-        .where(_shard.c.job == job, _shard.c.segment == segment, _shard.c.state.in_(("released", "cut", "passed")))
-        .values(state="waiting")
+        .where(
+            _shard.c.job == job,
+            _shard.c.segment == segment,
+            _shard.c.state.in_((ShardState.RELEASED, ShardState.CUT, ShardState.PASSED)),
+        )
+        .values(state=ShardState.WAITING)
     )
 
 
@@ -146,7 +160,7 @@ def silent_shards(tx: Connection, *, job: str, segment: int) -> list[int]:
     query = select(_shard.c.n).where(
         _shard.c.job == job,
         _shard.c.segment == segment,
-        _shard.c.state.in_(("released", "cut")),
+        _shard.c.state.in_((ShardState.RELEASED, ShardState.CUT)),
         _older(tx, _shard.c.released_at, 2),
         _shard.c.n.not_in(alive),
     )
@@ -191,6 +205,7 @@ _SET_STATE = (
 
 def set_state(tx: Connection, *, batches: Collection[str], to: str, among: Collection[str]) -> int:
     """Move batches whose state is one `among` these; return how many."""
+    refuse_move(BATCH_MOVES, to=to, among=among)
     if not batches:
         return 0
     told = {"batches": list(batches), "among": list(among), "to": to, "at": clock(tx)}
@@ -203,7 +218,7 @@ def live(tx: Connection, *, older_than_s: float, limit: int = 2000) -> list[RowM
         select(_batch)
         .join(_job, _job.c.id == _batch.c.job)
         .where(
-            _batch.c.state.in_(("ready", "sent")),
+            _batch.c.state.in_((BatchState.READY, BatchState.SENT)),
             _job.c.state.in_(WORKING),
             _older(tx, _batch.c.changed_at, older_than_s),
         )
@@ -222,7 +237,9 @@ def mark_lost(tx: Connection, *, batch: str) -> int:
 def drop_live(tx: Connection, *, job: str) -> None:
     """Forget what is in flight for a job: late trails are still recorded, nothing is sent again."""
     tx.execute(
-        update(_batch).where(_batch.c.job == job, _batch.c.state.in_(OUT)).values(state="dropped", changed_at=clock(tx))
+        update(_batch)
+        .where(_batch.c.job == job, _batch.c.state.in_(OUT))
+        .values(state=BatchState.DROPPED, changed_at=clock(tx))
     )
 
 

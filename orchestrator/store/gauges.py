@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from firstline.orchestrator.store.jobs import clock
 from firstline.orchestrator.store.tables import AuditRow, BatchRow, JobRow, ShardRow, SubtaskRow
 from firstline.schemas.job import WORKING
+from firstline.schemas.states import BatchState, ShardState, SubtaskState
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _batch = BatchRow.__table__  # type: ignore[attr-defined]
@@ -17,9 +18,9 @@ _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
 _audit = AuditRow.__table__  # type: ignore[attr-defined]
 
 #: States of a batch that is meant for a worker now.
-_SENT = ("ready", "sent")
+_SENT = (BatchState.READY, BatchState.SENT)
 #: States of a subtask that waits for something other than a worker.
-PARKED = ("deferred", "paused", "referred", "review")
+PARKED = (SubtaskState.DEFERRED, SubtaskState.PAUSED, SubtaskState.REFERRED, SubtaskState.REVIEW)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def unreleased(tx: Connection) -> int:
     query = (
         select(func.coalesce(func.sum(_shard.c.open), 0))
         .join(_job, _job.c.id == _shard.c.job)
-        .where(_job.c.state.in_(WORKING), _shard.c.segment == _job.c.segment, _shard.c.state == "waiting")
+        .where(_job.c.state.in_(WORKING), _shard.c.segment == _job.c.segment, _shard.c.state == ShardState.WAITING)
     )
     return int(tx.scalar(query) or 0)
 
@@ -102,7 +103,7 @@ def parked_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, list[Parked
     )
     batched = (
         select(_batch.c.job, _batch.c.tier, func.sum(_batch.c["size"]))
-        .where(_batch.c.job.in_(list(jobs)), _batch.c.state.in_(("filling", "bulked")))
+        .where(_batch.c.job.in_(list(jobs)), _batch.c.state.in_((BatchState.FILLING, BatchState.BULKED)))
         .group_by(_batch.c.job, _batch.c.tier)
     )
     found: dict[str, list[Parked]] = {}

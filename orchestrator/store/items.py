@@ -15,6 +15,7 @@ from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.job import WORKING, ItemState
+from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
@@ -23,7 +24,7 @@ _batch = BatchRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 
 #: States in which a subtask has ended.
-ENDED = ("settled", "skipped", "failed")
+ENDED = tuple(ENDED_SUBTASKS)
 
 
 #: Statements of the way of every batch are made once: making one takes longer than most take to run.
@@ -364,7 +365,7 @@ def due(tx: Connection, *, limit: int) -> list[Row[str, int, str, str]]:
     query = (
         select(_subtask.c.job, _subtask.c.item, _subtask.c.step, _subtask.c.tier)
         .join(_job, _job.c.id == _subtask.c.job)
-        .where(_subtask.c.state == "deferred", _subtask.c.due_at <= clock(tx), _job.c.state.in_(WORKING))
+        .where(_subtask.c.state == SubtaskState.DEFERRED, _subtask.c.due_at <= clock(tx), _job.c.state.in_(WORKING))
         .order_by(_subtask.c.due_at)
         .limit(limit)
     )
@@ -382,7 +383,7 @@ def outputs(tx: Connection, *, job: str, step: str) -> Iterator[tuple[int, str, 
     query = (
         select(_subtask.c.item, _item.c.item_id, _subtask.c.value)
         .join(_item, and_(_item.c.job == _subtask.c.job, _item.c.n == _subtask.c.item))
-        .where(_subtask.c.job == job, _subtask.c.step == step, _subtask.c.state == "settled", _item.c.n >= 0)
+        .where(_subtask.c.job == job, _subtask.c.step == step, _subtask.c.state == SubtaskState.SETTLED, _item.c.n >= 0)
         .order_by(_subtask.c.item)
     )
     for row in tx.execute(query):
@@ -406,35 +407,43 @@ def latency_s(row: RowMapping) -> float | None:
 def wake(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
     """Open the deferred subtasks of these items whose time has come."""
     query = update(_subtask).where(
-        _these(_subtask.c.job, _subtask.c.item), _subtask.c.state == "deferred", _subtask.c.due_at <= clock(tx)
+        _these(_subtask.c.job, _subtask.c.item),
+        _subtask.c.state == SubtaskState.DEFERRED,
+        _subtask.c.due_at <= clock(tx),
     )
-    tx.execute(query.values(state="open", due_at=None, batch=None), _told(job, numbers))
+    tx.execute(query.values(state=SubtaskState.OPEN, due_at=None, batch=None), _told(job, numbers))
 
 
 def holds(tx: Connection, *, job: str, batch: str) -> bool:
     """Return whether a batch holds subtasks that are open."""
-    query = select(_subtask.c.item).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
+    query = select(_subtask.c.item).where(
+        _subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == SubtaskState.OPEN
+    )
     return tx.scalar(query.limit(1)) is not None
 
 
 def let_go(tx: Connection, *, job: str, batch: str) -> None:
     """Take its subtasks from a batch that will not be judged."""
-    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
+    query = update(_subtask).where(
+        _subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == SubtaskState.OPEN
+    )
     tx.execute(query.values(batch=None))
 
 
 def let_go_unheld(tx: Connection, *, job: str) -> None:
     """Open the subtasks of a job that no message carries, so that they can be sent again."""
     live = select(_batch.c.id).where(_batch.c.job == job, _batch.c.state.in_(OUT))
-    adrift = and_(_subtask.c.state == "open", _subtask.c.batch.is_not(None), _subtask.c.batch.not_in(live))
-    query = update(_subtask).where(_subtask.c.job == job, or_(_subtask.c.state == "paused", adrift))
-    tx.execute(query.values(state="open", batch=None, due_at=None))
+    adrift = and_(_subtask.c.state == SubtaskState.OPEN, _subtask.c.batch.is_not(None), _subtask.c.batch.not_in(live))
+    query = update(_subtask).where(_subtask.c.job == job, or_(_subtask.c.state == SubtaskState.PAUSED, adrift))
+    tx.execute(query.values(state=SubtaskState.OPEN, batch=None, due_at=None))
 
 
 def give_up(tx: Connection, *, job: str, batch: str, reason: str) -> None:
     """Fail the subtasks of a batch."""
-    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == "open")
-    tx.execute(query.values(state="failed", reason=reason, batch=None))
+    query = update(_subtask).where(
+        _subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == SubtaskState.OPEN
+    )
+    tx.execute(query.values(state=SubtaskState.FAILED, reason=reason, batch=None))
 
 
 def failed(tx: Connection, *, job: str, item_ids: Collection[str] | None) -> list[int]:
@@ -459,10 +468,12 @@ def reopen_failed(tx: Connection, *, job: str, numbers: Collection[int]) -> dict
     again = (
         _subtask.c.job == job,
         _subtask.c.item.in_(numbers),
-        _subtask.c.state.not_in(("settled", "skipped", "waiting")),
+        _subtask.c.state.not_in((SubtaskState.SETTLED, SubtaskState.SKIPPED, SubtaskState.WAITING)),
     )
     tx.execute(
-        update(_subtask).where(*again).values(state="open", used=0, faults=0, batch=None, due_at=None, reason=None)
+        update(_subtask)
+        .where(*again)
+        .values(state=SubtaskState.OPEN, used=0, faults=0, batch=None, due_at=None, reason=None)
     )
     mine = (_item.c.job == job, _item.c.n.in_(numbers))
     tx.execute(update(_item).where(*mine).values(state=ItemState.PENDING.value, reason=None, ended_at=None))

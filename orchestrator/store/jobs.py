@@ -10,6 +10,7 @@ from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, Sha
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import WORKING, ItemState, JobState, JobStatus
+from firstline.schemas.states import ShardState
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -107,7 +108,7 @@ _CLAIMANTS = select(_job.c.id, _job.c.tenant, _job.c.priority).where(
     .where(
         _shard.c.job == _job.c.id,
         _shard.c.segment == _job.c.segment,
-        _shard.c.state.in_(("waiting", "released", "cut")),
+        _shard.c.state.in_((ShardState.WAITING, ShardState.RELEASED, ShardState.CUT)),
     )
     .exists(),
 )

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, case, update
 from firstline.orchestrator.store.tables import ItemRow, SubtaskRow
 from firstline.schemas.base import Json
 from firstline.schemas.job import ItemState
+from firstline.schemas.states import SubtaskState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
@@ -28,15 +29,19 @@ def ask_anew(
 
     `keep`: where no answer comes of it, the earlier one stands.
     """
-    earlier = {"kept_tier": case((_subtask.c.state == "settled", _subtask.c.tier))} if keep else {"value": None}
+    earlier = (
+        {"kept_tier": case((_subtask.c.state == SubtaskState.SETTLED, _subtask.c.tier))} if keep else {"value": None}
+    )
     for at in range(0, len(numbers), _AT_ONCE):
         query = update(_subtask).where(
             _subtask.c.job == job,
             _subtask.c.item.in_(numbers[at : at + _AT_ONCE]),
             _subtask.c.step.in_(steps),
-            _subtask.c.state.in_(("settled", "skipped")),
+            _subtask.c.state.in_((SubtaskState.SETTLED, SubtaskState.SKIPPED)),
         )
-        again = query.values(state="waiting", used=0, faults=0, batch=None, feedback=list(feedback), effort=None)
+        again = query.values(
+            state=SubtaskState.WAITING, used=0, faults=0, batch=None, feedback=list(feedback), effort=None
+        )
         tx.execute(again.values(**earlier))
 
 
@@ -55,7 +60,10 @@ def go_back(tx: Connection, *, job: str, numbers: Sequence[int], segment: int) -
 def correct(tx: Connection, *, job: str, item: int, step: str, value: Json) -> None:
     """Replace the value of a subtask that has settled."""
     query = update(_subtask).where(
-        _subtask.c.job == job, _subtask.c.item == item, _subtask.c.step == step, _subtask.c.state == "settled"
+        _subtask.c.job == job,
+        _subtask.c.item == item,
+        _subtask.c.step == step,
+        _subtask.c.state == SubtaskState.SETTLED,
     )
     tx.execute(query.values(value=value))
 
