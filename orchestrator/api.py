@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
@@ -29,7 +30,7 @@ from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.decisions import Decision, decisions_of
 from firstline.orchestrator.reports.report import make_report
-from firstline.orchestrator.store import batches, retention
+from firstline.orchestrator.store import batches, retention, reviews, views
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import webhooks as webhook_store
@@ -332,14 +333,25 @@ def _result(row: Any) -> ItemResult:
     )
 
 
-def cancel(job: str) -> bool:
+def item_number(tx: Connection, job: str, item: str) -> int:
+    """Return an item's number by its id, or by its place (`#137`, from 1); UserError when there is none."""
+    job_store.light(tx, job=job)
+    number = reviews.number_of(tx, job=job, item_id=item)
+    if number is None and item.startswith("#") and item[1:].isdecimal():
+        number = int(item[1:]) - 1 if views.item(tx, job=job, n=int(item[1:]) - 1) else None
+    if number is None:
+        raise UserError(f"job {job} has no item '{item}'; `firstline results {job}` lists them; #1 is the first")
+    return number
+
+
+def cancel(job: str, *, reason: str = "cancelled by a person") -> bool:
     """End a job; return whether there was anything to end."""
-    return lifecycle.cancel(engine(), job, reason="cancelled by a person")
+    return lifecycle.cancel(engine(), job, reason=reason)
 
 
-def pause(job: str) -> bool:
+def pause(job: str, *, reason: str = "paused by a person") -> bool:
     """Stop a job's work until it is resumed; return whether it was running."""
-    return lifecycle.pause(engine(), job, reason="paused by a person")
+    return lifecycle.pause(engine(), job, reason=reason)
 
 
 def resume(job: str) -> bool:
@@ -397,10 +409,11 @@ def profile(job: str) -> Profile:
         return Profile.model_validate(job_store.get(tx, job=job)["profile"])
 
 
-def jobs(limit: int = 50) -> list[JobStatus]:
-    """Return the newest jobs, newest first."""
+def jobs(limit: int = 50, *, states: Sequence[JobState] = ()) -> list[JobStatus]:
+    """Return the newest jobs (in these states; none: in any), newest first."""
     with engine().db.reading() as tx:
-        return [job_store.status(tx, job=job) for job in job_store.latest(tx, limit=limit, purpose=None)]
+        found = views.job_ids(tx, tenant=None, states=[state.value for state in states], limit=limit)
+        return [job_store.status(tx, job=job) for job in found]
 
 
 def preview(request: JobRequest) -> Plan:

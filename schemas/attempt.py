@@ -31,6 +31,8 @@ class ErrorKind(StrEnum):
 
     # The model's or the provider's fault: another model takes over, the item loses no attempt.
     AUTH = "auth"
+    #: No key is set for it where its workers run.
+    NO_KEY = "no_key"
     QUOTA = "quota"
     RATE = "rate"
     SERVER = "server"

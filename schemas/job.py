@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Self
 
 from pydantic import AwareDatetime, Field
 
@@ -76,7 +77,7 @@ class Options(Frozen):
 
     profile: str = "recorded"
     #: Hard cap in dollars; the job pauses before it would exceed it.
-    budget_usd: float | None = Field(default=None, gt=0)
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     priority: Priority = Priority.NORMAL
     deadline: AwareDatetime | None = None
     tenant: str = "default"
@@ -93,6 +94,11 @@ class Options(Frozen):
     tools: tuple[str, ...] = ()
     #: `run`, or what else asked for the job: `baseline`, `calibrate`, `compare`, `audit`.
     purpose: str = "run"
+
+    def evolve(self, **changes: Any) -> Self:
+        """Return a copy with `changes`, validated: they come from people. ValidationError says what will not do."""
+        set_already = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate({**set_already, **changes})
 
 
 class JobRequest(Frozen):

@@ -53,7 +53,7 @@ class JobFile(Frozen):
     quality: Quality | None = None
     #: What the report compares the run with; each is measured on the same items, so it costs money of its own.
     baselines: tuple[BaselineKind, ...] = ()
-    budget_usd: float | None = Field(default=None, gt=0)
+    budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     priority: Priority = Priority.NORMAL
     deadline: AwareDatetime | None = None
     tenant: str = Field(default="default", min_length=1)

@@ -16,7 +16,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from firstline.config.errors.error_messages import suggestion
 from firstline.orchestrator import cli
+from firstline.schemas.errors import UserError
 
 #: The help shows panels in this order; a panel that is not listed comes last.
 PANELS = ("Run", "Jobs", "Quality", "Set up", "Processes")
@@ -32,6 +34,13 @@ class CommandFolder(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a command, or return None when there is none of that name."""
         return _command(cmd_name) if cmd_name in _names() else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return what is to be run; UserError with what was probably meant when there is no such command."""
+        if args and not args[0].startswith("-") and args[0] not in _names() and not ctx.resilient_parsing:
+            meant = suggestion(args[0], _names()) or "; `firstline --help` lists them"
+            raise UserError(f"No such command '{args[0]}'{meant}")
+        return super().resolve_command(ctx, args)
 
 
 @cache
@@ -76,7 +85,6 @@ def _panel_order(module: ModuleType) -> int:
 app = typer.Typer(
     cls=CommandFolder,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,11 +1,42 @@
 """Arguments and options that several commands share."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; `firstline jobs` lists them.")]
+
+def dollars_above_zero(usd: float | None) -> float | None:
+    """Return an amount that a person gave; UserError for what is no amount."""
+    from firstline.schemas.errors import UserError
+
+    if usd is not None and not 0 < usd < math.inf:
+        raise UserError(f"expected dollars above 0, such as 2.50, got {usd:g}; leave the option out for no cap")
+    return usd
+
+
+def finite(usd: float | None) -> float | None:
+    """Return an amount that may be 0; UserError for what is no number."""
+    from firstline.schemas.errors import UserError
+
+    if usd is not None and not math.isfinite(usd):
+        raise UserError(f"expected dollars, such as 2.50, got {usd:g}; `--off` lifts a cap")
+    return usd
+
+
+def _job_ids(incomplete: str) -> list[tuple[str, str]]:
+    """Return the newest jobs for a shell that completes: what begins so, with its name and state."""
+    from firstline.orchestrator import api
+
+    known = api.jobs(200)
+    return [(one.job, f"{one.name}, {one.state_in_words}") for one in known if one.job.startswith(incomplete)]
+
+
+Job = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="The job's id; `firstline jobs` lists them.", autocompletion=_job_ids),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
 Target = Annotated[
     str | None,
@@ -32,7 +63,13 @@ ProfileName = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only the first so many items.")]
 Budget = Annotated[
-    float | None, typer.Option("--budget", metavar="USD", help="Pause before this many dollars would be exceeded.")
+    float | None,
+    typer.Option(
+        "--budget",
+        metavar="USD",
+        callback=dollars_above_zero,
+        help="Pause before this many dollars would be exceeded.",
+    ),
 ]
 Goal = Annotated[
     str | None, typer.Option("--goal", metavar="TEXT", help="What is wanted, in plain words, instead of a workflow.")

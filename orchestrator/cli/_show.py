@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from firstline.orchestrator.run.runner import Finished
     from firstline.schemas.base import Frozen
+    from firstline.schemas.errors import UserError
     from firstline.schemas.job import JobStatus
 
 
@@ -19,6 +20,11 @@ def show_json(value: "Frozen | Sequence[Frozen]") -> None:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in value], indent=2, ensure_ascii=False))
     else:
         typer.echo(value.model_dump_json(indent=2))
+
+
+def show_fields(as_json: bool, text: str, **fields: object) -> None:
+    """Print what a command did: a sentence for people, or its fields as JSON."""
+    typer.echo(json.dumps(fields, indent=2, default=str) if as_json else text)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
@@ -78,6 +84,16 @@ def _failed_too_much(status: "JobStatus", fail_over: float) -> bool:
         )
         return True
     return False
+
+
+def unchanged(job: str, wanted: str) -> "UserError":
+    """Return the error for a job that could not be `wanted`: it is in no state for that."""
+    from firstline.orchestrator import api
+    from firstline.schemas.errors import UserError
+
+    now = api.status(job)
+    ended = f"; `firstline retry {job}` tries failed items again" if now.state.ended and now.failed else ""
+    return UserError(f"job {job} is {now.state_in_words}; it cannot be {wanted}{ended}")
 
 
 @contextmanager

@@ -53,10 +53,10 @@ def _show(*, as_json: bool) -> None:
 
 
 def _row(one: "Audit") -> tuple[object, ...]:
-    from firstline.orchestrator.reports.formatting import percent
+    from firstline.orchestrator.reports.formatting import UNKNOWN, percent
 
     open_ = f" (+{one.pending} open)" if one.pending else ""
-    interval = f"{percent(one.loss.low)} to {percent(one.loss.high)}"
+    interval = f"{percent(one.loss.low)} to {percent(one.loss.high)}" if one.loss.audited else UNKNOWN
     return (
         f"{one.skill} v{one.skill_version}",
         one.model,
@@ -65,6 +65,6 @@ def _row(one: "Audit") -> tuple[object, ...]:
         percent(one.loss.estimate),
         interval,
         percent(one.max_loss),
-        one.state,
+        "nothing audited yet" if one.state == "unaudited" else one.state,
         one.on_drift,
     )

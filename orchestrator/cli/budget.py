@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Json
+from firstline.orchestrator.cli._options import Json, dollars_above_zero, finite
 from firstline.schemas.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,14 +17,19 @@ def budget(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="The job whose cap is raised.")] = None,
     *,
     by_usd: Annotated[
-        float | None, typer.Option("--raise", metavar="USD", min=0.000001, help="Dollars to add to a job's cap.")
+        float | None,
+        typer.Option("--raise", metavar="USD", callback=dollars_above_zero, help="Dollars to add to a job's cap."),
     ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Whose caps are set.")] = None,
     everyone: Annotated[bool, typer.Option("--everyone", help="Set caps of all tenants together.")] = False,
     per_day_usd: Annotated[
-        float | None, typer.Option("--per-day", metavar="USD", min=0, help="Dollars a day, in UTC.")
+        float | None,
+        typer.Option("--per-day", metavar="USD", min=0, max=1e9, callback=finite, help="Dollars a day, in UTC."),
     ] = None,
-    total_usd: Annotated[float | None, typer.Option("--total", metavar="USD", min=0, help="Dollars in all.")] = None,
+    total_usd: Annotated[
+        float | None,
+        typer.Option("--total", metavar="USD", min=0, max=1e9, callback=finite, help="Dollars in all."),
+    ] = None,
     off: Annotated[bool, typer.Option("--off", help="Lift the caps.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -34,18 +39,18 @@ def budget(
     """
     whose = "*" if everyone else tenant
     if job is not None:
-        _raise(job, by_usd)
+        _raise(job, by_usd, as_json=as_json)
     elif whose is not None:
-        _set(whose, per_day_usd, total_usd, off=off)
+        _set(whose, per_day_usd, total_usd, off=off, as_json=as_json)
     elif by_usd is not None or per_day_usd is not None or total_usd is not None or off:
         raise UserError("whose budget? Name a job, or give --tenant NAME or --everyone")
     else:
         _show(as_json=as_json)
 
 
-def _raise(job: str, by_usd: float | None) -> None:
+def _raise(job: str, by_usd: float | None, *, as_json: bool) -> None:
     from firstline.orchestrator import api
-    from firstline.orchestrator.cli._show import reachable_redis
+    from firstline.orchestrator.cli._show import reachable_redis, show_json
     from firstline.orchestrator.reports.formatting import dollars
 
     if by_usd is None:
@@ -53,12 +58,15 @@ def _raise(job: str, by_usd: float | None) -> None:
     with reachable_redis():
         api.raise_budget(job, by_usd)
     now = api.status(job)
+    if as_json:
+        show_json(now)
+        return
     typer.echo(f"{job} may spend {dollars(now.budget_usd)}; {dollars(now.cost_usd)} is spent; it is {now.state.value}")
     if now.state.value == "paused":
         typer.echo(f"go on: firstline resume {job}")
 
 
-def _set(tenant: str, per_day_usd: float | None, total_usd: float | None, *, off: bool) -> None:
+def _set(tenant: str, per_day_usd: float | None, total_usd: float | None, *, off: bool, as_json: bool) -> None:
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import reachable_redis
     from firstline.orchestrator.money import budgets
@@ -70,7 +78,7 @@ def _set(tenant: str, per_day_usd: float | None, total_usd: float | None, *, off
             budgets.lift(api.engine(), tenant)
         if per_day_usd is not None or total_usd is not None:
             budgets.allow(api.engine(), tenant, per_day_usd=per_day_usd, total_usd=total_usd)
-    _show(as_json=False)
+    _show(as_json=as_json)
 
 
 def _show(*, as_json: bool) -> None:

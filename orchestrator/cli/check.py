@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from firstline.orchestrator.cli._options import Json
+
 if TYPE_CHECKING:
     from firstline.config.catalogue.check import CheckReport
 
@@ -16,6 +18,7 @@ def check(
     path: Annotated[
         Path | None, typer.Argument(metavar="[PATH]", help="A file or folder; else all that is built in or yours.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Check skills, workflows, profiles and job files; each fault with its file, line and field.
 
@@ -23,22 +26,23 @@ def check(
     """
     from firstline.config.catalogue.check import check_path
     from firstline.orchestrator.cli import USAGE
+    from firstline.orchestrator.cli._show import show_fields
 
     report = check_path(path)
-    for problem in report.problems:
-        typer.echo(str(problem), err=True)
-    for note in report.notes:
-        typer.echo(note)
-    misfits = list(_misfits(report))
-    for misfit in misfits:
-        typer.echo(misfit, err=True)
-    typer.echo(f"{report.summary}{f', {len(misfits)} with an input that will not do' if misfits else ''}")
+    fits = list(_fits(report))
+    misfits = [text for text, fits_in in fits if not fits_in]
+    notes = [*report.notes, *(text for text, fits_in in fits if fits_in)]
+    summary = f"{report.summary}{f', {len(misfits)} with an input that will not do' if misfits else ''}"
+    problems = [*map(str, report.problems), *misfits]
+    for line in () if as_json else problems:
+        typer.echo(line, err=True)
+    show_fields(as_json, "\n".join([*notes, summary]), summary=summary, problems=problems, notes=notes)
     if misfits or not report.ok:
         raise typer.Exit(USAGE)
 
 
-def _misfits(report: "CheckReport") -> Iterator[str]:
-    """Yield what is wrong with the inputs of job files that are in order themselves; print what is worth a note."""
+def _fits(report: "CheckReport") -> Iterator[tuple[str, bool]]:
+    """Yield what there is to say of the inputs of job files that are in order themselves, and whether they will do."""
     from firstline.orchestrator.submission.run_request import Wishes, read_order
     from firstline.schemas.errors import UserError
 
@@ -51,7 +55,6 @@ def _misfits(report: "CheckReport") -> Iterator[str]:
             continue
         try:
             with order.checked() as usable:
-                for note in usable.notes:
-                    typer.echo(f"{file}: {note}")
+                yield from ((f"{file}: {note}", True) for note in usable.notes)
         except UserError as error:
-            yield f"{file}: {error}"
+            yield f"{file}: {error}", False

@@ -25,8 +25,10 @@ def failures(
     """List rejected answers: by which prompt version and model, why, and what happened next."""
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import show_json, show_table
-    from firstline.orchestrator.reports.failures import LOOKED_AT, causes, read_failures
+    from firstline.orchestrator.reports.failures import LOOKED_AT, causes, read_failures, refuse_unknown_skill
 
+    if skill is not None:
+        refuse_unknown_skill(api.engine(), skill)
     found = read_failures(api.engine(), skill=skill, job=job, limit=limit or (LOOKED_AT if cluster else 20))
     grouped = causes(found) if cluster else []
     if as_json:

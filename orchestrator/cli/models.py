@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from firstline.orchestrator.cli._options import Json
+
 PANEL = "Set up"
 
 app = typer.Typer(help="Fetch, list and serve models that run on this machine.", no_args_is_help=True)
@@ -15,21 +17,26 @@ def pull(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Models by name; all when missing.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Fetch local models, checked against their hashes; goes on where it was stopped."""
     from firstline.orchestrator.cli._pulling import pull_all
 
-    pull_all(names or [])
+    pull_all(names or [], as_json=as_json)
 
 
 @app.command("list")
-def list_models() -> None:
+def list_models(as_json: Json = False) -> None:
     """List the known local models and where their files are."""
     from firstline.config.settings import get_settings
-    from firstline.orchestrator.cli._show import show_table
+    from firstline.orchestrator.cli._show import show_fields, show_table
     from firstline.workers.local_models.catalogue import CATALOGUE, installed
 
     found = installed(get_settings().models_home)
+    if as_json:
+        files = {name: str(found[name]) if name in found else None for name in CATALOGUE}
+        show_fields(as_json, "", **files)
+        return
     rows = [(name, found.get(name, "not pulled"), model.description) for name, model in CATALOGUE.items()]
     show_table(("model", "file", "what it is"), rows)
 

@@ -36,20 +36,27 @@ def diff(
     skill: SkillName,
     old: Annotated[int | None, typer.Argument(help="The one before the new one when missing.")] = None,
     new: Annotated[int | None, typer.Argument(help="The live one when missing.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Show the difference of two versions."""
+    from firstline.orchestrator.cli._show import show_fields
     from firstline.orchestrator.experiments.prompt_versions import difference, find_skill
 
-    typer.echo(difference(find_skill(skill), old, new) or "no difference")
+    text = difference(find_skill(skill), old, new)
+    show_fields(as_json, text or "no difference", skill=skill, difference=text)
 
 
 @app.command()
-def accept(skill: SkillName, version: Annotated[int, typer.Argument(help="A kept version.")]) -> None:
+def accept(
+    skill: SkillName, version: Annotated[int, typer.Argument(help="A kept version.")], as_json: Json = False
+) -> None:
     """Make a kept version the live one; what was live is kept."""
+    from firstline.orchestrator.cli._show import show_fields
     from firstline.orchestrator.experiments.prompt_versions import find_skill, take
 
     taken = take(find_skill(skill), version)
-    typer.echo(f"version {taken.version} is live: {taken.file}; calibrate it again before it saves")
+    text = f"version {taken.version} is live: {taken.file}; calibrate it again before it saves"
+    show_fields(as_json, text, **taken.model_dump(mode="json"))
 
 
 @app.command()
@@ -58,12 +65,14 @@ def rollback(
     to: Annotated[
         int | None, typer.Option("--to", help="The version; the one before the live one when missing.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Go back to an earlier version; what was live is kept."""
+    from firstline.orchestrator.cli._show import show_fields
     from firstline.orchestrator.experiments.prompt_versions import find_skill, roll_back
 
     taken = roll_back(find_skill(skill), to)
-    typer.echo(f"version {taken.version} is live again: {taken.file}")
+    show_fields(as_json, f"version {taken.version} is live again: {taken.file}", **taken.model_dump(mode="json"))
 
 
 @app.command()

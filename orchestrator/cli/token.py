@@ -1,5 +1,6 @@
 """`firstline token`: who may use the HTTP API and the pages."""
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,9 +21,10 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what for.")] = "default",
     role: Annotated[
         Literal["viewer", "submitter", "operator", "admin"], typer.Option("--role", "-r", help="What it may do.")
-    ] = "admin",
+    ] = "viewer",
     tenant: Annotated[str, typer.Option("--tenant", help="Whose jobs it may see; an admin sees all.")] = "default",
     days: Annotated[float | None, typer.Option("--days", min=0.001, help="Days until it expires.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a token and print it, once: only its digest is kept."""
     from firstline.orchestrator import api
@@ -30,6 +32,9 @@ def create(
     from firstline.schemas.access import Role
 
     token, listed = tokens.create(api.engine().db, name=name, role=Role(role), tenant=tenant, days=days)
+    if as_json:
+        typer.echo(json.dumps({**listed.model_dump(mode="json"), "token": token}))
+        return
     typer.echo(f"token {listed.id} ({listed.role}, tenant {listed.tenant}); it is shown only now:", err=True)
     typer.echo(token)
 
@@ -50,13 +55,14 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def revoke(token: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")]) -> None:
+def revoke(token: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")], as_json: Json = False) -> None:
     """End a token at once."""
     from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_fields
     from firstline.orchestrator.core import tokens
 
     tokens.revoke(api.engine().db, token)
-    typer.echo(f"token {token} is revoked")
+    show_fields(as_json, f"token {token} is revoked", token=token, revoked=True)
 
 
 def _when(at: datetime) -> str:

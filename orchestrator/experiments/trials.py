@@ -125,4 +125,8 @@ def _key(question: str) -> tuple[str, str | None]:
 def _lasts(tx: Connection, job: str) -> bool:
     row = jobs.get(tx, job=job)
     state = JobState(row["state"])
-    return not state.ended or (state is JobState.DONE and now() - row["created_at"] < ANSWERS_LAST)
+    if not state.ended:
+        return True
+    # What came to nothing is asked anew: the next answer may be another.
+    answered = state is JobState.DONE and not jobs.status(tx, job=job).came_to_nothing
+    return answered and now() - row["created_at"] < ANSWERS_LAST

@@ -1,6 +1,7 @@
 """One skill on one item, alone on one tier: its prompt, each raw answer, what the checks said, and the price."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,8 @@ _OWN_TIER = "try"
 class Trial:
     """The prompt of the first attempt, before a way to ask for JSON adds to it, and all that followed."""
 
-    prompt: tuple[Message, ...]
+    #: Step -> the messages of its first call.
+    prompts: Mapping[str, tuple[Message, ...]]
     story: Story
 
 
@@ -53,7 +55,7 @@ def try_skill(
         job = api.submit(order.request.evolve(profile=crew.profile), [item], folders=order.functions)
         follow(job, View(quiet=True), crew.check)
         with api.engine().db.reading() as tx:
-            return Trial(messages(skill, inputs), story_of(tx, job=job, n=0))
+            return Trial({step.name: messages(skill, inputs)}, story_of(tx, job=job, n=0))
 
 
 def read_item(given: str, skill: Skill) -> JsonObject:

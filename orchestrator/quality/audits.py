@@ -51,7 +51,7 @@ class Audit(Frozen):
     #: Drawn and not compared yet.
     pending: int
     cost_usd: float | None
-    #: watched, sound (within `max_loss` beyond doubt), drifted (above it beyond doubt)
+    #: unaudited, watched, sound (within `max_loss` beyond doubt), drifted (above it beyond doubt)
     state: str
     #: What a raised flag does: flag, escalate.
     on_drift: str
@@ -257,6 +257,8 @@ def finding(tx: Connection, subject: _Subject) -> Audit:
 
 def state_of(loss: LiveLoss, max_loss: float) -> str:
     """Return what the interval of the live loss allows to say."""
+    if not loss.audited:
+        return "unaudited"
     if loss.drifted(max_loss):
         return "drifted"
     return "sound" if loss.sound(max_loss) else "watched"

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, RowMapping
 
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.collection import unknown
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.store import failures, jobs
+from firstline.schemas.errors import UserError
 from firstline.schemas.failure import Cause, Failure
 
 #: Rejected answers that are looked at, newest first.
@@ -30,6 +33,14 @@ def read_failures(
             jobs.light(tx, job=job)
         rows = failures.rejected(tx, skill=skill, job=job, digest=digest, tenant=tenant, limit=limit)
         return [_failure(row, _then(tx, row)) for row in rows]
+
+
+def refuse_unknown_skill(engine: Context, skill: str) -> None:
+    """Raise a UserError for a skill that neither the catalogue knows nor any job ever asked."""
+    known = set(load_catalogue().skills.entries)
+    with engine.db.reading() as tx:
+        if skill not in known and not failures.was_asked(tx, skill=skill):
+            raise UserError(unknown("skill", skill, known))
 
 
 def _failure(row: RowMapping, then: str) -> Failure:

@@ -5,11 +5,16 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, RowMapping
 
+from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import decisions, items, views
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.check import CheckResult
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
+from firstline.workers.prompts.prompt import messages
+from firstline.workers.providers.gateway import Message
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 Line = TypeVar("Line", bound=Frozen)
 
@@ -123,3 +128,20 @@ def story_of(tx: Connection, *, job: str, n: int) -> Story:
 
 def _line(model: type[Line], row: RowMapping) -> Line:
     return model.model_validate({name: row[name] for name in model.model_fields})
+
+
+def prompts_of(job: Job, story: Story) -> dict[str, tuple[Message, ...]]:
+    """Return step -> the messages of its first call, put together as the workers do it.
+
+    Steps without a skill, and those whose inputs are not there yet, are left out; so are steps of the whole job.
+    """
+    settled = {subtask.step: subtask.value for subtask in story.subtasks if subtask.state == "settled"}
+    found = {}
+    for planned in job.plan.steps:
+        skill = job.plan.skills.get(planned.step.skill or "")
+        if skill is None or is_barrier(planned.step) or planned.step.name not in {one.step for one in story.attempts}:
+            continue
+        inputs = inputs_of(planned.step, skill, story.input, settled)
+        if not isinstance(inputs, Unfit):
+            found[planned.step.name] = messages(skill, inputs)
+    return found

@@ -5,15 +5,18 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
+from firstline.config.catalogue.collection import unknown
+from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemResult
+from firstline.workers.rules.json_paths import MISSING, dig
 
 STDOUT = "-"
 
@@ -40,16 +43,30 @@ def format_of(path: str | None) -> ResultFormat:
     return ResultFormat.CSV if path and path.lower().endswith(".csv") else ResultFormat.JSONL
 
 
+def parse_fields(text: str | None) -> tuple[str, ...]:
+    """Return the fields that `item_id,output.label` names; UserError for one that no result has."""
+    named = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    for name in named:
+        if name.partition(".")[0] not in ItemResult.model_fields:
+            raise UserError(unknown("field of a result", name, list(ItemResult.model_fields)))
+    return named
+
+
 def write_results(
     results: Iterable[ItemResult],
     path: str | None,
     kind: ResultFormat | None = None,
     style: CsvStyle | None = None,
+    *,
+    fields: Sequence[str] = (),
 ) -> int:
-    """Write results to a file (None or `-`: standard output) and return how many there were."""
+    """Write results to a file (None or `-`: standard output) and return how many there were.
+
+    `fields`: only these, of which `output.a.b` leads into the output; none: all.
+    """
     kind = kind or format_of(path)
     with _target(path) as file:
-        written = sum(1 for text in lines(results, kind, style or CsvStyle()) if file.write(text))
+        written = sum(1 for text in lines(results, kind, style or CsvStyle(), fields) if file.write(text))
     return written - (kind is ResultFormat.CSV)
 
 
@@ -83,30 +100,32 @@ def _target(path: str | None, *, keep: bool = True) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def lines(results: Iterable[ItemResult], kind: ResultFormat, style: CsvStyle = CsvStyle()) -> Iterator[str]:
+def lines(
+    results: Iterable[ItemResult], kind: ResultFormat, style: CsvStyle = CsvStyle(), fields: Sequence[str] = ()
+) -> Iterator[str]:
     """Yield results as the lines of a file, a CSV's header first."""
     if kind is ResultFormat.JSONL:
-        yield from (f"{result.model_dump_json()}\n" for result in results)
+        yield from (f"{_json(result, fields)}\n" for result in results)
         return
     line = io.StringIO()
-    writer = csv.DictWriter(line, fieldnames=list(ItemResult.model_fields))
+    writer = csv.DictWriter(line, fieldnames=fields or list(ItemResult.model_fields))
     writer.writeheader()
     yield "\ufeff" * style.bom + _taken(line)
     for result in results:
-        cells = result.model_dump(mode="json") | {"output": _cell(result)}
-        writer.writerow(cells if style.raw else {name: harmless(cell) for name, cell in cells.items()})
+        cells = {name: cell(value) for name, value in picked(result, fields).items()}
+        writer.writerow(cells if style.raw else {name: harmless(value) for name, value in cells.items()})
         yield _taken(line)
 
 
-def harmless(cell: object) -> object:
+def harmless(value: object) -> object:
     """Return a cell that no spreadsheet runs and no terminal obeys; numbers and plain texts are as they were.
 
     What begins with `=`, `+`, `-`, `@`, a tab or a carriage return, and is no number, gets an apostrophe in front
     (OWASP, "CSV Injection"); control characters become their pictures (U+2400).
     """
-    if not isinstance(cell, str):
-        return cell
-    text = cell.translate(_PICTURES)
+    if not isinstance(value, str):
+        return value
+    text = value.translate(_PICTURES)
     return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
 
 
@@ -118,6 +137,17 @@ _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t
 }
 
 
+def picked(result: ItemResult, fields: Sequence[str]) -> dict[str, Json]:
+    """Return these fields of a result (none: all); what a path does not lead to is null."""
+    whole = result.model_dump(mode="json")
+    found = {name: dig(whole, name) for name in fields or ItemResult.model_fields}
+    return {name: None if value is MISSING else value for name, value in found.items()}
+
+
+def _json(result: ItemResult, fields: Sequence[str]) -> str:
+    return json.dumps(picked(result, fields), ensure_ascii=False) if fields else result.model_dump_json()
+
+
 def _taken(line: io.StringIO) -> str:
     text = line.getvalue()
     line.seek(0)
@@ -125,7 +155,7 @@ def _taken(line: io.StringIO) -> str:
     return text
 
 
-def _cell(result: ItemResult) -> object:
-    """Return the output as one cell: none, a text or a number as it is, anything else as JSON."""
-    plain = result.output is None or isinstance(result.output, str | int | float)
-    return result.output if plain else json.dumps(result.output, ensure_ascii=False)
+def cell(value: Json) -> object:
+    """Return a value as one cell: none, a text or a number as it is, anything else as JSON."""
+    plain = value is None or isinstance(value, str | int | float)
+    return value if plain else json.dumps(value, ensure_ascii=False)

@@ -104,7 +104,7 @@ def set_aside(*, but: str | None) -> None:
         left = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
     for job in left:
         if job != but:
-            api.pause(job)
+            api.pause(job, reason=f"its run ended before it did; go on: firstline resume {job}")
 
 
 def resolved(profile: Profile, ports: Mapping[str, int]) -> Profile:

@@ -188,7 +188,7 @@ def _kept(job: str, check: Callable[[], None] | None) -> Iterator[None]:
     try:
         yield
     except Stalled as stalled:
-        raise Stalled(f"{stalled}\n{_farewell(job, embedded_run=True)}") from None
+        raise Stalled(f"{stalled}\n{_farewell(job, embedded_run=True, reason=str(stalled))}") from None
     except KeyboardInterrupt as stop:
         if check:
             check()
@@ -196,13 +196,13 @@ def _kept(job: str, check: Callable[[], None] | None) -> Iterator[None]:
         raise Interrupted(_farewell(job, embedded_run=check is not None), exit_code=code) from None
 
 
-def _farewell(job: str, *, embedded_run: bool) -> str:
+def _farewell(job: str, *, embedded_run: bool, reason: str = "its run was stopped") -> str:
     status = api.status(job)
     done = f"{status.ended_items:,} of {status.items:,} items done"
     if not embedded_run:
         return f"job {job} goes on unwatched ({done}). Watch: firstline watch {job}; end: firstline cancel {job}"
     with suppress(FirstlineError):
-        api.pause(job)
+        api.pause(job, reason=reason)
     where = get_settings().state_dir
     return f"stopped; {done} and kept in {where}. Go on: firstline resume {job}; see them: firstline results {job}"
 

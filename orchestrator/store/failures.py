@@ -46,6 +46,11 @@ def rejected(
     return list(tx.execute(query).mappings())
 
 
+def was_asked(tx: Connection, *, skill: str) -> bool:
+    """Return whether any call was ever made for a skill."""
+    return tx.execute(select(_attempt.c.job).where(_attempt.c.skill == skill).limit(1)).first() is not None
+
+
 def next_answer(tx: Connection, *, job: str, item: int, step: str, n: int) -> RowMapping | None:
     """Return the next answer to the same subtask, if there was one."""
     query = (

@@ -13,10 +13,10 @@ from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.workers.rules.json_paths import MISSING, Absent, dig
 
+#: How alike two names are (0..100) that may be meant for each other: columns are many, and a wrong guess misleads.
+_ALIKE = 75
 #: Distinct field names that are remembered of an input.
 _NAMES = 200
-#: How alike two names are (0..100) that may be meant for each other.
-_ALIKE = 75
 
 
 def parse_mapping(pairs: Iterable[str] | None) -> dict[str, str]:
@@ -156,7 +156,7 @@ def is_absent(value: object) -> bool:
     return value is MISSING or value is None or (isinstance(value, str) and not value.strip())
 
 
-def nearest(name: str, known: Sequence[str], *, alike: int = _ALIKE) -> str | None:
+def nearest(name: str, known: Sequence[str]) -> str | None:
     """Return the known name that a person most likely meant by `name`; None where none comes near."""
     wanted = _bare(name)
     same = [one for one in known if _bare(one) == wanted]
@@ -165,7 +165,7 @@ def nearest(name: str, known: Sequence[str], *, alike: int = _ALIKE) -> str | No
     parts = [one for one in known if wanted in map(_bare, re.split(r"[\W_]+", one))]
     if len(parts) == 1:
         return parts[0]
-    found = process.extractOne(wanted, {one: _bare(one) for one in known}, scorer=fuzz.ratio, score_cutoff=alike)
+    found = process.extractOne(wanted, {one: _bare(one) for one in known}, scorer=fuzz.ratio, score_cutoff=_ALIKE)
     return found[2] if found else None
 
 

@@ -20,17 +20,35 @@ def new_workflow(name: str) -> Path:
     return _write("workflows", name, _WORKFLOW)
 
 
+def new_profile(name: str) -> Path:
+    """Write a profile's file into the user's own folder and return its path; UserError if it is there already."""
+    return _write("tiers", name, _PROFILE)
+
+
+def new_job(name: str, *, workflow: str, source: str) -> Path:
+    """Write a job file into the current folder and return its path; UserError if it is there already."""
+    _refuse_bad_name(name)
+    return _create(Path(f"{name}.job.yaml"), _JOB.substitute(name=name, workflow=workflow, source=source))
+
+
 def _write(folder: str, name: str, template: Template) -> Path:
+    _refuse_bad_name(name)
+    home = next(iter(get_settings().homes), OWN_FOLDER)
+    return _create(home / folder / f"{name}.yaml", template.substitute(name=name))
+
+
+def _refuse_bad_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UserError(
             f"expected a name of lower-case letters, digits, - and _ that begins with a letter, got '{name}'"
         )
-    home = next(iter(get_settings().homes), OWN_FOLDER)
-    path = home / folder / f"{name}.yaml"
+
+
+def _create(path: Path, text: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(template.substitute(name=name))
+            file.write(text)
     except FileExistsError:
         raise UserError(f"{path} is there already; choose another name, or edit it") from None
     except OSError as error:
@@ -150,4 +168,61 @@ skills:
 
 # Score results against what your items say is right, in the field named here:
 # quality: {gold: label, field: label, compare: exact}
+""")
+
+_PROFILE = Template("""\
+# A profile is a ladder of models: tiers from the cheapest to the strongest. Change it to what you have.
+name: $name
+description: A small model first, a strong one for what it cannot do.
+
+tiers:
+  - name: cheap
+    # How many calls one worker process makes at once.
+    concurrency: 16
+    models:
+      # As litellm names them; the first is asked first, the others take over when it fails or is at its limit.
+      - name: openai/gpt-4.1-nano
+        # Where the key stands; `firstline doctor $name` says whether it is set.
+        api_key_env: OPENAI_API_KEY
+        # Dollars per million tokens. A model that litellm's table knows needs none.
+        # price: {input: 0.10, cached_input: 0.025, output: 0.40}
+        # What the provider allows over all workers together.
+        # limits: {requests_per_minute: 500, tokens_per_minute: 200000, in_flight: 50}
+
+  - name: frontier
+    concurrency: 8
+    models:
+      - name: openai/gpt-4.1
+        api_key_env: OPENAI_API_KEY
+
+# A server of your own that speaks OpenAI's API: name it openai/ANYTHING and say where it listens.
+#      - name: openai/my-model
+#        api_base: http://127.0.0.1:8000/v1
+#        price: {input: 0, output: 0}
+""")
+
+_JOB = Template("""\
+# A job file holds all of one run: `firstline check`, `estimate` and `run` take it. Paths stand beside this file.
+name: $name
+# A workflow or skill by name or path (`firstline workflows`, `firstline skills`).
+workflow: $workflow
+
+# The items: CSV, JSONL, a JSON array, or a folder of text files.
+input: $source
+# Where the ids stand; `id`, else the position, when missing.
+# id_field: ticket_no
+# Fields that the workflow reads, and the columns they are taken from, where these have other names.
+# map: {text: body}
+# Only the first so many items, to begin with.
+# limit: 20
+
+# The ladder of models (`firstline tiers` lists them, `firstline new profile` begins one of your own).
+profile: cloud
+# It pauses before it would exceed this.
+# budget_usd: 5.00
+
+# Score the outputs against what the items say is right:
+# quality: {gold: label, field: label, compare: exact}
+# Measure on the same items, at their own cost: the lowest tier alone, the top tier alone, random routing.
+# baselines: [cheap, frontier]
 """)

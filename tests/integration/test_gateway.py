@@ -224,7 +224,7 @@ def test_cancelling_a_call_raises_and_leaves_the_next_one_whole(gateway, loop, u
 
 def test_a_missing_key_is_told_by_its_variable(call):
     reply = call("good", key="FIRSTLINE_TEST_NO_SUCH_KEY")
-    assert reply.error is ErrorKind.AUTH
+    assert reply.error is ErrorKind.NO_KEY
     assert "FIRSTLINE_TEST_NO_SUCH_KEY" in reply.detail
 
 

@@ -40,6 +40,7 @@ RULES = {
     ErrorKind.TIMEOUT: Rule("calls that timed out", 3, None, 300.0),
     ErrorKind.CONNECTION: Rule("failed connections", 3, None, 300.0),
     ErrorKind.AUTH: Rule("refusing its key", 2, 30.0, 1800.0),
+    ErrorKind.NO_KEY: Rule("calls that found its key not set", 2, 30.0, 1800.0),
     ErrorKind.QUOTA: Rule("a quota that is used up", 2, 30.0, 1800.0),
     ErrorKind.NOT_FOUND: Rule("not being known to its provider", 2, 30.0, 1800.0),
     ErrorKind.BAD_REQUEST: Rule("refusing every request", 6, 30.0, 300.0),

@@ -120,7 +120,7 @@ class BulkApi:
         key = self.key_of(model)
         if key is None and model.api_key_env is not None:
             detail = f"no key: expected it in the environment variable {model.api_key_env} of the workers"
-            raise BulkError(Reply(error=ErrorKind.AUTH, detail=detail))
+            raise BulkError(Reply(error=ErrorKind.NO_KEY, detail=detail))
         place = {"api_base": model.api_base, "api_key": key or ("none" if model.api_base else None)}
         known = {name: value for name, value in place.items() if value is not None}
         try:

@@ -19,7 +19,14 @@ MOST_TOKENS = 100_000_000
 
 #: Kinds of error by which a provider turns a call away.
 _TURNED_AWAY = frozenset(
-    {ErrorKind.AUTH, ErrorKind.QUOTA, ErrorKind.RATE, ErrorKind.NOT_FOUND, ErrorKind.CONTEXT_LENGTH}
+    {
+        ErrorKind.AUTH,
+        ErrorKind.NO_KEY,
+        ErrorKind.QUOTA,
+        ErrorKind.RATE,
+        ErrorKind.NOT_FOUND,
+        ErrorKind.CONTEXT_LENGTH,
+    }
 )
 #: What httpx and aiohttp raise when an error came back instead of an answer, or nobody was reached.
 _BEFORE_ANY_WORK = frozenset(

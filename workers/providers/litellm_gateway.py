@@ -117,7 +117,7 @@ class LitellmGateway:
         key = self._keys.of(call.model)
         if key is None and call.model.api_key_env is not None:
             detail = f"no key: expected it in the environment variable {call.model.api_key_env} of the workers"
-            return Reply(error=ErrorKind.AUTH, detail=detail)
+            return Reply(error=ErrorKind.NO_KEY, detail=detail)
         self._models.announce(call.model)
         with listening() as wire:
             try:

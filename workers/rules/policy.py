@@ -77,6 +77,7 @@ def decide(situation: Situation) -> Verdict:  # noqa: PLR0911 - one return a kin
             return _again_or_up(situation, _because(situation, situation.error.value))
         case (
             ErrorKind.AUTH
+            | ErrorKind.NO_KEY
             | ErrorKind.QUOTA
             | ErrorKind.RATE
             | ErrorKind.SERVER

@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import Annotated, BinaryIO
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
@@ -58,6 +58,17 @@ class JobOrder(Frozen):
         max_length=100,
         description="Field that the workflow reads -> item field it is taken from.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_may_nest(cls, data: object) -> object:
+        """Take what Python nests under `options` from there too; UserError where a field stands in both places."""
+        if not isinstance(data, dict) or not isinstance(data.get("options"), dict):
+            return data
+        nested = data["options"]
+        if twice := sorted(nested.keys() & data.keys()):
+            raise ValueError(f"`{twice[0]}` stands twice: by itself and in `options`; keep one")
+        return {**{name: value for name, value in data.items() if name != "options"}, **nested}
 
 
 class JobBody(JobOrder):

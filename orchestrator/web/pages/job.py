@@ -1,5 +1,6 @@
 """One job: how far it is, its plan as a graph with live figures, its items, and what may be done with it."""
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -14,6 +15,7 @@ from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from firstline.orchestrator.web.fields import NAME, JobId
+from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.session import FormOperator, PageJob, go
 from firstline.orchestrator.web.templating import flower_tasks, render
 from firstline.schemas.errors import UserError
@@ -75,21 +77,24 @@ def steer(
 ) -> Response:
     """Do something with the job."""
     find_job(job, visitor)
+    changed = True
     match act:
         case "pause":
-            api.pause(job)
+            changed = api.pause(job)
         case "resume":
-            api.resume(job)
+            changed = api.resume(job)
         case "cancel":
-            api.cancel(job)
+            changed = api.cancel(job)
         case "retry":
-            api.retry(job)
+            changed = bool(api.retry(job))
         case "approve":
-            api.approve(job)
+            changed = api.approve(job)
         case "budget":
             if usd is None:
                 raise UserError("expected the dollars to add to the budget")
             api.raise_budget(job, usd)
+    if not changed:
+        raise Refusal(HTTPStatus.CONFLICT, f"job {job} is {api.status(job).state_in_words}: it cannot {act} now")
     return go(f"/jobs/{job}")
 
 

@@ -1,6 +1,7 @@
 """What a person types, and what comes back: a sentence, a table or JSON, and an exit code."""
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -8,16 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api, cli
-from firstline.orchestrator.cli._commands import PANELS, _module, _names
+from firstline.orchestrator.cli._commands import PANELS, _command, _module, _names
 from firstline.orchestrator.core import worker_requirements
 from firstline.orchestrator.reports.decisions import Decision
 from firstline.orchestrator.run import past_jobs, runner
 from firstline.orchestrator.run.embedded import Runtime
 from firstline.schemas.errors import InfrastructureError, UserError
-from firstline.schemas.job import ItemResult, ItemState, JobState, JobStatus
+from firstline.schemas.job import ItemResult, ItemState, JobState, JobStatus, Options
 from firstline.schemas.report import Percentiles, Report
 from firstline.schemas.tier import Model, Profile, Tier, TierKind
 
@@ -114,7 +117,7 @@ class FakeApi:
     def profile(self, job):
         return Profile(name="mine", tiers=(Tier(name="cheap", models=(Model(name="openai/small"),)),))
 
-    def jobs(self, limit=50):
+    def jobs(self, limit=50, *, states=()):
         return self.statuses
 
     def retry(self, job, *, items=None):
@@ -127,9 +130,11 @@ class FakeApi:
 
     def cancel(self, job):
         self.calls.append(("cancel", job))
+        return True
 
-    def pause(self, job):
+    def pause(self, job, *, reason=None):
         self.calls.append(("pause", job))
+        return True
 
     def resume(self, job):
         self.calls.append(("resume", job))
@@ -573,3 +578,127 @@ def test_a_job_of_which_nothing_settled_is_no_success_in_words(fake, firstline):
     fake.statuses = [status(settled=0, failed=2)]
     assert "done, nothing settled" in firstline("jobs")[1]
     assert "done, nothing settled" in firstline("status", "j1")[1]
+
+
+# what is no success is not told as one ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["pause", "cancel"])
+def test_what_has_ended_is_neither_paused_nor_cancelled(fake, firstline, monkeypatch, command):
+    monkeypatch.setattr(api, command, lambda job: False)
+    code, out, err = firstline(command, "j1")
+    assert (code, out) == (2, "")
+    assert f"job j1 is done; it cannot be {'paused' if command == 'pause' else 'cancelled'}" in err
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "inf"])
+@pytest.mark.parametrize("command", [["run", "job.yaml", "--budget"], ["budget", "j1", "--raise"]])
+def test_what_is_no_amount_of_money_is_refused_with_a_sentence(fake, firstline, command, budget):
+    code, out, err = firstline(*command, budget)
+    assert (code, out, fake.calls) == (2, "", [])
+    assert f"expected dollars above 0, such as 2.50, got {float(budget):g}" in err
+
+
+@pytest.mark.parametrize("budget_usd", [0, -1.0, float("nan"), float("inf")])
+def test_options_take_no_amount_that_is_none_whether_made_or_changed(budget_usd):
+    for make in (Options, Options(profile="mine").evolve):
+        with pytest.raises(ValidationError):
+            make(budget_usd=budget_usd)
+    kept = Options(profile="mine", budget_usd=1).evolve(tenant="a")
+    assert (kept.profile, kept.budget_usd, kept.model_fields_set) == ("mine", 1.0, {"profile", "budget_usd", "tenant"})
+
+
+# names that are nearly right, and what programs read ---------------------------------------------------------------
+
+
+def test_a_command_that_is_nearly_right_is_told_what_was_meant(firstline):
+    code, out, err = firstline("rnu", "job.yaml")
+    assert (code, out) == (2, "")
+    assert "No such command 'rnu'; did you mean 'run'?" in err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_complete_in_every_shell(shell):
+    env = {**os.environ, "_FIRSTLINE_COMPLETE": f"source_{shell}"}
+    code = "import sys; from firstline.orchestrator.cli import main; sys.exit(main([]))"
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert "_FIRSTLINE_COMPLETE=complete_" + shell in said.stdout
+    asked = {
+        "_FIRSTLINE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "firstline wor",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": "firstline wor",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    argv = [sys.executable, "-c", code]
+    said = subprocess.run(argv, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert all(name in said.stdout for name in ("worker", "workers", "workflows"))
+
+
+#: Processes that run until they are stopped, and what writes lines of JSON anyway.
+NO_JSON = {"flower", "mcp", "orchestrator", "serve", "simulate", "worker", "models serve", "results", "review gold"}
+
+
+def every_command():
+    for name in _names():
+        command = _command(name)
+        if isinstance(command, TyperGroup):
+            yield from ((f"{name} {inner}", one) for inner, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def test_every_command_prints_json_for_programs_but_those_that_run_until_stopped():
+    without = {name for name, command in every_command() if not any("--json" in one.opts for one in command.params)}
+    assert without == NO_JSON
+
+
+@pytest.mark.parametrize(
+    ("flags", "lines"),
+    [
+        pytest.param(["--failed"], [{"item_id": "b"}], id="failed"),
+        pytest.param(["--tier", "cheap"], [{"item_id": "a"}], id="a tier"),
+        pytest.param(["--failed", "--tier", "cheap"], [], id="both"),
+    ],
+)
+def test_results_are_chosen_by_state_and_tier(fake, firstline, flags, lines):
+    code, out, _ = firstline("results", "j1", "--fields", "item_id", *flags)
+    assert (code, [json.loads(line) for line in out.splitlines()]) == (0, lines)
+
+
+def test_results_show_only_the_fields_that_are_asked_for(fake, firstline):
+    _, out, _ = firstline("results", "j1", "--fields", "item_id,output.x,cost_usd")
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"item_id": "a", "output.x": 1, "cost_usd": 0.25},
+        {"item_id": "b", "output.x": None, "cost_usd": None},
+    ]
+    _, out, _ = firstline("results", "j1", "--fields", "item_id,output", "--format", "csv")
+    assert out.splitlines() == ["item_id,output", 'a,"{""x"": 1}"', "b,"]
+    code, _, err = firstline("results", "j1", "--fields", "item_id,outputt.x")
+    assert (code, "no field of a result is called 'outputt.x'" in err) == (2, True)
+    assert (
+        "no tier of this job is called 'chaep'; did you mean 'cheap'?" in firstline("results", "j1", "-t", "chaep")[2]
+    )
+
+
+@pytest.mark.parametrize("kind", ["skill", "workflow", "profile", "job"])
+def test_what_is_begun_from_a_template_is_in_order(tmp_path, monkeypatch, firstline, kind):
+    monkeypatch.chdir(tmp_path)
+    get_settings.cache_clear()
+    Path("items.csv").write_text("id,text\n1,hello\n")
+    code, out, _ = firstline("new", kind, "mine", "--json")
+    assert code == 0
+    file = json.loads(out)["file"]
+    code, out, err = firstline("check", file)
+    assert (code, err) == (0, "")
+    assert firstline("new", kind, "mine")[0] == 2
+    get_settings.cache_clear()
+
+
+def test_jobs_are_listed_by_state(fake, firstline, monkeypatch):
+    asked = []
+    monkeypatch.setattr(api, "jobs", lambda limit, *, states=(): asked.append(states) or [])
+    assert "no jobs in that state" in firstline("jobs", "--state", "running", "-s", "paused")[1]
+    assert asked == [[JobState.RUNNING, JobState.PAUSED]]
+    code, _, err = firstline("jobs", "--state", "runing")
+    assert (code, "no state is called 'runing'; did you mean 'running'?" in err) == (2, True)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from firstline.orchestrator.experiments.try_skill import Trial, on_one_tier, read_item, try_skill
-from firstline.orchestrator.experiments.try_text import rendered
+from firstline.orchestrator.experiments.try_skill import on_one_tier, read_item, try_skill
 from firstline.orchestrator.reports.item_history import AttemptLine, ItemLine, Story
+from firstline.orchestrator.reports.item_text import rendered
 from firstline.schemas.check import CheckResult
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
@@ -119,7 +119,7 @@ def test_prompt_raw_answer_checks_and_price_are_shown():
     story = Story(item=line, input={"text": "x"}, subtasks=(), attempts=(attempt,))
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(rendered(Trial(({"role": "user", "content": "the prompt"},), story)))
+        console.print(rendered(story, {"sort": ({"role": "user", "content": "the prompt"},)}))
     for part in (
         "the prompt",
         '{"label": "[red]raw[/red]"}',

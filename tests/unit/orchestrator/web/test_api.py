@@ -269,3 +269,14 @@ def test_every_operation_is_described():
             assert operation["description"], (method, path)
             problem = operation["responses"]["401"]["content"]["application/problem+json"]["schema"]
             assert problem == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_options_may_nest_over_http_as_they_do_in_python(client):
+    body = {"workflow": "sort", "items": [{"text": "x"}], "options": {"budget_usd": 2.5, "priority": "low"}}
+    answer = client.post("/v1/jobs", json=body)
+    assert (answer.status_code, answer.json()["budget_usd"]) == (201, 2.5)
+    twice = client.post("/v1/jobs", json=body | {"budget_usd": 3})
+    assert twice.status_code == 422
+    assert "`budget_usd` stands twice" in twice.text
+    unknown = client.post("/v1/jobs", json=body | {"options": {"bugdet_usd": 2.5}})
+    assert unknown.status_code == 422

@@ -229,6 +229,22 @@ def test_a_form_whose_items_lack_a_field_is_shown_again_with_the_likeliest_colum
     assert item["item_id"] == "1"
 
 
+def test_the_items_table_asks_again_until_the_job_has_ended(house, browser):
+    job = house.submit(2, token=house.token())
+    assert 'id="items" hx-get=' in browser.get(f"/jobs/{job}").text
+    api.cancel(job)
+    assert 'id="items">' in browser.get(f"/jobs/{job}").text
+
+
+def test_what_has_ended_is_not_said_to_be_paused(house, browser):
+    job = house.submit(1, token=house.token())
+    sent = {"guard": guard(browser, f"/jobs/{job}")}
+    api.cancel(job)
+    answer = browser.post(f"/jobs/{job}/pause", data=sent)
+    assert answer.status_code == 409
+    assert "cancelled: it cannot pause now" in answer.text
+
+
 def test_a_job_of_which_nothing_settled_is_not_green(house, browser):
     job = house.submit(1, token=house.token())
     with api.engine().db.writing() as tx:
