@@ -11,6 +11,7 @@ PANEL = "Jobs"
 
 def results(
     job: Job,
+    *,
     out: Out = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only items that failed.")] = False,
     tier: Annotated[str | None, typer.Option("--tier", "-t", help="Only items that ended on this tier.")] = None,
