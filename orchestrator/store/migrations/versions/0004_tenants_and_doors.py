@@ -6,7 +6,7 @@ from alembic import op
 from firstline.orchestrator.store.types import UtcDateTime
 
 revision = "0004_tenants"
-down_revision = "0002_tokens"
+down_revision = "0003_outcomes"
 branch_labels = None
 depends_on = None
 
