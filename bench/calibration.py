@@ -5,7 +5,8 @@
 A split is a random order of the file's rows. The textbook methods label its first rows; BARGAIN and ours choose which
 rows to label, within the same number. The file is the population: a threshold's loss and frontier share are taken over
 all of its rows, so that what is counted is the true loss that the guarantee speaks of, not a sample of it.
-`--evaluate held-out` counts over the rows beyond the split's first `labels` instead. Without `--scores` the data sets
+`--evaluate held-out` counts over the rows beyond the split's first `labels` instead, and ours then promises that of the
+source (`--promise source`). Without `--scores` the data sets
 in bench/data are used, one after the other.
 """
 
@@ -24,6 +25,7 @@ if not __package__:
 import numpy as np
 
 from bench.bargain_baseline import bargain_accepts
+from firstline.orchestrator.quality.calibration.bounds import File, Source
 from firstline.orchestrator.quality.calibration.methods import conformal_risk_control, learn_then_test, naive
 from firstline.orchestrator.quality.calibration.scores import Scores, read_scores
 from firstline.orchestrator.quality.calibration.threshold import Target
@@ -92,7 +94,18 @@ def _methods(setting: Setting) -> dict[str, Method]:
     def ours(scores: Scores, order: Any, split: int) -> Any:
         ask = partial(_lost, scores)
         target = Target(setting.max_loss, setting.delta)
-        return _above(search_two_stage(scores.confidence, ask, order, setting.labels, target).threshold, scores)
+        source, items = Source(setting.max_loss), File(len(scores), setting.max_loss)
+        found = search_two_stage(
+            scores.confidence,
+            ask,
+            order,
+            setting.labels,
+            target,
+            # Rows beyond the sample are "next items", of which a promise about the file's items alone says nothing.
+            population=source if setting.held_out else items,
+            coin=float(np.random.default_rng([setting.seed, split]).random()),
+        )
+        return _above(found.threshold, scores)
 
     return {
         "naive": uniform(naive),

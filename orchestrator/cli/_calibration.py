@@ -12,21 +12,37 @@ from firstline.orchestrator.reports.formatting import percent
 if TYPE_CHECKING:
     from firstline.orchestrator.experiments.calibrate import Calibrated
     from firstline.orchestrator.quality.calibration.standing import Standing
+    from firstline.orchestrator.quality.calibration.threshold import Promise
 
 _MAX_LOSS = 0.05
 
 
 def show_scores(
-    path: Path, max_loss: float | None, delta: float, labels: int | None, seed: int, *, as_json: bool
+    path: Path,
+    max_loss: float | None,
+    delta: float,
+    labels: int | None,
+    seed: int,
+    promise: "Promise | None",
+    *,
+    as_json: bool,
 ) -> None:
     """Calibrate on a CSV of scores and print what came out; with JSON, the sentence goes to stderr."""
     from firstline.orchestrator.quality.calibration.command import explain, run_scores
 
     loss = _MAX_LOSS if max_loss is None else max_loss
-    found = run_scores(path, loss, delta, labels, seed)
+    found = run_scores(path, loss, delta, labels, seed, promise)
     if as_json:
         typer.echo(found.model_dump_json())
     typer.echo(explain(found, max_loss=loss), err=as_json)
+
+
+def show_feasibility(labels: int, max_loss: float | None, delta: float) -> None:
+    """Say on stderr, before any label is paid, what so many of them can certify at best."""
+    from firstline.orchestrator.quality.calibration.command import feasibility
+
+    loss = _MAX_LOSS if max_loss is None else max_loss
+    typer.echo(feasibility(labels, max_loss=loss, delta=delta), err=True)
 
 
 def show_calibrated(found: "Sequence[Calibrated]", *, as_json: bool) -> None:

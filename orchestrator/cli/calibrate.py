@@ -18,6 +18,7 @@ from firstline.orchestrator.cli._options import (
     Record,
     Target,
 )
+from firstline.orchestrator.quality.calibration.threshold import Promise
 
 PANEL = "Quality"
 
@@ -40,6 +41,10 @@ def calibrate(
     ] = None,
     delta: Annotated[float, typer.Option("--delta", help="Chance to bear that the guarantee fails.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Draws the sample.")] = 0,
+    promise: Annotated[
+        Promise | None,
+        typer.Option("--promise", help="With --scores: about its items alone (with --labels), or the source too."),
+    ] = None,
     profile: ProfileName = None,
     tier: Annotated[str | None, typer.Option("--tier", help="Tier to calibrate; the lowest when missing.")] = None,
     budget: Budget = None,
@@ -54,12 +59,12 @@ def calibrate(
     With probability 1 - delta, at most max-loss of all items are then accepted wrong where the frontier is right. From
     a CSV of scores; or for a workflow: cheap and frontier answer a sample, and `submit` uses what comes out.
     """
-    from firstline.orchestrator.cli._calibration import show_calibrated, show_scores
+    from firstline.orchestrator.cli._calibration import show_calibrated, show_feasibility, show_scores
 
     if (scores is None) == (target is None):
         raise typer.BadParameter("expected a workflow or --scores F.csv, and not both")
     if scores is not None:
-        show_scores(scores, max_loss, delta, labels, seed, as_json=as_json)
+        show_scores(scores, max_loss, delta, labels, seed, promise, as_json=as_json)
         return
     from firstline.orchestrator.experiments.calibrate import Aim, calibrate
     from firstline.orchestrator.run.runner import View
@@ -68,4 +73,5 @@ def calibrate(
 
     order = read_order(target, Wishes(input_, profile, None, budget, None, id_field=id_field, map=parse_mapping(map_)))
     aim = Aim(labels or 200, max_loss, delta, seed, tier, gold, field, compare)
+    show_feasibility(aim.labels, max_loss, delta)
     show_calibrated(calibrate(order, aim, View(quiet=as_json), record=record), as_json=as_json)

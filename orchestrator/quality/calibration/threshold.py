@@ -1,6 +1,7 @@
 """A calibrated threshold: what is asked for, and the value that `firstline calibrate` answers with."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from firstline.schemas.base import Frozen
 
@@ -11,6 +12,15 @@ class Target:
 
     max_loss: float
     delta: float
+
+
+class Promise(StrEnum):
+    """What a certificate speaks of."""
+
+    #: All items of the file, labelled or not, and no others.
+    ITEMS = "items"
+    #: The source that the items come from, hence the next items too; asks for more of the labels.
+    SOURCE = "source"
 
 
 class Calibration(Frozen):

@@ -5,7 +5,7 @@ drawn at random and read from the most confident down: a draw that is not read c
 draw. With a share A accepted, n labels buy a binomial test of n / A draws instead of n.
 
 How many draws the budget reaches is not known before some labels are seen, so it is done in two stages. The plan is the
-plain test of as many draws as there are labels. The pilot takes the first part of it; then the rest of the plan is
+plain test of as many draws as there are labels. The pilot takes the first half of it; then the rest of the plan is
 exchanged for a larger one that the remaining labels can pay, tested at the conditional level that the pilot left
 (`bounds.conditional_levels`). The loss is monotone in the threshold and so are both tests, hence the walk down needs
 no correction for multiple thresholds: it errs only if the highest bad threshold passes, which has probability delta.
@@ -19,10 +19,12 @@ import numpy as np
 from firstline.orchestrator.quality.calibration.bounds import (
     Floats,
     Ints,
-    binomial_tails,
+    Population,
+    Source,
     conditional_levels,
     critical_count,
     fewest_draws,
+    most_losses,
 )
 from firstline.orchestrator.quality.calibration.threshold import Target
 
@@ -32,9 +34,9 @@ Ask = Callable[[int], bool]
 Ahead = Callable[[Ints], None]
 
 #: Share of the plan, and of the labels, that goes to the pilot.
-PILOT = 0.7
-#: Share of delta that is spent; the rest is kept for what theory leaves out, such as rows that resemble each other.
-SPENT = 0.95
+PILOT = 0.5
+#: The walk will likely end where the pilot's own loss is this share of `max_loss`: a test allows less than the target.
+LIKELY = 0.9
 #: Share of items below the likely threshold that the labels shall still reach: stopping for want of labels costs more
 #: than a few labels left over.
 REACH = 0.05
@@ -80,23 +82,39 @@ def search_all(confidence: Floats, ask: Ask, target: Target) -> Search:
 
 
 def search_two_stage(
-    confidence: Floats, ask: Ask, order: Ints, labels: int, target: Target, *, ahead: Ahead = lambda rows: None
+    confidence: Floats,
+    ask: Ask,
+    order: Ints,
+    labels: int,
+    target: Target,
+    *,
+    population: Population | None = None,
+    coin: float = 1.0,
+    ahead: Ahead = lambda rows: None,
 ) -> Search:
     """Walk down with at most `labels` labels of rows drawn in the random `order`.
 
-    The guarantee is about the source that the rows come from, hence about the next items too. `ahead` is told which
-    rows are read next, in their order, as far as the walk gets: labels that cost a call each may be bought together.
+    The promise is about `population`; by default the source that the rows come from, hence about the next items too.
+    With `coin`, an even number in 0..1, the second test's level is exact; without, it is on the cautious side. `ahead`
+    is told which rows are read next, in their order, as far as the walk gets: labels that cost a call each may be bought
+    together.
     """
-    level = SPENT * target.delta
+    known = population or Source(target.max_loss)
+    level = known.spent * target.delta
     planned = max(labels, min(len(order), fewest_draws(target.max_loss, level)))
     drawn = max(1, round(PILOT * planned))
-    levels = conditional_levels(planned, drawn, target.max_loss, level)
+    levels = conditional_levels(known, planned, drawn, level)
     possible = int((levels > 0).sum()) - 1
     pilot = _read(confidence, order[:drawn], ask, lambda _: possible, budget=max(1, round(PILOT * labels)), ahead=ahead)
 
     left = labels - pilot.labels
     more = _extension(pilot, levels, left, len(order) - drawn, target.max_loss)
-    allowed = np.searchsorted(binomial_tails(more, target.max_loss), levels, side="right") - 1
+    allowed = np.array(
+        [
+            most_losses(known.tails(more, drawn=drawn, losses=losses), at, coin) if at > 0 else -1
+            for losses, at in enumerate(levels)
+        ]
+    )
 
     def most(at: float) -> int:
         return int(allowed[pilot.counts(np.array([at]))[0]])
@@ -140,7 +158,7 @@ def _extension(pilot: _Reading, levels: Floats, left: int, available: int, max_l
     losses = pilot.counts(candidates)
     shares = 1 - np.searchsorted(pilot.seen, candidates, side="left") / drawn
     draws = np.minimum(left / np.minimum(shares + REACH, 1), available).astype(np.int64)
-    likely = losses <= max_loss * drawn
+    likely = losses <= LIKELY * max_loss * drawn
     provable = (1 - max_loss) ** draws <= levels[losses]
     fit = draws[likely & provable]
     return int(fit[0]) if len(fit) else available

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from firstline.orchestrator.quality.calibration.bounds import (
+    File,
+    Source,
     binomial_tails,
     conditional_levels,
     critical_count,
     fewest_draws,
+    most_losses,
 )
-from firstline.orchestrator.quality.calibration.command import calibrate_scores, explain, run_scores
+from firstline.orchestrator.quality.calibration.command import calibrate_scores, explain, feasibility, run_scores
 from firstline.orchestrator.quality.calibration.methods import conformal_risk_control, learn_then_test, naive
 from firstline.orchestrator.quality.calibration.scores import Score, Scores, read_scores, scores_of
 from firstline.orchestrator.quality.calibration.threshold import Target
@@ -69,10 +73,41 @@ def test_the_fewest_draws_are_those_at_which_no_loss_refutes():
 )
 def test_the_conditional_level_is_the_level_on_average_and_falls_with_every_loss(planned, share, rate, level):
     drawn = round(share * planned)
-    levels = conditional_levels(planned, drawn, rate, level)
+    levels = conditional_levels(Source(rate), planned, drawn, level)
     tails = binomial_tails(drawn, rate)
     assert float(np.diff(tails, prepend=0) @ levels) == pytest.approx(level, rel=1e-6)
     assert (np.diff(levels) <= 1e-12).all()
+
+
+@given(
+    rows=st.integers(20, 300),
+    share=st.floats(0.1, 1),
+    pilot=st.floats(0.1, 0.9),
+    rate=st.floats(0.01, 0.3),
+    level=st.floats(0.02, 0.3),
+)
+def test_the_conditional_level_of_a_file_is_the_level_on_average_over_its_hardest_case(rows, share, pilot, rate, level):
+    file = File(rows, rate)
+    planned = max(2, round(share * rows))
+    drawn = max(1, round(pilot * planned))
+    levels = conditional_levels(file, planned, drawn, level)
+    assert float(np.diff(file.tails(drawn), prepend=0) @ levels) == pytest.approx(level, rel=1e-5)
+
+
+@given(rows=st.integers(2, 400), rate=st.floats(0.001, 0.5), data=st.data())
+def test_tails_of_a_file_are_those_of_the_hypergeometric_law(rows, rate, data):
+    draws = data.draw(st.integers(1, rows))
+    bad = math.floor(rate * rows + 1e-9) + 1
+    expected = hypergeom.cdf(np.arange(draws + 1), rows, bad, draws)
+    assert File(rows, rate).tails(draws) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_coin_makes_the_level_of_a_test_exact():
+    tails = binomial_tails(300, 0.05)
+    coins = (np.arange(2000) + 0.5) / 2000
+    reached = [tails[most_losses(tails, 0.1, coin)] for coin in coins]
+    assert np.mean(reached) == pytest.approx(0.1, abs=1e-4)
+    assert most_losses(tails, 0.1, 1.0) == critical_count(300, 0.05, 0.1)
 
 
 # --- the search -----------------------------------------------------------------------------------------------------
@@ -99,6 +134,27 @@ def test_the_target_is_missed_in_no_more_than_delta_of_all_files(accuracy, sprea
         missed += loss_at(source, found.threshold) > max_loss
     # 300 files: 0.1 plus two standard deviations of the count.
     assert missed / 300 <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / 300)
+
+
+def test_a_promise_about_the_items_is_kept_for_them_and_reaches_further_than_one_about_the_source():
+    missed, shares = 0, ([], [])
+    for seed in range(250):
+        file = graded(900, 0.75, seed=2000 + seed)
+        rng = np.random.default_rng(seed)
+        order, coin = rng.permutation(len(file)), rng.random()
+
+        def ask(row, file=file):
+            return bool(file.loss[row])
+
+        ends = [
+            search_two_stage(file.confidence, ask, order, 200, Target(0.05, 0.1), population=population, coin=coin)
+            for population in (File(len(file), 0.05), Source(0.05))
+        ]
+        missed += loss_at(file, ends[0].threshold) > 0.05
+        for share, end in zip(shares, ends, strict=True):
+            share.append(1 if end.threshold is None else (file.confidence < end.threshold).mean())
+    assert missed / 250 <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / 250)
+    assert np.mean(shares[0]) < np.mean(shares[1])
 
 
 def test_labels_spent_where_they_matter_accept_more_than_as_many_spread_evenly():
@@ -221,6 +277,26 @@ def test_nothing_is_certified_where_nothing_can_be_and_it_says_what_would_help(r
 def test_where_all_are_right_everything_seen_is_accepted():
     scores = Scores(np.arange(200.0), np.zeros(200, dtype=bool))
     assert calibrate_scores(scores, max_loss=0.05, delta=0.1).expected_frontier_share == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "max_loss", "says"),
+    [
+        pytest.param(100, 0.05, "with 100 labels a loss of 2.3% is the least", id="enough"),
+        pytest.param(100, 0.05, "5.0% needs 45 without a single loss", id="how many it takes"),
+        pytest.param(40, 0.05, "5.0% cannot be certified with 40", id="too few"),
+    ],
+)
+def test_what_labels_can_certify_is_said_before_they_are_paid(labels, max_loss, says):
+    assert says in feasibility(labels, max_loss=max_loss, delta=0.1)
+
+
+def test_a_signal_that_is_surest_where_it_is_wrong_is_said_not_to_carry_the_target():
+    wrong_on_top = Scores(np.arange(400.0), np.arange(400) >= 300)
+    calibration = calibrate_scores(wrong_on_top, max_loss=0.05, delta=0.1)
+    assert "cannot carry 5.0%" in explain(calibration, max_loss=0.05, scores=wrong_on_top)
+    fair = graded(60, 0.8, seed=3)
+    assert "cannot carry" not in explain(calibrate_scores(fair, max_loss=0.02, delta=0.1), max_loss=0.02, scores=fair)
 
 
 @pytest.mark.parametrize(
