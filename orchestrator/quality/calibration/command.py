@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from firstline.orchestrator.quality.calibration.intervals import clopper_pearson
 
+from firstline.orchestrator.core.statistics import clopper_pearson
 from firstline.orchestrator.quality.calibration.bounds import File, Source, fewest_draws, least_loss
 from firstline.orchestrator.quality.calibration.scores import Scores, read_scores
 from firstline.orchestrator.quality.calibration.threshold import Calibration, Promise, Target

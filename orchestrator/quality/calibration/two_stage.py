@@ -96,8 +96,8 @@ def search_two_stage(
 
     The promise is about `population`; by default the source that the rows come from, hence about the next items too.
     With `coin`, an even number in 0..1, the second test's level is exact; without, it is on the cautious side. `ahead`
-    is told which rows are read next, in their order, as far as the walk gets: labels that cost a call each may be bought
-    together.
+    is told which rows are read next, in their order, as far as the walk gets: labels that cost a call each may be
+    bought together.
     """
     known = population or Source(target.max_loss)
     level = known.spent * target.delta
