@@ -101,6 +101,22 @@ class Date(_Check):
     before: Annotated[str, AfterValidator(_iso_date)] | None = None
 
 
+class NumberAsWritten(_Check):
+    """The number, sum of money or date is the one that its quote, a text of the answer, has in writing.
+
+    `quote` is the field beside it (`items.total` and `items.quote`: each total with its own quote). `locale` (`de`,
+    `en_US`) says how numbers and dates are written; without one, what may be read in two ways counts in both.
+    """
+
+    kind: Literal["number_as_written"]
+    field: str
+    quote: str
+    written: Literal["number", "money", "date"] = "number"
+    #: Of money: the field beside it that holds the currency, which the quote must show as its code or sign.
+    currency: str | None = None
+    locale: str | None = Field(default=None, max_length=20)
+
+
 class Expression(_Check):
     """A simpleeval expression over `answer` and `item` is true: `answer.total == answer.net + answer.tax`."""
 
@@ -166,6 +182,7 @@ CheckSpec = Annotated[
     | Range
     | Length
     | Date
+    | NumberAsWritten
     | Expression
     | Grounded
     | Citations

@@ -67,6 +67,8 @@ class Quality(Frozen):
     field: str | None = None
     #: `exact`, `number` (last number in a text), `set_f1`, or a function by path: (output, gold) -> 0..1.
     compare: str = "exact"
+    #: How the truth's numbers are written (`de`, `en_US`); told by their marks when missing.
+    locale: str | None = Field(default=None, max_length=20)
 
 
 class Workflow(Frozen):

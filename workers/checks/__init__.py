@@ -15,6 +15,7 @@ from firstline.schemas.check import (
     Language,
     Length,
     NoRefusal,
+    NumberAsWritten,
     OneOf,
     PlanSound,
     Range,
@@ -30,6 +31,7 @@ from firstline.workers.checks import (
     language,
     length,
     no_refusal,
+    number_as_written,
     one_of,
     plan,
     range,
@@ -98,12 +100,12 @@ def _result(spec: CheckSpec, subject: Subject) -> CheckResult:
 
 def _first_reason(spec: CheckSpec, subject: Subject) -> str | None:
     for where, value in reach(subject.value, spec.field):
-        if value is not None and (said := _reason(spec, value, subject)):
+        if value is not None and (said := _reason(spec, where, value, subject)):
             return f"`{where}`: {said}" if where else said
     return None
 
 
-def _reason(spec: CheckSpec, value: Json, subject: Subject) -> str | None:  # noqa: PLR0911 - one return a check
+def _reason(spec: CheckSpec, where: str, value: Json, subject: Subject) -> str | None:  # noqa: PLR0911, PLR0912 - one a check
     match spec:
         case OneOf():
             return one_of.reason(spec, value)
@@ -115,6 +117,8 @@ def _reason(spec: CheckSpec, value: Json, subject: Subject) -> str | None:  # no
             return length.reason(spec, value)
         case Date():
             return dates.reason(spec, value)
+        case NumberAsWritten():
+            return number_as_written.reason(spec, where, value, subject)
         case Expression():
             return expression.reason(spec, value, subject)
         case Grounded():

@@ -1,5 +1,6 @@
 """What a call will take, before it is made: tokens by rule of thumb and by what calls like it took."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,8 +11,15 @@ from firstline.schemas.tier import Model
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.rules.pricing import reckoned
 
-#: A token is about four characters of English text and its markup.
+#: A token is about four characters of Latin text and its markup.
 CHARS_PER_TOKEN = 4
+#: Characters that are a token each (Chinese, Japanese, Korean), or half a one (other scripts than Latin), by the
+#: vocabularies of 2024 to 2026; pictures take two.
+_WHOLE = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
+_HALF = re.compile("[\u0370-\u10ff\u1200-\u1cff\u2d00-\u2dff\ua000-\ua95f\ua980-\uabff\ufb00-\ufdff\ufe70-\ufeff]")
+_PICTURE = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _TOKENS_PER_MESSAGE = 4
 #: Output tokens of an answer when nothing is known of it.
 _UNKNOWN_OUTPUT = 256
@@ -104,12 +112,17 @@ class Estimator:
 
 def prompt_tokens(call: Call) -> int:
     """Return the tokens of a call's messages, schema and tools by rule of thumb."""
-    chars = sum(_chars(message.get("content")) for message in call.messages)
-    if call.schema is not None:
-        chars += len(to_json(call.schema))
-    if call.tools:
-        chars += len(to_json(call.tools))
-    return chars // CHARS_PER_TOKEN + _TOKENS_PER_MESSAGE * len(call.messages)
+    parts = [_text(message.get("content")) for message in call.messages]
+    parts += [_text(part) for part in (call.schema, call.tools or None)]
+    return round(sum(map(text_tokens, parts))) + _TOKENS_PER_MESSAGE * len(call.messages)
+
+
+def text_tokens(text: str) -> float:
+    """Return the tokens of a text by its scripts: a Chinese character is about one, four Latin letters are."""
+    if text.isascii():
+        return len(text) / CHARS_PER_TOKEN
+    whole, half, pictures = (len(text) - len(kind.sub("", text)) for kind in (_WHOLE, _HALF, _PICTURE))
+    return whole + half / 2 + 2 * pictures + (len(text) - whole - half - pictures) / CHARS_PER_TOKEN
 
 
 def max_tokens(call: Call) -> int | None:
@@ -131,8 +144,8 @@ def answers(call: Call) -> int:
     return max((count for name in _COUNTS if isinstance(count := params.get(name), int)), default=1)
 
 
-def _chars(content: object) -> int:
-    return len(content) if isinstance(content, str) else len(to_json(content)) if content is not None else 0
+def _text(content: object) -> str:
+    return content if isinstance(content, str) else to_json(content).decode() if content is not None else ""
 
 
 def _kind(call: Call) -> tuple[str, str, str]:

@@ -180,7 +180,7 @@ class _Asking:
         if tier.kind is TierKind.BATCH and self.subtask.paid_for(line.n) is not None:
             # Its answer is here already, whoever is left alone now.
             return tier.models[0]
-        return choose(self.worker.gate, tier, line, chars=len(to_json(self.inputs)))
+        return choose(self.worker.gate, tier, line, text=to_json(self.inputs).decode())
 
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer
-from firstline.workers.estimates.call_estimate import CHARS_PER_TOKEN
+from firstline.workers.estimates.call_estimate import text_tokens
 from firstline.workers.execution.attempt_state import Line
 from firstline.workers.limits.gate import Gate
 
@@ -14,16 +14,19 @@ _OF_THE_ITEM = frozenset({ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.BAD_REQ
 #: What one round counts in which every model of the tier failed on the item: less where they fail on others too, for
 #: that is an outage.
 _WHILE_OTHERS_ARE_ANSWERED, _IN_AN_OUTAGE = 4, 1
+#: Times a window that an item's tokens by rule of thumb must be to be surely too many.
+_SURELY = 2
 #: From this count on the item is to blame: five rounds while others were answered, or twenty in all.
 HOPELESS = 20
 
 
-def choose(gate: Gate, tier: Tier, line: Line, *, chars: int) -> Model | Defer:
-    """Return the model that answers next; the item's own text has so many characters.
+def choose(gate: Gate, tier: Tier, line: Line, *, text: str) -> Model | Defer:
+    """Return the model that answers next; `text` is the item's own.
 
     A model whose window is surely too small is passed over where another one has more room.
     """
-    surely = {model.name for model in tier.models if _is_over(model, chars)}
+    tokens = text_tokens(text) if any(model.context_tokens for model in tier.models) else 0
+    surely = {model.name for model in tier.models if _is_over(model, tokens)}
     small = line.small | surely
     roomy = small if len(small) < len(tier.models) else line.small
     return gate.pick(tier, avoid={*line.avoid, *roomy})
@@ -52,8 +55,8 @@ def failures(line: Line) -> str:
     return "; ".join(kinds)
 
 
-def _is_over(model: Model, chars: int) -> bool:
-    return model.context_tokens is not None and chars > 2 * CHARS_PER_TOKEN * model.context_tokens
+def _is_over(model: Model, tokens: float) -> bool:
+    return model.context_tokens is not None and tokens > _SURELY * model.context_tokens
 
 
 def _has_more(other: Model, model: Model) -> bool:

@@ -4,7 +4,9 @@ import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from simpleeval import DEFAULT_OPERATORS, EvalWithCompoundTypes
@@ -38,13 +40,14 @@ def evaluate(expression: str, names: Mapping[str, Json]) -> Outcome:
 
     Attributes read keys (`classify.intent`); those of None (a skipped step) are None, and a key that is not there is an
     error, so that a typing mistake shows; `get(answer, "key", default)` asks without one. Safe functions: see
-    `FUNCTIONS`. No power or shift, no formatting, no repeated texts, at most 10,000 loop rounds.
+    `FUNCTIONS`. Numbers are as exact as their literals (`0.1 + 0.2 == 0.3`). No power or shift, no formatting, no
+    repeated texts, at most 10,000 loop rounds.
     """
     parsed = _parse(expression)
     if isinstance(parsed, str):
         return Outcome(error=parsed)
     try:
-        return Outcome(_Evaluator(names).eval(expression, parsed))
+        return Outcome(_plain(_Evaluator(names).eval(expression, parsed)))
     except RecursionError:
         return Outcome(error=f"`{brief(expression)}` is nested too deeply")
     except Exception as error:  # whatever an expression does is its author's error, never ours
@@ -86,11 +89,45 @@ def _lower(value: Json) -> str:
     return str(value).lower()
 
 
+def _exact(value: Any) -> Any:
+    """Return a value with its floats as the fractions that their literals say: 0.1 is a tenth, and 0.1 + 0.2 is 0.3."""
+    match value:
+        case float() if isfinite(value):
+            return Fraction(repr(value))
+        case list() | tuple():
+            return [_exact(part) for part in value]
+        case dict():
+            return {key: _exact(part) for key, part in value.items()}
+        case _:
+            return value
+
+
+def _plain(value: Any) -> Any:
+    """Undo `_exact`."""
+    match value:
+        case Fraction():
+            return value.numerator if value.denominator == 1 else float(value)
+        case list() | tuple():
+            return [_plain(part) for part in value]
+        case dict():
+            return {key: _plain(part) for key, part in value.items()}
+        case _:
+            return value
+
+
+def _sum(values: Iterable[Any], start: Any = 0) -> Any:
+    return sum(map(_exact, values), start)
+
+
+def _str(value: Any) -> str:
+    return str(_plain(value))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "min": min,
     "max": max,
-    "sum": sum,
+    "sum": _sum,
     "abs": abs,
     "round": round,
     "any": any,
@@ -99,7 +136,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "get": _get,
     "int": int,
     "float": float,
-    "str": str,
+    "str": _str,
     "bool": bool,
 }
 
@@ -108,9 +145,9 @@ def _numbers_only(of: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """Keep an operator from texts and lists (`"%999999999d" % 1`) and from numbers without end."""
 
     def bounded(left: Any, right: Any) -> Any:
-        if not isinstance(left, int | float) or not isinstance(right, int | float):
+        if not isinstance(left, int | float | Fraction) or not isinstance(right, int | float | Fraction):
             raise TypeError(f"expected numbers, got {brief(left, 40)} and {brief(right, 40)}")
-        if max(abs(left), abs(right)) > 10**_MAX_DIGITS:
+        if abs(left) > 10**_MAX_DIGITS or abs(right) > 10**_MAX_DIGITS:
             raise ValueError("the numbers grow too large")
         return of(left, right)
 
@@ -121,7 +158,15 @@ _OPERATORS = {
     node: function
     for node, function in DEFAULT_OPERATORS.items()
     if node not in (ast.Pow, ast.LShift, ast.RShift, ast.BitXor, ast.BitOr, ast.BitAnd, ast.Invert)
-} | {ast.Mod: _numbers_only(operator.mod), ast.Mult: _numbers_only(operator.mul)}
+} | {
+    ast.Mod: _numbers_only(operator.mod),
+    ast.Mult: _numbers_only(operator.mul),
+    ast.Div: lambda left, right: Fraction(_exact(left)) / Fraction(_exact(right)),
+    ast.Eq: lambda left, right: _exact(left) == _exact(right),
+    ast.NotEq: lambda left, right: _exact(left) != _exact(right),
+    ast.In: lambda left, right: _exact(left) in _exact(right),
+    ast.NotIn: lambda left, right: _exact(left) not in _exact(right),
+}
 
 
 class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
@@ -139,7 +184,7 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
             self._touched += len(value)
             if self._touched > _MAX_TOUCHED:
                 raise ValueError("it takes too long")
-        return value
+        return _exact(value) if isinstance(value, float) else value
 
     def _attribute(self, node: ast.Attribute) -> object:
         # A key comes before a method: an answer may well have fields named `items` or `count`.

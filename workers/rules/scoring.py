@@ -1,18 +1,23 @@
 """How well an output agrees with the truth that its item carries: comparators from 0 to 1."""
 
 import json
-import math
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
+from typing import cast
 
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Quality
 from firstline.workers.rules.json_paths import MISSING, Absent, brief, dig
 from firstline.workers.rules.user_functions import Broken, Returned, call
+from firstline.workers.rules.written_numbers import exact as exact_decimal
+from firstline.workers.rules.written_numbers import mentions
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
+#: What floating point leaves of a sum is no difference.
+_TOLERANCE = Decimal("1e-9")
 
 
 def score(quality: Quality, output: Json | Absent, item: JsonObject, *, folders: tuple[Path, ...] = ()) -> float | None:
@@ -25,12 +30,62 @@ def score(quality: Quality, output: Json | Absent, item: JsonObject, *, folders:
     if truth is MISSING or truth is None:
         return None
     found = dig(output, quality.field) if quality.field and output is not MISSING else output
-    return 0.0 if found is MISSING else compare(quality.compare, found, truth, folders=folders)
+    if found is MISSING:
+        return 0.0
+    return compare(quality.compare, found, gold_as(truth, found, locale=quality.locale), folders=folders)
 
 
 def gold_of(quality: Quality, item: JsonObject) -> Json | Absent:
     """Return the truth that an item carries, by field name or dotted path; `MISSING` where it carries none."""
     return item[quality.gold] if quality.gold in item else dig(item, quality.gold)
+
+
+def gold_as(gold: Json, output: Json, *, locale: str | None = None) -> Json:
+    """Return an item's truth as the type that the output has: a CSV's cells are all texts.
+
+    What cannot be read as that type stays as it is, and equals nothing of it.
+    """
+    if not isinstance(gold, str):
+        return json.dumps(gold) if isinstance(output, str) and isinstance(gold, int | float) else gold
+    word = gold.strip().casefold()
+    match output:
+        case None:
+            return None if word in _NOTHING else gold
+        case bool():
+            return _TRUTHS.get(word, gold)
+        case int() | float():
+            return _number_as(gold, output, locale)
+        case list() | dict():
+            return _parts_as(gold, output)
+    return gold
+
+
+_NOTHING = frozenset({"", "null", "none"})
+_TRUTHS: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _number_as(gold: str, output: int | float, locale: str | None) -> Json:
+    found = list(mentions(gold, locale=locale))
+    if len(found) != 1:
+        return gold
+    values = found[0].values
+    same = next((value for value in values if _is_close(value, exact_decimal(output))), values[0])
+    return int(same) if same == same.to_integral_value() else float(same)
+
+
+def _parts_as(gold: str, output: list[Json] | dict[str, Json]) -> Json:
+    """Return a list or an object from its JSON; of a list also from `a; b`, `a|b` or `a, b`."""
+    try:
+        read = json.loads(gold)
+    except ValueError:
+        read = None
+    if isinstance(read, type(output)):
+        return cast("Json", read)
+    if not isinstance(output, list):
+        return gold
+    mark = next((mark for mark in ";|,\n" if mark in gold), ";")
+    like = next((part for part in output if part is not None), "")
+    return [gold_as(part.strip(), like) for part in gold.split(mark) if part.strip()]
 
 
 def compare(by: str, output: Json, gold: Json, *, folders: tuple[Path, ...] = ()) -> float:
@@ -48,9 +103,9 @@ def exact(output: Json, gold: Json) -> float:
 
 
 def number(output: Json, gold: Json) -> float:
-    """Return 1 when the last numbers in both are equal (relative tolerance 1e-6), thousands' commas or not."""
+    """Return 1 when the last numbers in both are equal (as decimals, to nine digits), however they are written."""
     ours, truth = last_number(output), last_number(gold)
-    return float(ours is not None and truth is not None and math.isclose(ours, truth, rel_tol=1e-6, abs_tol=1e-9))
+    return float(ours is not None and truth is not None and _is_close(ours, truth))
 
 
 def set_f1(output: Json, gold: Json) -> float:
@@ -61,15 +116,20 @@ def set_f1(output: Json, gold: Json) -> float:
     return 2 * len(ours & truth) / (len(ours) + len(truth))
 
 
-def last_number(value: Json) -> float | None:
-    """Return the last number in a text, or the number itself."""
+def last_number(value: Json) -> Decimal | None:
+    """Return the last number in a text by its likeliest reading, or the number itself."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value)
-    text = value if isinstance(value, str) else json.dumps(value)
-    found = [match[0] for match in _NUMBER.finditer(text) if any(map(str.isdecimal, match[0]))]
-    return float(found[-1].replace(",", "")) if found else None
+        return exact_decimal(value)
+    found = deque(mentions(value if isinstance(value, str) else json.dumps(value)), maxlen=1)
+    return found[0].value if found else None
+
+
+def _is_close(first: Decimal, second: Decimal) -> bool:
+    if not (first.is_finite() and second.is_finite()):
+        return False
+    return abs(first - second) <= _TOLERANCE * max(abs(first), abs(second))
 
 
 COMPARATORS: dict[str, Callable[[Json, Json], float]] = {"exact": exact, "number": number, "set_f1": set_f1}

@@ -11,7 +11,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Quality
 from firstline.schemas.policy import Confidence
 from firstline.workers.rules.json_paths import MISSING, Absent, dig
-from firstline.workers.rules.scoring import compare, gold_of
+from firstline.workers.rules.scoring import compare, gold_as, gold_of
 
 #: Stands for "no confidence": below every signal's 0..1, so such an answer escalates.
 NO_CONFIDENCE = -1e9
@@ -55,7 +55,11 @@ class Truth:
         gold = gold_of(self.quality, item)
         if gold is MISSING or gold is None:
             return None
-        return self._like(answer, gold, self.quality.field)
+        found = _part(answer, self.quality.field)
+        if found is MISSING:
+            return 0.0
+        wanted = gold_as(gold, found, locale=self.quality.locale)
+        return compare(self.compare, found, wanted, folders=self.folders)
 
     def agreement(self, answer: Json | Absent, other: Json | Absent) -> float | None:
         """Return how far an answer agrees with the frontier's, 0..1; None where the frontier has none."""

@@ -5,7 +5,7 @@ import pytest
 from firstline.schemas.attempt import Usage
 from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Model, Price
-from firstline.workers.estimates.call_estimate import Estimator, estimate, max_tokens, prompt_tokens
+from firstline.workers.estimates.call_estimate import Estimator, estimate, max_tokens, prompt_tokens, text_tokens
 from firstline.workers.providers.gateway import Call, Reply
 
 PRICED = Model(name="openai/small", price=Price(input=1.0, output=10.0))
@@ -69,3 +69,19 @@ def test_schema_and_tools_count_as_prompt() -> None:
     full = Call(plain.model, plain.messages, schema={"type": "object"}, tools=({"name": "look"},))
     assert prompt_tokens(full) > prompt_tokens(plain)
     assert max_tokens(plain) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("the quick brown fox " * 100, 450, 550),
+        ("请退款给我谢谢" * 100, 600, 800),
+        ("注文はどこですか" * 100, 700, 900),
+        ("주문이 어디 있나요" * 100, 700, 950),
+        ("Где мой заказ? " * 100, 500, 800),
+        ("Straße über Köln " * 100, 400, 500),
+        ("😀" * 100, 150, 250),
+    ],
+)
+def test_tokens_are_counted_by_script(text, least, most):
+    assert least <= text_tokens(text) <= most

@@ -90,3 +90,32 @@ def test_a_condition_reads_item_and_steps_and_none_always_holds():
 def test_names_leave_out_functions_and_loop_variables():
     assert names_in("any(x > 1 for x in draft.rows) and len(item.text)") == {"draft", "item"}
     assert names_in("not (valid") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "a.net + a.tax == a.gross",
+        "0.1 + 0.2 == 0.3",
+        "a.gross - a.tax == a.net",
+        "a.third * 3 == a.third + a.third + a.third",
+        "sum(line.sum for line in a.lines) == 0.3",
+        "sum(a.parts) == 0.3",
+        "0.1 in a.parts",
+        "a.parts == [0.1, 0.2]",
+        "round(2.675, 2) == 2.68",
+        "1 / 3 * 3 == 1",
+        "a.net * 100 == 10",
+        "str(a.net) == '0.1'",
+        "a.net < a.gross and not a.net > a.gross",
+        "max(a.parts) == 0.2",
+    ],
+)
+def test_numbers_are_as_exact_as_their_literals(expression):
+    values = {"net": 0.1, "tax": 0.2, "gross": 0.3, "third": 1.1, "parts": [0.1, 0.2]}
+    outcome = evaluate(expression, {"a": values | {"lines": [{"sum": 0.1}, {"sum": 0.2}]}})
+    assert outcome.holds, outcome
+
+
+def test_a_value_comes_back_as_json_has_it():
+    assert evaluate("[a + 0.2, a * 10]", {"a": 0.1}).value == [0.3, 1]

@@ -99,3 +99,29 @@ def test_a_users_comparator_never_meets_what_is_not_there(tmp_path, output, gold
 def test_an_unknown_comparator_names_those_there_are():
     with pytest.raises(UserError, match="expected exact, number, set_f1 or a function"):
         compare("exactly", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("gold", "output", "more", "expected"),
+    [
+        pytest.param("5", 5, {}, 1, id="a cell and a number"),
+        pytest.param("1.234,56", 1234.56, {}, 1, id="German"),
+        pytest.param("1.234", 1234, {"locale": "de"}, 1, id="German by locale"),
+        pytest.param("1.234", 1.234, {"locale": "de"}, 0, id="not English by locale"),
+        pytest.param("6", 5, {}, 0, id="another number"),
+        pytest.param("TRUE", True, {}, 1, id="a truth"),
+        pytest.param("no", True, {}, 0, id="another truth"),
+        pytest.param('["a", "b"]', ["a", "b"], {}, 1, id="a list as JSON"),
+        pytest.param("a; b", ["a", "b"], {}, 1, id="a list as people write it"),
+        pytest.param("1; 2", [1, 2], {}, 1, id="a list of numbers"),
+        pytest.param('{"a": 1}', {"a": 1}, {}, 1, id="an object"),
+        pytest.param("", None, {}, 1, id="nothing"),
+        pytest.param(5, "5", {}, 1, id="a number and a text"),
+        pytest.param("1.234,56", "total 1234.56", {"compare": "number"}, 1, id="last numbers"),
+        pytest.param("5 million", 5_000_000, {"compare": "number"}, 1, id="a word for millions"),
+        pytest.param("0.3", 0.1 + 0.2, {"compare": "number"}, 1, id="floating point"),
+        pytest.param("1000000.5", 1_000_001, {"compare": "number"}, 0, id="nearly is not equal"),
+    ],
+)
+def test_the_truth_of_a_cell_is_read_as_the_type_of_the_output(gold, output, more, expected):
+    assert score(Quality(gold="g", **more), output, {"g": gold}) == expected
