@@ -23,7 +23,7 @@ from firstline.orchestrator.engine.tracing import trace_plan
 from firstline.orchestrator.engine.webhooks import refuse_bad_url
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.monitoring.obstacles import obstacles
-from firstline.orchestrator.plans.compile import compile_plan, granted_tools, is_barrier
+from firstline.orchestrator.plans.compile import compile_plan, granted_tools
 from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.plans.thresholds import known_thresholds
 from firstline.orchestrator.plans.tier_choice import with_tiers
@@ -146,7 +146,7 @@ def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
 
 def _answers_one_by_one(plan: Plan) -> bool:
     """Whether no item is seen beside another: only then may identical ones share an answer."""
-    return plan.segments == 1 and not plan.adapt and not is_barrier(plan.steps[0].step)
+    return plan.segments == 1 and not plan.adapt and not plan.steps[0].step.is_barrier
 
 
 def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
@@ -207,7 +207,7 @@ def _receive(steering: Context, job: str, given: Iterable[InputItem | JsonObject
     with steering.db.writing() as tx:
         item_store.insert(tx, rows=rows)
         plan = steering.job(tx, job).plan
-        if is_barrier(plan.segment(0)[0].step):
+        if plan.segment(0)[0].step.is_barrier:
             open_segment(tx, job=steering.job(tx, job), segment=0)
         else:
             batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))

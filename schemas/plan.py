@@ -32,6 +32,26 @@ class StepKind(StrEnum):
     #: The orchestrator model looks at what has come out so far and may change what follows; made by the engine.
     ADAPT = "adapt"
 
+    @property
+    def is_barrier(self) -> bool:
+        """Whether it sees the whole job, so that items wait for one another there."""
+        return self in (StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN, StepKind.ADAPT)
+
+    @property
+    def steers(self) -> bool:
+        """Whether its answer steers the job, and is no result of it."""
+        return self in (StepKind.CHECKPOINT, StepKind.PLAN, StepKind.ADAPT)
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether a job can do without it: where nobody could answer, it goes on as it is."""
+        return self in (StepKind.CHECKPOINT, StepKind.ADAPT)
+
+    @property
+    def names_a_skill(self) -> bool:
+        """Whether it has to name a skill."""
+        return self in (StepKind.SKILL, StepKind.ROUTE, StepKind.SYNTHESIZE)
+
 
 class Step(Frozen):
     """One node of a plan."""
@@ -56,6 +76,11 @@ class Step(Frozen):
     rounds: int = Field(default=1, ge=0, le=5)
     options: dict[str, Json] = Field(default_factory=dict)
     why: str = ""
+
+    @property
+    def is_barrier(self) -> bool:
+        """Whether it is one subtask of the whole job, not one an item."""
+        return self.kind.is_barrier or self.scope == "job"
 
 
 class Quality(Frozen):

@@ -10,8 +10,6 @@ from firstline.config.errors.error_messages import Flaw, Location, listed, sugge
 from firstline.schemas.plan import Step, StepKind, Workflow
 from firstline.schemas.skill import Skill
 
-_NEEDS_SKILL = (StepKind.SKILL, StepKind.ROUTE, StepKind.SYNTHESIZE)
-
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -62,7 +60,7 @@ class _Checker:
         yield from self._condition(step, (*at, "when"))
 
     def _worker(self, step: Step, at: Location) -> Iterator[Flaw]:
-        if step.skill is None and step.kind in _NEEDS_SKILL:
+        if step.skill is None and step.kind.names_a_skill:
             yield Flaw(at, f"step '{step.name}' of kind `{step.kind}` names no skill; add `skill:`")
         if step.tool is None and step.kind is StepKind.TOOL:
             yield Flaw(at, f"step '{step.name}' of kind `tool` names no tool; add `tool:`")

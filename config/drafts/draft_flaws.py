@@ -16,8 +16,6 @@ from firstline.schemas.skill import InputField, Skill
 
 #: More would confuse a model more than it helps.
 MOST = 12
-#: Kinds of steps that see all items at once.
-WHOLE = frozenset({StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN, StepKind.ADAPT})
 _MOST_STEPS_READ = 200
 
 
@@ -134,7 +132,7 @@ class _Checker:
         yield Flaw((*at, "options", wrong[0]), text)
 
     def _inputs(self, step: Step, at: Location) -> Iterator[Flaw]:
-        whole = step.kind in WHOLE or step.scope == "job"
+        whole = step.is_barrier
         for field, reference in step.inputs.items():
             pointed = target(reference)
             if pointed is None:
@@ -158,7 +156,7 @@ class _Checker:
 
     def _is_per_item(self, name: str) -> bool:
         step = next((step for step in self._workflow().steps if step.name == name), None)
-        return step is not None and step.kind not in WHOLE and step.scope == "item"
+        return step is not None and not step.is_barrier
 
     def _item_field(self, name: str, at: Location) -> Iterator[Flaw]:
         fields = self.given.items.fields

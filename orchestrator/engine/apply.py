@@ -20,12 +20,10 @@ from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB, ItemTrail, Left
 from firstline.schemas.job import ItemState
-from firstline.schemas.plan import PlannedStep, StepKind
+from firstline.schemas.plan import PlannedStep
 from firstline.schemas.states import BatchState, SubtaskState
 from firstline.schemas.tier import TierKind
 
-#: Kinds of steps whose answers steer the job and are no result of it.
-_STEERING = frozenset({StepKind.PLAN, StepKind.CHECKPOINT, StepKind.ADAPT})
 _OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
 
 
@@ -262,7 +260,7 @@ def cost_row(job: str, item: int, attempts: Sequence[Attempt]) -> dict[str, str 
 def _output(job: Job, item: RowMapping, standing: Standing) -> Json:
     values = values_of(standing.subs)
     if item["n"] == WHOLE_JOB:
-        telling = (one.step.name for one in reversed(job.plan.steps) if one.step.kind not in _STEERING)
+        telling = (one.step.name for one in reversed(job.plan.steps) if not one.step.kind.steers)
         return next((values[name] for name in telling if name in values), None)
     return output(job.plan, item=item["input"], values=values)
 

@@ -11,7 +11,6 @@ from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.money.cost_model import Finding, Measured, Record, Tries, rerouted, weigh
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import decisions, jobs, outcomes
 from firstline.orchestrator.store.jobs import now
 from firstline.schemas.attempt import Attempt, Usage
@@ -121,7 +120,7 @@ def reconsider(context: Context, job: Job) -> None:
 def is_weighed(job: Job, planned: PlannedStep) -> bool:
     """Whether where a step's subtasks go follows from what is measured: per item, on a ladder, and in earnest."""
     in_earnest = job.options.purpose == _PURPOSE and planned.start_tier in job.ladder[:-1]
-    return in_earnest and planned.step.skill is not None and not is_barrier(planned.step)
+    return in_earnest and planned.step.skill is not None and not planned.step.is_barrier
 
 
 def _weighed(tx: Connection, job: Job, planned: PlannedStep) -> tuple[Route, list[Finding]]:

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans import barriers
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.job import WORKING, JobState
@@ -68,7 +67,7 @@ def advance(tx: Connection, *, job: Job, segment: int) -> None:
 def open_segment(tx: Connection, *, job: Job, segment: int) -> None:
     """Cut what a segment has to do into shards."""
     steps = job.plan.segment(segment)
-    if not is_barrier(steps[0].step):
+    if not steps[0].step.is_barrier:
         pending = items.pending_by_block(tx, job=job.id, segment=segment, size=FIRST_ITEMS)
         counted = Counter[int]()
         for block, count in pending:

@@ -9,7 +9,7 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.providers.prices import price_of
 from firstline.orchestrator.money import expectation
 from firstline.orchestrator.money.expectation import Figure, Known
-from firstline.orchestrator.plans.compile import compile_plan, is_barrier, ladder_of
+from firstline.orchestrator.plans.compile import compile_plan, ladder_of
 from firstline.orchestrator.plans.thresholds import known_thresholds
 from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.orchestrator.store import history
@@ -94,7 +94,7 @@ def _past(tx: Connection, skill: Skill, tier: str) -> tuple[int, int, int, float
 
 
 def _calls(planned: PlannedStep, count: int) -> Figure:
-    if is_barrier(planned.step):
+    if planned.step.is_barrier:
         return Figure(1.0, 1.0, 1.0)
     if planned.step.when:
         return Figure(count * HOLDING, 0.0, float(count))
@@ -110,7 +110,7 @@ def _prompt(
     count: int,
 ) -> Figure:
     """Return the tokens of a prompt: those of the sample's items, or of a step that sees all items at once."""
-    if is_barrier(planned.step):
+    if planned.step.is_barrier:
         seen = sum(part.output_tokens.value for part in known.values()) * count
         return Figure(seen + _fixed(skill), seen * 0.5, seen * 1.5 + 2 * _fixed(skill))
     answers: dict[str, Json] = {

@@ -14,9 +14,6 @@ from firstline.schemas.base import Json
 from firstline.schemas.plan import Plan, PlannedStep, StepKind
 from firstline.schemas.states import SubtaskState
 
-#: Steps that a job can do without: where nobody could answer, it goes on as it is.
-_OPTIONAL = frozenset({StepKind.CHECKPOINT, StepKind.ADAPT})
-
 
 def view(tx: Connection, *, job: Job, planned: PlannedStep) -> View:
     """Return what a step of the whole job is shown, besides what other such steps have answered."""
@@ -44,7 +41,7 @@ def prepare(tx: Connection, *, job: Job, segment: int) -> Job:
 
 def forgive(subs: Mapping[str, Sub], plan: Plan) -> dict[str, Sub]:
     """Return the whole job's subtasks with those skipped that failed and that it can do without."""
-    optional = {planned.step.name for planned in plan.steps if planned.step.kind in _OPTIONAL}
+    optional = {planned.step.name for planned in plan.steps if planned.step.kind.is_optional}
     return {
         name: sub._replace(state=SubtaskState.SKIPPED) if sub.state == SubtaskState.FAILED and name in optional else sub
         for name, sub in subs.items()
@@ -56,7 +53,7 @@ def follow(tx: Connection, *, job: Job, subs: Mapping[str, Sub], steps: list[str
     ahead = Next(job)
     for name in steps:
         planned, sub = ahead.job.plan.step(name), subs[name]
-        if sub.state == SubtaskState.SKIPPED and planned.step.kind in _OPTIONAL and sub.reason:
+        if sub.state == SubtaskState.SKIPPED and planned.step.kind.is_optional and sub.reason:
             _note_skipped(tx, ahead.job, planned, sub)
         elif sub.state == SubtaskState.SETTLED:
             ahead = _follow_one(tx, ahead, planned, sub.value, by.get(name, "engine"))

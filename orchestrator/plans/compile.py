@@ -18,7 +18,6 @@ from firstline.workers.rules.expressions import names_in
 from firstline.workers.rules.policy import orchestrator_tier, start_tier
 
 #: Steps that see all items and so wait for all.
-BARRIERS = frozenset({StepKind.CHECKPOINT, StepKind.SYNTHESIZE, StepKind.PLAN, StepKind.ADAPT})
 #: Built-in skills of steps that need not name one.
 DEFAULT_SKILLS = {StepKind.CHECKPOINT: "checkpoint", StepKind.PLAN: "planner"}
 #: Built-in skill that decides on subtasks which nobody could answer.
@@ -183,7 +182,7 @@ def _hold_back(name: str, checkpoint: Step, named: Mapping[str, Step], needs: Ma
 def _defaults(step: Step) -> dict[str, str]:
     """Return what a step's kind says for it: barriers are of the whole job, some have a built-in skill."""
     skill = {"skill": DEFAULT_SKILLS[step.kind]} if step.skill is None and step.kind in DEFAULT_SKILLS else {}
-    return {**skill, "scope": "job"} if step.kind in BARRIERS else skill
+    return {**skill, "scope": "job"} if step.kind.is_barrier else skill
 
 
 def _needs(step: Step, named: Mapping[str, Step], done: Collection[str]) -> set[str]:
@@ -213,18 +212,13 @@ def _segments(steps: Mapping[str, Step]) -> dict[str, int]:
     for name, step in steps.items():
         wanted = 0
         for before in (name for name in step.after if name in steps):
-            step_up = is_barrier(step) or is_barrier(steps[before])
+            step_up = step.is_barrier or steps[before].is_barrier
             wanted = max(wanted, levels[before] + (1 if step_up else 0))
-        while any(levels[other] == wanted and (is_barrier(step) or is_barrier(steps[other])) for other in levels):
+        while any(levels[other] == wanted and (step.is_barrier or steps[other].is_barrier) for other in levels):
             wanted += 1
         levels[name] = wanted
     numbers = {level: number for number, level in enumerate(sorted(set(levels.values())))}
     return {name: numbers[level] for name, level in levels.items()}
-
-
-def is_barrier(step: Step) -> bool:
-    """Whether a step sees all items at once."""
-    return step.kind in BARRIERS or step.scope == "job"
 
 
 def _skills(workflow: Workflow, steps: Mapping[str, Step], catalogue: Shelves) -> dict[str, Skill]:
@@ -259,7 +253,7 @@ def _plan_step(
     policy = step.policy or skill.policy
     found = {name: threshold for name in ladder[:-1] if (threshold := _threshold(skill, policy, name, known))}
     start = start_tier(step.reasoning or skill.reasoning, ladder, policy)
-    if step.kind in BARRIERS and policy.start is None:
+    if step.kind.is_barrier and policy.start is None:
         start = orchestrator_tier(profile, ladder)
     return PlannedStep(step=step, segment=segment, start_tier=start, policy=policy, thresholds=found)
 
@@ -283,5 +277,5 @@ def tools_tier(profile: Profile) -> str:
 
 
 def _last_item_step(planned: tuple[PlannedStep, ...]) -> str:
-    item_steps = [one.step.name for one in planned if not is_barrier(one.step)]
+    item_steps = [one.step.name for one in planned if not one.step.is_barrier]
     return item_steps[-1] if item_steps else planned[-1].step.name

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 
-from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.policy import LastResort, Policy
 from firstline.schemas.skill import Skill
-
-#: Steps that look at one item alone.
-_PER_ITEM = frozenset({StepKind.SKILL, StepKind.ROUTE, StepKind.TOOL})
 
 
 def on_its_own(workflow: Workflow, skills: Mapping[str, Skill], *, weighed: bool = False) -> Workflow:
@@ -51,7 +48,7 @@ def per_item(workflow: Workflow) -> tuple[Step, ...]:
 
 def _stands_alone(step: Step, names: set[str], kept: Mapping[str, Step]) -> bool:
     needs = {*step.after, *(reference.partition(".")[0] for reference in step.inputs.values())} & names
-    return step.kind in _PER_ITEM and step.scope == "item" and needs <= kept.keys()
+    return not step.is_barrier and needs <= kept.keys()
 
 
 def _is_within(output: str | Mapping[str, str] | None, names: set[str]) -> bool:

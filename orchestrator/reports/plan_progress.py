@@ -4,7 +4,6 @@ from collections import defaultdict
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import jobs, views
 from firstline.schemas.base import Frozen
 from firstline.schemas.plan import Plan, PlannedStep, StepKind
@@ -70,7 +69,7 @@ def _figures(planned: PlannedStep, items: int, counts: list[RowMapping], cost: R
         after=step.after,
         when=step.when,
         why=step.why,
-        total=1 if is_barrier(step) else items,
+        total=1 if step.is_barrier else items,
         settled=count("settled"),
         failed=count("failed"),
         skipped=count("skipped"),

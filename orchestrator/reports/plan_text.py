@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.config.drafts.draft import RESERVED, slug
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.schemas.base import Frozen
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
 from firstline.schemas.tier import Profile
@@ -98,7 +97,7 @@ def mermaid(steps: list[PlannedStep], items: int) -> str:
     lines = ["flowchart TD", f'  items(["{items:,} items"])']
     lines += [f"  {_node(planned)}" for planned in steps]
     for planned in steps:
-        arrow = "==>" if is_barrier(planned.step) else "-->"
+        arrow = "==>" if planned.step.is_barrier else "-->"
         label = f'|"{_plain(planned.step.when)}"|' if planned.step.when else ""
         before = [name for name in planned.step.after if name in names] or ["items"]
         lines += [f"  {name} {arrow}{label} {planned.step.name}" for name in before]

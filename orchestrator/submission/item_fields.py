@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from firstline.config.catalogue.references import ITEM, target
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.skill import InputField, Skill
 
@@ -42,7 +41,7 @@ def item_fields(workflow: Workflow, skills: Mapping[str, Skill]) -> dict[str, In
 
 
 def _read_by(step: Step, skill: Skill | None) -> Iterator[FieldNeed]:
-    fields = skill.input if skill and not is_barrier(step) else {}
+    fields = skill.input if skill and not step.is_barrier else {}
     for name, field in fields.items():
         if name not in step.inputs:
             yield FieldNeed(name, step.name, field, always=step.when is None and field.required)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -86,8 +87,15 @@ class Project:
         # What Firstline depends on comes from the tests' own environment; Firstline itself from the wheel alone.
         places = {sysconfig.get_path("purelib"), *(line for line in sys.path if line.endswith("site-packages"))}
         (site / "dependencies.pth").write_text("\n".join(sorted(places)))
+        # Built from a copy: setuptools builds in the tree, and a later wheel would find what this one left there.
+        tree = folder / "tree"
+        for name in ("schemas", "config", "workers", "orchestrator"):
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "src", tree / "src", symlinks=True, ignore=shutil.ignore_patterns("*.egg-info"))
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, tree)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-        subprocess.run([*pip, "wheel", str(ROOT), "--no-deps", "--wheel-dir", str(folder)], check=True)
+        subprocess.run([*pip, "wheel", str(tree), "--no-deps", "--wheel-dir", str(folder)], check=True)
         (wheel,) = folder.glob("firstline-*.whl")
         subprocess.run([*pip, "--python", str(self.bin / "python"), "install", "--no-deps", str(wheel)], check=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}

@@ -22,7 +22,6 @@ CLIMBING = 0.2
 HOLDING = 1 / 3
 #: Characters of all parts that one synthesis takes, where its step does not say.
 TREE_CHARS = 48_000
-_ORCHESTRATED = frozenset({StepKind.CHECKPOINT, StepKind.PLAN, StepKind.ADAPT, StepKind.SYNTHESIZE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def _step(
 
 def _first_tier(step: Step, skill: Skill | None, ladder: tuple[str, ...], orchestrator: str | None) -> str:
     policy = step.policy or (skill.policy if skill else Policy())
-    if step.kind in _ORCHESTRATED and policy.start is None:
+    if step.kind.is_barrier and policy.start is None:
         return orchestrator if orchestrator in ladder else ladder[-1]
     return start_tier(step.reasoning or (skill.reasoning if skill else Demand.LOW), ladder, policy)
 
@@ -103,7 +102,7 @@ def _first_tier(step: Step, skill: Skill | None, ladder: tuple[str, ...], orches
 def _calls(step: Step, skill: Skill | None, load: Load) -> tuple[int, float]:
     """Return how many calls a step makes, and the tokens of one prompt."""
     fixed = _prompt_chars(skill) / CHARS_PER_TOKEN
-    if step.kind not in _ORCHESTRATED and step.scope == "item":
+    if not step.is_barrier:
         items = math.ceil(load.items * (HOLDING if step.when else 1.0))
         return items, fixed + load.mean_chars / CHARS_PER_TOKEN + ANSWER_TOKENS * len(step.after)
     shown = load.items * (step.sample if step.kind is StepKind.CHECKPOINT else 1.0)

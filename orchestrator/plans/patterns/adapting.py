@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from firstline.config.drafts.draft import RESERVED, Draft
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.plans.compile import ADAPT, is_barrier
+from firstline.orchestrator.plans.compile import ADAPT
 from firstline.orchestrator.plans.patterns.base import Next, View
 from firstline.orchestrator.plans.patterns.growth import insert, replace_rest
 from firstline.orchestrator.plans.planner.given import given
@@ -25,7 +25,7 @@ def prepare(tx: Connection, *, job: Job, segment: int) -> Job:
     """Return the job with a look at its course before `segment`, if it adapts and rounds are left."""
     number = _looks(job.plan)
     before = job.plan.segment(segment - 1)
-    if not job.plan.adapt or number >= ROUNDS or any(is_barrier(planned.step) for planned in before):
+    if not job.plan.adapt or number >= ROUNDS or any(planned.step.is_barrier for planned in before):
         return job
     skill = job.plan.skills[ADAPT]
     step = Step(name=f"adapt{RESERVED}{number}", kind=StepKind.ADAPT, skill=ADAPT, scope="job")

@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 
 from firstline.config.catalogue.references import ITEMS
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import items, overview
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.plan import PlannedStep
@@ -47,4 +46,4 @@ def answers(tx: Connection, *, job: Job, step: str) -> list[Json]:
 def per_item_steps(job: Job, planned: PlannedStep) -> list[str]:
     """Return the per-item steps that a step of the whole job waits for."""
     names = {one.step.name: one.step for one in job.plan.steps}
-    return [name for name in planned.step.after if name in names and not is_barrier(names[name])]
+    return [name for name in planned.step.after if name in names and not names[name].is_barrier]

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import output
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.plans.patterns.base import Next, View, all_items
 from firstline.orchestrator.plans.patterns.rewind import dependents, rewind
 from firstline.orchestrator.store import decisions, items, overview, rework
@@ -115,7 +114,7 @@ def _shown(
     tx: Connection, job: Job, planned: PlannedStep, reviewed: PlannedStep, *, settled: int, rounds_left: int
 ) -> list[Json]:
     """Return a share of the answers with what they answer, other ones each round, as many as the reviewer can take."""
-    if is_barrier(reviewed.step):
+    if reviewed.step.is_barrier:
         row = items.subtasks(tx, job=job.id, numbers=[WHOLE_JOB]).get(WHOLE_JOB, {}).get(reviewed.step.name)
         return [{"id": _JOB_ID, "value": row["value"]}] if row is not None else []
     count = min(MOST_SHOWN, math.ceil(settled * planned.step.sample))
@@ -158,7 +157,7 @@ def _correct(note: _Note, corrections: Json, reason: str) -> Next:
         else {}
     )
     numbers = overview.numbers_of(tx, job=job.id, item_ids=list(given))
-    if is_barrier(reviewed.step):
+    if reviewed.step.is_barrier:
         numbers = {_JOB_ID: WHOLE_JOB}
     refused: dict[str, Json] = {}
     done: list[int] = []
@@ -211,7 +210,7 @@ def _restart(note: _Note, said: JsonObject, reason: str) -> Next:
         note.write("proceed", why, by="engine", asked_by=note.by)
         return Next(job)
     numbers = _to_redo(tx, job, said.get("redo"))
-    if not numbers and not is_barrier(reviewed.step):
+    if not numbers and not reviewed.step.is_barrier:
         note.write("proceed", f"a restart was asked for, but of no item that is open: {reason}", by="engine")
         return Next(job)
     feedback = str(said.get("feedback") or reason)

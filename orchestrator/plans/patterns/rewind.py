@@ -6,7 +6,6 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.plans.patterns.base import Next
 from firstline.orchestrator.store import batches, jobs, rework
 from firstline.schemas.batch import WHOLE_JOB
@@ -38,8 +37,8 @@ def rewind(
     on it is made anew all the same. Steps of the whole job that were built on them are asked anew too, except `but`.
     """
     again = [job.plan.step(name) for name in dependents(job.plan, first, upto=upto) if name != but]
-    whole = [planned.step.name for planned in again if is_barrier(planned.step)]
-    single = [planned.step.name for planned in again if not is_barrier(planned.step)]
+    whole = [planned.step.name for planned in again if planned.step.is_barrier]
+    single = [planned.step.name for planned in again if not planned.step.is_barrier]
     for steps, who in ((whole, [WHOLE_JOB]), (single, numbers)):
         told = [name for name in steps if name in first]
         rework.ask_anew(tx, job=job.id, numbers=who, steps=told, feedback=feedback, keep=bool(feedback))

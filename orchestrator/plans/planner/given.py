@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from firstline.config.catalogue.catalogue import ENGINE_SKILLS
 from firstline.config.drafts.draft import RESERVED, Given, ItemsView, KnownStep, OfferedSkill, OfferedTool, PlanLimits
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import items, jobs, overview
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.plan import PlannedStep
@@ -105,7 +104,7 @@ def known_steps(tx: Connection, *, job: Job, upto: int) -> tuple[KnownStep, ...]
     return tuple(
         KnownStep(
             name=planned.step.name,
-            scope="job" if is_barrier(planned.step) else "item",
+            scope="job" if planned.step.is_barrier else "item",
             output=_output(job, planned),
             settled=counts.get(planned.step.name, {}).get("settled", 0),
             failed=counts.get(planned.step.name, {}).get("failed", 0),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.orchestrator.plans.compile import compile_plan, granted_tools, is_barrier, ladder_of
+from firstline.orchestrator.plans.compile import compile_plan, granted_tools, ladder_of
 from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, Step, StepKind, Workflow
@@ -120,9 +120,9 @@ def test_segments_never_run_backwards_and_barriers_stand_alone(data: st.DataObje
     for planned in plan.steps:
         for name in planned.step.after:
             before = plan.step(name)
-            barrier = is_barrier(planned.step) or is_barrier(before.step)
+            barrier = planned.step.is_barrier or before.step.is_barrier
             assert before.segment < planned.segment if barrier else before.segment <= planned.segment
-        if is_barrier(planned.step):
+        if planned.step.is_barrier:
             assert plan.segment(planned.segment) == (planned,)
     assert {planned.segment for planned in plan.steps} == set(range(plan.segments))
 
