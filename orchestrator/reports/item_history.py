@@ -6,7 +6,6 @@ from typing import TypeVar
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.store import decisions, items, views
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.check import CheckResult
@@ -139,7 +138,7 @@ def prompts_of(job: Job, story: Story) -> dict[str, tuple[Message, ...]]:
     found = {}
     for planned in job.plan.steps:
         skill = job.plan.skills.get(planned.step.skill or "")
-        if skill is None or is_barrier(planned.step) or planned.step.name not in {one.step for one in story.attempts}:
+        if skill is None or planned.step.is_barrier or planned.step.name not in {one.step for one in story.attempts}:
             continue
         inputs = inputs_of(planned.step, skill, story.input, settled)
         if not isinstance(inputs, Unfit):
