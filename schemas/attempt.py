@@ -74,6 +74,22 @@ _BLAME = {
 }
 
 
+#: Errors of an answer that came: they count against its model. To be unsure is honest, and no error.
+WRONG_ANSWERS = frozenset(
+    {
+        ErrorKind.MALFORMED,
+        ErrorKind.OFF_SCHEMA,
+        ErrorKind.TRUNCATED,
+        ErrorKind.REFUSED,
+        ErrorKind.EMPTY,
+        ErrorKind.CHECKS,
+        ErrorKind.CONTENT_FILTER,
+    }
+)
+#: Errors of calls that brought no answer: the provider's, the network's, the key's or the request's.
+UNANSWERED = frozenset(ErrorKind) - WRONG_ANSWERS - {ErrorKind.UNSURE}
+
+
 class Usage(Frozen):
     """Tokens of one call; None where the provider did not say."""
 

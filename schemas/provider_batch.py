@@ -1,4 +1,4 @@
-"""What travels between orchestrators and workers about a bulk: batches that go through a provider's Batch API."""
+"""What travels between orchestrators and workers about a provider batch: requests that go through a Batch API."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,8 +11,8 @@ from firstline.schemas.tier import Tier
 from firstline.schemas.verdict import Defer
 
 
-class BulkAct(StrEnum):
-    """What a worker is to do with a bulk."""
+class ProviderBatchAct(StrEnum):
+    """What a worker is to do with a provider batch."""
 
     SUBMIT = "submit"
     #: Ask the provider how far it is.
@@ -22,12 +22,12 @@ class BulkAct(StrEnum):
     CANCEL = "cancel"
 
 
-class BulkOrder(Frozen):
-    """One act on one bulk; a worker may get it twice."""
+class ProviderBatchOrder(Frozen):
+    """One act on one provider batch; a worker may get it twice, and does it once."""
 
     v: int = MESSAGE_VERSION
     id: str
-    act: BulkAct
+    act: ProviderBatchAct
     job: str
     tier: Tier
     #: What it was made of (acts `submit` and `collect`).
@@ -37,16 +37,20 @@ class BulkOrder(Frozen):
     provider_id: str | None = None
     #: Dollars that its budgets were charged when it was submitted.
     reserved_usd: float | None = None
+    #: How many requests it has.
+    requests: int = 0
+    #: How often it was to be submitted before: somebody may have done it and died before saying so.
+    tries: int = 0
     created_at: datetime
 
     @property
     def label(self) -> str:
         """The line that Flower shows."""
-        return f"job={self.job} tier={self.tier.name} bulk={self.id} {self.act.value}"
+        return f"job={self.job} tier={self.tier.name} provider_batch={self.id} {self.act.value}"
 
 
-class BulkState(StrEnum):
-    """Where a bulk stands."""
+class ProviderBatchState(StrEnum):
+    """Where a provider batch stands."""
 
     SUBMITTING = "submitting"
     #: The provider has it.
@@ -60,18 +64,40 @@ class BulkState(StrEnum):
     #: Its job ended before it did.
     DROPPED = "dropped"
 
+    @property
+    def before(self) -> frozenset["ProviderBatchState"]:
+        """The states that it may be entered from."""
+        return _BEFORE[self]
 
-class BulkNews(Frozen):
+
+_OPEN = frozenset({ProviderBatchState.SUBMITTING, ProviderBatchState.SUBMITTED, ProviderBatchState.ENDED})
+_BEFORE = {
+    ProviderBatchState.SUBMITTING: frozenset(),
+    ProviderBatchState.SUBMITTED: frozenset({ProviderBatchState.SUBMITTING, ProviderBatchState.SUBMITTED}),
+    # Answers that Redis lost before they were judged are fetched once more.
+    ProviderBatchState.ENDED: frozenset({ProviderBatchState.SUBMITTED, ProviderBatchState.COLLECTED}),
+    ProviderBatchState.COLLECTED: _OPEN,
+    ProviderBatchState.REFUSED: frozenset({ProviderBatchState.SUBMITTING}),
+    ProviderBatchState.DROPPED: _OPEN,
+}
+#: States that somebody has to look after.
+OPEN_STATES = tuple(state.value for state in ProviderBatchState if state in _OPEN)
+
+
+class ProviderBatchNews(Frozen):
     """What came of an act."""
 
     id: str
     job: str
-    state: BulkState
+    state: ProviderBatchState
     model: str | None = None
     provider_id: str | None = None
     requests: int = Field(default=0, ge=0)
     answered: int = Field(default=0, ge=0)
     reserved_usd: float | None = None
+    #: The provider's own words where something went wrong.
     reason: str | None = None
+    #: Requests that would fit into one, where these were too many or too large.
+    fits: int | None = Field(default=None, gt=0)
     #: Why it could not be submitted now.
     defer: Defer | None = None

@@ -33,6 +33,10 @@ class ModelLine(Frozen):
     attempts: int
     accepted: int
     errors: dict[str, int] = Field(default_factory=dict)
+    #: Answers that came and were no good, and calls that brought none: those say nothing of the model's answers.
+    wrong: int = 0
+    unanswered: int = 0
+    #: The share of wrong ones among the answers that came.
     error_rate: float
     input_tokens: int
     cached_tokens: int
@@ -41,13 +45,28 @@ class ModelLine(Frozen):
     latency_s: Percentiles
 
 
+class SkillLine(Frozen):
+    """One type of task in a job: what its answers were like, and what one of them cost."""
+
+    skill: str
+    #: Answers that were accepted.
+    tasks: int
+    calls: int
+    wrong: int
+    unanswered: int
+    error_rate: float
+    cost_usd: float | None
+    #: All that was paid for the skill by its accepted answers.
+    cost_per_task_usd: float | None
+
+
 class QualityScore(Frozen):
-    """Mean score of the settled items that carry ground truth."""
+    """Mean score of the items that carry ground truth: `score` of the settled ones, `score_all` of all."""
 
     score: float
     items: int
     compare: str
-    #: 95% interval (Wilson, for 0/1 scores) or None.
+    #: 95% interval of `score_all` (Wilson, for 0/1 scores) or None.
     low: float | None = None
     high: float | None = None
     #: Score over all items with ground truth, failed ones counted as 0.
@@ -71,13 +90,19 @@ class Report(Frozen):
     unpriced_attempts: int = 0
     baseline_cost_usd: float | None
     baseline_measured: bool = False
-    #: 1 - cost / baseline.
+    #: What the audits of its answers cost: jobs of their own, and part of what the answers take.
+    audit_cost_usd: float = 0.0
+    #: 1 - (cost + audits) / baseline, and without the audits.
     saving: float | None
+    saving_without_audits: float | None = None
+    #: Cost and audits by settled items.
+    cost_per_item_usd: float | None = None
     escalation_rate: float | None
     error_rate_by_model: dict[str, float]
     latency_s: Percentiles
     quality: QualityScore | None
     models: tuple[ModelLine, ...] = ()
+    skills: tuple[SkillLine, ...] = ()
     by_tier: dict[str, int] = Field(default_factory=dict)
     baselines: tuple[Baseline, ...] = ()
     failures: dict[str, int] = Field(default_factory=dict)

@@ -54,7 +54,7 @@ class BatchState(StrEnum):
 
     #: Waits for its tier's next provider batch, then travels in one.
     FILLING = "filling"
-    BULKED = "bulked"
+    HANDED_IN = "handed_in"
     #: To be sent.
     READY = "ready"
     SENT = "sent"
@@ -89,11 +89,11 @@ SHARD_MOVES: Mapping[ShardState, frozenset[ShardState]] = {
     _H.CLOSED: frozenset(),
 }
 BATCH_MOVES: Mapping[BatchState, frozenset[BatchState]] = {
-    _B.FILLING: frozenset({_B.BULKED, _B.DROPPED}),
-    _B.BULKED: frozenset({_B.READY, _B.FILLING, _B.DROPPED}),
+    _B.FILLING: frozenset({_B.HANDED_IN, _B.DROPPED}),
+    _B.HANDED_IN: frozenset({_B.READY, _B.FILLING, _B.DROPPED}),
     _B.READY: frozenset({_B.SENT, _B.JUDGED, _B.DROPPED}),
     # Sent again, or collected again where its paid answers are gone.
-    _B.SENT: frozenset({_B.SENT, _B.BULKED, _B.JUDGED, _B.DROPPED}),
+    _B.SENT: frozenset({_B.SENT, _B.HANDED_IN, _B.JUDGED, _B.DROPPED}),
     _B.JUDGED: frozenset(),
     # A trail may come after all.
     _B.DROPPED: frozenset({_B.JUDGED}),

@@ -150,10 +150,10 @@ class TierKind(StrEnum):
     TOOLS = "tools"
 
 
-class BulkTerms(Frozen):
+class ProviderBatchTerms(Frozen):
     """How a tier of kind `batch` fills and follows what it hands to a provider's Batch API."""
 
-    #: Requests that make a bulk full.
+    #: Requests that make a provider batch full.
     requests: int = Field(default=1000, gt=0, le=50_000)
     #: Seconds after which one is submitted though it is not full.
     fill_s: float = Field(default=60.0, ge=0)
@@ -176,7 +176,7 @@ class Tier(Frozen):
     #: Seconds that a model which failed on its own account is left alone.
     cooldown_s: float = Field(default=15.0, gt=0)
     #: Of a tier of kind `batch`.
-    bulk: BulkTerms = BulkTerms()
+    bulk: ProviderBatchTerms = ProviderBatchTerms()
 
     @model_validator(mode="after")
     def _fill(self) -> Self:
@@ -245,7 +245,7 @@ class Profile(Frozen):
 
     @property
     def rungs(self) -> tuple[Tier, ...]:
-        """The tiers that models answer on, at once or in bulk, cheapest first."""
+        """The tiers that models answer on, at once or in batches, cheapest first."""
         return tuple(tier for tier in self.tiers if tier.kind is not TierKind.TOOLS)
 
     @property

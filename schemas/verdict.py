@@ -65,7 +65,7 @@ class DeferCause(StrEnum):
     CANCELLED = "cancelled"
     #: The worker is stopping and hands its work back.
     STOPPING = "stopping"
-    #: It waits for its tier's next bulk to a Batch API.
+    #: It waits for its tier's next provider batch.
     BULK = "bulk"
 
 

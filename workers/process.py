@@ -71,7 +71,7 @@ def assemble(
             paid=PaidAnswers(client, settings.keys),
             gate=Gate(client=client, keys=settings.keys),
             estimator=Estimator(),
-            bulks=gateway.bulks,
+            batch_api=gateway.batch_api,
             tracer=make_tracer(settings, service="firstline-worker"),
         )
 

@@ -20,7 +20,7 @@ from firstline.workers.estimates.call_estimate import Estimator
 from firstline.workers.limits.concurrency import Slots, Spacing
 from firstline.workers.limits.gate import Gate
 from firstline.workers.loop.event_loop import Load
-from firstline.workers.providers.batch_api import BulkApi
+from firstline.workers.providers.batches.api import BatchApi
 from firstline.workers.providers.gateway import Gateway
 from firstline.workers.tools.toolbox import Toolbox
 
@@ -41,7 +41,7 @@ class Worker:
     estimator: Estimator = field(default_factory=Estimator)
     recent: RecentTrails = field(default_factory=RecentTrails)
     #: Providers' Batch APIs, where this process can reach them.
-    bulks: BulkApi | None = None
+    batch_api: BatchApi | None = None
     toolbox: Toolbox = field(default_factory=Toolbox)
     cache: ResponseCache = field(init=False)
     #: None unless OpenTelemetry is asked for.

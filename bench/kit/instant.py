@@ -23,7 +23,7 @@ class InstantGateway:
     """Gives the same valid answer to every call."""
 
     prices = _Prices()
-    bulks = None
+    batch_api = None
 
     def never_waits(self, work: object, /) -> bool:
         """Say that nothing is prepared on threads."""

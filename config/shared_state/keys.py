@@ -29,6 +29,18 @@ class Keys:
         """Hash: answers paid for and not yet judged, by (item, step, attempt)."""
         return self._key("answers", batch)
 
+    def lease(self, name: str) -> str:
+        """Text that expires: who does one thing alone."""
+        return self._key("lease", name)
+
+    def provider_batch(self, provider_batch: str) -> str:
+        """Hash: how far a provider batch has been handed in."""
+        return self._key("provider_batch", provider_batch)
+
+    def provider_batch_named(self, name: str) -> str:
+        """Text: the provider batch that a provider knows under this name."""
+        return self._key("provider_batch_named", name)
+
     def cancel(self, job: str) -> str:
         """Text: set when nothing more may be called for a job."""
         return self._key("cancel", job)

@@ -16,7 +16,7 @@ import redis
 from redis.exceptions import RedisError
 
 from firstline.config.shared_state.keys import Keys
-from firstline.schemas.attempt import Attempt
+from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS, Attempt
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +66,15 @@ def read(client: redis.Redis, keys: Keys) -> Mapping[Count, float]:
     return {tuple(json.loads(name)): float(amount) for name, amount in found.items()}
 
 
+def _outcome(attempt: Attempt) -> str:
+    """Return what came of asking for an answer."""
+    if attempt.error in UNANSWERED:
+        return "none"
+    if attempt.error in WRONG_ANSWERS:
+        return "wrong"
+    return "unsure" if attempt.error is not None else "good"
+
+
 def _counted(attempt: Attempt) -> Iterable[tuple[Count, float]]:
     """Yield what an attempt adds to; unknown tokens and dollars add nothing, and are counted as unknown."""
     tier, model = attempt.tier, attempt.model
@@ -74,12 +83,14 @@ def _counted(attempt: Attempt) -> Iterable[tuple[Count, float]]:
         yield ("verdicts", tier, attempt.verdict), 1
         if attempt.verdict == "escalate":
             yield ("escalations", tier, attempt.skill), 1
+        yield ("answers", attempt.skill, model, _outcome(attempt)), 1
     if attempt.from_cache:
         return
     usage = attempt.usage
     for kind, tokens in (
         ("input", usage.input_tokens),
         ("cached_input", usage.cached_tokens),
+        ("cache_write", usage.cache_write_tokens),
         ("output", usage.output_tokens),
         ("reasoning", usage.reasoning_tokens),
     ):
@@ -89,5 +100,6 @@ def _counted(attempt: Attempt) -> Iterable[tuple[Count, float]]:
         yield ("unpriced", tier, model), 1
     elif attempt.cost_usd:
         yield ("cost_usd", tier, model), attempt.cost_usd
+        yield ("task_cost_usd", attempt.skill), attempt.cost_usd
     yield ("latency", tier, model, str(bisect_left(BUCKETS_S, attempt.latency_s))), 1
     yield ("latency_sum", tier, model), attempt.latency_s

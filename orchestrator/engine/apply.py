@@ -160,7 +160,7 @@ def _batches(
                 "lane": own,
                 "items": numbers[at : at + step],
                 "size": len(numbers[at : at + step]),
-                # What goes to a Batch API waits for its tier's next bulk.
+                # What goes to a Batch API waits for its tier's next provider batch.
                 "state": BatchState.FILLING if job.tier(tier).kind is TierKind.BATCH else BatchState.READY,
                 "lost": 0,
             }

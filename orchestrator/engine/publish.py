@@ -14,7 +14,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine.messages import Seen, assemble_all, see
 from firstline.orchestrator.store import batches
 from firstline.schemas.batch import Batch
-from firstline.schemas.provider_batch import BulkOrder
+from firstline.schemas.provider_batch import ProviderBatchOrder
 from firstline.schemas.states import BatchState
 
 ATTEMPT = "firstline.attempt"
@@ -52,8 +52,8 @@ def settle(engine: Context, batch: Batch, *, priority: int) -> Signature:
     return chain(attempt, judge, app=engine.app)
 
 
-def bulk(engine: Context, order: BulkOrder) -> Signature:
-    """Return an act on a bulk on its tier's queue, and then its news for the orchestrators."""
+def provider_batch(engine: Context, order: ProviderBatchOrder) -> Signature:
+    """Return an act on a provider batch on its tier's queue, and then its news for the orchestrators."""
     act = engine.app.signature(
         BULK,
         args=(order.model_dump_json(),),
@@ -62,7 +62,7 @@ def bulk(engine: Context, order: BulkOrder) -> Signature:
         ignore_result=True,
     )
     told = engine.app.signature(
-        BULKED, queue=engine.orchestrators, ignore_result=True, argsrepr=f"(job={order.job} bulk={order.id})"
+        BULKED, queue=engine.orchestrators, ignore_result=True, argsrepr=f"(job={order.job} provider_batch={order.id})"
     )
     return chain(act, told, app=engine.app)
 

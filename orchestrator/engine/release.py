@@ -75,7 +75,7 @@ def _room(engine: Context, tx: Connection, job: Job) -> int:
     leading = job.plan.segment(job.segment)[0]
     first = leading.start_of(EVERY, job.ladder)
     if job.tier(first).kind is TierKind.BATCH:
-        # Nothing of it is in Redis while it waits for a bulk.
+        # Nothing of it is in Redis while it waits for a provider batch.
         return job.tier(first).bulk.requests
     tiers = {first, *job.ladder}
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])

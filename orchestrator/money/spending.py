@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.providers.prices import price_of
-from firstline.orchestrator.store import views
+from firstline.orchestrator.reports.baselines import PURPOSE as BASELINE
+from firstline.orchestrator.reports.frontier_alone import frontier_alone
+from firstline.orchestrator.store import job_figures, views
 from firstline.orchestrator.store.jobs import now
-from firstline.schemas.attempt import Usage
 from firstline.schemas.base import Frozen
+from firstline.schemas.plan import Plan
 from firstline.schemas.tier import Profile
-from firstline.workers.rules.pricing import dollars
 
 
 class MoneyLine(Frozen):
@@ -33,7 +33,9 @@ class Money(Frozen):
     unpriced: int
     #: Of jobs of purpose `run`, whose answers the baseline is reckoned from.
     run_cost_usd: float
-    #: The accepted answers of those jobs at the price of their top tiers; None: a top tier has no price.
+    #: Of the jobs that made sure of their answers: audits, calibrations, comparisons.
+    assurance_cost_usd: float
+    #: One answer for each item and step of those jobs at the price of their top tiers; None: a top tier has no price.
     baseline_cost_usd: float | None
     by_model: tuple[MoneyLine, ...]
     by_skill: tuple[MoneyLine, ...]
@@ -43,7 +45,13 @@ class Money(Frozen):
 
     @property
     def saving(self) -> float | None:
-        """The share of the baseline that was not spent."""
+        """The share of the baseline that was not spent, with all that made sure of the answers."""
+        spent_usd = self.run_cost_usd + self.assurance_cost_usd
+        return None if not self.baseline_cost_usd else 1 - spent_usd / self.baseline_cost_usd
+
+    @property
+    def saving_of_runs(self) -> float | None:
+        """The share of the baseline that was not spent on the runs alone."""
         return None if not self.baseline_cost_usd else 1 - self.run_cost_usd / self.baseline_cost_usd
 
 
@@ -56,7 +64,8 @@ def money(tx: Connection, *, tenant: str | None, days: int) -> Money:
         cost_usd=_sum(rows),
         unpriced=_unpriced(rows),
         run_cost_usd=_sum(row for row in rows if row["purpose"] == "run"),
-        baseline_cost_usd=_baseline(tx, views.accepted_tokens_by_job(tx, tenant=tenant, since=since)),
+        assurance_cost_usd=_sum(row for row in rows if row["purpose"] not in ("run", BASELINE)),
+        baseline_cost_usd=_baseline(tx, views.runs_of(tx, tenant=tenant, since=since)),
         by_model=_lines(rows, lambda row: f"{row['model']} ({row['tier']})"),
         by_skill=_lines(rows, lambda row: row["skill"] or "(no skill)"),
         by_tenant=_lines(rows, lambda row: row["tenant"]),
@@ -84,19 +93,16 @@ def _unpriced(rows: Iterable[RowMapping]) -> int:
     return sum(row["calls"] - row["priced"] for row in rows)
 
 
-def _baseline(tx: Connection, rows: list[RowMapping]) -> float | None:
-    profiles = views.profiles_of(tx, jobs=[row["job"] for row in rows])
-    costs = [_top_cost(row, Profile.model_validate(profiles[row["job"]])) for row in rows]
+def _baseline(tx: Connection, runs: list[RowMapping]) -> float | None:
+    """Return what the top tiers alone would have cost; None as soon as one of them has no price."""
+    by_job: dict[str, list[RowMapping]] = defaultdict(list)
+    for row in job_figures.answers_once(tx, jobs=[run["id"] for run in runs]):
+        by_job[row["job"]].append(row)
+    costs = [_alone(run, by_job[run["id"]]) for run in runs if by_job[run["id"]]]
     known = [cost for cost in costs if cost is not None]
     return sum(known) if known and len(known) == len(costs) else None
 
 
-def _top_cost(row: RowMapping, profile: Profile) -> float | None:
-    model = profile.ladder[-1].models[0]
-    price = price_of(model)
-    if price is None:
-        return None
-    usage = Usage(
-        input_tokens=row["input_tokens"], cached_tokens=row["cached_tokens"], output_tokens=row["output_tokens"]
-    )
-    return dollars(usage, price)
+def _alone(run: RowMapping, rows: list[RowMapping]) -> float | None:
+    plan = Plan.model_validate(run["plan"]) if run["plan"] else None
+    return frontier_alone(rows, plan, Profile.model_validate(run["profile"]))

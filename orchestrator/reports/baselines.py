@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from firstline.schemas.job import JobRequest
 from firstline.schemas.jobfile import BaselineKind
-from firstline.schemas.plan import Plan
+from firstline.schemas.plan import Plan, PlannedStep, StepKind
 from firstline.schemas.policy import Policy
 from firstline.schemas.report import Baseline, Report
 from firstline.schemas.tier import Profile
@@ -47,10 +47,33 @@ def as_they_come(plan: Plan) -> Plan:
     """Return the plan with every answer of the asked-for form accepted: what a model does without our judgement.
 
     With the checks on, a tier alone would fail on what it would have sent up, and look worse than its answers are.
+    Nobody reviews it either: what a checkpoint costs and asks anew is the price of judging cheap answers.
     """
+    plan = _unreviewed(plan)
     skills = {name: skill.evolve(checks=(), confidence=()) for name, skill in plan.skills.items()}
     steps = (planned.evolve(thresholds={}, policy=_trusting(planned.policy)) for planned in plan.steps)
     return plan.evolve(skills=skills, steps=tuple(steps))
+
+
+def _unreviewed(plan: Plan) -> Plan:
+    """Return the plan without its checkpoints, unless a step reads what one says."""
+    reviews = {one.step.name: one.step.after for one in plan.steps if one.step.kind is StepKind.CHECKPOINT}
+    inputs = (reference for one in plan.steps for reference in one.step.inputs.values())
+    read = [*inputs, *(one.step.when or "" for one in plan.steps), str(plan.output)]
+    gone = {name: after for name, after in reviews.items() if not any(f"{name}." in text for text in read)}
+    kept = [one for one in plan.steps if one.step.name not in gone]
+    places = {segment: place for place, segment in enumerate(sorted({one.segment for one in kept}))}
+
+    def moved(one: PlannedStep) -> PlannedStep:
+        return one.evolve(step=one.step.evolve(after=_without(one.step.after, gone)), segment=places[one.segment])
+
+    return plan.evolve(steps=tuple(map(moved, kept)), adapt=False)
+
+
+def _without(after: tuple[str, ...], gone: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what a step waits for, with what the missing ones waited for in their place."""
+    found = [other for name in after for other in (_without(gone[name], gone) if name in gone else (name,))]
+    return tuple(dict.fromkeys(found))
 
 
 def _trusting(policy: Policy) -> Policy:
@@ -112,5 +135,10 @@ def overall_quality(report: Report) -> float | None:
 
 def _against(main: Report, frontier: Baseline) -> dict[str, object]:
     cost, baseline = main.cost_usd, frontier.cost_usd
-    saving = 1 - cost / baseline if cost is not None and baseline else None
-    return {"baseline_cost_usd": baseline, "baseline_measured": True, "saving": saving}
+    known = cost is not None and bool(baseline)
+    return {
+        "baseline_cost_usd": baseline,
+        "baseline_measured": True,
+        "saving": 1 - (cost + main.audit_cost_usd) / baseline if known else None,  # type: ignore[operator] # both known
+        "saving_without_audits": 1 - cost / baseline if known else None,  # type: ignore[operator] # both known
+    }

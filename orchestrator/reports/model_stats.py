@@ -1,11 +1,13 @@
 """How models do: their answers, faults, seconds and dollars, and why items failed."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from firstline.orchestrator.store import views
 from firstline.orchestrator.store.jobs import now
+from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS
 from firstline.schemas.base import Frozen
 
 
@@ -16,9 +18,11 @@ class ModelMarks(Frozen):
     tier: str
     attempts: int
     accepted: int
-    #: Answers that failed, and calls that gave none.
-    faults: int
-    #: Answers whose confidence was too low: no fault.
+    #: Answers that came and were no good.
+    wrong: int
+    #: Calls that brought no answer: nothing that its answers are to blame for.
+    unanswered: int
+    #: Answers whose confidence was too low: no error.
     unsure: int
     latency_s: float | None
     #: Mean of the calls whose cost is known.
@@ -26,8 +30,32 @@ class ModelMarks(Frozen):
 
     @property
     def error_rate(self) -> float:
-        """The share of attempts that are faults."""
-        return self.faults / self.attempts if self.attempts else 0.0
+        """The share of wrong ones among the answers that came."""
+        return error_rate(self.attempts, self.wrong, self.unanswered)
+
+
+class TaskStats(Frozen):
+    """How answers to one type of task, a skill, did."""
+
+    skill: str
+    attempts: int
+    #: Answers that were accepted: tasks done.
+    accepted: int
+    wrong: int
+    unanswered: int
+    unsure: int
+    #: All that was paid for it; None: no call of it has a price.
+    cost_usd: float | None
+
+    @property
+    def error_rate(self) -> float:
+        """The share of wrong ones among the answers that came."""
+        return error_rate(self.attempts, self.wrong, self.unanswered)
+
+    @property
+    def cost_per_task_usd(self) -> float | None:
+        """What an accepted answer took, with all that was asked for it."""
+        return self.cost_usd / self.accepted if self.cost_usd is not None and self.accepted else None
 
 
 class Fault(Frozen):
@@ -53,6 +81,23 @@ def model_marks(tx: Connection, *, tenant: str | None, days: int) -> list[ModelM
     """Return how each model did in the last `days` days."""
     rows = views.model_marks(tx, tenant=tenant, since=now() - timedelta(days=days))
     return [ModelMarks.model_validate(dict(row)) for row in rows]
+
+
+def task_stats(tx: Connection, *, tenant: str | None, days: int) -> list[TaskStats]:
+    """Return how answers to each type of task did in the last `days` days."""
+    rows = views.task_stats(tx, tenant=tenant, since=now() - timedelta(days=days))
+    return [TaskStats.model_validate(dict(row)) for row in rows]
+
+
+def errors_of(counts: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many of these errors are of answers that came, and how many of calls that brought none."""
+    wrong = sum(count for kind, count in counts.items() if kind in WRONG_ANSWERS)
+    return wrong, sum(count for kind, count in counts.items() if kind in UNANSWERED)
+
+
+def error_rate(attempts: int, wrong: int, unanswered: int) -> float:
+    """Return the share of wrong ones among the answers that came."""
+    return wrong / (attempts - unanswered) if attempts > unanswered else 0.0
 
 
 def faults(tx: Connection, *, tenant: str | None, days: int) -> list[Fault]:

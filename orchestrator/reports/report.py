@@ -1,7 +1,7 @@
 """The report: what a job cost beside the top tier alone, how fast it was, how good, and where models failed."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,19 +9,16 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.statistics import wilson
+from firstline.orchestrator.reports.frontier_alone import frontier_alone
+from firstline.orchestrator.reports.model_stats import error_rate, errors_of
 from firstline.orchestrator.reports.scripted import scripted_notes
 from firstline.orchestrator.store import items, job_figures, jobs
-from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.estimate import Estimate
 from firstline.schemas.plan import Plan
-from firstline.schemas.report import ModelLine, Percentiles, QualityScore, Report
+from firstline.schemas.report import ModelLine, Percentiles, QualityScore, Report, SkillLine
 from firstline.schemas.tier import Price, Profile
 from firstline.workers.rules.json_paths import MISSING
-from firstline.workers.rules.pricing import dollars
 from firstline.workers.rules.scoring import score
-
-#: What counts against a model: its answer was not used, or it gave none. Being unsure is not an error.
-_NOT_ERRORS = frozenset({ErrorKind.UNSURE.value})
 
 
 def make_report(tx: Connection, *, job: str) -> Report:
@@ -32,8 +29,10 @@ def make_report(tx: Connection, *, job: str) -> Report:
     quality, latency = _over_items(tx, row)
     top = profile.ladder[-1].models[0]
     price = price_of(top)
-    baseline = _baseline(tx, job=job, price=price)
-    cost_usd = sum(line["cost_usd"] for line in lines)
+    plan = Plan.model_validate(row["plan"]) if row["plan"] else None
+    baseline = frontier_alone(job_figures.answers_once(tx, jobs=[job]), plan, profile)
+    cost_usd, audit_usd = sum(line["cost_usd"] for line in lines), job_figures.audit_cost(tx, job=job)
+    models = _models(tx, job, lines)
     unpriced = sum(line["attempts"] - line["priced"] for line in lines)
     ended = status.settled + status.failed
     cached = [line for line in lines if line["from_cache"]]
@@ -47,15 +46,20 @@ def make_report(tx: Connection, *, job: str) -> Report:
         failed=status.failed,
         review=status.review,
         cancelled=status.cancelled,
-        cost_usd=cost_usd,
+        # What nobody knows a single figure of is unknown, not 0.
+        cost_usd=None if lines and not any(line["priced"] for line in lines) else cost_usd,
         unpriced_attempts=unpriced,
         baseline_cost_usd=baseline,
-        saving=None if not baseline else 1 - cost_usd / baseline,
+        audit_cost_usd=audit_usd,
+        saving=None if not baseline else 1 - (cost_usd + audit_usd) / baseline,
+        saving_without_audits=None if not baseline else 1 - cost_usd / baseline,
+        cost_per_item_usd=(cost_usd + audit_usd) / status.settled if status.settled else None,
         escalation_rate=status.escalated / status.settled if status.settled else None,
-        error_rate_by_model={line.model: line.error_rate for line in _models(tx, job, lines)},
+        error_rate_by_model={line.model: line.error_rate for line in models},
         latency_s=latency,
         quality=quality,
-        models=_models(tx, job, lines),
+        models=models,
+        skills=_skills(lines),
         by_tier=status.by_tier,
         failures=job_figures.failures(tx, job=job),
         cache_hits=sum(line["attempts"] for line in cached),
@@ -78,14 +82,6 @@ def _notes(unpriced: int, price: Price | None, ended: int, count: int) -> tuple[
     return tuple(notes)
 
 
-def _baseline(tx: Connection, *, job: str, price: Price | None) -> float | None:
-    """Return what one top-tier call for each accepted answer would have cost, by its price and the measured tokens."""
-    answers, given, cached, produced = job_figures.accepted_tokens(tx, job=job)
-    if price is None or not answers:
-        return None
-    return dollars(Usage(input_tokens=given, cached_tokens=cached, output_tokens=produced), price)
-
-
 def _models(tx: Connection, job: str, lines: Sequence[RowMapping]) -> tuple[ModelLine, ...]:
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
     for model, tier, latency_s in job_figures.latencies(tx, job=job):
@@ -102,7 +98,7 @@ def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence
         if line["error"] is not None:
             errors[line["error"]] += line["attempts"]
     attempts = sum(line["attempts"] for line in lines)
-    wrong = sum(count for kind, count in errors.items() if kind not in _NOT_ERRORS)
+    wrong, unanswered = errors_of(errors)
     priced = sum(line["priced"] for line in lines)
     # What the response cache answered used no tokens.
     called = [line for line in lines if not line["from_cache"]]
@@ -112,12 +108,43 @@ def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence
         attempts=attempts,
         accepted=sum(line["attempts"] for line in lines if line["verdict"] == "accept"),
         errors=dict(errors),
-        error_rate=wrong / attempts,
+        wrong=wrong,
+        unanswered=unanswered,
+        error_rate=error_rate(attempts, wrong, unanswered),
         input_tokens=sum(line["input_tokens"] for line in called),
         cached_tokens=sum(line["cached_tokens"] for line in called),
         output_tokens=sum(line["output_tokens"] for line in called),
         cost_usd=sum(line["cost_usd"] for line in lines) if priced else None,
         latency_s=percentiles(seconds),
+    )
+
+
+def _skills(lines: Sequence[RowMapping]) -> tuple[SkillLine, ...]:
+    grouped: dict[str, list[RowMapping]] = defaultdict(list)
+    for line in lines:
+        if line["skill"]:
+            grouped[line["skill"]].append(line)
+    return tuple(_skill(skill, group) for skill, group in sorted(grouped.items()))
+
+
+def _skill(skill: str, lines: Sequence[RowMapping]) -> SkillLine:
+    answers = [line for line in lines if line["purpose"] == "answer"]
+    errors: Counter[str] = Counter()
+    for line in answers:
+        if line["error"] is not None:
+            errors[line["error"]] += line["attempts"]
+    wrong, unanswered = errors_of(errors)
+    tasks = sum(line["attempts"] for line in answers if line["verdict"] == "accept")
+    cost_usd = sum(line["cost_usd"] for line in lines) if any(line["priced"] for line in lines) else None
+    return SkillLine(
+        skill=skill,
+        tasks=tasks,
+        calls=sum(line["attempts"] for line in lines),
+        wrong=wrong,
+        unanswered=unanswered,
+        error_rate=error_rate(sum(line["attempts"] for line in answers), wrong, unanswered),
+        cost_usd=cost_usd,
+        cost_per_task_usd=cost_usd / tasks if cost_usd is not None and tasks else None,
     )
 
 
@@ -146,8 +173,9 @@ def _quality(compare: str, scores: Sequence[float], failed: int) -> QualityScore
     if not scores and not failed:
         return None
     total = sum(scores)
-    counted = bool(scores) and all(one in (0.0, 1.0) for one in scores)
-    interval = wilson(round(total), len(scores)) if counted else None
+    counted = all(one in (0.0, 1.0) for one in scores)
+    # The figure that is shown, and its interval, speak of the same items: those that failed count as 0.
+    interval = wilson(round(total), len(scores) + failed) if counted else None
     return QualityScore(
         score=total / len(scores) if scores else 0.0,
         items=len(scores),

@@ -10,7 +10,7 @@ from firstline.orchestrator.reports.baselines import NAMES, overall_quality
 from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
 from firstline.schemas.estimate import Estimate
 from firstline.schemas.jobfile import BaselineKind
-from firstline.schemas.report import Baseline, ModelLine, Report
+from firstline.schemas.report import Baseline, ModelLine, Report, SkillLine
 
 _WORST_REASONS = 8
 
@@ -43,6 +43,8 @@ def _blocks(report: Report) -> Iterator[RenderableType]:
     yield _comparison(report)
     if report.models:
         yield _models(report.models)
+    if report.skills:
+        yield _skills(report.skills)
     if report.failures:
         yield _failures(report.failures)
     for note in _notes(report):
@@ -121,7 +123,9 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 
 
 def _models(lines: tuple[ModelLine, ...]) -> Table:
-    table = _table("model", "tier", "calls", "accepted", "errors", "tokens in (cached)", "out", "cost", "p50", "p95")
+    table = _table(
+        "model", "tier", "calls", "accepted", "wrong", "no answer", "tokens in (cached)", "out", "cost", "p50", "p95"
+    )
     for line in lines:
         table.add_row(
             line.model,
@@ -129,11 +133,27 @@ def _models(lines: tuple[ModelLine, ...]) -> Table:
             f"{line.attempts:,}",
             f"{line.accepted:,}",
             percent(line.error_rate),
+            f"{line.unanswered:,}",
             f"{line.input_tokens:,} ({line.cached_tokens:,})",
             f"{line.output_tokens:,}",
             dollars(line.cost_usd),
             seconds(line.latency_s.p50),
             seconds(line.latency_s.p95),
+        )
+    return table
+
+
+def _skills(lines: tuple[SkillLine, ...]) -> Table:
+    table = _table("task", "done", "calls", "wrong", "no answer", "cost", "a task")
+    for line in lines:
+        table.add_row(
+            line.skill,
+            f"{line.tasks:,}",
+            f"{line.calls:,}",
+            percent(line.error_rate),
+            f"{line.unanswered:,}",
+            dollars(line.cost_usd),
+            dollars(line.cost_per_task_usd),
         )
     return table
 
@@ -156,7 +176,9 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"Quality: {quality.compare} on {count(quality.items, 'item')} with ground truth{spread}."
     if report.saving is not None:
         how = "measured" if report.baseline_measured else "estimated"
-        yield f"Saving against the top tier alone ({how}): {percent(report.saving)}."
+        without = percent(report.saving_without_audits)
+        audits = f"; {without} without its audits ({dollars(report.audit_cost_usd)})" if report.audit_cost_usd else ""
+        yield f"Saving against the top tier alone ({how}): {percent(report.saving)}{audits}."
     if report.unpriced_attempts:
         yield f"{count(report.unpriced_attempts, 'call')} without a known price: not in the cost above."
     if report.cache_hits:

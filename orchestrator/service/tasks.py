@@ -15,7 +15,7 @@ from firstline.orchestrator.engine.tracing import judge_span
 from firstline.orchestrator.service.celery_submit import Unread, submit_message
 from firstline.schemas.batch import Trail
 from firstline.schemas.errors import InfrastructureError, UserError
-from firstline.schemas.provider_batch import BulkNews
+from firstline.schemas.provider_batch import ProviderBatchNews
 from firstline.workers.durability.unread import batch_of, note_of
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def register(app: Celery, engine: Context) -> None:
     @app.task(name=publish.BULKED, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def bulked_task(news: str | None) -> None:
         if news is not None:
-            provider_batches.hear(engine, BulkNews.model_validate_json(news))
+            provider_batches.hear(engine, ProviderBatchNews.model_validate_json(news))
 
     @app.task(name=publish.JUDGE, bind=True, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def judge_task(self: "Task[Any, Any]", trail: str | None) -> None:

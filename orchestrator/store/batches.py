@@ -16,7 +16,7 @@ _batch = BatchRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 
 #: States of a batch that something will still come of.
-OUT = (BatchState.FILLING, BatchState.BULKED, BatchState.READY, BatchState.SENT)
+OUT = (BatchState.FILLING, BatchState.HANDED_IN, BatchState.READY, BatchState.SENT)
 #: Seconds that a row may lie in the future, by a clock that was set back, before it counts as old.
 _AHEAD_S = 60
 

@@ -103,7 +103,7 @@ def parked_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, list[Parked
     )
     batched = (
         select(_batch.c.job, _batch.c.tier, func.sum(_batch.c["size"]))
-        .where(_batch.c.job.in_(list(jobs)), _batch.c.state.in_((BatchState.FILLING, BatchState.BULKED)))
+        .where(_batch.c.job.in_(list(jobs)), _batch.c.state.in_((BatchState.FILLING, BatchState.HANDED_IN)))
         .group_by(_batch.c.job, _batch.c.tier)
     )
     found: dict[str, list[Parked]] = {}

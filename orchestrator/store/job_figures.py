@@ -1,21 +1,23 @@
 """Figures of a job, counted from its attempts and items."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, and_, case, func, select
 
-from firstline.orchestrator.store.tables import AttemptRow, ItemRow
+from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
+_audit = AuditRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 
 
 def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
-    """Return attempts, tokens and dollars per (model, tier, verdict, error, from_cache)."""
+    """Return attempts, tokens and dollars per (model, tier, skill, purpose, verdict, error, from_cache)."""
     query = (
         select(
             _attempt.c.model,
             _attempt.c.tier,
+            _attempt.c.skill,
             _attempt.c.purpose,
             _attempt.c.verdict,
             _attempt.c.error,
@@ -32,6 +34,7 @@ def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
         .group_by(
             _attempt.c.model,
             _attempt.c.tier,
+            _attempt.c.skill,
             _attempt.c.purpose,
             _attempt.c.verdict,
             _attempt.c.error,
@@ -48,16 +51,45 @@ def latencies(tx: Connection, *, job: str) -> list[tuple[str, str, float]]:
     return [(model, tier, latency_s) for model, tier, latency_s in tx.execute(query)]
 
 
-def accepted_tokens(tx: Connection, *, job: str) -> tuple[int, int, int, int]:
-    """Return accepted answers, their input, cached input and output tokens: what one call for each would use."""
+def answers_once(tx: Connection, *, jobs: Collection[str]) -> list[RowMapping]:
+    """Return (job, step, answers, input, cached and output tokens) of one answer for each item and step.
+
+    Of a subtask these are the prompt that it was first asked with, before any feedback, and the answer that was
+    accepted last, whatever was asked in between; answers of the response cache are left out.
+    """
+    asked = (
+        _attempt.c.job.in_(jobs),
+        _attempt.c.purpose == "answer",
+        _attempt.c.from_cache.is_(False),
+        _attempt.c.input_tokens.is_not(None),
+    )
+    accepted = func.max(case((_attempt.c.verdict == "accept", _attempt.c.n)))
+    key = (_attempt.c.job, _attempt.c.item, _attempt.c.step)
+    once = (
+        select(*key, func.min(_attempt.c.n).label("first"), accepted.label("last"))
+        .where(*asked)
+        .group_by(*key)
+        .having(accepted.is_not(None))
+        .subquery()
+    )
+    first, last = _attempt.alias("first"), _attempt.alias("last")
     query = select(
-        func.count(_attempt.c.input_tokens),
-        func.coalesce(func.sum(_attempt.c.input_tokens), 0),
-        func.coalesce(func.sum(_attempt.c.cached_tokens), 0),
-        func.coalesce(func.sum(_attempt.c.output_tokens), 0),
-    ).where(_attempt.c.job == job, _attempt.c.purpose == "answer", _attempt.c.verdict == "accept")
-    row = tx.execute(query).one()
-    return int(row[0]), int(row[1]), int(row[2]), int(row[3])
+        once.c.job,
+        once.c.step,
+        func.count().label("answers"),
+        func.sum(first.c.input_tokens).label("input_tokens"),
+        func.coalesce(func.sum(first.c.cached_tokens), 0).label("cached_tokens"),
+        func.coalesce(func.sum(last.c.output_tokens), 0).label("output_tokens"),
+    )
+    for attempt, n in ((first, once.c.first), (last, once.c.last)):
+        same = (attempt.c.job == once.c.job, attempt.c.item == once.c.item, attempt.c.step == once.c.step)
+        query = query.join(attempt, and_(*same, attempt.c.n == n))
+    return list(tx.execute(query.group_by(once.c.job, once.c.step)).mappings())
+
+
+def audit_cost(tx: Connection, *, job: str) -> float:
+    """Return what the audits of a job's answers cost."""
+    return float(tx.scalar(select(func.sum(_audit.c.cost_usd)).where(_audit.c.job == job)) or 0.0)
 
 
 def failures(tx: Connection, *, job: str) -> dict[str, int]:

@@ -11,10 +11,10 @@ from firstline.orchestrator.store.tables import (
     AttemptRow,
     AuditRow,
     BatchRow,
-    BulkRow,
     DecisionRow,
     ItemRow,
     JobRow,
+    ProviderBatchRow,
     ShardRow,
     SubtaskRow,
     WebhookRow,
@@ -22,7 +22,7 @@ from firstline.orchestrator.store.tables import (
 from firstline.schemas.job import JobState
 
 #: What goes with a job. Calibrations and the gold set outlive the jobs that they were made from.
-_PARTS = (AttemptRow, SubtaskRow, BatchRow, BulkRow, ShardRow, AuditRow, DecisionRow, WebhookRow, ItemRow)
+_PARTS = (AttemptRow, SubtaskRow, BatchRow, ProviderBatchRow, ShardRow, AuditRow, DecisionRow, WebhookRow, ItemRow)
 _job = JobRow.__table__  # type: ignore[attr-defined]
 
 

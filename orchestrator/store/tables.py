@@ -196,10 +196,11 @@ class BatchRow(SQLModel, table=True):
     size: int = 0
     #: The batch whose judging made this one.
     parent: str | None = None
-    #: filling (waits for a bulk of its tier), bulked (is in one), ready (not yet published), sent, judged, dropped
+    #: filling (waits for a provider batch of its tier), handed_in (is in one), ready (not yet published), sent, judged,
+    #: dropped
     state: str = "ready"
-    #: The bulk that it went to a provider's Batch API with.
-    bulk: str | None = Field(default=None, index=True)
+    #: The provider batch that it went to a Batch API with.
+    provider_batch: str | None = Field(default=None, index=True)
     #: Deliveries that ended with the worker's death.
     lost: int = 0
     changed_at: datetime = Field(sa_type=UtcDateTime)
@@ -415,16 +416,16 @@ class BudgetRow(SQLModel, table=True):
     changed_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class BulkRow(SQLModel, table=True):
+class ProviderBatchRow(SQLModel, table=True):
     """Batches of one job and tier that travel together through a provider's Batch API."""
 
-    __tablename__ = "bulk"
-    __table_args__ = (Index("bulk_due", "state", "due_at"),)
+    __tablename__ = "provider_batch"
+    __table_args__ = (Index("provider_batch_due", "state", "due_at"),)
 
     id: str = Field(primary_key=True)
     job: str = Field(index=True)
     tier: str
-    #: One of `firstline.schemas.provider_batch.BulkState`.
+    #: One of `schemas.provider_batch.ProviderBatchState`.
     state: str = "submitting"
     #: Requests in it, and how many came back answered.
     requests: int = 0
@@ -434,6 +435,12 @@ class BulkRow(SQLModel, table=True):
     provider_id: str | None = None
     #: What its budgets were charged when it was submitted.
     reserved_usd: float | None = None
+    #: How often a worker was told to submit it.
+    tries: int = 0
+    #: It brought nothing by the provider's fault.
+    failed: bool = False
+    #: Requests that the provider takes at once, where these were too many.
+    fits: int | None = None
     reason: str | None = Field(default=None, sa_type=Text)
     #: When a worker is next told to submit it or to look after it.
     due_at: datetime = Field(sa_type=UtcDateTime)

@@ -4,18 +4,15 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select, true
 
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
-from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS, ErrorKind
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-
-#: What counts against no model: it was unsure, which is honest.
-_NO_FAULT = (ErrorKind.UNSURE.value,)
 
 
 def tenant_of(tx: Connection, *, job: str) -> str | None:
@@ -152,46 +149,49 @@ def spending(tx: Connection, *, tenant: str | None, since: datetime) -> list[Row
     return list(tx.execute(_since(query, tenant=tenant, since=since).group_by(*keys)).mappings())
 
 
-def accepted_tokens_by_job(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
-    """Return the tokens of accepted answers by job of purpose `run`: what one call for each would use."""
-    query = (
-        _since(
-            select(
-                _attempt.c.job,
-                func.coalesce(func.sum(_attempt.c.input_tokens), 0).label("input_tokens"),
-                func.coalesce(func.sum(_attempt.c.cached_tokens), 0).label("cached_tokens"),
-                func.coalesce(func.sum(_attempt.c.output_tokens), 0).label("output_tokens"),
-            ),
-            tenant=tenant,
-            since=since,
-        )
-        .where(_attempt.c.purpose == "answer", _attempt.c.verdict == "accept", _job.c.purpose == "run")
-        .group_by(_attempt.c.job)
-    )
+def runs_of(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+    """Return id, profile and plan of the jobs of purpose `run` with calls since then."""
+    recent = _since(select(_attempt.c.job), tenant=tenant, since=since).where(_job.c.purpose == "run").distinct()
+    query = select(_job.c.id, _job.c.profile, _job.c.plan).where(_job.c.id.in_(recent))
     return list(tx.execute(query).mappings())
 
 
-def profiles_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return the profiles of jobs."""
-    query = select(_job.c.id, _job.c.profile).where(_job.c.id.in_(jobs))
-    return {row["id"]: row["profile"] for row in tx.execute(query).mappings()}
-
-
 def model_marks(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
-    """Return by model and tier: answers asked for, accepted ones, faults, unsure ones, mean seconds and dollars."""
+    """Return by model and tier: what came of the answers that were asked for, mean seconds and dollars."""
     keys = (_attempt.c.model, _attempt.c.tier)
-    faulty = and_(_attempt.c.error.is_not(None), _attempt.c.error.not_in(_NO_FAULT))
     query = select(
         *keys,
-        func.count().label("attempts"),
-        _count(_attempt.c.verdict == "accept").label("accepted"),
-        _count(faulty).label("faults"),
-        _count(_attempt.c.error.in_(_NO_FAULT)).label("unsure"),
+        *_outcomes(),
         func.avg(_attempt.c.latency_s).label("latency_s"),
         func.avg(_attempt.c.cost_usd).label("cost_usd"),
     ).where(_attempt.c.purpose == "answer")
     query = _since(query, tenant=tenant, since=since).group_by(*keys).order_by(_attempt.c.tier, _attempt.c.model)
     return list(tx.execute(query).mappings())
+
+
+def task_stats(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+    """Return by skill: what came of the answers that were asked for, and the dollars of all calls."""
+    is_answer = _attempt.c.purpose == "answer"
+    query = select(
+        _attempt.c.skill,
+        *_outcomes(among=is_answer),
+        func.sum(_attempt.c.cost_usd).label("cost_usd"),
+    ).where(_attempt.c.skill != "")
+    query = _since(query, tenant=tenant, since=since).group_by(_attempt.c.skill).order_by(_attempt.c.skill)
+    return list(tx.execute(query).mappings())
+
+
+def _outcomes(among: ColumnElement[bool] | None = None) -> tuple[ColumnElement[int], ...]:
+    """Return the columns that count what came of answers that were asked for."""
+    every = true() if among is None else among
+    counted = {
+        "attempts": every,
+        "accepted": and_(every, _attempt.c.verdict == "accept"),
+        "wrong": and_(every, _attempt.c.error.in_([kind.value for kind in WRONG_ANSWERS])),
+        "unanswered": and_(every, _attempt.c.error.in_([kind.value for kind in UNANSWERED])),
+        "unsure": and_(every, _attempt.c.error == ErrorKind.UNSURE.value),
+    }
+    return tuple(_count(condition).label(name) for name, condition in counted.items())
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -24,6 +24,12 @@ _COUNTERS = {
         ("tier", "model", "kind"),
         "Tokens; cached_input is a part of input, reasoning a part of output.",
     ),
+    "answers": (
+        "firstline_answers",
+        ("skill", "model", "outcome"),
+        "Answers asked for: good, wrong, unsure, or none; the error rate is wrong / (good + wrong + unsure).",
+    ),
+    "task_cost_usd": ("firstline_task_cost_usd", ("skill",), "Dollars by type of task, all its calls."),
     "cost_usd": ("firstline_cost_usd", ("tier", "model"), "Dollars of the calls whose price is known."),
     "unpriced": ("firstline_unpriced_calls", ("tier", "model"), "Calls whose price is unknown."),
 }

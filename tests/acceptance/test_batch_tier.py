@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from firstline.orchestrator import api
-from firstline.orchestrator.store import bulks
-from firstline.orchestrator.store.tables import AttemptRow
+from firstline.orchestrator.store.tables import AttemptRow, ProviderBatchRow
 from firstline.schemas.job import JobRequest, JobState, JobStatus, Options
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.skill import Skill
@@ -103,7 +102,8 @@ def _request(deployment: Deployment) -> JobRequest:
 
 def _bulks(job: str) -> list[Any]:
     with api.engine().db.reading() as tx:
-        return bulks.of_job(tx, job=job)
+        table = ProviderBatchRow.__table__  # type: ignore[attr-defined]
+        return list(tx.execute(select(table).where(table.c.job == job).order_by(table.c.created_at)).mappings())
 
 
 def _wait_for(holds: Any, timeout_s: float = 60) -> None:

@@ -30,7 +30,7 @@ class BrokenOff:
 async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | Defer | BrokenOff:
     """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made."""
     if tier.kind is TierKind.BATCH:
-        reason = f"waits for the next bulk of tier '{tier.name}'"
+        reason = f"waits for the next provider batch of tier '{tier.name}'"
         return Defer(cause=DeferCause.BULK, wait_s=0, reason=reason)
     async with worker.slot(tier, batch.priority):
         if (off := worker.called_off(batch.job)) is not None:

@@ -1,25 +1,34 @@
-"""A worker's part in a bulk: prompts become its requests, and what comes back is kept as answers paid for already."""
+"""A worker's part in a provider batch: prompts become its requests, and what comes back is kept as paid answers."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import assert_never
 
 from pydantic import ValidationError
 
+from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import MESSAGE_VERSION, Batch, Todo, Work
-from firstline.schemas.provider_batch import BulkAct, BulkNews, BulkOrder, BulkState
+from firstline.schemas.provider_batch import (
+    ProviderBatchAct,
+    ProviderBatchNews,
+    ProviderBatchOrder,
+    ProviderBatchState,
+)
 from firstline.schemas.tier import Limits, Model
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.durability.claims import Claim, claim
+from firstline.workers.durability.leases import Lease, lease
 from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.durability.provider_batch_record import Record
 from firstline.workers.execution.answering import call_of
 from firstline.workers.execution.attempt_state import Line
-from firstline.workers.execution.provider_batch_money import correct
+from firstline.workers.execution.provider_batch_money import charge, correct
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.limits.permit import Permit
-from firstline.workers.providers.batch_api import BulkApi, BulkError, Progress
-from firstline.workers.providers.gateway import Call
+from firstline.workers.providers.batches.api import BatchApi
+from firstline.workers.providers.batches.wire import BatchError, Progress, Request
+from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.worker import Worker
 
@@ -28,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One request of a bulk: whose it is."""
+    """One request of a provider batch: whose it is."""
 
     batch: Batch
     work: Work
@@ -36,84 +45,183 @@ class _Question:
     call: Call
 
 
+class _LeaseLost(Exception):
+    """Another worker has taken over, because Redis was away for too long."""
+
+
 async def carry_message(message: str, worker: Worker) -> str | None:
-    """Do what an order says; None where another worker does it, or nobody here can read it."""
+    """Do what an order says; None where another worker is at it, or nobody here can read it."""
     try:
-        order = BulkOrder.model_validate_json(message)
+        order = ProviderBatchOrder.model_validate_json(message)
     except ValidationError:
-        _log.error("bulk.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": "update this worker"})
+        mend = "update this worker"
+        _log.error("provider_batch.unreadable", extra={"expected": f"version {MESSAGE_VERSION}", "mend": mend})
         return None
-    said = await claim(
-        worker.client, worker.keys, batch=f"{order.id}.{order.act.value}", job=order.job, worker=worker.name
-    )
-    if said in (Claim.HELD, Claim.JUDGED):
-        return None
-    news = await carry(order, worker, again=said is Claim.RESUMED)
-    return news.model_dump_json()
+    async with lease(worker.client, worker.keys.lease(order.id)) as mine:
+        if mine is None:
+            return None
+        try:
+            return (await carry(order, worker, mine)).model_dump_json()
+        except _LeaseLost:
+            _log.warning("provider_batch.lease_lost", extra={"provider_batch": order.id, "act": order.act.value})
+            return None
 
 
-async def carry(order: BulkOrder, worker: Worker, *, again: bool) -> BulkNews:
-    """Do what an order says; `again`: somebody may have done it already."""
-    api = worker.bulks
+async def carry(order: ProviderBatchOrder, worker: Worker, mine: Lease) -> ProviderBatchNews:
+    """Do what an order says; it may have been done before."""
+    api = worker.batch_api
     if api is None:
-        return _news(order, BulkState.REFUSED, reason="this worker has no Batch API")
+        raise RuntimeError("this worker's gateway has no Batch API")
     try:
         match order.act:
-            case BulkAct.SUBMIT:
-                return await _submit(order, worker, api, again=again)
-            case BulkAct.LOOK:
-                return await _look(order, api)
-            case BulkAct.COLLECT:
+            case ProviderBatchAct.SUBMIT:
+                return await _submit(order, worker, api, mine)
+            case ProviderBatchAct.LOOK:
+                return await _look(order, worker, api)
+            case ProviderBatchAct.COLLECT:
                 return await _collect(order, worker, api)
-            case BulkAct.CANCEL:
+            case ProviderBatchAct.CANCEL:
                 await api.cancel(_model(order), order.provider_id or "")
-                return _news(order, BulkState.DROPPED)
+                return _news(order, ProviderBatchState.DROPPED)
             case _:
                 assert_never(order.act)
-    except BulkError as error:
-        # Whatever it was, the next look may have more luck.
-        _log.warning("bulk.failed", extra={"bulk": order.id, "act": order.act.value, "error": str(error)})
-        state = BulkState.REFUSED if order.act is BulkAct.SUBMIT else BulkState.SUBMITTED
-        return _news(order, state, reason=error.reply.detail)
+    except BatchError as error:
+        return _after(order, error)
 
 
-async def _submit(order: BulkOrder, worker: Worker, api: BulkApi, *, again: bool) -> BulkNews:
-    model = worker.gate.pick(order.tier)
+def _after(order: ProviderBatchOrder, error: BatchError) -> ProviderBatchNews:
+    """Return what follows from an error of the provider's: whatever it was, the next look may have more luck."""
+    extra = {"provider_batch": order.id, "act": order.act.value, "error": str(error)}
+    _log.warning("provider_batch.failed", extra=extra)
+    state = ProviderBatchState.SUBMITTED
+    if order.act is ProviderBatchAct.SUBMIT:
+        state = ProviderBatchState.REFUSED
+    elif error.reply.error is ErrorKind.NOT_FOUND:
+        # The provider knows of no such batch: nothing will ever come of it.
+        state = ProviderBatchState.COLLECTED
+    return _news(order, state, reason=error.reply.detail, requests=order.requests)
+
+
+async def _submit(order: ProviderBatchOrder, worker: Worker, api: BatchApi, mine: Lease) -> ProviderBatchNews:
+    record = await Record.read(worker.client, worker.keys, order.id)
+    model = _named(order, record.model) or worker.gate.pick(order.tier)
     if isinstance(model, Defer):
-        return _news(order, BulkState.REFUSED, defer=model)
+        return _news(order, ProviderBatchState.REFUSED, defer=model)
     questions = _questions(order, model)
     told = {"model": model.name, "requests": len(questions)}
     if not questions:
-        return _news(order, BulkState.COLLECTED, **told)
-    if again and (known := await api.find(model, mark=order.id)) is not None:
-        return _news(order, BulkState.SUBMITTED, provider_id=known, reserved_usd=_guess(questions, worker), **told)
-    permit = await _reserve(order, worker, model, questions)
-    if isinstance(permit, Defer):
-        return _news(order, BulkState.REFUSED, defer=permit)
-    try:
-        calls = {name: question.call for name, question in questions.items()}
-        provider_id = await api.submit(model, calls, mark=order.id)
-    except BulkError as error:
-        await worker.gate.leave(permit, reply=replace(error.reply, cost_usd=0.0))
-        worker.gate.fault(order.tier, model, error.reply)
-        defer = Defer(cause=DeferCause.NO_MODEL, wait_s=order.tier.bulk.poll_s, reason=error.reply.detail or "refused")
-        return _news(order, BulkState.REFUSED, defer=defer)
-    # Nobody knows yet what it will cost: until it is collected, what was reserved for it counts as spent.
-    await worker.gate.leave(permit, reply=None)
-    return _news(order, BulkState.SUBMITTED, provider_id=provider_id, reserved_usd=permit.cost_usd, **told)
+        return _news(order, ProviderBatchState.COLLECTED, **told)
+    handing = _HandingIn(order, worker, api, mine, model, record, _guess(questions, worker))
+    name = await handing.known(len(questions))
+    if name is None:
+        made = await handing.make({name: question.call for name, question in questions.items()})
+        if isinstance(made, ProviderBatchNews):
+            return made
+        name = made
+    # Nobody knows yet what it will cost: until it is collected, what was guessed for it counts as spent.
+    await charge(order, worker, handing.guess_usd)
+    return _news(order, ProviderBatchState.SUBMITTED, provider_id=name, reserved_usd=handing.guess_usd, **told)
 
 
-async def _look(order: BulkOrder, api: BulkApi) -> BulkNews:
-    progress = await api.look(_model(order), order.provider_id or "")
-    return _news(order, BulkState.ENDED if progress.ended else BulkState.SUBMITTED, reason=progress.problem)
+@dataclass(frozen=True, slots=True)
+class _HandingIn:
+    """One provider batch on its way to the provider, each step on record before the next."""
+
+    order: ProviderBatchOrder
+    worker: Worker
+    api: BatchApi
+    mine: Lease
+    model: Model
+    record: Record
+    guess_usd: float | None
+
+    async def known(self, requests: int) -> str | None:
+        """Return the provider's name of what was handed in before, by this worker or one that has died."""
+        if self.record.name is not None:
+            return self.record.name
+        if self.record.created is None and self.order.tries == 0:
+            return None
+        since = self.record.created or self.order.created_at
+        for name in await self.api.marked(self.model, mark=self.order.id, requests=requests, since=since):
+            if await self.record.take(name):
+                return name
+        return None
+
+    async def make(self, calls: Mapping[str, Call]) -> str | ProviderBatchNews:
+        """Hand calls in; return the provider's name for the batch, or why there is none."""
+        requests = await self.api.requests(calls)
+        if (fits := self.api.fits(self.model, requests)) < len(requests):
+            reason = f"{len(requests)} requests are more than one batch of {self.model.name}'s provider takes"
+            return _news(self.order, ProviderBatchState.REFUSED, reason=reason, fits=max(1, fits // 2))
+        permit = await self._reserve()
+        if isinstance(permit, Defer):
+            return _news(self.order, ProviderBatchState.REFUSED, defer=permit)
+        try:
+            return await self._create(requests)
+        except BatchError as error:
+            self.worker.gate.fault(self.order.tier, self.model, error.reply)
+            reason = error.reply.detail or "refused"
+            defer = Defer(cause=DeferCause.NO_MODEL, wait_s=self.order.tier.bulk.poll_s, reason=reason)
+            return _news(self.order, ProviderBatchState.REFUSED, defer=defer, reason=reason)
+        finally:
+            # What is spent is charged once it is handed in; the reservation only kept room for it.
+            await self.worker.gate.leave(permit, reply=Reply(cost_usd=0.0))
+
+    async def _create(self, requests: Mapping[str, Request]) -> str:
+        await self.record.note_model(self.model.name)
+        uploaded = self.record.uploaded
+        if uploaded is None:
+            uploaded = await self.api.upload(self.model, requests, mark=self.order.id)
+            if uploaded is not None:
+                await self.record.note_uploaded(uploaded)
+        if not self.mine.is_held:
+            raise _LeaseLost
+        await self.record.note_created(datetime.now(UTC))
+        name = await self.api.create(self.model, requests, mark=self.order.id, uploaded=uploaded)
+        await self.record.take(name)
+        return name
+
+    async def _reserve(self) -> Permit | Defer:
+        """Keep room for what all requests together may cost; a Batch API has limits of its own."""
+        return await self.worker.gate.enter(
+            tier=self.order.tier,
+            model=self.model.evolve(limits=Limits()),
+            rations=self.order.batches[0].rations,
+            cost_usd=self.guess_usd,
+        )
 
 
-async def _collect(order: BulkOrder, worker: Worker, api: BulkApi) -> BulkNews:
+async def _look(order: ProviderBatchOrder, worker: Worker, api: BatchApi) -> ProviderBatchNews:
+    """Ask how far it is; others that bear its mark were handed in by mistake, and are called off."""
     model = _model(order)
-    progress: Progress = await api.look(model, order.provider_id or "")
+    progress = await api.look(model, order.provider_id or "")
+    if not progress.ended:
+        return _news(order, ProviderBatchState.SUBMITTED, reason=progress.problem)
+    working = [name for name, other in (await _doubles(order, api, model)).items() if not other.ended]
+    for name in working:
+        _log.warning("provider_batch.double", extra={"provider_batch": order.id, "double": name})
+        await api.cancel(model, name)
+    state = ProviderBatchState.SUBMITTED if working else ProviderBatchState.ENDED
+    return _news(order, state, reason=progress.problem)
+
+
+async def _doubles(order: ProviderBatchOrder, api: BatchApi, model: Model) -> dict[str, Progress]:
+    """Return the other batches that bear the mark of this one, with how far each is."""
+    if not api.bears_marks(model):
+        return {}
+    found = await api.marked(model, mark=order.id, requests=order.requests, since=order.created_at)
+    return {name: await api.look(model, name) for name in found if name != order.provider_id}
+
+
+async def _collect(order: ProviderBatchOrder, worker: Worker, api: BatchApi) -> ProviderBatchNews:
+    model = _model(order)
+    progress = await api.look(model, order.provider_id or "")
     questions = _questions(order, model)
     calls = {name: question.call for name, question in questions.items()}
     replies = await api.answers(model, progress, calls)
+    for double in (await _doubles(order, api, model)).values():
+        for name, reply in (await api.answers(model, double, calls)).items():
+            replies[name] = _twice(replies[name], reply) if name in replies else reply
     for name, reply in replies.items():
         question = questions[name]
         worker.paid.keep(
@@ -126,16 +234,24 @@ async def _collect(order: BulkOrder, worker: Worker, api: BulkApi) -> BulkNews:
         )
     await worker.paid.written()
     await correct(order, worker, replies.values())
-    return _news(order, BulkState.COLLECTED, requests=len(questions), answered=len(replies), reason=progress.problem)
+    told = {"requests": len(questions), "answered": len(replies)}
+    return _news(order, ProviderBatchState.COLLECTED, reason=progress.problem, **told)
 
 
-def _questions(order: BulkOrder, model: Model) -> dict[str, _Question]:
-    """Return the requests of a bulk by their ids, the same ones whenever it is looked at."""
-    # Counted batch by batch: a bulk that is collected again may lack batches that were judged in the meantime.
+def _twice(reply: Reply, again: Reply) -> Reply:
+    """Return an answer with the cost of one that was paid beside it by mistake."""
+    both = None if reply.cost_usd is None or again.cost_usd is None else reply.cost_usd + again.cost_usd
+    better = again if reply.error is not None and again.error is None else reply
+    return replace(better, cost_usd=both, calls=reply.calls + again.calls)
+
+
+def _questions(order: ProviderBatchOrder, model: Model) -> dict[str, _Question]:
+    """Return the requests of a provider batch by their ids, the same ones whenever it is looked at."""
+    # Counted batch by batch: one that is collected again may lack batches that were judged in the meantime.
     return {
-        f"{batch.id}-{one.work.item}-{place}": one
+        f"{batch.id}-{question.work.item}-{place}": question
         for batch in order.batches
-        for place, one in enumerate(_asked(batch, model))
+        for place, question in enumerate(_asked(batch, model))
     }
 
 
@@ -150,25 +266,19 @@ def _asked(batch: Batch, model: Model) -> Iterator[_Question]:
                 yield _Question(batch, work, todo, call_of(subtask, inputs, Line.of(todo), model, {}))
 
 
-async def _reserve(order: BulkOrder, worker: Worker, model: Model, questions: dict[str, _Question]) -> Permit | Defer:
-    """Reserve what all requests together may cost; a Batch API has limits of its own."""
-    return await worker.gate.enter(
-        tier=order.tier,
-        model=model.evolve(limits=Limits()),
-        rations=order.batches[0].rations,
-        cost_usd=_guess(questions, worker),
-    )
-
-
 def _guess(questions: dict[str, _Question], worker: Worker) -> float | None:
     costs = [worker.estimator.estimate(question.call).cost_usd for question in questions.values()]
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _model(order: BulkOrder) -> Model:
-    return next((model for model in order.tier.models if model.name == order.model), order.tier.models[0])
+def _model(order: ProviderBatchOrder) -> Model:
+    return _named(order, order.model) or order.tier.models[0]
 
 
-def _news(order: BulkOrder, state: BulkState, **told: object) -> BulkNews:
+def _named(order: ProviderBatchOrder, name: str | None) -> Model | None:
+    return next((model for model in order.tier.models if model.name == name), None)
+
+
+def _news(order: ProviderBatchOrder, state: ProviderBatchState, **told: object) -> ProviderBatchNews:
     known = {"model": order.model, "provider_id": order.provider_id, "reserved_usd": order.reserved_usd}
-    return BulkNews.model_validate({"id": order.id, "job": order.job, "state": state, **known, **told})
+    return ProviderBatchNews.model_validate({"id": order.id, "job": order.job, "state": state, **known, **told})

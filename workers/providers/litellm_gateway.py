@@ -13,8 +13,12 @@ from typing import Any
 from firstline.config.providers.secrets import secret
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Structured
-from firstline.workers.providers.batch_api import BulkApi
-from firstline.workers.providers.billing import booked
+from firstline.workers.providers.batches import anthropic, gemini
+from firstline.workers.providers.batches.api import BatchApi, Provider
+from firstline.workers.providers.batches.formats import Offline, OpenAIFormat, OwnFormat
+from firstline.workers.providers.batches.openai import OpenAIBatches
+from firstline.workers.providers.batches.transport import BatchHttp
+from firstline.workers.providers.billing import booked, free
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.response_parser import read_reply
@@ -91,7 +95,7 @@ class LitellmGateway:
         self.modes = ModeMemory(can=self._can)
         self._unlogged = _unlogged()
         #: The providers' Batch APIs.
-        self.bulks = BulkApi(litellm, self._keys.of, self._refused)
+        self.batch_api = self._batch_api()
 
     async def call(self, call: Call, /) -> Reply:
         """Answer one call; failures are replies with `error` set, only cancellation raises."""
@@ -117,7 +121,7 @@ class LitellmGateway:
         key = self._keys.of(call.model)
         if key is None and call.model.api_key_env is not None:
             detail = f"no key: expected it in the environment variable {call.model.api_key_env} of the workers"
-            return Reply(error=ErrorKind.NO_KEY, detail=detail)
+            return free(Reply(error=ErrorKind.NO_KEY, detail=detail))
         self._models.announce(call.model)
         with listening() as wire:
             try:
@@ -136,6 +140,30 @@ class LitellmGateway:
         if response is None:
             return reply_without_litellm(None, wire, call, key)
         return booked(read_reply(response, call), response, call.model)
+
+    def _batch_api(self) -> BatchApi:
+        key_of = self._keys.of
+        messages = anthropic.AnthropicBatches(BatchHttp(key_of, anthropic.key_headers))
+        contents = gemini.GeminiBatches(BatchHttp(key_of, gemini.key_headers))
+        files = OpenAIBatches(self._litellm, key_of, self._refused)
+        return BatchApi(
+            {
+                "anthropic": Provider(messages, OwnFormat(self._through, (anthropic.BETA,))),
+                "gemini": Provider(contents, OwnFormat(self._through)),
+            },
+            other=Provider(files, OpenAIFormat()),
+        )
+
+    async def _through(self, call: Call, offline: Offline) -> Any:
+        """Make a call through a transport that sends nothing; return litellm's response."""
+        import httpx
+        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+        handler = AsyncHTTPHandler()
+        handler.client = httpx.AsyncClient(transport=offline)
+        self._models.announce(call.model)
+        with self._unlogged():
+            return await self._litellm.acompletion(**_request(call, _NO_KEY), client=handler)
 
     def _refused(self, error: Exception, model: Model) -> Reply:
         return reply_without_litellm(error, Wire(), Call(model, ()), self._keys.of(model))

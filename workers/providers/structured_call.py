@@ -60,7 +60,7 @@ async def _ask(call: Call, send: Send, memory: ModeMemory) -> Reply:
     while True:
         mode = modes.pop(0)
         asked = ask(mode, call.messages, call.schema or {}, call.schema_name)
-        reply = await send(_request(call, asked))
+        reply = await send(request_as(call, asked))
         if modes and _is_refusal(reply, call, mode, memory):
             refused.append((mode, reply))
             continue
@@ -96,7 +96,7 @@ def _modes(call: Call, memory: ModeMemory) -> list[Structured]:
     return [mode for mode in known if not (call.tools and mode is Structured.TOOL_CALL)] or [Structured.PROMPT]
 
 
-def _request(call: Call, asked: Asked) -> Call:
+def request_as(call: Call, asked: Asked) -> Call:
     """Return the call as sent in a mode: no schema left, all in messages, tools and parameters."""
     added = {name: value for name, value in asked.params.items() if name != "tools"}
     tools = asked.params.get("tools")

@@ -18,10 +18,12 @@ def show_quality(request: Request, visitor: Visit, days: Days = 30) -> Response:
     """Show thresholds, live losses and error rates."""
     with api.engine().db.reading() as tx:
         found = model_stats.model_marks(tx, tenant=visitor.sees, days=days)
+        tasks = model_stats.task_stats(tx, tenant=visitor.sees, days=days)
     return render(
         request,
         "quality.html",
         marks=found,
+        tasks=tasks,
         audits=audits.findings(tenant=visitor.sees),
         calibrations=standings(tenant=visitor.sees),
         days=days,

@@ -37,6 +37,8 @@ def test_an_attempt_adds_its_call_verdict_tokens_dollars_and_latency(client) -> 
         ("tokens", "cheap", "openai/small", "cached_input"): 40,
         ("tokens", "cheap", "openai/small", "output"): 5,
         ("cost_usd", "cheap", "openai/small"): 0.5,
+        ("answers", "sort", "openai/small", "good"): 1,
+        ("task_cost_usd", "sort"): 0.5,
         ("latency", "cheap", "openai/small", "2"): 1,
         ("latency_sum", "cheap", "openai/small"): 0.3,
     }
@@ -56,7 +58,23 @@ def test_a_call_without_a_price_counts_as_unpriced_and_not_as_free(client) -> No
 
 def test_an_answer_of_the_cache_counts_as_a_call_and_costs_neither_tokens_nor_time(client) -> None:
     found = counted(client, attempt(from_cache=True, cost_usd=0.0, usage=Usage(input_tokens=9, output_tokens=9)))
-    assert set(found) == {("calls", "cheap", "openai/small", "answer", "", "hit"), ("verdicts", "cheap", "accept")}
+    assert set(found) == {
+        ("calls", "cheap", "openai/small", "answer", "", "hit"),
+        ("verdicts", "cheap", "accept"),
+        ("answers", "sort", "openai/small", "good"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        pytest.param(ErrorKind.RATE, "none", id="the provider's"),
+        pytest.param(ErrorKind.CHECKS, "wrong", id="the answer's"),
+        pytest.param(ErrorKind.UNSURE, "unsure", id="no error"),
+    ],
+)
+def test_an_answer_is_counted_by_its_task_and_by_who_is_to_blame(client, error: ErrorKind, outcome: str) -> None:
+    assert counted(client, attempt(error=error))["answers", "sort", "openai/small", outcome] == 1
 
 
 def test_what_weighs_an_answer_has_no_verdict(client) -> None:

@@ -82,6 +82,7 @@ def test_every_model_and_every_reason_has_its_line():
         tier="cheap",
         attempts=1200,
         accepted=867,
+        unanswered=7,
         error_rate=0.05,
         input_tokens=340_000,
         cached_tokens=120_000,
@@ -90,7 +91,7 @@ def test_every_model_and_every_reason_has_its_line():
         latency_s=Percentiles(p50=0.8),
     )
     text = shown(REPORT.evolve(models=(model,)))
-    expected = ["cheap", "1,200", "867", "5.0%", "340,000", "(120,000)", "9,000", "$5e-05", "0.80", "s", "–"]  # noqa: RUF001
+    expected = ["cheap", "1,200", "867", "5.0%", "7", "340,000", "(120,000)", "9,000", "$5e-05", "0.80", "s", "–"]  # noqa: RUF001
     assert row(text, "openai/s") == expected
     assert row(text, "too long [5 MB]") == ["3"]
 
