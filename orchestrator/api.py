@@ -25,7 +25,7 @@ from firstline.orchestrator.money import budgets
 from firstline.orchestrator.monitoring.obstacles import obstacles
 from firstline.orchestrator.plans.compile import compile_plan, granted_tools
 from firstline.orchestrator.plans.planner.first import planning_workflow
-from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.decisions import Decision, decisions_of
@@ -107,7 +107,7 @@ def submit(
             catalogue=catalogue,
             profile=profile,
             tiers=request.options.tiers,
-            thresholds=known_thresholds(tx, profile=profile, tenant=request.options.tenant),
+            certificates=known_certificates(tx, profile=profile, tenant=request.options.tenant),
             granted=granted_tools(
                 catalogue, named=request.options.tools, tenant=request.options.tenant, role=request.role
             ),
@@ -429,5 +429,5 @@ def preview(request: JobRequest) -> Plan:
             catalogue=load_catalogue(),
             profile=request.profile,
             tiers=request.options.tiers,
-            thresholds=known_thresholds(tx, profile=request.profile, tenant=request.options.tenant),
+            certificates=known_certificates(tx, profile=request.profile, tenant=request.options.tenant),
         )

@@ -134,9 +134,10 @@ class PlannedStep(Frozen):
     step: Step
     segment: int
     start_tier: str
+    #: The step's own, laid over its skill's.
     policy: Policy = Policy()
-    #: tier name -> threshold
-    thresholds: dict[str, Threshold] = Field(default_factory=dict)
+    #: Tier -> model -> threshold; a tier without any accepts what passes its checks.
+    thresholds: dict[str, dict[str, Threshold]] = Field(default_factory=dict)
     route: Route = Route()
 
     def start_of(self, item: int, ladder: Sequence[str]) -> str:
@@ -144,13 +145,14 @@ class PlannedStep(Frozen):
         if not self.route.not_started or self.start_tier not in ladder or self._explores("start", item):
             return self.start_tier
         ahead = ladder[ladder.index(self.start_tier) :]
-        return next((tier for tier in ahead if tier not in self.route.not_started), ahead[-1])
+        fit = (tier for tier in ahead if tier not in self.route.not_started and self.may_accept(tier))
+        return next(fit, ahead[-1])
 
     def ladder_of(self, item: int, ladder: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the tiers that an item may climb to; the top one is always among them."""
-        if not self.route.skipped or self._explores("climb", item):
-            return ladder
-        return tuple(tier for tier in ladder if tier not in self.route.skipped or tier == ladder[-1])
+        """Return the tiers that an item may climb to, those that could accept; the top one is always among them."""
+        skipped = () if self._explores("climb", item) else self.route.skipped
+        fit = (tier for tier in ladder[:-1] if tier not in skipped and self.may_accept(tier))
+        return (*fit, ladder[-1])
 
     def attempts_on(self, tier: str, item: int) -> int:
         """Return the attempts that an item has on a tier."""
@@ -159,6 +161,17 @@ class PlannedStep(Frozen):
 
     def _explores(self, what: str, item: int) -> bool:
         return item != EVERY and crc32(f"{what}:{self.step.name}:{item}".encode()) / 2**32 < self.route.explored
+
+    def threshold(self, tier: str, model: str) -> Threshold | None:
+        """Return from which confidence a model's answers are accepted on a tier; None: no confidence counts."""
+        return self.thresholds.get(tier, {}).get(model)
+
+    def may_accept(self, tier: str, model: str | None = None) -> bool:
+        """Whether an answer of a model (None: of any) may be accepted on a tier: asking is a waste where none may."""
+        known = self.thresholds.get(tier)
+        if not known:
+            return True
+        return any(one.value is not None for name, one in known.items() if model in (None, name))
 
 
 class Plan(Frozen):

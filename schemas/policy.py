@@ -1,9 +1,9 @@
 """What a skill's policy may say: attempts, confidence and what follows a failure."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from firstline.schemas.base import Frozen
 
@@ -50,10 +50,14 @@ class Threshold(Frozen):
     """From which confidence on a tier's answer is accepted, and why that figure."""
 
     signal: str
-    #: None: nothing could be certified, so nothing is accepted from this tier.
+    #: None: nothing is accepted, and `why` says why.
     value: float | None
-    source: Literal["declared", "calibrated", "audit"] = "declared"
+    source: Literal["declared", "calibrated", "audit", "uncertified"] = "declared"
     calibration_id: int | None = None
+    #: Loss over all items that is certified for it, and the chance that it is more; None: nothing is certified.
+    max_loss: float | None = None
+    delta: float | None = None
+    why: str = ""
 
 
 class LastResort(StrEnum):
@@ -67,7 +71,7 @@ class LastResort(StrEnum):
 
 
 class Policy(Frozen):
-    """When to accept, to try again, to climb and to give up."""
+    """When to accept, to try again, to climb and to give up; what it does not say is somebody else's to say."""
 
     #: Attempts on one tier before climbing.
     attempts_per_tier: int = Field(default=2, ge=1, le=10)
@@ -95,3 +99,12 @@ class Policy(Frozen):
     @classmethod
     def _automatic(cls, start: str | None) -> str | None:
         return None if start == "auto" else start
+
+    def over(self, base: Self) -> Self:
+        """Return this policy laid over another, field by field: what this one does not say is as the other has it."""
+        return base.evolve(**{name: getattr(self, name) for name in self.model_fields_set})
+
+    @model_serializer(mode="wrap")
+    def _only_what_it_says(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Written out in full, a step's policy would come back from a message as one that says everything.
+        return {name: value for name, value in handler(self).items() if name in self.model_fields_set}

@@ -73,6 +73,37 @@ class QualityScore(Frozen):
     score_all: float | None = None
 
 
+class StepPromise(Frozen):
+    """What is certified for a step of one job, and by whom its answers were given."""
+
+    step: str
+    #: Loss over all items that its calibrations certify together; None: nothing is certified.
+    max_loss: float | None
+    #: Chance that the loss is more.
+    delta: float | None
+    #: Accepted answers of the model that the others are measured by.
+    by_reference: int = 0
+    #: Accepted answers of models with a certificate.
+    certified: int = 0
+    #: Accepted answers of models without one.
+    uncertified: dict[str, int] = Field(default_factory=dict)
+    #: Audits say that a certificate holds no more.
+    drifted: bool = False
+
+    @property
+    def answers(self) -> int:
+        """All accepted answers."""
+        return self.by_reference + self.certified + sum(self.uncertified.values())
+
+
+class Promise(Frozen):
+    """What is certified for one job."""
+
+    #: The top model that the others are measured by; None: the job was kept from its tier.
+    reference: str | None
+    steps: tuple[StepPromise, ...] = ()
+
+
 class Report(Frozen):
     """The page a job ends with."""
 
@@ -112,4 +143,6 @@ class Report(Frozen):
     wall_s: float | None = None
     #: What it was expected to cost before it began; None: nobody estimated it.
     estimate: Estimate | None = None
+    #: What is certified for it, and what is not; None: it has no plan yet.
+    promise: Promise | None = None
     notes: tuple[str, ...] = ()

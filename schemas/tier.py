@@ -186,6 +186,11 @@ class Tier(Frozen):
             raise ValueError(f"tier '{self.name}' names no models; list at least one under `models:`")
         return self
 
+    def only(self, *names: str) -> Self:
+        """Return the tier with the models of these names alone; itself where that is all of them."""
+        kept = tuple(model for model in self.models if model.name in names)
+        return self if not kept or len(kept) == len(self.models) else self.evolve(models=kept)
+
     def for_tenant(self, tenant: str) -> Self:
         """Return the tier with the names of that tenant's own keys."""
         return self.evolve(models=tuple(model.for_tenant(tenant) for model in self.models))

@@ -18,6 +18,10 @@ def check(
     path: Annotated[
         Path | None, typer.Argument(metavar="[PATH]", help="A file or folder; else all that is built in or yours.")
     ] = None,
+    *,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Of one workflow or job file: say where each step's policy comes from.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check skills, workflows, profiles and job files; each fault with its file, line and field.
@@ -28,6 +32,8 @@ def check(
     from firstline.orchestrator.cli import USAGE
     from firstline.orchestrator.cli._show import show_fields
 
+    if explain and (path is None or path.is_dir()):
+        raise typer.BadParameter("expected one workflow, skill or job file to explain")
     report = check_path(path)
     fits = list(_fits(report))
     misfits = [text for text, fits_in in fits if not fits_in]
@@ -39,6 +45,28 @@ def check(
     show_fields(as_json, "\n".join([*notes, summary]), summary=summary, problems=problems, notes=notes)
     if misfits or not report.ok:
         raise typer.Exit(USAGE)
+    if explain and not as_json:
+        _explain(str(path))
+
+
+def _explain(target: str) -> None:
+    """Print each step's policy field by field with who says it, and from which confidence on answers are accepted."""
+    from firstline.orchestrator import api
+    from firstline.orchestrator.cli._show import show_table
+    from firstline.orchestrator.plans.explain import bars_of, words_of
+    from firstline.orchestrator.submission.run_request import Wishes, read_order
+
+    order = read_order(target, Wishes(preview=True))
+    plan = api.preview(order.request.evolve(profile=order.profile))
+    words = ((one.step, one.field, str(one.value), one.said_by) for one in words_of(plan))
+    show_table(("step", "policy", "value", "said by"), words)
+    bars = [
+        (one.step, one.tier, one.model, "nothing" if one.value is None else f"{one.value:.4g}", one.why)
+        for one in bars_of(plan)
+    ]
+    if bars:
+        typer.echo()
+        show_table(("step", "tier", "model", "accepts from", "why"), bars)
 
 
 def _fits(report: "CheckReport") -> Iterator[tuple[str, bool]]:

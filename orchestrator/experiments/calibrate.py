@@ -1,48 +1,71 @@
-"""`firstline calibrate WORKFLOW`: cheap and frontier answer the same sample, and a threshold follows for each skill."""
+"""`firstline calibrate WORKFLOW`: a sample is answered by every model that could answer, and thresholds follow.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+One calibration covers a ladder: each model of each tier below the top one has a threshold of its own, and what all of
+them accept together keeps within the loss.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.experiments.labelling import Labelling, Row
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
-from firstline.orchestrator.quality.calibration.command import calibrate_scores, explain
-from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, main_signal, score_pairs, truth_of
-from firstline.orchestrator.quality.calibration.scores import scores_of
-from firstline.orchestrator.quality.calibration.threshold import Calibration
+from firstline.orchestrator.plans.thresholds import has_signal, nothing_certified
+from firstline.orchestrator.quality.calibration.bounds import Source, fewest_draws
+from firstline.orchestrator.quality.calibration.buying import certify
+from firstline.orchestrator.quality.calibration.command import explain
+from firstline.orchestrator.quality.calibration.labels import (
+    NO_CONFIDENCE,
+    Answer,
+    Truth,
+    main_signal,
+    refuse_contradictions,
+    truth_of,
+)
+from firstline.orchestrator.quality.calibration.scores import Score, scores_of
+from firstline.orchestrator.quality.calibration.shares import delta_of_look, deltas_of, loss_of
+from firstline.orchestrator.quality.calibration.threshold import Calibration, Target
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import calibrations, views
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import CalibrationRow
 from firstline.orchestrator.submission.run_request import Order
-from firstline.schemas.base import Frozen, Json
+from firstline.schemas.base import Frozen, Json, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Quality, Workflow
 from firstline.schemas.policy import Confidence
 from firstline.schemas.skill import Skill
-from firstline.schemas.tier import Profile
+from firstline.schemas.tier import Profile, Tier, TierKind
 from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.policy import start_tier
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 PURPOSE = "calibrate"
+#: Items drawn for each label where confidence costs no calls of its own: more draws let labels reach further.
+DRAWS_PER_LABEL = 4
+#: Signals that ask models once more; drawing many items for them would cost more than the labels it saves.
+_COSTLY = frozenset({"agreement", "verifier"})
 
 
 @dataclass(frozen=True)
 class Aim:
     """What is to be certified, and from how many labels."""
 
+    #: Answers of the top tier that each model may be weighed by; models share them where they can.
     labels: int = 200
-    #: None: each skill's own `policy.max_loss`.
+    #: None: each step's own `policy.max_loss`.
     max_loss: float | None = None
     delta: float = 0.1
     seed: int = 0
-    #: The tier whose answers are weighed; the lowest of the ladder when missing.
+    #: The only tier whose answers are weighed; all below the top one when missing.
     tier: str | None = None
     #: How answers are compared and with what; the workflow's own quality when missing.
     gold: str | None = None
@@ -51,66 +74,104 @@ class Aim:
 
 
 class Calibrated(Frozen):
-    """What came out for one step's skill."""
+    """What came out for one step's skill, as answered by one model."""
 
     step: str
     skill: str
     skill_version: int
+    tier: str
     cheap_model: str
     frontier_model: str
     signal: str | None
-    #: Items with a label.
+    #: Items that the model answered; labels were bought for some of them.
     items: int
     gold: bool
+    #: Which look at this model's answers it is: each further one has less of delta to spend.
+    look: int
     #: None: no threshold could be sought; `said` tells why.
     calibration: Calibration | None
     said: str
 
 
 @dataclass(frozen=True)
+class _Subject:
+    """A step as answered by one model, and its part of what is to be borne."""
+
+    planned: PlannedStep
+    skill: Skill
+    #: The tier that it is on, and the one that is made for it alone.
+    tier: str
+    alone: str
+    model: str
+    max_loss: float
+    delta: float
+    #: Loss that the whole ladder may have.
+    borne: float
+
+
+@dataclass(frozen=True)
 class _Setting:
-    """Everything that is the same for all steps of one calibration."""
+    """Everything that is the same for all subjects of one calibration."""
 
     aim: Aim
     workflow: Workflow
     plan: Plan
+    #: With a tier for each model.
     profile: Profile
-    cheap: str
-    frontier: str
     functions: tuple[Path, ...]
     home: Path | None
     #: Whose answers are weighed.
     tenant: str
 
     @property
-    def cheap_model(self) -> str:
-        return _first_model(self.profile, self.cheap)
+    def frontier(self) -> Tier:
+        return self.profile.ladder[-1]
 
     @property
     def frontier_model(self) -> str:
-        return _first_model(self.profile, self.frontier)
+        return self.frontier.models[0].name
+
+    def truth(self, step: str) -> Truth:
+        truth = truth_of(self.workflow.quality, step, output=self.plan.output, folders=self.functions)
+        if truth.quality is None and self.aim.compare:
+            return Truth(compare=self.aim.compare, field=self.aim.field, folders=self.functions)
+        return truth
 
 
 def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[Calibrated]:
-    """Run the cheap and the top tier on a random sample, store a threshold for each skill that can have one.
+    """Run every model that could answer on a random sample, and store a threshold for each skill and model.
 
     UserError: no skill has a confidence signal, the input is too small, or the budget is used up (the same command goes
     on with what was answered). From then on `submit` uses the thresholds.
     """
     workflow = _workflow(order, aim)
-    cheap, frontier = _tiers(order.profile, aim.tier)
+    ladder = order.profile
+    tiers = _tiers(ladder, aim.tier)
+    plan = _plan(workflow, ladder)
+    _refuse_silent(plan)
+    steps = [planned for planned in plan.steps if planned.step.skill]
+    subjects = [one for planned in steps for one in _subjects(planned, plan, tiers, ladder, aim)]
     with order.checked() as usable:
-        drawn = sample(usable.items(), aim.labels, seed=aim.seed)
-        if len(drawn) < 2:
-            raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {len(drawn)}")
-        with crew_for(usable, record) as crew:
-            plan = _plan(workflow, crew.profile, cheap)
+        drawn = sample(usable.items(), _draws(plan, aim), seed=aim.seed)
+        _refuse_few(subjects, len(drawn), aim)
+        with crew_for(replace(usable, profile=by_model(ladder)), record) as crew:
             tenant = order.request.options.tenant
-            setting = _Setting(aim, workflow, plan, crew.profile, cheap, frontier, order.functions, order.home, tenant)
-            _refuse_silent(plan)
+            setting = _Setting(aim, workflow, plan, crew.profile, order.functions, order.home, tenant)
             trials = Trials(usable, crew, view, PURPOSE)
-            answered = [trials.run(workflow, drawn, tier=tier) for tier in (cheap, frontier)]
-    return [_conclude(setting, planned, *answered) for planned in plan.steps if planned.step.skill]
+            jobs = {
+                name: trials.run(workflow, drawn, tier=name) for name in dict.fromkeys(one.alone for one in subjects)
+            }
+            labelled: dict[str, Labelling] = {}
+            found = []
+            for one in subjects:
+                step = one.planned.step.name
+                truth = setting.truth(step)
+                buyer = labelled.setdefault(step, Labelling(trials, plan, one.planned, setting.frontier.name, truth))
+                found.append(_certify(setting, one, jobs[one.alone], buyer))
+            return found
+
+
+# What is weighed --------------------------------------------------------------------------------------------------
 
 
 def _workflow(order: Order, aim: Aim) -> Workflow:
@@ -129,20 +190,64 @@ def with_gold(quality: Quality | None, gold: str | None, field: str | None, comp
     return base.evolve(gold=gold, field=field or base.field, compare=compare or base.compare)
 
 
-def _tiers(profile: Profile, chosen: str | None) -> tuple[str, str]:
+def _tiers(profile: Profile, chosen: str | None) -> tuple[Tier, ...]:
+    """Return the tiers below the top one that are weighed, cheapest first."""
     names = [tier.name for tier in profile.ladder]
     if len(names) < 2:
         raise UserError(f"profile '{profile.name}' has one tier of models, {names[0]}; there is nothing to escalate to")
-    cheap = chosen or names[0]
-    if cheap not in names[:-1]:
-        raise UserError(f"--tier: expected one of {', '.join(names[:-1])}, got '{cheap}'")
-    return cheap, names[-1]
+    if chosen is not None and chosen not in names[:-1]:
+        raise UserError(f"--tier: expected one of {', '.join(names[:-1])}, got '{chosen}'")
+    return tuple(tier for tier in profile.ladder[:-1] if chosen in (None, tier.name))
 
 
-def _plan(workflow: Workflow, profile: Profile, tier: str) -> Plan:
-    return compile_plan(
-        workflow, catalogue=load_catalogue(), profile=profile, tiers=(tier,), thresholds=lambda skill, name: None
+def by_model(profile: Profile) -> Profile:
+    """Return the profile with a tier for each model that may answer on one: `cheap`, `cheap-2` and so on."""
+    return profile.evolve(tiers=tuple(one for tier in profile.tiers for one in _split(tier)))
+
+
+def _split(tier: Tier) -> tuple[Tier, ...]:
+    if tier.kind is not TierKind.MODEL:
+        return (tier,)
+    return tuple(
+        tier.evolve(name=alone(tier.name, number), models=(model,)) for number, model in enumerate(tier.models)
     )
+
+
+def alone(tier: str, number: int) -> str:
+    """Return the name of the tier that is made for a tier's model of that number alone."""
+    return tier if number == 0 else f"{tier}-{number + 1}"
+
+
+def _plan(workflow: Workflow, profile: Profile) -> Plan:
+    return compile_plan(workflow, catalogue=load_catalogue(), profile=profile, tiers=(), certificates=nothing_certified)
+
+
+def _subjects(
+    planned: PlannedStep, plan: Plan, tiers: Sequence[Tier], profile: Profile, aim: Aim
+) -> Iterator[_Subject]:
+    """Yield the models that may answer a step, each with its share of the loss and of the chance of error."""
+    skill = plan.skills[planned.step.skill or ""]
+    names = tuple(tier.name for tier in profile.ladder)
+    first = names.index(start_tier(planned.step.reasoning or skill.reasoning, names, planned.policy))
+    able = [tier for tier in tiers if names.index(tier.name) >= first and _speaks(skill, tier)]
+    borne = aim.max_loss if aim.max_loss is not None else planned.policy.max_loss
+    for tier, deltas in zip(able, deltas_of(aim.delta, [len(tier.models) for tier in able]), strict=True):
+        for number, (model, delta) in enumerate(zip(tier.models, deltas, strict=True)):
+            yield _Subject(
+                planned=planned,
+                skill=skill,
+                tier=tier.name,
+                alone=alone(tier.name, number),
+                model=model.name,
+                max_loss=loss_of(borne, len(able)),
+                delta=delta,
+                borne=borne,
+            )
+
+
+def _speaks(skill: Skill, tier: Tier) -> bool:
+    """Say whether a signal of the skill can have a value for any model of a tier."""
+    return any(has_signal(skill, model) for model in tier.models)
 
 
 def _refuse_silent(plan: Plan) -> None:
@@ -154,90 +259,98 @@ def _refuse_silent(plan: Plan) -> None:
         )
 
 
-def _conclude(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job: str) -> Calibrated:
-    """Seek a step's threshold, and store it."""
-    skill = setting.plan.skills[planned.step.skill or ""]
-    quality, output, folders = setting.workflow.quality, setting.plan.output, setting.functions
-    truth = truth_of(quality, planned.step.name, output=output, folders=folders)
-    if truth.quality is None and setting.aim.compare:
-        truth = Truth(compare=setting.aim.compare, field=setting.aim.field, folders=folders)
-    pairs = list(_pairs(setting, planned, cheap_job, frontier_job))
-    signal = main_signal(pairs)
+def _draws(plan: Plan, aim: Aim) -> int:
+    kinds = {signal.kind for skill in plan.skills.values() for signal in skill.confidence}
+    return aim.labels * (1 if kinds & _COSTLY else DRAWS_PER_LABEL)
+
+
+def _refuse_few(subjects: Sequence[_Subject], drawn: int, aim: Aim) -> None:
+    """Raise a UserError before anything is paid where not even right answers alone could certify anything."""
+    if drawn < 2:
+        raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {drawn}")
+    needed = min(
+        (fewest_draws(one.max_loss, Source.spent * delta_of_look(one.delta, 1)) for one in subjects), default=0
+    )
+    if drawn < needed:
+        raise UserError(
+            f"{drawn} different items cannot certify a loss of {subjects[0].max_loss:.1%} even if every answer is "
+            f"right: it takes {needed}; give more items, a larger --max-loss or --delta, or one --tier alone"
+        )
+
+
+# Certifying -------------------------------------------------------------------------------------------------------
+
+
+def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labelling) -> Calibrated:
+    """Seek the threshold of one model's answers, and store it."""
+    rows = [row for row in _rows(setting, subject, job) if _has_label(labelling.truth, row)]
+    signal = main_signal([row.answer for row in rows])
     blank = Calibrated(
-        step=planned.step.name,
-        skill=skill.name,
-        skill_version=skill.version,
-        cheap_model=setting.cheap_model,
+        step=subject.planned.step.name,
+        skill=subject.skill.name,
+        skill_version=subject.skill.version,
+        tier=subject.tier,
+        cheap_model=subject.model,
         frontier_model=setting.frontier_model,
         signal=signal,
-        items=0,
-        gold=truth.quality is not None,
+        items=len(rows),
+        gold=labelling.truth.quality is not None,
+        look=1,
         calibration=None,
-        said=_why_silent(skill, setting.cheap_model),
+        said=_why_silent(subject),
     )
-    return blank if signal is None else _sought(setting, blank, skill, truth, pairs, cheap_job)
-
-
-def _sought(
-    setting: _Setting, blank: Calibrated, skill: Skill, truth: Truth, pairs: Sequence[Pair], job: str
-) -> Calibrated:
-    aim = setting.aim
-    max_loss = aim.max_loss if aim.max_loss is not None else skill.policy.max_loss
-    scored = score_pairs(pairs, truth, signal=blank.signal or "")
+    if signal is None:
+        return blank
+    refuse_contradictions([(row.item_id, row.item) for row in rows], labelling.truth.quality)
+    question = digest([signal, setting.aim.labels, setting.aim.seed, subject.max_loss, [row.item_id for row in rows]])
+    look = _look(setting, subject, question)
     try:
-        found = calibrate_scores(scores_of(scored), max_loss=max_loss, delta=aim.delta)
+        # Checks the confidences alone: which of the answers are lost is not known yet.
+        scores = scores_of([_unjudged(row, signal) for row in rows])
     except UserError as error:
-        return blank.evolve(items=len(scored), said=str(error))
+        return blank.evolve(said=str(error))
+    found = certify(
+        scores.confidence,
+        lambda numbers: dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True)),
+        target=Target(subject.max_loss, delta_of_look(subject.delta, look)),
+        labels=setting.aim.labels,
+        seed=setting.aim.seed,
+        free={n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None},
+    )
     # A threshold below every value of the signal accepts all that has a value, no more.
     known = found.evolve(threshold=max(0.0, found.threshold)) if found.threshold is not None else found
-    done = blank.evolve(items=len(scored), calibration=known, said=explain(known, max_loss=max_loss))
-    _store(done, skill, max_loss, job, setting.home, tenant=setting.tenant)
+    done = blank.evolve(look=look, calibration=known, said=explain(known, max_loss=subject.max_loss))
+    _store(done, setting, subject, job, question)
     return done
 
 
-def _store(done: Calibrated, skill: Skill, max_loss: float, job: str, home: Path | None, *, tenant: str) -> None:
-    assert done.calibration is not None
-    row = CalibrationRow(
-        tenant=tenant,
-        skill=done.skill,
-        skill_version=done.skill_version,
-        skill_digest=skill.digest,
-        cheap_model=done.cheap_model,
-        frontier_model=done.frontier_model,
-        signal=done.signal or "",
-        max_loss=max_loss,
-        gold=done.gold,
-        home=str(home) if home else None,
-        job=job,
-        created_at=now(),
-        **done.calibration.model_dump(),
-    )
-    with api.engine().db.writing() as tx:
-        calibrations.insert(tx, row=row)
+def _has_label(truth: Truth, row: Row) -> bool:
+    """Say whether it can be told if the answer is right: without gold the top tier tells."""
+    return truth.quality is None or truth.score(row.answer.value, row.item) is not None
 
 
-def _pairs(setting: _Setting, planned: PlannedStep, cheap_job: str, frontier_job: str) -> Iterator[Pair]:
-    """Yield the items that both were asked, by the models in question, the same question.
+def _unjudged(row: Row, signal: str) -> Score:
+    known = row.answer.confidence
+    has_value = row.answer.value is not MISSING and known is not None and known.signal == signal
+    sure = known.value if has_value and known is not None else NO_CONFIDENCE
+    return Score(id=row.item_id, confidence=sure, cheap_correct=True, frontier_correct=None)
 
-    A step that reads earlier answers is compared only where those agree: else the two answered different questions.
-    """
-    step = planned.step
-    upstream = [name for name in step.after if name in {other.step.name for other in setting.plan.steps}]
+
+def _rows(setting: _Setting, subject: _Subject, job: str) -> Iterator[Row]:
+    """Yield the items that a model was asked about, with what the step was shown: its own earlier answers among it."""
+    step = subject.planned.step
     with api.engine().db.reading() as tx:
-        cheap, frontier = (_last_answers(tx, job, step.name) for job in (cheap_job, frontier_job))
-        before = [[_values(tx, job, name) for name in upstream] for job in (cheap_job, frontier_job)]
-    for item, row in cheap.items():
-        other = frontier.get(item)
-        same = all(ours.get(item) == theirs.get(item) for ours, theirs in zip(*before, strict=True))
-        if other is not None and same and row["model"] == setting.cheap_model:
-            yield Pair(row["item_id"], row["input"], _answer(row), _answer(other))
+        answers = {row["item"]: row for row in views.answers(tx, job=job, step=step.name)}
+        names = {other.step.name for other in setting.plan.steps}
+        before = {name: _values(tx, job, name) for name in step.after if name in names}
+    for item, row in answers.items():
+        settled = {name: values[item] for name, values in before.items() if item in values}
+        inputs = inputs_of(step, subject.skill, row["input"], settled)
+        if not isinstance(inputs, Unfit):
+            yield Row(row["item_id"], row["input"], inputs, _answer(row))
 
 
-def _last_answers(tx: Connection, job: str, step: str) -> dict[int, RowMapping]:
-    return {row["item"]: row for row in views.answers(tx, job=job, step=step)}
-
-
-def _values(tx: Connection, job: str, step: str) -> dict[int, Json]:
+def _values(tx: Connection, job: str, step: str) -> Mapping[int, Json]:
     return {item: value for item, _, value in item_store.outputs(tx, job=job, step=step)}
 
 
@@ -247,18 +360,49 @@ def _answer(row: RowMapping) -> Answer:
     return Answer(row["value"] if row["verdict"] == "accept" else MISSING, str(row["model"]), known)
 
 
-def _first_model(profile: Profile, tier: str) -> str:
-    found = profile.tier(tier)
-    assert found is not None
-    return found.models[0].name
+def _look(setting: _Setting, subject: _Subject, question: str) -> int:
+    """Return which look at a model's answers this is: the same question again is no further one."""
+    with api.engine().db.reading() as tx:
+        return calibrations.look(
+            tx,
+            tenant=setting.tenant,
+            skill_digest=subject.skill.digest,
+            cheap_model=subject.model,
+            frontier_model=setting.frontier_model,
+            question=question,
+        )
 
 
-def _why_silent(skill: Skill, model: str) -> str:
-    if not skill.confidence:
+def _store(done: Calibrated, setting: _Setting, subject: _Subject, job: str, question: str) -> None:
+    assert done.calibration is not None
+    row = CalibrationRow(
+        tenant=setting.tenant,
+        skill=done.skill,
+        skill_version=done.skill_version,
+        skill_digest=subject.skill.digest,
+        cheap_model=done.cheap_model,
+        frontier_model=done.frontier_model,
+        signal=done.signal or "",
+        max_loss=subject.borne,
+        gold=done.gold,
+        home=str(setting.home) if setting.home else None,
+        job=job,
+        look=done.look,
+        question=question,
+        created_at=now(),
+        # What all looks together may spend, so that a job's certificates add up to what was asked for.
+        **(done.calibration.model_dump() | {"delta": subject.delta}),
+    )
+    with api.engine().db.writing() as tx:
+        calibrations.insert(tx, row=row)
+
+
+def _why_silent(subject: _Subject) -> str:
+    if not subject.skill.confidence:
         return "The skill declares no confidence signal, so its answers are accepted on their checks alone."
-    signals = ", ".join(signal.label for signal in skill.confidence)
+    signals = ", ".join(signal.label for signal in subject.skill.confidence)
     return (
-        f"None of the skill's signals ({signals}) had a value for any answer of {model}: it may give no "
+        f"None of the skill's signals ({signals}) had a value for any answer of {subject.model}: it may give no "
         "log-probabilities (set `logprobs: true` on the model in the profile if it does), or every answer failed. "
         "Name another signal, such as agreement or a verifier."
     )

@@ -11,6 +11,7 @@ from firstline.orchestrator.experiments.comparison import Called, Measured, Run,
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.plans.thresholds import nothing_certified
 from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import views
@@ -132,9 +133,7 @@ def _workflow(order: Order, question: Question) -> Workflow:
 
 
 def _plan(workflow: Workflow, profile: Profile) -> Plan:
-    return compile_plan(
-        workflow, catalogue=load_catalogue(), profile=profile, tiers=(), thresholds=lambda skill, name: None
-    )
+    return compile_plan(workflow, catalogue=load_catalogue(), profile=profile, tiers=(), certificates=nothing_certified)
 
 
 def _run(trials: Trials, workflow: Workflow, items: Sequence[InputItem], tier: Tier) -> Run:

@@ -10,7 +10,7 @@ from firstline.config.providers.prices import price_of
 from firstline.orchestrator.money import expectation
 from firstline.orchestrator.money.expectation import Figure, Known
 from firstline.orchestrator.plans.compile import compile_plan, ladder_of
-from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.orchestrator.plans.tier_choice import with_tiers
 from firstline.orchestrator.store import history
 from firstline.orchestrator.submission.item_reader import InputItem
@@ -42,7 +42,7 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
         catalogue=load_catalogue(),
         profile=order.profile,
         tiers=tiers,
-        thresholds=known_thresholds(tx, profile=order.profile, tenant=order.request.options.tenant),
+        certificates=known_certificates(tx, profile=order.profile, tenant=order.request.options.tenant),
     )
     ladder = ladder_of(order.profile, tiers)
     known: dict[str, Known] = {}

@@ -1,21 +1,22 @@
 """A workflow becomes a plan: dependencies made explicit, segments cut at barriers, tiers and thresholds resolved."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from firstline.config.catalogue.references import ITEMS
 from firstline.config.catalogue.tool_paths import relative_path
 from firstline.orchestrator.plans.patterns.routing import routed
+from firstline.orchestrator.plans.thresholds import Certificates, thresholds_of
 from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
-from firstline.schemas.policy import LastResort, Policy, Threshold
+from firstline.schemas.policy import LastResort
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile, TierKind
 from firstline.schemas.tool import ToolSpec
 from firstline.workers.rules.expressions import names_in
-from firstline.workers.rules.policy import orchestrator_tier, start_tier
+from firstline.workers.rules.policy import first_tier, orchestrator_tier, policy_of, start_tier
 
 #: Steps that see all items and so wait for all.
 #: Built-in skills of steps that need not name one.
@@ -26,9 +27,6 @@ REFER = "refer"
 ADAPT = "adapt"
 #: Name of the tier on which tools answer where a profile names none.
 TOOLS = "tools"
-
-#: (skill, tier name) -> threshold, where one is known.
-Thresholds = Callable[[Skill, str], Threshold | None]
 
 
 class Shelves(Protocol):
@@ -59,7 +57,7 @@ def compile_plan(
     catalogue: Shelves,
     profile: Profile,
     tiers: tuple[str, ...],
-    thresholds: Thresholds,
+    certificates: Certificates,
     done: Collection[str] = (),
     granted: Collection[str] = (),
 ) -> Plan:
@@ -74,7 +72,7 @@ def compile_plan(
     segments = _segments(steps)
     steps, skills = _with_labels(steps, skills)
     planned = tuple(
-        _plan_step(step, segment=segments[step.name], skills=skills, ladder=ladder, profile=profile, known=thresholds)
+        _plan_step(step, segment=segments[step.name], skills=skills, ladder=ladder, profile=profile, known=certificates)
         for step in steps.values()
     )
     tools = {name: catalogue.tool(name) for name in _tool_names(steps, skills) if name not in _own_tools(workflow)}
@@ -243,32 +241,28 @@ def _plan_step(
     skills: Mapping[str, Skill],
     ladder: tuple[str, ...],
     profile: Profile,
-    known: Thresholds,
+    known: Certificates,
 ) -> PlannedStep:
     if step.kind is StepKind.TOOL:
-        return PlannedStep(step=step, segment=segment, start_tier=tools_tier(profile))
+        return PlannedStep(
+            step=step, segment=segment, start_tier=tools_tier(profile), policy=policy_of(step, skill=None)
+        )
     if step.skill is None:
         raise UserError(f"step '{step.name}': a step of kind {step.kind.value} names a `skill`")
     skill = skills[step.skill]
-    policy = step.policy or skill.policy
-    found = {name: threshold for name in ladder[:-1] if (threshold := _threshold(skill, policy, name, known))}
+    policy = policy_of(step, skill)
+    tiers = [tier for tier in profile.rungs if tier.name in ladder[:-1]]
+    planned = PlannedStep(
+        step=step,
+        segment=segment,
+        start_tier=ladder[-1],
+        policy=policy,
+        thresholds=thresholds_of(skill, policy, tiers, known(skill)),
+    )
     start = start_tier(step.reasoning or skill.reasoning, ladder, policy)
     if step.kind.is_barrier and policy.start is None:
         start = orchestrator_tier(profile, ladder)
-    return PlannedStep(step=step, segment=segment, start_tier=start, policy=policy, thresholds=found)
-
-
-def _threshold(skill: Skill, policy: Policy, tier: str, known: Thresholds) -> Threshold | None:
-    calibrated = known(skill, tier)
-    if calibrated is not None:
-        return calibrated
-    if not skill.confidence:
-        return None
-    if policy.min_confidence is not None:
-        return Threshold(signal=skill.confidence[0].label, value=policy.min_confidence)
-    if policy.uncalibrated == "escalate":
-        return Threshold(signal=skill.confidence[0].label, value=None)
-    return None
+    return planned.evolve(start_tier=first_tier(planned, ladder, start))
 
 
 def tools_tier(profile: Profile) -> str:

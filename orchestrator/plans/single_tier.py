@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.policy import LastResort, Policy
 from firstline.schemas.skill import Skill
+from firstline.schemas.tool import ToolSpec
 
 
 def on_its_own(workflow: Workflow, skills: Mapping[str, Skill], *, weighed: bool = False) -> Workflow:
@@ -21,6 +22,16 @@ def on_its_own(workflow: Workflow, skills: Mapping[str, Skill], *, weighed: bool
         skills=own,
         output=output,
         adapt=False,
+    )
+
+
+def one_step(name: str, skill: Skill, tools: Mapping[str, ToolSpec]) -> Workflow:
+    """Return a workflow that asks one skill with its inputs as they are, on one tier alone, and weighs no answer."""
+    return Workflow(
+        name=f"ask-{skill.name}",
+        steps=(Step(name=name, skill=skill.name),),
+        skills=(skill.evolve(policy=alone(skill.policy), confidence=()),),
+        tools=tuple(tool for tool_name, tool in tools.items() if tool_name in skill.tools),
     )
 
 

@@ -1,39 +1,151 @@
-"""Which calibrated threshold holds for a skill on a tier."""
+"""From which confidence on a model's answers are accepted: certificates, the policy, and what the signals can say."""
 
-from sqlalchemy import Connection
+from collections.abc import Callable, Mapping, Sequence
 
-from firstline.orchestrator.plans.compile import Thresholds
+from sqlalchemy import Connection, RowMapping
+
 from firstline.orchestrator.store import calibrations
-from firstline.schemas.policy import Threshold
+from firstline.schemas.base import Frozen
+from firstline.schemas.policy import Policy, Threshold
 from firstline.schemas.skill import Skill
-from firstline.schemas.tier import Profile
+from firstline.schemas.tier import Model, Profile, Tier
+
+#: Signals that are read off log-probabilities: a model that gives none never has a value of them.
+_OF_LOGPROBS = frozenset({"mean_logprob", "min_logprob", "margin"})
+#: Room for rounding where shares of a loss are added up again.
+_EPSILON = 1e-9
 
 
-def known_thresholds(tx: Connection, *, profile: Profile, tenant: str) -> Thresholds:
-    """Return the look-up of a tenant's calibrated thresholds for a profile's first models.
+class Certificate(Frozen):
+    """What is known of a skill's answers by one model: from where on they may be accepted, or that nothing could be."""
+
+    calibration: int
+    model: str
+    signal: str
+    #: None: nothing could be certified.
+    threshold: float | None
+    #: Loss over all items that it stands for, and the chance that it is more.
+    max_loss: float
+    delta: float
+    #: What was to be borne by the whole ladder when it was calibrated.
+    borne: float
+    #: Audits say that it holds no more.
+    drifted: bool = False
+
+
+#: Skill -> its certificates by model.
+Certificates = Callable[[Skill], Mapping[str, Certificate]]
+
+
+def nothing_certified(skill: Skill) -> Mapping[str, Certificate]:
+    """Return no certificates: of jobs that only measure, and where no database is at hand."""
+    return {}
+
+
+def thresholds_of(
+    skill: Skill, policy: Policy, tiers: Sequence[Tier], certificates: Mapping[str, Certificate]
+) -> dict[str, dict[str, Threshold]]:
+    """Return tier -> model -> threshold for the tiers below the top one, cheapest first; no entry: accept on checks.
+
+    Where anything is certified, what is not accepts nothing: a guarantee speaks of every answer that is served. The
+    losses of the tiers add up, those of a tier's models do not (an item is answered by one of them), and what would
+    bring the sum above the loss that is borne accepts nothing either. A threshold without a value says why.
+    """
+    known = {model: one for model, one in certificates.items() if _counts(one, skill, policy)}
+    if not known:
+        declared = {tier.name: _declared(skill, policy, tier) for tier in tiers}
+        return {name: models for name, models in declared.items() if models}
+    # An explicit loss in a policy is the limit; else what the calibrations were made for.
+    borne = policy.max_loss if "max_loss" in policy.model_fields_set else max(one.borne for one in known.values())
+    found: dict[str, dict[str, Threshold]] = {}
+    taken = 0.0
+    for tier in tiers:
+        room = borne - taken + _EPSILON
+        found[tier.name] = {model.name: _certified(skill, policy, model, known, room) for model in tier.models}
+        taken += max((one.max_loss or 0.0 for one in found[tier.name].values()), default=0.0)
+    return found
+
+
+def _counts(certificate: Certificate, skill: Skill, policy: Policy) -> bool:
+    """Say whether a certificate has a say: of a signal that the skill has, or of drift that the policy acts on."""
+    if certificate.drifted and policy.on_drift == "escalate":
+        return True
+    return certificate.signal in [signal.label for signal in skill.confidence]
+
+
+def _certified(skill: Skill, policy: Policy, model: Model, known: Mapping[str, Certificate], room: float) -> Threshold:
+    one = known.get(model.name)
+    if one is None:
+        return _nothing(skill, f"nothing is certified for {model.name}")
+    if one.drifted and policy.on_drift == "escalate":
+        why = "audits found more losses than are borne; calibrate it again"
+        return Threshold(signal=one.signal, value=None, source="audit", calibration_id=one.calibration, why=why)
+    blank = Threshold(signal=one.signal, value=None, source="calibrated", calibration_id=one.calibration)
+    if one.threshold is None:
+        return blank.evolve(why=f"nothing could be certified for {model.name}")
+    if one.max_loss > room:
+        return blank.evolve(
+            why=f"{model.name} is certified for a loss of {one.max_loss:.2%}, and {max(0.0, room):.2%} is left to bear"
+        )
+    return blank.evolve(value=one.threshold, max_loss=one.max_loss, delta=one.delta)
+
+
+def _nothing(skill: Skill, why: str) -> Threshold:
+    signal = skill.confidence[0].label if skill.confidence else ""
+    return Threshold(signal=signal, value=None, source="uncertified", why=why)
+
+
+def _declared(skill: Skill, policy: Policy, tier: Tier) -> dict[str, Threshold]:
+    """Return what a policy alone says of a tier's models, of which nothing is certified."""
+    if policy.min_confidence is None and policy.uncalibrated == "accept":
+        return {}
+    return {model.name: _declared_of(skill, policy, model) for model in tier.models}
+
+
+def _declared_of(skill: Skill, policy: Policy, model: Model) -> Threshold:
+    if policy.min_confidence is None:
+        return _nothing(skill, "its policy accepts nothing that is not calibrated").evolve(source="declared")
+    if policy.min_confidence > 0 and policy.unsure == "escalate" and not has_signal(skill, model):
+        why = f"no signal of the skill can have a value for {model.name}"
+        return _nothing(skill, why).evolve(source="declared")
+    signal = skill.confidence[0].label if skill.confidence else ""
+    return Threshold(signal=signal, value=policy.min_confidence)
+
+
+def has_signal(skill: Skill, model: Model) -> bool:
+    """Say whether a signal of the skill can have a value for a model's answers."""
+    return any(signal.kind not in _OF_LOGPROBS or model.logprobs for signal in skill.confidence)
+
+
+def known_certificates(tx: Connection, *, profile: Profile, tenant: str) -> Certificates:
+    """Return the look-up of what is certified for a tenant beneath a profile's top model.
 
     A calibration for another version of the skill does not count, and counts again after a rollback to its own; another
-    folder's skill of the same name has one of its own. One that drifted counts as before where the skill's policy only
-    flags drift; where it escalates, nothing is accepted until recalibrated.
+    folder's skill of the same name has one of its own.
     """
     top = profile.ladder[-1].models[0].name
 
-    def look_up(skill: Skill, tier_name: str) -> Threshold | None:
-        tier = profile.tier(tier_name)
-        if tier is None or not tier.models:
-            return None
+    def look_up(skill: Skill) -> Mapping[str, Certificate]:
+        found: dict[str, Certificate] = {}
         signals = [signal.label for signal in skill.confidence]
-        for row in calibrations.standing(
-            tx, tenant=tenant, skill=skill.name, cheap_model=tier.models[0].name, frontier_model=top
-        ):
-            if row["skill_digest"] != skill.digest:
-                continue
-            if row["state"] == "drifted" and skill.policy.on_drift == "escalate":
-                return Threshold(signal=row["signal"], value=None, source="audit", calibration_id=row["id"])
-            if row["signal"] in signals:
-                return Threshold(
-                    signal=row["signal"], value=row["threshold"], source="calibrated", calibration_id=row["id"]
-                )
-        return None
+        for row in calibrations.standing(tx, tenant=tenant, skill_digest=skill.digest, frontier_model=top):
+            known = found.get(row["cheap_model"])
+            # Newest first; one of a signal that the skill has is worth more than what an audit says of any signal.
+            if known is None or (known.signal not in signals and row["signal"] in signals and not known.drifted):
+                found[row["cheap_model"]] = _read(row)
+        return found
 
     return look_up
+
+
+def _read(row: RowMapping) -> Certificate:
+    return Certificate(
+        calibration=row["id"],
+        model=row["cheap_model"],
+        signal=row["signal"],
+        threshold=row["threshold"],
+        max_loss=row["certified_max_loss"] if row["certified_max_loss"] is not None else 0.0,
+        delta=row["delta"],
+        borne=row["max_loss"],
+        drifted=row["state"] == "drifted",
+    )

@@ -12,7 +12,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.plans.single_tier import alone
+from firstline.orchestrator.plans.single_tier import one_step
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
 from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
 from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs
@@ -21,7 +21,7 @@ from firstline.orchestrator.store.tables import CalibrationRow
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.schemas.base import Frozen, Json, digest
 from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Priority
-from firstline.schemas.plan import PlannedStep, Step, Workflow
+from firstline.schemas.plan import PlannedStep
 from firstline.schemas.policy import Policy
 from firstline.schemas.skill import Skill
 from firstline.workers.rules.json_paths import MISSING
@@ -30,6 +30,8 @@ from firstline.workers.rules.step_inputs import Unfit, inputs_of
 _log = logging.getLogger(__name__)
 
 PURPOSE = "audit"
+#: Drawn answers of a job that still runs which are asked together; what is left is asked when it has ended.
+LOT = 25
 
 #: item -> step -> value.
 _Settled = Mapping[int, Mapping[str, Json]]
@@ -51,7 +53,7 @@ class Audit(Frozen):
     #: Drawn and not compared yet.
     pending: int
     cost_usd: float | None
-    #: unaudited, watched, sound (within `max_loss` beyond doubt), drifted (above it beyond doubt)
+    #: unaudited, watched, sound (within `max_loss` beyond doubt), drifted (above it)
     state: str
     #: What a raised flag does: flag, escalate.
     on_drift: str
@@ -83,7 +85,9 @@ class _Subject:
 
 
 def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
-    """Have the top tier asked what was drawn in a job that has ended; return the audit jobs that are under way.
+    """Have the top tier asked what was drawn in a job; return the audit jobs that are under way.
+
+    Of a job that still runs a lot is asked at a time, so that a long one is watched while it runs.
 
     Each is an ordinary job of low priority. Its budget is the one given, the setting FIRSTLINE_AUDIT_BUDGET_USD, or
     what is left of the audited job's own: where nothing is left, nothing is asked. Asking again while they run asks
@@ -92,7 +96,10 @@ def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
     steering = api.engine()
     with steering.db.reading() as tx:
         job = steering.job(tx, job_id)
-        drawn = audits.of(tx, job=job_id, state="wanted") if job.state.ended else []
+        wanted = audits.of(tx, job=job_id, state="wanted")
+        # What a running job's own budget has left is its items' until it has ended.
+        own = budget_usd or steering.settings.audit_budget_usd or job.budget_usd is None
+        drawn = wanted if job.state.ended or (own and len(wanted) >= LOT) else []
         wholes = {row["item"]: _values(tx, job, row["item"]) for row in drawn}
     by_step: dict[str, list[RowMapping]] = {}
     for row in drawn:
@@ -133,13 +140,7 @@ def _ask(
 
 def _request(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], cap_usd: float | None) -> JobRequest:
     skill = job.plan.skills[planned.step.skill or ""]
-    step = Step(name=planned.step.name, skill=skill.name)
-    workflow = Workflow(
-        name=f"audit-{skill.name}",
-        steps=(step,),
-        skills=(skill.evolve(policy=alone(skill.policy), confidence=()),),
-        tools=tuple(tool for name, tool in job.plan.tools.items() if name in skill.tools),
-    )
+    workflow = one_step(planned.step.name, skill, job.plan.tools)
     options = Options(
         profile=job.profile.name,
         budget_usd=cap_usd,
@@ -149,8 +150,8 @@ def _request(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], cap_usd
         tiers=(job.profile.ladder[-1].name,),
         purpose=PURPOSE,
     )
-    key = f"{PURPOSE}:{job.id}:{step.name}:{digest([row['item'] for row in rows])}"
-    name = f"audit of {job.name}: {step.name}"
+    key = f"{PURPOSE}:{job.id}:{planned.step.name}:{digest([row['item'] for row in rows])}"
+    name = f"audit of {job.name}: {planned.step.name}"
     return JobRequest(workflow=workflow, name=name, profile=job.profile, options=options, idempotency_key=key)
 
 
@@ -234,9 +235,15 @@ def finding(tx: Connection, subject: _Subject) -> Audit:
     since: datetime | None = known["created_at"] if known is not None and known["threshold"] is not None else None
     tally = audits.tally(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since)
     accepted = audits.accepted_by(tx, tenant=subject.tenant, skill_digest=skill.digest, since=since)
-    share = accepted.get(subject.model, 0) / (sum(accepted.values()) or 1)
-    loss = live_loss(tally["losses"], tally["audited"], accepted_share=share)
-    max_loss = known["max_loss"] if known is not None else policy.max_loss
+    # A step that says what it bears is held to that; else the calibration says what it was made for.
+    says = known is None or "max_loss" in policy.model_fields_set
+    max_loss = policy.max_loss if says or known is None else known["max_loss"]
+    loss = live_loss(
+        audits.outcomes(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since),
+        accepted=accepted.get(subject.model, 0),
+        answered=sum(accepted.values()),
+        max_loss=max_loss,
+    )
     return Audit(
         tenant=subject.tenant,
         skill=skill.name,
@@ -267,13 +274,9 @@ def state_of(loss: LiveLoss, max_loss: float) -> str:
 def _calibration(tx: Connection, subject: _Subject) -> RowMapping | None:
     """Return the newest calibration that still has a say about these answers."""
     rows = calibrations.standing(
-        tx,
-        tenant=subject.tenant,
-        skill=subject.skill.name,
-        cheap_model=subject.model,
-        frontier_model=subject.frontier_model,
+        tx, tenant=subject.tenant, skill_digest=subject.skill.digest, frontier_model=subject.frontier_model
     )
-    return next((row for row in rows if row["skill_digest"] == subject.skill.digest), None)
+    return next((row for row in rows if row["cheap_model"] == subject.model), None)
 
 
 def _flag(tx: Connection, subject: _Subject) -> None:
@@ -281,10 +284,7 @@ def _flag(tx: Connection, subject: _Subject) -> None:
     found = finding(tx, subject)
     if found.state != "drifted" or found.calibration_state == "drifted":
         return
-    reason = (
-        f"audits: {found.loss.losses} of {found.loss.audited} accepted answers were lost; the live loss is at least "
-        f"{found.loss.low:.1%}, above {found.max_loss:.1%}"
-    )
+    reason = f"audits: {found.loss.losses} of {found.loss.audited} accepted answers were lost; {_evidence(found)}"
     if found.calibration is not None:
         calibrations.end(tx, calibration=found.calibration, state="drifted", reason=reason)
     else:
@@ -299,6 +299,13 @@ def _flag(tx: Connection, subject: _Subject) -> None:
         data=found.model_dump(mode="json"),
     )
     _log.warning("audit.drifted", extra={"skill": found.skill, "model": found.model, "losses": found.loss.losses})
+
+
+def _evidence(found: Audit) -> str:
+    """Return which of the two alarms was raised."""
+    if found.loss.low > found.max_loss:
+        return f"the live loss is at least {found.loss.low:.1%}, above {found.max_loss:.1%}"
+    return f"of late so many that it must have risen to about twice the {found.max_loss:.1%} that are borne"
 
 
 def _drifted_row(subject: _Subject, found: Audit, reason: str) -> CalibrationRow:
@@ -330,6 +337,6 @@ def _drifted_row(subject: _Subject, found: Audit, reason: str) -> CalibrationRow
 def sweep(engine: Context) -> None:
     """Ask what is due and compare what was answered: what a standing orchestrator does between other things."""
     with engine.db.reading() as tx:
-        due, asked = audits.due(tx), audits.asked(tx)
+        due, asked = audits.due(tx, lot=LOT), audits.asked(tx)
     for_each(engine, due, ask, job_of=str)
     for_each(engine, asked, compare, job_of=str)

@@ -11,11 +11,13 @@ from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.statistics import wilson
 from firstline.orchestrator.reports.frontier_alone import frontier_alone
 from firstline.orchestrator.reports.model_stats import error_rate, errors_of
+from firstline.orchestrator.reports.promise import promise_of
 from firstline.orchestrator.reports.scripted import scripted_notes
 from firstline.orchestrator.store import items, job_figures, jobs
 from firstline.schemas.estimate import Estimate
+from firstline.schemas.job import Options
 from firstline.schemas.plan import Plan
-from firstline.schemas.report import ModelLine, Percentiles, QualityScore, Report, SkillLine
+from firstline.schemas.report import ModelLine, Percentiles, Promise, QualityScore, Report, SkillLine
 from firstline.schemas.tier import Price, Profile
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.scoring import score
@@ -67,8 +69,17 @@ def make_report(tx: Connection, *, job: str) -> Report:
         duplicates=job_figures.duplicates(tx, job=job),
         wall_s=items.latency_s(row),
         estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
+        promise=_promise(tx, row, profile),
         notes=(*_notes(unpriced, price, ended, status.items), *scripted_notes(profile)),
     )
+
+
+def _promise(tx: Connection, row: RowMapping, profile: Profile) -> Promise | None:
+    """Return what is certified for a job that was asked for in earnest, once it has a plan."""
+    if row["plan"] is None or row["purpose"] != "run":
+        return None
+    tiers = Options.model_validate(row["options"]).tiers
+    return promise_of(tx, job=row["id"], plan=Plan.model_validate(row["plan"]), profile=profile, tiers=tiers)
 
 
 def _notes(unpriced: int, price: Price | None, ended: int, count: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from firstline.orchestrator.reports.baselines import NAMES, overall_quality
 from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
+from firstline.orchestrator.reports.promise import sentences
 from firstline.schemas.estimate import Estimate
 from firstline.schemas.jobfile import BaselineKind
 from firstline.schemas.report import Baseline, ModelLine, Report, SkillLine
@@ -39,6 +40,8 @@ def _blocks(report: Report) -> Iterator[RenderableType]:
     yield Text(f"{report.name} ({report.job}): {_state(report)}", style="bold")
     if report.reason:
         yield Text(report.reason)
+    for sentence in sentences(report.promise) if report.promise else ():
+        yield Text(sentence)
     yield Text(_items(report))
     yield _comparison(report)
     if report.models:

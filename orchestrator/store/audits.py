@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, and_, case, cast, func, select, update
+from sqlalchemy import Connection, RowMapping, String, and_, case, cast, func, or_, select, update
 
 from firstline.orchestrator.store.items import insert_or_ignore
 from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
@@ -26,10 +26,18 @@ def want(tx: Connection, *, rows: Sequence[AuditRow]) -> None:
         tx.execute(insert_or_ignore(tx, _audit), [row.model_dump() for row in rows])
 
 
-def due(tx: Connection) -> list[str]:
-    """Return the jobs that have ended and have answers to be audited."""
-    query = select(_audit.c.job).join(_job, _job.c.id == _audit.c.job).where(_audit.c.state == "wanted")
-    return list(tx.scalars(query.where(_job.c.state.in_(_ENDED)).distinct().order_by(_audit.c.job)))
+def due(tx: Connection, *, lot: int) -> list[str]:
+    """Return the jobs with answers to be audited: those that have ended, and others once they have a lot of them."""
+    ended = _job.c.state.in_(_ENDED)
+    query = (
+        select(_audit.c.job)
+        .join(_job, _job.c.id == _audit.c.job)
+        .where(_audit.c.state == "wanted")
+        .group_by(_audit.c.job, _job.c.state)
+        .having(or_(ended, func.count() >= lot))
+        .order_by(_audit.c.job)
+    )
+    return list(tx.scalars(query))
 
 
 def asked(tx: Connection, *, job: str | None = None) -> list[str]:
@@ -101,15 +109,24 @@ def newest_job(tx: Connection, *, tenant: str, skill_digest: str, model: str) ->
 
 
 def tally(tx: Connection, *, tenant: str, skill_digest: str, model: str, since: datetime | None) -> RowMapping:
-    """Return `audited`, `losses`, `pending` and `cost_usd` of a skill's answers by one model, since a time."""
-    done = _audit.c.state == "done"
+    """Return `pending` and `cost_usd` of the audits of a skill's answers by one model, since a time."""
     query = select(
-        func.count().filter(done).label("audited"),
-        func.count().filter(done, _audit.c.agrees.is_(False)).label("losses"),
         func.count().filter(_audit.c.state.in_(("wanted", "asked"))).label("pending"),
         func.sum(_audit.c.cost_usd).label("cost_usd"),
     ).where(_audit.c.tenant == tenant, _audit.c.skill_digest == skill_digest, _audit.c.model == model)
     return tx.execute(query if since is None else query.where(_audit.c.at >= since)).mappings().one()
+
+
+def outcomes(tx: Connection, *, tenant: str, skill_digest: str, model: str, since: datetime | None) -> list[bool]:
+    """Return which audited answers were lost, since a time, in the order in which they had been accepted."""
+    query = select(_audit.c.agrees).where(
+        _audit.c.tenant == tenant,
+        _audit.c.skill_digest == skill_digest,
+        _audit.c.model == model,
+        _audit.c.state == "done",
+    )
+    since_then = query if since is None else query.where(_audit.c.at >= since)
+    return [not agrees for agrees in tx.scalars(since_then.order_by(_audit.c.at, _audit.c.job, _audit.c.item))]
 
 
 def accepted_by(tx: Connection, *, tenant: str, skill_digest: str, since: datetime | None) -> dict[str, int]:

@@ -1,7 +1,11 @@
 """Calibrations: thresholds that live and die with a skill version and a pair of models."""
 
-from sqlalchemy import Connection, RowMapping, select, update
+from collections.abc import Collection
+from datetime import timedelta
 
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import CalibrationRow
 
 _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
@@ -10,6 +14,8 @@ _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
 ANY_SIGNAL = "(any)"
 #: States in which a calibration has a say.
 STANDING = ("live", "drifted")
+#: How long one look at a model's answers bears on the next: later the models behind a name have moved on.
+LOOKS_LAST = timedelta(days=30)
 
 
 def insert(tx: Connection, *, row: CalibrationRow) -> int:
@@ -32,14 +38,13 @@ def insert(tx: Connection, *, row: CalibrationRow) -> int:
     return int(tx.execute(_calibration.insert().values(**values).returning(_calibration.c.id)).scalar_one())
 
 
-def standing(tx: Connection, *, tenant: str, skill: str, cheap_model: str, frontier_model: str) -> list[RowMapping]:
-    """Return the live and the drifted calibrations for a skill's name and these models, newest first."""
+def standing(tx: Connection, *, tenant: str, skill_digest: str, frontier_model: str) -> list[RowMapping]:
+    """Return the live and the drifted calibrations of a skill's version beneath a top model, newest first."""
     query = (
         select(_calibration)
         .where(
             _calibration.c.tenant == tenant,
-            _calibration.c.skill == skill,
-            _calibration.c.cheap_model == cheap_model,
+            _calibration.c.skill_digest == skill_digest,
             _calibration.c.frontier_model == frontier_model,
             _calibration.c.state.in_(STANDING),
         )
@@ -48,10 +53,41 @@ def standing(tx: Connection, *, tenant: str, skill: str, cheap_model: str, front
     return list(tx.execute(query).mappings())
 
 
+def look(
+    tx: Connection, *, tenant: str, skill_digest: str, cheap_model: str, frontier_model: str, question: str
+) -> int:
+    """Return which look at a model's answers a question is, from 1: one that was asked before keeps its number.
+
+    Looks are counted since audits last found drift and for a month: what is calibrated anew then is another traffic.
+    """
+    mine = (
+        _calibration.c.tenant == tenant,
+        _calibration.c.skill_digest == skill_digest,
+        _calibration.c.cheap_model == cheap_model,
+        _calibration.c.frontier_model == frontier_model,
+    )
+    drifted_at = tx.scalar(select(func.max(_calibration.c.drifted_at)).where(*mine))
+    since = max(filter(None, (now() - LOOKS_LAST, drifted_at)))
+    query = select(_calibration.c.question, _calibration.c.look).where(
+        *mine, _calibration.c.question.is_not(None), _calibration.c.created_at >= since
+    )
+    known = {str(asked): int(number) for asked, number in tx.execute(query)}
+    return known.get(question, max(known.values(), default=0) + 1)
+
+
+def drifted(tx: Connection, *, numbers: Collection[int]) -> frozenset[int]:
+    """Return which of these calibrations audits have found to hold no more."""
+    if not numbers:
+        return frozenset()
+    query = select(_calibration.c.id).where(_calibration.c.id.in_(numbers), _calibration.c.state == "drifted")
+    return frozenset(tx.scalars(query))
+
+
 def end(tx: Connection, *, calibration: int, state: str, reason: str) -> None:
     """Let a calibration die, or mark it as drifted."""
     query = update(_calibration).where(_calibration.c.id == calibration)
-    tx.execute(query.values(state=state, reason=reason))
+    drifted_at = {"drifted_at": now()} if state == "drifted" else {}
+    tx.execute(query.values(state=state, reason=reason, **drifted_at))
 
 
 def every(tx: Connection, *, tenant: str | None = None) -> list[RowMapping]:

@@ -92,6 +92,15 @@ def audit_cost(tx: Connection, *, job: str) -> float:
     return float(tx.scalar(select(func.sum(_audit.c.cost_usd)).where(_audit.c.job == job)) or 0.0)
 
 
+def accepted_by(tx: Connection, *, job: str) -> list[RowMapping]:
+    """Return `answers`, those accepted of each step, tier and model."""
+    places = (_attempt.c.step, _attempt.c.tier, _attempt.c.model)
+    query = select(*places, func.count().label("answers")).where(
+        _attempt.c.job == job, _attempt.c.purpose == "answer", _attempt.c.verdict == "accept"
+    )
+    return list(tx.execute(query.group_by(*places).order_by(*places)).mappings())
+
+
 def failures(tx: Connection, *, job: str) -> dict[str, int]:
     """Return how often each reason ended an item."""
     query = (

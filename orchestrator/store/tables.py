@@ -280,7 +280,11 @@ class CalibrationRow(SQLModel, table=True):
     state: str = "live"
     reason: str | None = Field(default=None, sa_type=Text)
     job: str | None = None
+    #: Which look at this model's answers it was, and a digest of the question: asking it again is no further look.
+    look: int = 1
+    question: str | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
+    drifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class AuditRow(SQLModel, table=True):

@@ -10,6 +10,7 @@ from firstline.config.catalogue.references import dependencies
 from firstline.config.errors.error_messages import sentence
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.policy import Policy
 from firstline.schemas.skill import Skill
 
 
@@ -107,12 +108,12 @@ def change_step(workflow: Workflow, name: str, fields: Mapping[str, Any], skills
 
 
 def starting(step: Step, tier: str, skill: Skill | None) -> Step:
-    """Return the step beginning on a tier; its policy stays its skill's where that says the same."""
-    base = step.policy or (skill.policy if skill else None)
-    if base is None or base.start == (tier or None):
-        return step
-    policy = base.evolve(start=tier or None)
-    return step.evolve(policy=None if skill and policy == skill.policy else policy)
+    """Return the step beginning on a tier ("": as its skill says); of its policy nothing else changes."""
+    own = step.policy or Policy()
+    says = {name: getattr(own, name) for name in own.model_fields_set - {"start"}}
+    if tier and (skill is None or skill.policy.start != tier):
+        says["start"] = tier
+    return step.evolve(policy=Policy(**says) if says else None)
 
 
 def _replaced(workflow: Workflow, name: str, step: Step) -> Workflow:

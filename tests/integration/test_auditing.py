@@ -4,7 +4,7 @@ import pytest
 
 from firstline.orchestrator import api
 from firstline.orchestrator.engine.lifecycle import start
-from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.plans.thresholds import known_certificates, thresholds_of
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import calibrations, decisions
 from firstline.orchestrator.store.jobs import now
@@ -12,7 +12,7 @@ from firstline.orchestrator.store.tables import AttemptRow, AuditRow, Calibratio
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy, Signal, Threshold
 from firstline.schemas.verdict import Escalate
-from tests.integration.jobs import PROFILE, SKILL, begun, change, cut, rows, state, submitted, work
+from tests.integration.jobs import PROFILE, SKILL, begun, change, cut, rows, state, work
 
 
 @pytest.fixture(autouse=True)
@@ -80,10 +80,20 @@ def test_what_the_top_tier_answered_itself_is_not_drawn(engine):
     assert rows(engine, AuditRow, job=job) == []
 
 
-def test_a_job_that_runs_is_not_audited_yet(engine):
+def test_a_job_that_runs_is_audited_a_lot_at_a_time(engine, monkeypatch):
+    monkeypatch.setattr(audits, "LOT", 4)
     step = Step(name="s0", skill="sort", policy=Policy(audit_share=1.0))
-    job = submitted(2, steps=[step])
-    assert audits.ask(job) == []
+    job = begun(engine, 6, steps=[step])
+    work(engine, job)
+    change(engine, JobRow, {"state": "running"}, id=job)
+    drawn = [row["item"] for row in rows(engine, AuditRow, job=job)]
+    change(engine, AuditRow, {"state": "void"}, job=job)
+    change(engine, AuditRow, {"state": "wanted"}, job=job, item=drawn[0])
+    audits.sweep(engine)
+    assert audits.ask(job) == [], "one alone waits for more"
+    change(engine, AuditRow, {"state": "wanted"}, job=job)
+    audits.sweep(engine)
+    assert {row["state"] for row in rows(engine, AuditRow, job=job)} == {"asked"}
 
 
 def test_the_live_loss_is_the_share_of_audits_that_were_lost(engine):
@@ -112,7 +122,6 @@ def test_audits_that_are_compared_while_others_are_still_asked_take_nothing_from
 
 
 def test_drift_of_a_calibrated_skill_marks_its_calibration_and_by_policy_nothing_is_accepted_any_more(engine):
-    skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
     with engine.db.writing() as tx:
         calibration = calibrations.insert(tx, row=calibrated())
     job = audited_job(engine, 30, on_drift="escalate")
@@ -120,23 +129,20 @@ def test_drift_of_a_calibrated_skill_marks_its_calibration_and_by_policy_nothing
     with engine.db.writing() as tx:
         row = next(row for row in calibrations.every(tx) if row["id"] == calibration)
         assert (row["state"], row["reason"].startswith("audits: 20 of 30 accepted answers")) == ("drifted", True)
-        look_up = known_thresholds(tx, profile=PROFILE, tenant="default")
-        assert look_up(skill, "cheap") == Threshold(
-            signal="margin", value=None, source="audit", calibration_id=calibration
-        )
+        known = threshold(tx, on_drift="escalate")
+        assert (known.signal, known.value, known.source, known.calibration_id) == ("margin", None, "audit", calibration)
         assert [one["choice"] for one in decisions.of(tx, job=job, kind="drift")] == ["escalate"]
     assert audits.findings()[0].calibration_state == "drifted"
 
 
 def test_drift_without_a_calibration_is_remembered_until_there_is_one(engine):
-    skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
     answer_audits(engine, audited_job(engine, 30, on_drift="escalate"), lost=20)
     with engine.db.writing() as tx:
         (row,) = calibrations.every(tx)
         assert (row["state"], row["signal"], row["threshold"]) == ("drifted", calibrations.ANY_SIGNAL, None)
-        assert known_thresholds(tx, profile=PROFILE, tenant="default")(skill, "cheap").value is None
+        assert threshold(tx, on_drift="escalate").value is None
         calibrations.insert(tx, row=calibrated())
-        assert known_thresholds(tx, profile=PROFILE, tenant="default")(skill, "cheap") is None
+        assert threshold(tx, on_drift="escalate", skill=SKILL) is None, "of a signal that the skill does not have"
         assert [row["state"] for row in calibrations.every(tx)] == ["live", "dead"]
 
 
@@ -144,9 +150,8 @@ def test_a_flag_alone_changes_no_threshold(engine):
     with engine.db.writing() as tx:
         calibrations.insert(tx, row=calibrated())
     answer_audits(engine, audited_job(engine, 30), lost=20)
-    skill = SKILL.evolve(confidence=(Signal(kind="margin"),))
     with engine.db.writing() as tx:
-        assert known_thresholds(tx, profile=PROFILE, tenant="default")(skill, "cheap").value == 0.8
+        assert threshold(tx).value == 0.8
         assert calibrations.every(tx)[0]["state"] == "drifted"
 
 
@@ -154,12 +159,11 @@ def test_each_version_of_a_skill_keeps_its_own_calibration(engine):
     mine = SKILL.evolve(confidence=(Signal(kind="margin"),))
     theirs = mine.evolve(instructions="Sort it in another way.")
     with engine.db.writing() as tx:
-        for skill, threshold in ((mine, 0.8), (theirs, 0.6)):
-            values = {"skill_digest": skill.digest, "threshold": threshold}
+        for skill, value in ((mine, 0.8), (theirs, 0.6)):
+            values = {"skill_digest": skill.digest, "threshold": value}
             calibrations.insert(tx, row=CalibrationRow(**(calibrated().model_dump(exclude={"id"}) | values)))
-        look_up = known_thresholds(tx, profile=PROFILE, tenant="default")
-        assert look_up(mine.evolve(instructions="Nobody calibrated this."), "cheap") is None
-        assert [look_up(skill, "cheap").value for skill in (theirs, mine)] == [0.6, 0.8]
+        assert threshold(tx, skill=mine.evolve(instructions="Nobody calibrated this.")) is None
+        assert [threshold(tx, skill=skill).value for skill in (theirs, mine)] == [0.6, 0.8]
 
 
 def test_an_audit_that_the_top_tier_could_not_answer_counts_for_nothing(engine):
@@ -178,7 +182,26 @@ def test_the_sweep_asks_what_is_due_and_compares_what_was_answered(engine):
     assert [row["state"] for row in rows(engine, AuditRow, job=job)] == ["asked", "asked"]
 
 
-MARGIN = (Signal(kind="margin"),)
+def test_a_step_s_own_word_on_drift_holds_in_the_next_job(engine):
+    """The skill only flags; 60 of 60 were still accepted when its step said `escalate`."""
+    answer_audits(engine, audited_job(engine, 30, on_drift="escalate"), lost=20)
+    job = audited_job(engine, 4, on_drift="escalate")
+    with engine.db.reading() as tx:
+        planned = engine.job(tx, job).plan.step("s0")
+    assert (planned.start_tier, planned.thresholds["cheap"]["openai/small"].source) == ("frontier", "audit")
+
+
+def test_a_step_that_bears_less_than_its_skill_drifts_sooner(engine):
+    answer_audits(engine, audited_job(engine, 60, max_loss=0.01), lost=4)
+    (found,) = audits.findings()
+    assert (found.max_loss, found.state) == (0.01, "drifted")
+
+
+def threshold(tx, *, skill=None, tenant="default", **policy) -> Threshold | None:
+    """What holds for the small model's answers on the cheap tier."""
+    skill = skill or SKILL.evolve(confidence=(Signal(kind="margin"),))
+    known = known_certificates(tx, profile=PROFILE, tenant=tenant)(skill)
+    return thresholds_of(skill, Policy(**policy), PROFILE.ladder[:-1], known).get("cheap", {}).get("openai/small")
 
 
 def calibrated() -> CalibrationRow:
@@ -200,14 +223,13 @@ def calibrated() -> CalibrationRow:
 
 
 def test_one_tenants_audits_say_nothing_of_anothers_answers(engine):
-    skill = SKILL.evolve(policy=Policy(on_drift="escalate"))
     with engine.db.writing() as tx:
         calibrations.insert(tx, row=calibrated())
     answer_audits(engine, audited_job(engine, 30, on_drift="escalate", options={"tenant": "b"}), lost=20)
     with engine.db.reading() as tx:
-        assert known_thresholds(tx, profile=PROFILE, tenant="b")(skill, "cheap").source == "audit"
-        known = known_thresholds(tx, profile=PROFILE, tenant="default")(SKILL.evolve(confidence=MARGIN), "cheap")
-    assert known is None or known.source == "calibrated", "another tenant's drift drives this one's items up"
+        assert threshold(tx, tenant="b", on_drift="escalate", skill=SKILL).source == "audit"
+        known = threshold(tx, on_drift="escalate")
+    assert known.source == "calibrated", "another tenant's drift drives this one's items up"
     assert [found.tenant for found in audits.findings(tenant="b")] == ["b"]
     assert audits.findings(tenant="default") == []
 

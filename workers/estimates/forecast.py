@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from firstline.config.drafts.draft import OfferedTier
 from firstline.config.providers.prices import price_of
 from firstline.schemas.plan import Step, StepKind
-from firstline.schemas.policy import Demand, Policy
+from firstline.schemas.policy import Demand
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Price, Profile, Tier
 from firstline.workers.estimates.call_estimate import CHARS_PER_TOKEN
-from firstline.workers.rules.policy import start_tier
+from firstline.workers.rules.policy import policy_of, start_tier
 
 #: Tokens of an answer of which nothing is known.
 ANSWER_TOKENS = 200
@@ -93,7 +93,7 @@ def _step(
 
 
 def _first_tier(step: Step, skill: Skill | None, ladder: tuple[str, ...], orchestrator: str | None) -> str:
-    policy = step.policy or (skill.policy if skill else Policy())
+    policy = policy_of(step, skill)
     if step.kind.is_barrier and policy.start is None:
         return orchestrator if orchestrator in ladder else ladder[-1]
     return start_tier(step.reasoning or (skill.reasoning if skill else Demand.LOW), ladder, policy)

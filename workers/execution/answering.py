@@ -159,7 +159,7 @@ class _Asking:
             return True
         # What is too long for a model as one of a pack may have room in it alone.
         is_alone = said.reply.packed == 1
-        if error is ErrorKind.CONTEXT_LENGTH and is_alone and too_long(self.subtask.batch.tier, line, model):
+        if error is ErrorKind.CONTEXT_LENGTH and is_alone and too_long(self.subtask.tier, line, model):
             line.add(said.attempt, verdict="fault", reason=f"another model has more room: {detail}")
             return True
         return False
@@ -176,7 +176,7 @@ class _Asking:
         return await self._judge(replace(said, reply=reply, attempt=attempt), shared)
 
     def _next_model(self) -> Model | Defer:
-        tier, line = self.subtask.batch.tier, self.line
+        tier, line = self.subtask.tier, self.line
         if tier.kind is TierKind.BATCH and self.subtask.paid_for(line.n) is not None:
             # Its answer is here already, whoever is left alone now.
             return tier.models[0]
@@ -185,7 +185,7 @@ class _Asking:
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""
         line, batch = self.line, self.subtask.batch
-        if not count_round(self.worker.gate, batch.tier, line):
+        if not count_round(self.worker.gate, self.subtask.tier, line):
             return defer
         return decide(
             Situation(

@@ -37,7 +37,7 @@ async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Ver
     line.attempts.append(said.attempt)
     value: Json = reply.plain if skill.is_text else reply.value
     checks = await _checks(subtask, said, value) if reply.error is None else ()
-    situation = _situation(subtask, line, reply, checks)
+    situation = _situation(subtask, line, reply, checks, model=said.attempt.model)
     if reply.error is None and not situation.failed and _is_weighed(situation):
         found = said.confidence or await _weigh(subtask, said, value, line, worker)
         situation = replace(situation, confidence=found)
@@ -56,7 +56,7 @@ async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Ver
     return verdict
 
 
-def _situation(subtask: Subtask, line: Line, reply: Reply, checks: tuple[CheckResult, ...]) -> Situation:
+def _situation(subtask: Subtask, line: Line, reply: Reply, checks: tuple[CheckResult, ...], *, model: str) -> Situation:
     tier = subtask.batch.tier.name
     attempts = subtask.planned.attempts_on(tier, subtask.work.item)
     return Situation(
@@ -68,7 +68,7 @@ def _situation(subtask: Subtask, line: Line, reply: Reply, checks: tuple[CheckRe
         error=reply.error,
         detail=reply.detail,
         checks=checks,
-        threshold=subtask.planned.thresholds.get(tier),
+        threshold=subtask.planned.threshold(tier, model),
         effort=line.effort,
     )
 
@@ -80,7 +80,7 @@ def _is_weighed(situation: Situation) -> bool:
 
 async def _weigh(subtask: Subtask, said: Said, value: Json, line: Line, worker: Worker) -> Confidence | None:
     answered = Answered(subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders)
-    return await assess(answered, _Asker(subtask, line, worker))
+    return await assess(answered, _Asker(subtask, line, worker, said.attempt.model))
 
 
 async def _checks(subtask: Subtask, said: Said, value: Json) -> tuple[CheckResult, ...]:
@@ -109,10 +109,12 @@ class _Asker:
     subtask: Subtask
     line: Line
     worker: Worker
+    #: Name of the model whose answer is weighed: how far another one agrees with it says nothing of that.
+    model: str
 
     async def __call__(self, ask: Ask) -> Reply | None:
         batch = self.subtask.batch
-        tier = batch.tier if ask.tier is None else batch.others.get(ask.tier)
+        tier = batch.tier.only(self.model) if ask.tier is None else batch.others.get(ask.tier)
         model = None if tier is None else self.worker.gate.pick(tier)
         if tier is None or model is None or isinstance(model, Defer):
             return None

@@ -9,6 +9,7 @@ from firstline.schemas.base import Json
 from firstline.schemas.batch import Batch, Left, Settled, Todo, Work
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Tier
 from firstline.workers.durability.paid_answers import Kept
 from firstline.workers.tools.base import Place
 
@@ -40,6 +41,13 @@ class Subtask:
     def place(self) -> Place:
         """Where its tools live."""
         return Place(functions=self.folders)
+
+    @property
+    def tier(self) -> Tier:
+        """Its batch's tier with those of its models whose answers may be accepted; all where none may."""
+        tier = self.batch.tier
+        able = [model.name for model in tier.models if self.planned.may_accept(tier.name, model.name)]
+        return tier.only(*able) if able else tier
 
     @property
     def is_weighed(self) -> bool:

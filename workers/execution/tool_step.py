@@ -102,7 +102,7 @@ async def _attempt(
 def _verdict(subtask: Subtask, result: ToolResult, *, used: int) -> Verdict:
     if result.error is None:
         return Accept(reason="the tool answered; its result was cut" if result.truncated else "the tool answered")
-    policy = subtask.planned.step.policy or subtask.planned.policy
+    policy = subtask.planned.policy
     calls = min(policy.attempts_per_tier, _MOST_CALLS) if result.transient else 1
     return decide(
         Situation(

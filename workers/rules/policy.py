@@ -5,7 +5,9 @@ from typing import assert_never
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.check import CheckResult
+from firstline.schemas.plan import PlannedStep, Step
 from firstline.schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
 from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review, Verdict
 
@@ -29,7 +31,7 @@ class Situation:
     detail: str | None = None
     checks: tuple[CheckResult, ...] = ()
     confidence: Confidence | None = None
-    #: The tier's threshold; None: none is known.
+    #: The threshold of the model that answered, on this tier; None: none is known.
     threshold: Threshold | None = None
     effort: str | None = None
     #: Times that the orchestrator model has been asked about this subtask.
@@ -109,6 +111,17 @@ def start_tier(demand: Demand, ladder: tuple[str, ...], policy: Policy) -> str:
     assert_never(demand)
 
 
+def policy_of(step: Step, skill: Skill | None) -> Policy:
+    """Return a step's policy: field by field its own word, else its skill's, else the default."""
+    base = skill.policy if skill else Policy()
+    return step.policy.over(base) if step.policy else base
+
+
+def first_tier(planned: PlannedStep, ladder: tuple[str, ...], start: str) -> str:
+    """Return the lowest tier from `start` up whose answers may be accepted; the top one always accepts."""
+    return next(name for name in ladder[ladder.index(start) :] if name == ladder[-1] or planned.may_accept(name))
+
+
 def orchestrator_tier(profile: Profile, ladder: tuple[str, ...]) -> str:
     """Return the tier that plans, reviews and is referred to: the one that the profile names, else the top one."""
     return profile.orchestrator if profile.orchestrator in ladder else ladder[-1]
@@ -134,7 +147,7 @@ def _weigh(situation: Situation) -> Verdict:
     if threshold is None:
         return _unless_escalated(situation, situation.policy.uncalibrated, "no threshold is known for it")
     if threshold.value is None:
-        return _unless_escalated(situation, "escalate", "nothing could be certified for this tier")
+        return _unless_escalated(situation, "escalate", threshold.why or "nothing is accepted from this tier")
     if confidence is None or not _speaks_of(threshold, confidence):
         return _unless_escalated(situation, situation.policy.unsure, f"no value of {threshold.signal or 'any signal'}")
     figures = f"{confidence.signal} {confidence.value:.3f}, {threshold.source} threshold {threshold.value:.3f}"

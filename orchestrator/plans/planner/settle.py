@@ -9,7 +9,7 @@ from firstline.config.drafts.draft import Draft
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.planner.given import known_steps
-from firstline.orchestrator.plans.thresholds import known_thresholds
+from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, StepKind
 from firstline.schemas.skill import Skill
@@ -58,7 +58,7 @@ def compile_draft(tx: Connection, *, job: Job, planned: PlannedStep, draft: Draf
         catalogue=Brought(job.plan),
         profile=job.profile,
         tiers=job.options.tiers,
-        thresholds=known_thresholds(tx, profile=job.profile, tenant=job.tenant),
+        certificates=known_certificates(tx, profile=job.profile, tenant=job.tenant),
         granted=job.plan.offered,
         done={known.name for known in known_steps(tx, job=job, upto=planned.segment + 1)},
     )

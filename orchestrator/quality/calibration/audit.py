@@ -1,13 +1,19 @@
 """The live loss, estimated from audited answers with an interval that holds however often one looks."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from firstline.schemas.base import Frozen
 
 #: Beta prior of the mixture: Jeffreys', which is sharpest where losses are rare.
 _PRIOR = 0.5
 _BISECTIONS = 60
+#: Share of delta that goes to how many answers are accepted; the rest goes to how many of these are lost.
+_DELTA_OF_SHARE = 0.2
+#: The change that is watched for: from this part of the loss that is borne to this multiple of it.
+_CALM, _CHANGED = 0.75, 2.0
+#: Evidence for a change, in nats, at which the alarm is raised.
+_ALARM = 3.45
 
 
 class LiveLoss(Frozen):
@@ -18,6 +24,8 @@ class LiveLoss(Frozen):
     losses: int
     #: Share of all items that are accepted from the cheap tier; scales the loss among accepted to the loss over all.
     accepted_share: float
+    #: Evidence of late that the loss has risen to twice what is borne was enough to raise the alarm.
+    changed: bool = False
     #: None before the first audit.
     estimate: float | None
     low: float
@@ -26,30 +34,57 @@ class LiveLoss(Frozen):
     delta: float
 
     def drifted(self, max_loss: float) -> bool:
-        """Whether the loss is above `max_loss` beyond reasonable doubt; a false alarm ever has probability `delta`."""
-        return self.low > max_loss
+        """Whether the loss is above `max_loss`: over all audits beyond reasonable doubt, or of late by a change."""
+        return self.changed or self.low > max_loss
 
     def sound(self, max_loss: float) -> bool:
         """Whether the loss is within `max_loss` beyond reasonable doubt."""
-        return self.high <= max_loss
+        return self.high <= max_loss and not self.changed
 
 
-def live_loss(losses: int, audited: int, *, accepted_share: float = 1.0, delta: float = 0.05) -> LiveLoss:
-    """Return the running estimate and its interval after `audited` audits, an even random share of what is accepted.
+def live_loss(
+    outcomes: Sequence[bool], *, accepted: int, answered: int, max_loss: float, delta: float = 0.05
+) -> LiveLoss:
+    """Return the running estimate and its interval from audits in order: `outcomes` says which were lost.
 
-    The interval is a confidence sequence: valid at every number of audits at once, so it may be looked at after each
-    and acted upon at once, where a fixed-sample interval would raise false alarms sooner or later.
+    Audited is an even random share of the `accepted` answers of a model among `answered` ones of all models. The
+    interval is a confidence sequence: valid at every number of audits at once, so it may be looked at after each and
+    acted upon at once, where a fixed-sample interval would raise false alarms sooner or later. The share that is
+    accepted is counted too, and not known any better than that.
     """
-    low, high = confidence_sequence(losses, audited, delta=delta)
+    losses, audited = sum(outcomes), len(outcomes)
+    low, high = confidence_sequence(losses, audited, delta=delta * (1 - _DELTA_OF_SHARE))
+    least, most = confidence_sequence(accepted, answered, delta=delta * _DELTA_OF_SHARE)
+    share = accepted / answered if answered else 1.0
     return LiveLoss(
         audited=audited,
         losses=losses,
-        accepted_share=accepted_share,
-        estimate=losses / audited * accepted_share if audited else None,
-        low=low * accepted_share,
-        high=high * accepted_share,
+        accepted_share=share,
+        changed=has_changed(outcomes, max_loss / share) if share else False,
+        estimate=losses / audited * share if audited else None,
+        low=low * least,
+        high=high * most,
         delta=delta,
     )
+
+
+def has_changed(outcomes: Sequence[bool], borne: float) -> bool:
+    """Say whether losses have come so thick of late that their rate must have risen to twice the `borne` one.
+
+    Page's cumulative sum (Page 1954, "Continuous inspection schemes"): the evidence for the higher rate against one
+    somewhat below the borne one, never less than none, so that a long calm does not outweigh a late change. The alarm
+    stays raised. `bench/promises.py` measures how soon it comes and how often without cause.
+    """
+    calm, changed = _CALM * borne, min(_CHANGED * borne, 0.99)
+    if not 0 < calm < changed:
+        return False
+    lost, kept = math.log(changed / calm), math.log1p(-changed) - math.log1p(-calm)
+    evidence = 0.0
+    for outcome in outcomes:
+        evidence = max(0.0, evidence + (lost if outcome else kept))
+        if evidence >= _ALARM:
+            return True
+    return False
 
 
 def confidence_sequence(losses: int, audited: int, *, delta: float) -> tuple[float, float]:

@@ -1,11 +1,10 @@
 """Labels for a calibration: what the cheap and the frontier model answered on the same items, and who was right."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstline.orchestrator.quality.calibration.scores import Score
 from firstline.schemas.base import Json, JsonObject, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Quality
@@ -99,23 +98,6 @@ def _field_within(step: str, output: str | Mapping[str, str], field: str | None)
     return (".".join(part for part in (path, rest) if part) or None) if root == step else MISSING
 
 
-def score_pairs(pairs: Sequence[Pair], truth: Truth, *, signal: str) -> list[Score]:
-    """Return a labelled confidence for every pair that can be labelled.
-
-    A loss is an item on which the cheap answer scores less than the frontier's; without gold, on which they differ. An
-    answer without a value of `signal`, or none at all, gets the lowest confidence: it escalates and is no loss.
-    """
-    _refuse_contradictions(pairs, truth.quality)
-    labelled = ((pair, _label(pair, truth)) for pair in pairs)
-    return [_score(pair, right, signal) for pair, right in labelled if right is not None]
-
-
-def _score(pair: Pair, right: tuple[bool, bool | None], signal: str) -> Score:
-    cheap, frontier = right
-    sure = _confidence(pair.cheap, signal)
-    return Score(id=pair.item_id, confidence=sure, cheap_correct=cheap, frontier_correct=frontier)
-
-
 def is_loss(pair: Pair, truth: Truth) -> bool | None:
     """Say whether accepting the cheap answer lost what the frontier has; None where nobody can tell."""
     right = _label(pair, truth)
@@ -130,30 +112,23 @@ def _label(pair: Pair, truth: Truth) -> tuple[bool, bool | None] | None:
     return None if ours is None or theirs is None else (ours >= 1, theirs > ours or theirs >= 1)
 
 
-def _confidence(answer: Answer, signal: str) -> float:
-    known = answer.confidence
-    if answer.value is MISSING or known is None or known.signal != signal:
-        return NO_CONFIDENCE
-    return known.value
-
-
-def main_signal(pairs: Sequence[Pair]) -> str | None:
-    """Return the signal that most cheap answers have a value of; None where none has any."""
-    counted = Counter(pair.cheap.confidence.signal for pair in pairs if pair.cheap.confidence is not None)
+def main_signal(answers: Sequence[Answer]) -> str | None:
+    """Return the signal that most answers have a value of; None where none has any."""
+    counted = Counter(answer.confidence.signal for answer in answers if answer.confidence is not None)
     return max(counted, key=lambda name: counted[name], default=None)
 
 
-def _refuse_contradictions(pairs: Sequence[Pair], quality: Quality | None) -> None:
-    """Raise a UserError where equal inputs carry different gold: one of the labels must be wrong."""
+def refuse_contradictions(items: Iterable[tuple[str, JsonObject]], quality: Quality | None) -> None:
+    """Raise a UserError where equal inputs (id, fields) carry different gold: one of the labels must be wrong."""
     if quality is None:
         return
     root = quality.gold.partition(".")[0]
-    seen: dict[str, Pair] = {}
-    for pair in pairs:
-        rest = {name: value for name, value in pair.item.items() if name not in ("id", root)}
-        first = seen.setdefault(digest(rest), pair)
-        if gold_of(quality, first.item) != gold_of(quality, pair.item):
+    seen: dict[str, tuple[str, JsonObject]] = {}
+    for item_id, item in items:
+        rest = {name: value for name, value in item.items() if name not in ("id", root)}
+        first_id, first = seen.setdefault(digest(rest), (item_id, item))
+        if gold_of(quality, first) != gold_of(quality, item):
             raise UserError(
-                f"items {first.item_id} and {pair.item_id} are the same but carry different `{quality.gold}`; mend the "
+                f"items {first_id} and {item_id} are the same but carry different `{quality.gold}`; mend the "
                 "wrong one, or leave both out"
             )

@@ -60,6 +60,6 @@ def _why_dead(
 
 
 def model_pairs(profile: Profile) -> frozenset[tuple[str, str]]:
-    """Return the (cheap, frontier) pairs that a ladder's calibrations are for: first models, each with the top's."""
-    firsts = [tier.models[0].name for tier in profile.ladder]
-    return frozenset((name, firsts[-1]) for name in firsts[:-1])
+    """Return the (cheap, frontier) pairs that a ladder's calibrations are for: lower models, each with the top one."""
+    *lower, top = profile.ladder
+    return frozenset((model.name, top.models[0].name) for tier in lower for model in tier.models)

@@ -71,11 +71,11 @@ class _Reading:
         return found
 
 
-def search_all(confidence: Floats, ask: Ask, target: Target) -> Search:
+def search_all(confidence: Floats, ask: Ask, target: Target, *, ahead: Ahead = lambda rows: None) -> Search:
     """Walk down with every row drawn and every label to be had."""
     rows = len(confidence)
     most = critical_count(rows, target.max_loss, target.delta)
-    reading = _read(confidence, np.arange(rows), ask, lambda _: most, budget=rows, ahead=lambda rows: None)
+    reading = _read(confidence, np.arange(rows), ask, lambda _: most, budget=rows, ahead=ahead)
     passed = confidence[confidence > reading.above]
     threshold = float(passed.min()) if len(passed) and most >= 0 else None
     return Search(threshold, reading.labels, rows)

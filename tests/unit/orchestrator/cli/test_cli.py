@@ -460,6 +460,20 @@ def test_lists_of_what_there_is(fake, firstline):
     assert "1 / unknown / 2" in out
 
 
+def test_check_explains_who_says_what_of_a_step_s_policy(fake, firstline):
+    job = JOB.replace("skill: echo}", "skill: echo, policy: {audit_share: 0.05}}").replace(
+        "input: {text: {}}", "input: {text: {}}, confidence: [{kind: agreement}], policy: {min_confidence: 0.9}"
+    )
+    Path("job.yaml").write_text(job)
+    code, out, _ = firstline("check", "job.yaml", "--explain")
+    assert code == 0
+    said = {tuple(line.split()) for line in out.splitlines()}
+    assert ("answer", "audit_share", "0.05", "step") in said
+    assert ("answer", "min_confidence", "0.9", "skill") in said
+    assert ("answer", "attempts_per_tier", "2", "default") in said
+    assert any(line[:4] == ("answer", "cheap", "openai/small", "0.9") for line in said)
+
+
 def test_check_names_file_line_and_field(fake, firstline):
     assert firstline("check", "job.yaml")[0] == 0
     Path("job.yaml").write_text(JOB.replace("profile:", "profil:"))

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator.plans.compile import compile_plan, granted_tools, ladder_of
+from firstline.orchestrator.plans.thresholds import Certificate, nothing_certified
 from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, Step, StepKind, Workflow
-from firstline.schemas.policy import Policy, Threshold
+from firstline.schemas.policy import Policy
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
 from firstline.schemas.tool import Grant, ToolSpec
@@ -32,9 +33,15 @@ def skill(**changes: Any) -> Skill:
     return Skill.model_validate({**SKILL, **changes})
 
 
-def compiled(*steps: Step, known: Threshold | None = None, own: Skill | None = None, **options: Any) -> Plan:
+def compiled(*steps: Step, known: tuple[Certificate, ...] = (), own: Skill | None = None, **options: Any) -> Plan:
     workflow = Workflow(name="w", steps=steps, skills=(own or skill(),), **options)
-    return compile_plan(workflow, catalogue=CATALOGUE, profile=PROFILE, tiers=(), thresholds=lambda skill, tier: known)
+    by_model = {one.model: one for one in known}
+    return compile_plan(workflow, catalogue=CATALOGUE, profile=PROFILE, tiers=(), certificates=lambda skill: by_model)
+
+
+def certificate(model: str, **changes: Any) -> Certificate:
+    known = {"calibration": 1, "signal": "agreement", "threshold": 0.7, "max_loss": 0.025, "delta": 0.05, "borne": 0.05}
+    return Certificate(model=f"openai/{model}", **{**known, **changes})
 
 
 def step(name: str, **options: Any) -> Step:
@@ -91,21 +98,70 @@ def test_an_unknown_tier_is_refused_in_a_sentence() -> None:
     assert ladder_of(PROFILE, ("top", "low")) == ("low", "top")
 
 
+AGREEING = skill(confidence=[{"kind": "agreement"}])
+
+
+def values(plan: Plan) -> dict[str, float | None]:
+    """The thresholds of a plan's only step, by model."""
+    return {name: one.value for models in plan.steps[0].thresholds.values() for name, one in models.items()}
+
+
 @pytest.mark.parametrize(
-    ("known", "policy", "value"),
+    ("policy", "value", "start"),
     [
-        pytest.param(Threshold(signal="x", value=0.7, source="calibrated"), {}, 0.7, id="a calibrated one comes first"),
-        pytest.param(None, {"min_confidence": 0.9}, 0.9, id="then the policy's own"),
-        pytest.param(None, {"uncalibrated": "escalate"}, None, id="uncalibrated may mean that all escalate"),
+        pytest.param({"min_confidence": 0.9}, 0.9, "low", id="the policy's own"),
+        pytest.param({"uncalibrated": "escalate"}, None, "top", id="uncalibrated may mean that all escalate"),
     ],
 )
-def test_thresholds_are_resolved_for_every_tier_below_the_top(
-    known: Threshold | None, policy: dict[str, Any], value: float | None
+def test_what_a_policy_declares_holds_for_every_model_below_the_top(
+    policy: dict[str, Any], value: float | None, start: str
 ) -> None:
-    plan = compiled(step("a", policy=Policy(**policy)), known=known, own=skill(confidence=[{"kind": "margin"}]))
-    thresholds = plan.step("a").thresholds
-    assert set(thresholds) == {"low", "mid"}
-    assert {threshold.value for threshold in thresholds.values()} == {value}
+    plan = compiled(step("a", policy=Policy(**policy)), own=AGREEING)
+    assert values(plan) == {"openai/low": value, "openai/mid": value}
+    assert plan.steps[0].start_tier == start
+
+
+@pytest.mark.parametrize(
+    ("known", "policy", "expected", "start"),
+    [
+        pytest.param(
+            [certificate("low"), certificate("mid")], {"min_confidence": 0.9}, (0.7, 0.7), "low", id="the whole ladder"
+        ),
+        pytest.param([certificate("low")], {}, (0.7, None), "low", id="a tier in between that has none"),
+        pytest.param([certificate("mid")], {}, (None, 0.7), "mid", id="a first tier that has none is not asked"),
+        pytest.param([certificate("low", threshold=None)], {}, (None, None), "top", id="nothing could be certified"),
+        pytest.param(
+            [certificate("low"), certificate("mid", max_loss=0.04)], {}, (0.7, None), "low", id="more than is borne"
+        ),
+        pytest.param([certificate("low")], {"max_loss": 0.01}, (None, None), "top", id="the step bears less"),
+        pytest.param(
+            [certificate("low", drifted=True)], {"on_drift": "escalate"}, (None, None), "top", id="drifted: escalate"
+        ),
+        pytest.param([certificate("low", drifted=True)], {}, (0.7, None), "low", id="drifted: a flag"),
+        pytest.param([certificate("low", signal="margin")], {}, (), "low", id="of a signal that the skill lost"),
+    ],
+)
+def test_where_anything_is_certified_what_is_not_accepts_nothing_and_is_not_asked(
+    known: list[Certificate], policy: dict[str, Any], expected: tuple[float | None, ...], start: str
+) -> None:
+    plan = compiled(step("a", policy=Policy(**policy)), known=tuple(known), own=AGREEING)
+    assert tuple(values(plan).values()) == expected
+    assert plan.steps[0].start_tier == start
+
+
+def test_a_model_that_gives_no_log_probabilities_is_not_asked_where_only_these_could_make_it_sure() -> None:
+    own = skill(confidence=[{"kind": "margin"}], policy={"min_confidence": 0.9})
+    assert compiled(step("a"), own=own).steps[0].start_tier == "top"
+
+
+def test_a_step_s_policy_is_laid_over_its_skill_s_field_by_field_also_after_a_message() -> None:
+    own = skill(policy={"min_confidence": 0.9, "attempts_per_tier": 3}, confidence=[{"kind": "agreement"}])
+    given = Workflow(name="w", steps=(step("a", policy=Policy(audit_share=0.05, attempts_per_tier=1)),), skills=(own,))
+    sent = Workflow.model_validate_json(given.model_dump_json())
+    (planned,) = compiled(*sent.steps, own=sent.skills[0]).steps
+    policy = planned.policy
+    assert (policy.min_confidence, policy.audit_share, policy.attempts_per_tier) == (0.9, 0.05, 1)
+    assert {one.value for one in planned.thresholds["low"].values()} == {0.9}
 
 
 @settings(deadline=None, max_examples=50)
@@ -174,7 +230,7 @@ def test_a_plan_that_models_go_on_with_brings_no_tool_of_the_catalogue_but_the_g
         catalogue=Shelves(),
         profile=PROFILE,
         tiers=(),
-        thresholds=lambda skill, tier: None,
+        certificates=nothing_certified,
         granted=("look",),
     )
     assert plan.offered == ("look",)

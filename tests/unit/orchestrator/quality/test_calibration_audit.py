@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstline.orchestrator.core.statistics import clopper_pearson, paired_difference, wilson
-from firstline.orchestrator.quality.calibration.audit import confidence_sequence, live_loss
+from firstline.orchestrator.quality.calibration.audit import LiveLoss, confidence_sequence, has_changed, live_loss
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
@@ -20,19 +20,47 @@ def test_looking_after_every_audit_leaves_the_truth_out_no_more_often_than_delta
     assert left_out / 100 <= 0.1
 
 
+def loss(losses: int, audited: int, *, accepted: int = 10_000, answered: int = 10_000) -> LiveLoss:
+    """What audits say whose losses lie evenly among them."""
+    outcomes = [n * losses // audited != (n + 1) * losses // audited for n in range(audited)]
+    return live_loss(outcomes, accepted=accepted, answered=answered, max_loss=0.05)
+
+
 def test_a_drift_is_flagged_and_a_good_run_is_not():
-    assert live_loss(30, 200, delta=0.05).drifted(0.05)
-    assert not live_loss(10, 200, delta=0.05).drifted(0.05)
-    assert live_loss(2, 400, delta=0.05).sound(0.05)
+    assert loss(30, 200).drifted(0.05)
+    assert not loss(5, 200).drifted(0.05)
+    assert loss(2, 400).sound(0.05)
 
 
 def test_the_loss_over_all_items_is_scaled_by_what_is_accepted():
-    half, whole = live_loss(30, 200, accepted_share=0.5), live_loss(30, 200)
-    assert (half.estimate, half.low, half.high) == pytest.approx((0.075, whole.low / 2, whole.high / 2))
+    half, whole = loss(30, 200, accepted=5_000), loss(30, 200)
+    assert half.estimate == pytest.approx(0.075)
+    assert half.low < whole.low / 2 < whole.high / 2 < half.high
+
+
+def test_an_accepted_share_that_few_items_tell_is_not_taken_for_known():
+    """The accepted share is 20% in truth; with it plugged in, 11% of intervals left the loss out at 95%."""
+    rng = np.random.default_rng(5)
+    left_out = 0
+    for _ in range(200):
+        accepted = int((rng.random(150) < 0.2).sum())
+        outcomes = list(rng.random(accepted) < 0.3)
+        found = live_loss(outcomes, accepted=accepted, answered=150, max_loss=0.05)
+        left_out += not found.low <= 0.06 <= found.high
+    assert left_out / 200 <= 0.05
+
+
+@pytest.mark.parametrize("calm", [50, 400])
+def test_a_doubled_loss_is_noticed_within_150_audits_and_a_calm_one_raises_no_alarm(calm):
+    """At half of the borne loss for a while, then at twice of it; a mean over all audits took 492."""
+    rng = np.random.default_rng(3)
+    runs = [(rng.random(calm) < 0.025, rng.random(150) < 0.1) for _ in range(1000)]
+    assert np.mean([has_changed(list(before), 0.05) for before, _ in runs]) <= 0.05
+    assert np.mean([has_changed([*before, *after], 0.05) for before, after in runs]) >= 0.9
 
 
 def test_before_the_first_audit_nothing_is_known():
-    unseen = live_loss(0, 0)
+    unseen = live_loss([], accepted=10, answered=10, max_loss=0.05)
     assert (unseen.estimate, unseen.low, unseen.high) == (None, 0, 1)
     assert not unseen.drifted(0.05)
     assert not unseen.sound(0.05)

@@ -3,13 +3,12 @@
 import pytest
 
 from firstline.orchestrator.quality.calibration.labels import (
-    NO_CONFIDENCE,
     Answer,
     Pair,
     Truth,
     is_loss,
     main_signal,
-    score_pairs,
+    refuse_contradictions,
     truth_of,
 )
 from firstline.schemas.errors import UserError
@@ -53,27 +52,16 @@ def test_a_graded_score_is_lost_where_the_frontier_scores_more():
     assert is_loss(pair(["a"], ["b"], ["a", "b", "c"]), truth) is False
 
 
-def test_scores_hold_the_signal_s_confidence_and_the_lowest_where_there_is_none():
-    pairs = [
-        pair("a", "a", confidence=sure(0.9), item_id="1"),
-        pair("a", "a", confidence=sure(0.8, "agreement"), item_id="2"),
-        pair(MISSING, "a", confidence=sure(0.7), item_id="3"),
-        pair("a", MISSING, confidence=sure(0.6), item_id="4"),
-    ]
-    scored = score_pairs(pairs, Truth(), signal="margin")
-    assert [(one.id, one.confidence) for one in scored] == [("1", 0.9), ("2", NO_CONFIDENCE), ("3", NO_CONFIDENCE)]
-
-
 def test_the_main_signal_is_the_one_that_most_answers_have():
-    pairs = [pair("a", "a", confidence=sure(0.5, name)) for name in ("margin", "agreement", "agreement")]
-    assert main_signal(pairs) == "agreement"
-    assert main_signal([pair("a", "a")]) is None
+    answers = [Answer("a", confidence=sure(0.5, name)) for name in ("margin", "agreement", "agreement")]
+    assert main_signal(answers) == "agreement"
+    assert main_signal([Answer("a")]) is None
 
 
 def test_equal_items_with_different_gold_are_refused_by_name():
-    pairs = [pair("a", "a", "a", item_id="x"), pair("a", "a", "b", item_id="y")]
+    items = [("x", {"text": "t", "gold": "a"}), ("y", {"text": "t", "gold": "b"})]
     with pytest.raises(UserError, match="items x and y are the same but carry different `gold`"):
-        score_pairs(pairs, GOLD, signal="margin")
+        refuse_contradictions(items, GOLD.quality)
 
 
 @pytest.mark.parametrize(

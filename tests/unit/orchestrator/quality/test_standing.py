@@ -64,7 +64,7 @@ def test_a_calibration_stands_as_long_as_its_skill_and_models_do(row, skills, pa
     assert found.reason == reason or reason in found.reason
 
 
-def test_each_tier_below_the_top_makes_a_pair_of_first_models():
+def test_each_model_below_the_top_makes_a_pair_with_the_top_one():
     tiers = [Tier(name=n, models=tuple(Model(name=f"a/{n}{k}") for k in (1, 2))) for n in ("low", "mid", "top")]
     pairs = model_pairs(Profile(name="p", tiers=tuple(tiers)))
-    assert pairs == {("a/low1", "a/top1"), ("a/mid1", "a/top1")}
+    assert pairs == {(f"a/{name}", "a/top1") for name in ("low1", "low2", "mid1", "mid2")}

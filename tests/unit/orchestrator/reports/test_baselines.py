@@ -142,7 +142,7 @@ def test_a_baseline_takes_answers_as_they_come():
         segment=0,
         start_tier="small",
         policy=skill.policy,
-        thresholds={"small": Threshold(signal="mean_logprob", value=None)},
+        thresholds={"small": {"m": Threshold(signal="mean_logprob", value=None)}},
     )
     plan = baselines.as_they_come(Plan(workflow="w", steps=(planned,), skills={"sort": skill}, output="sort"))
     assert (plan.skills["sort"].checks, plan.skills["sort"].confidence, plan.steps[0].thresholds) == ((), (), {})

@@ -128,7 +128,7 @@ def test_items_are_packed_anew_at_their_next_step():
 
 def test_items_that_are_weighed_are_asked_alone():
     weighed = skill(pack=4, confidence=({"kind": "margin"},))
-    known = planned("s", weighed).evolve(thresholds={"cheap": Threshold(signal="margin", value=0.9)})
+    known = planned("s", weighed).evolve(thresholds={"cheap": {"m1": Threshold(signal="margin", value=0.9)}})
     rig = Rig(Gated(sort))
     rig.run(batch([known], [weighed], work(*"abca")))
     assert [count(call) for call in rig.calls] == [1, 1, 1, 1]
