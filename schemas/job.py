@@ -1,6 +1,7 @@
 """A job as a producer submits and sees it."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -47,6 +48,23 @@ class JobState(StrEnum):
 #: States in which a job's messages are sent.
 WORKING = (JobState.PLANNING, JobState.RUNNING)
 
+_AGAIN = frozenset({JobState.PLANNING, JobState.RUNNING})
+#: What each state may become; a compare-and-set that asks for another move is a bug.
+JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
+    JobState.RECEIVING: frozenset({JobState.SUBMITTED, JobState.FAILED}),
+    JobState.SUBMITTED: _AGAIN | {JobState.CANCELLED, JobState.FAILED},
+    JobState.PLANNING: frozenset(
+        {JobState.RUNNING, JobState.AWAITING_APPROVAL, JobState.PAUSED, JobState.CANCELLED, JobState.FAILED}
+    ),
+    JobState.AWAITING_APPROVAL: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
+    JobState.RUNNING: frozenset({JobState.PAUSED, JobState.DONE, JobState.CANCELLED, JobState.FAILED}),
+    JobState.PAUSED: _AGAIN | {JobState.CANCELLED, JobState.FAILED},
+    # Failed items are retried.
+    JobState.DONE: _AGAIN,
+    JobState.FAILED: _AGAIN,
+    JobState.CANCELLED: _AGAIN,
+}
+
 
 class ItemState(StrEnum):
     """Where an item stands."""
@@ -62,6 +80,18 @@ class ItemState(StrEnum):
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self in (ItemState.SETTLED, ItemState.FAILED, ItemState.CANCELLED)
+
+
+_ENDS = frozenset({ItemState.SETTLED, ItemState.FAILED, ItemState.CANCELLED})
+#: What each state may become.
+ITEM_MOVES: Mapping[ItemState, frozenset[ItemState]] = {
+    ItemState.PENDING: _ENDS | {ItemState.REVIEW},
+    ItemState.REVIEW: _ENDS | {ItemState.PENDING},
+    ItemState.SETTLED: frozenset(),
+    # It is retried.
+    ItemState.FAILED: frozenset({ItemState.PENDING}),
+    ItemState.CANCELLED: frozenset({ItemState.PENDING}),
+}
 
 
 class Priority(StrEnum):

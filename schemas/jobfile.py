@@ -62,6 +62,8 @@ class JobFile(Frozen):
     #: Only these tiers of the ladder.
     tiers: tuple[str, ...] = ()
     webhook_url: str | None = None
+    #: Tools that the planner of the goal may choose, besides those that their declarations grant.
+    tools: tuple[str, ...] = ()
     #: Wait for a person's yes to the planner's plan.
     approve: bool = False
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, DateTime, RowMapping, bindparam, cast, func, 
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import WORKING, ItemState, JobState, JobStatus
-from firstline.schemas.states import ShardState
+from firstline.schemas.job import JOB_MOVES, WORKING, ItemState, JobState, JobStatus
+from firstline.schemas.states import ShardState, refuse_move
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -123,6 +123,7 @@ def move(
     tx: Connection, *, job: str, to: JobState, among: Collection[JobState], reason: str | None = None, **also: Any
 ) -> bool:
     """Set the state if it is one `among` these; return whether it was (compare-and-set)."""
+    refuse_move(JOB_MOVES, to=to, among=among)
     stamps: dict[str, Any] = {"held_by": None, "held_cap_usd": None, **also}
     if to in WORKING:
         stamps.setdefault("started_at", func.coalesce(_job.c.started_at, now()))

@@ -14,7 +14,7 @@ from firstline.orchestrator.plans.planner.settle import compile_draft
 from firstline.orchestrator.store import decisions, jobs
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import WORKING, JobState
+from firstline.schemas.job import JobState
 from firstline.schemas.plan import PlannedStep, Step, StepKind
 
 
@@ -46,7 +46,7 @@ def follow(tx: Connection, *, job: Job, planned: PlannedStep, value: Json, by: s
     if planned.step.name == PLANNING:
         to = JobState.AWAITING_APPROVAL if waits else JobState.RUNNING
         reason = f"its plan waits for a yes: firstline approve {job.id}" if waits else None
-        jobs.move(tx, job=job.id, to=to, among=WORKING, reason=reason)
+        jobs.move(tx, job=job.id, to=to, among=(JobState.PLANNING,), reason=reason)
     return Next(replace(job, plan=grown))
 
 
