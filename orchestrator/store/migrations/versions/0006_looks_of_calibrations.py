@@ -5,8 +5,8 @@ from alembic import op
 
 from firstline.orchestrator.store.types import UtcDateTime
 
-revision = "0005_looks"
-down_revision = "0004_tenants"
+revision = "0006_looks"
+down_revision = "0005_provider_batches"
 branch_labels = None
 depends_on = None
 
