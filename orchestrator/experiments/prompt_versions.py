@@ -5,19 +5,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from firstline.config.catalogue.catalogue import is_path, load_catalogue
 from firstline.config.catalogue.yaml_file import read_yaml
+from firstline.config.catalogue.yaml_text import as_yaml, rewritten
 from firstline.config.settings import OWN_FOLDER, get_settings
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.skill import Skill
 
 _FOLDER = "versions"
-_NUMERIC = frozenset("+-.0123456789")
 _NAME = re.compile(r"\.v(\d+)(?:-[0-9a-f]+)?$")
 
 
@@ -91,7 +88,8 @@ def next_version(found: SkillFile) -> int:
 
 def keep(found: SkillFile, skill: Skill) -> Path:
     """Write a new version beside the others, without making it live; return its file."""
-    return _write(found.kept / f"{skill.name}.v{skill.version}.yaml", dump(skill), skill)
+    text = rewritten(found.file.read_text("utf-8"), found.skill, skill)
+    return _write(found.kept / f"{skill.name}.v{skill.version}.yaml", text, skill)
 
 
 def take(found: SkillFile, version: int) -> Version:
@@ -144,24 +142,7 @@ def text_difference(old: str, new: str, old_name: str, new_name: str) -> str:
 
 def dump(skill: Skill) -> str:
     """Return a skill as YAML that reads back as the same skill."""
-    data = skill.model_dump(mode="json", exclude_defaults=True)
-    ordered = {"name": skill.name, "version": skill.version, **data}
-    return yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=116)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, as people do."""
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> Any:
-    if "\n" in text:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    # PyYAML writes for YAML 1.1 and leaves `0o17` and `1e3` bare; as files are read here they would be numbers.
-    style = '"' if text[:1] in _NUMERIC else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
+    return as_yaml(skill, first=("name", "version"))
 
 
 def _keep_live(found: SkillFile) -> None:

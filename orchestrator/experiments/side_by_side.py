@@ -1,13 +1,12 @@
 """A comparison of models that goes on by itself: begun here, answered by the workers, looked at when it is done."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
 from firstline.config.catalogue.file_kinds import FileKind
-from firstline.config.catalogue.own_files import save_own
-from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.config.catalogue.own_files import NONE_YET, Draft, as_written, draft, save_own
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments.compare import PURPOSE, compare_profile, laid_out, pick, read_run
 from firstline.orchestrator.experiments.trials import trial_request
@@ -21,6 +20,7 @@ from firstline.schemas.comparison import Comparison
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, JobStatus
 from firstline.schemas.plan import Workflow
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
 
 #: Items of one comparison: it is shown as a whole.
@@ -81,22 +81,40 @@ def _inputs(job: str) -> dict[str, JsonObject]:
         return {row["item_id"]: row["input"] for row in views.items(tx, job=job, limit=MOST_ITEMS)}
 
 
-def choose_model(catalogue: Catalogue, *, skill: str, profile: str, model: str) -> str:
-    """Let a skill start on a model's tier, and the tier ask that model first; return the tier's name.
+def chosen_model(catalogue: Catalogue, *, skill: str, profile: str, model: str) -> tuple[str, tuple[Draft, ...]]:
+    """Return the tier of a model, and the user's own files that let a skill start there and the tier ask it first.
 
-    Both are written as the user's own files where they change. UserError: unknown names, a model of no tier.
+    Nothing is written; files that need no change are left out. UserError: unknown names, a model of no tier.
     """
     ladder = catalogue.profile(profile)
     if model not in [one.name for one in ladder.models]:
         raise UserError(f"profile '{profile}' has no model '{model}'; add it to a tier first")
-    tier, chosen = pick(ladder, model)
-    if tier.models[0] != chosen:
-        others = tuple(one for one in tier.models if one != chosen)
-        changed = tier.evolve(models=(chosen, *others))
-        tiers = tuple(changed if one.name == tier.name else one for one in ladder.tiers)
-        save_own(catalogue, FileKind.PROFILE, profile, as_yaml(ladder.evolve(tiers=tiers)))
-    known = catalogue.skill(skill)
-    if known.policy.start != tier.name:
-        moved = known.evolve(policy=known.policy.evolve(start=tier.name))
-        save_own(catalogue, FileKind.SKILL, skill, as_yaml(moved))
-    return tier.name
+    name = pick(ladder, model)[0].name
+    drafts = []
+    written = as_written(catalogue, FileKind.PROFILE, profile, Profile)
+    assert isinstance(written, Profile)
+    tier = next(one for one in written.tiers if one.name == name)
+    first = sorted(tier.models, key=lambda one: one.name != model)
+    if tier.models != (ordered := tuple(first)):
+        tiers = tuple(one.evolve(models=ordered) if one.name == name else one for one in written.tiers)
+        drafts.append(draft(catalogue, FileKind.PROFILE, written.evolve(tiers=tiers)))
+    known = as_written(catalogue, FileKind.SKILL, skill, Skill)
+    assert isinstance(known, Skill)
+    if known.policy.start != name:
+        moved = known.evolve(policy=known.policy.evolve(start=name))
+        drafts.append(draft(catalogue, FileKind.SKILL, moved))
+    return name, tuple(drafts)
+
+
+def choose_model(
+    catalogue: Catalogue, *, skill: str, profile: str, model: str, by: str, versions: Mapping[str, str] | None = None
+) -> str:
+    """Write the files of `chosen_model` and return the tier.
+
+    `versions`: name -> the version that `by` was shown; None: whatever is there is written over.
+    """
+    tier, drafts = chosen_model(catalogue, skill=skill, profile=profile, model=model)
+    for one in drafts:
+        version = versions.get(one.name, NONE_YET) if versions is not None else None
+        save_own(catalogue, one.kind, one.name, one.new, by=by, version=version)
+    return tier

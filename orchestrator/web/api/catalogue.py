@@ -8,10 +8,10 @@ from fastapi.responses import PlainTextResponse
 
 from firstline.config.catalogue.collection import Entry, Shelf
 from firstline.config.catalogue.file_kinds import FileKind
-from firstline.config.catalogue.own_files import save_own
+from firstline.config.catalogue.own_files import draft, save_own
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator.submission.offered import Offers, offers
-from firstline.orchestrator.web.access import Admin, Viewer
+from firstline.orchestrator.web.access import Admin, Viewer, Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.fields import Name
 from firstline.orchestrator.web.problem import Refusal, documented
@@ -81,11 +81,12 @@ def _text(shelf: Shelf[T], name: str) -> PlainTextResponse:
     return PlainTextResponse(as_yaml(value), media_type="application/yaml")
 
 
-def save(kind: FileKind, name: str, value: Workflow | Skill | Profile) -> None:
-    """Write a value as the user's own file."""
+def save(kind: FileKind, name: str, value: Workflow | Skill | Profile, visitor: Visitor) -> None:
+    """Write a value as the user's own file; comments and order of a text that is there stay."""
     if value.name != name:
         raise UserError(f"the body names itself '{value.name}', expected '{name}'")
-    save_own(current_catalogue(), kind, name, as_yaml(value))
+    catalogue = current_catalogue()
+    save_own(catalogue, kind, name, draft(catalogue, kind, value).new, by=visitor.name)
 
 
 @router.get("/offers", summary="What a job may name")
@@ -115,7 +116,7 @@ def get_workflow_text(visitor: Viewer, name: Name) -> PlainTextResponse:
 @router.put("/workflows/{name}", responses=_MISSING, summary="Save a workflow")
 def put_workflow(visitor: Admin, name: Name, body: Workflow) -> Kept[Workflow]:
     """Write a workflow of your own; one with a built-in's name is used instead of it."""
-    save(FileKind.WORKFLOW, name, body)
+    save(FileKind.WORKFLOW, name, body, visitor)
     return _kept(current_catalogue().workflows, name)
 
 
@@ -140,7 +141,7 @@ def get_skill_text(visitor: Viewer, name: Name) -> PlainTextResponse:
 @router.put("/skills/{name}", responses=_MISSING, summary="Save a skill")
 def put_skill(visitor: Admin, name: Name, body: Skill) -> Kept[Skill]:
     """Write a skill of your own; one with a built-in's name is used instead of it."""
-    save(FileKind.SKILL, name, body)
+    save(FileKind.SKILL, name, body, visitor)
     return _kept(current_catalogue().skills, name)
 
 
@@ -165,5 +166,5 @@ def get_profile_text(visitor: Viewer, name: Name) -> PlainTextResponse:
 @router.put("/tiers/{name}", responses=_MISSING, summary="Save a profile")
 def put_profile(visitor: Admin, name: Name, body: Profile) -> Kept[Profile]:
     """Write a profile of your own; one with a built-in's name is used instead of it."""
-    save(FileKind.PROFILE, name, body)
+    save(FileKind.PROFILE, name, body, visitor)
     return _kept(current_catalogue().profiles, name)

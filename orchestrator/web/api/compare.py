@@ -84,4 +84,6 @@ def get_comparison(visitor: Viewer, comparison: ComparisonId) -> SideBySide:
 @router.put("/skills/{name}/model", summary="Make a model the skill's")
 def put_model(visitor: Admin, name: Name, body: ChosenModel) -> Chosen:
     """Let a skill start on a model's tier, and the tier ask that model first; written as files of your own."""
-    return Chosen(tier=choose_model(current_catalogue(), skill=name, profile=body.profile, model=body.model))
+    return Chosen(
+        tier=choose_model(current_catalogue(), skill=name, profile=body.profile, model=body.model, by=visitor.name)
+    )

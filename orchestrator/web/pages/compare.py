@@ -1,17 +1,20 @@
 """Comparing models on your own items, side by side, and making one the skill's."""
 
 import json
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from firstline.config.catalogue.collection import Entry
+from firstline.config.catalogue.own_files import ChangedMeanwhile
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments import side_by_side
-from firstline.orchestrator.experiments.side_by_side import choose_model
+from firstline.orchestrator.experiments.side_by_side import choose_model, chosen_model
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import find_job
@@ -20,7 +23,7 @@ from firstline.orchestrator.web.api.submission import as_named_file, request_of
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.fields import NAME
 from firstline.orchestrator.web.pages.submit import order_of
-from firstline.orchestrator.web.session import FormAdmin, FormOperator, Visit, go
+from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
 from firstline.schemas.errors import UserError
 from firstline.schemas.tier import Profile, Tier
@@ -96,16 +99,26 @@ def show_live(request: Request, visitor: Visit, comparison: ComparisonId) -> Res
 
 
 @router.post("/{comparison}/choose")
-def choose(
-    visitor: FormAdmin,
-    comparison: ComparisonId,
-    skill: Annotated[str, Form(pattern=NAME)],
-    profile: Annotated[str, Form(pattern=NAME)],
-    model: Annotated[str, Form(max_length=200)],
-) -> Response:
-    """Make a model the one that a skill starts on."""
-    tier = choose_model(current_catalogue(), skill=skill, profile=profile, model=model)
-    return go(f"/compare/{comparison}?chosen={tier}")
+def choose(request: Request, visitor: FormAdmin, comparison: ComparisonId, filled: Filled) -> Response:
+    """Show what making a model the one that a skill starts on would change; write it once that has been seen."""
+    wanted = {name: _named(filled, name) for name in ("skill", "profile")} | {"model": filled.get("model", "")}
+    catalogue = current_catalogue()
+    if "sure" in filled:
+        versions = {name.removeprefix("version-"): text for name, text in filled.items() if name.startswith("version-")}
+        with suppress(ChangedMeanwhile):
+            tier = choose_model(catalogue, **wanted, by=visitor.name, versions=versions)
+            return go(f"/compare/{comparison}?chosen={tier}")
+    tier, drafts = chosen_model(catalogue, **wanted)
+    if not drafts:
+        return go(f"/compare/{comparison}?chosen={tier}")
+    again = "sure" in filled
+    return render(request, "choose.html", comparison=comparison, wanted=wanted, tier=tier, drafts=drafts, again=again)
+
+
+def _named(filled: dict[str, str], field: str) -> str:
+    if re.fullmatch(NAME, filled.get(field, "")) is None:
+        raise UserError(f"{field}: expected a name of the catalogue")
+    return filled[field]
 
 
 def _tiers(profile: str) -> tuple[Tier, ...]:

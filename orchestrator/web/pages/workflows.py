@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from firstline.config.catalogue.catalogue import BUILT_IN_TOOLS, Catalogue
 from firstline.config.catalogue.file_kinds import FileKind
-from firstline.config.catalogue.own_files import save_own
+from firstline.config.catalogue.own_files import NONE_YET, ChangedMeanwhile, history, own_file, save_own, version_of
 from firstline.config.catalogue.yaml_file import parse_yaml
-from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.config.catalogue.yaml_text import as_yaml, rewritten
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import story_of
@@ -46,39 +46,43 @@ def show_new(request: Request, visitor: Visit) -> Response:
     """Begin a workflow."""
     skill = next(iter(current_catalogue().skills)).name
     workflow = Workflow(name="my-workflow", steps=(Step(name="first", skill=skill),))
-    return _page(request, as_yaml(workflow), "")
+    return _page(request, as_yaml(workflow), "", version=NONE_YET)
 
 
 @router.get("/{name}")
 def show_workflow(request: Request, visitor: Visit, name: Name, saved: bool = False) -> Response:
     """Show a workflow in the editor, as its file has it."""
     entry = current_catalogue().workflows.entry(name)
-    return _page(request, entry.file.read_text("utf-8"), "", saved=saved)
+    text = entry.file.read_text("utf-8")
+    return _page(request, text, "", version=NONE_YET if entry.built_in else version_of(text), saved=saved)
 
 
 @router.post("/edit/{act}")
 def edit(request: Request, visitor: FormViewer, act: _Act, filled: Filled) -> Response:
     """Change the draft in the form, and show the editor again."""
-    text, step = filled.get("yaml", ""), filled.get("step", "")
+    text, step, version = filled.get("yaml", ""), filled.get("step", ""), filled.get("version", NONE_YET)
     try:
-        workflow = parsed(text)
-        workflow, step = _edited(workflow, act, step, filled)
+        before = parsed(text)
+        workflow, step = _edited(before, act, step, filled)
         # Untouched text stays as it was typed, comments and all.
-        text = text if act in ("show", "select") else as_yaml(workflow)
+        text = text if act in ("show", "select") else rewritten(text, before, workflow)
     except UserError as error:
-        return render(request, "parts/editor.html", **_editor(text, step, wrong=str(error)))
-    return render(request, "parts/editor.html", **_editor(text, step))
+        return render(request, "parts/editor.html", **_editor(text, step, version=version, wrong=str(error)))
+    return render(request, "parts/editor.html", **_editor(text, step, version=version))
 
 
 @router.post("/save")
 def save(request: Request, visitor: FormAdmin, filled: Filled) -> Response:
     """Write the draft as a file of the user's own."""
-    text = filled.get("yaml", "")
+    text, step, version = filled.get("yaml", ""), filled.get("step", ""), filled.get("version", NONE_YET)
     try:
         name = parsed(text).name
-        save_own(current_catalogue(), FileKind.WORKFLOW, name, text)
+        save_own(current_catalogue(), FileKind.WORKFLOW, name, text, by=visitor.name, version=version)
+    except ChangedMeanwhile as error:
+        # Saved again, it is written over what is there now: that has been seen.
+        return _page(request, text, step, version=error.version, wrong=str(error), difference=error.difference)
     except UserError as error:
-        return _page(request, text, filled.get("step", ""), wrong=str(error))
+        return _page(request, text, step, version=version, wrong=str(error))
     return go(f"/workflows/{name}?saved=true")
 
 
@@ -182,12 +186,21 @@ def _skills(workflow: Workflow, catalogue: Catalogue) -> dict[str, Skill]:
     return {skill.name: skill for skill in catalogue.skills} | {skill.name: skill for skill in workflow.skills}
 
 
-def _page(request: Request, text: str, step: str, *, wrong: str | None = None, saved: bool = False) -> Response:
-    values = _editor(text, step, wrong=wrong)
+def _page(
+    request: Request,
+    text: str,
+    step: str,
+    *,
+    version: str,
+    wrong: str | None = None,
+    difference: str = "",
+    saved: bool = False,
+) -> Response:
+    values = _editor(text, step, version=version, wrong=wrong, difference=difference)
     return render(request, "workflow.html", status=422 if wrong else 200, saved=saved, **values)
 
 
-def _editor(text: str, chosen: str, *, wrong: str | None = None) -> dict[str, Any]:
+def _editor(text: str, chosen: str, *, version: str, wrong: str | None = None, difference: str = "") -> dict[str, Any]:
     catalogue = current_catalogue()
     workflow = None
     try:
@@ -200,6 +213,9 @@ def _editor(text: str, chosen: str, *, wrong: str | None = None) -> dict[str, An
     step = steps.get(chosen)
     return {
         "yaml": text,
+        "version": version,
+        "difference": difference,
+        "history": history(own_file(catalogue, FileKind.WORKFLOW, workflow.name)) if workflow else [],
         "workflow": workflow,
         "steps": steps,
         "step": step,

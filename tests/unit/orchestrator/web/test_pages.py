@@ -254,3 +254,73 @@ def test_a_job_of_which_nothing_settled_is_not_green(house, browser):
         text = browser.get(path).text
         assert 'class="badge failed">done, nothing settled<' in text, path
         assert 'class="badge done"' not in text, path
+
+
+# what is written, and kept ------------------------------------------------------------------------------------------
+
+
+COMMENTED = f"# mine, with care\n{WORKFLOW.strip()}\n# the end\n"
+
+
+def form(browser, path) -> dict[str, str]:
+    """Return the hidden fields of a page's form."""
+    text = browser.get(path).text
+    return dict(re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', text))
+
+
+def test_a_step_is_changed_and_comments_stay(browser):
+    text, _ = edit(browser, "change", COMMENTED, step="second", name="second", skill="sort", when="first.label == 'b'")
+    assert "# mine, with care" in text
+    assert "# the end" in text
+    assert "first.label == 'b'" in text
+
+
+def test_the_last_save_does_not_win_silently(house, browser):
+    file = house.home / "workflows" / "two-steps.yaml"
+    sent = form(browser, "/workflows/two-steps")
+    ours, theirs = WORKFLOW + "# ours\n", WORKFLOW + "# theirs\n"
+    assert "Saved." in browser.post("/workflows/save", data=sent | {"yaml": theirs}).text
+    page = browser.post("/workflows/save", data=sent | {"yaml": ours})
+    assert page.status_code == 422
+    assert "was changed by admin at" in page.text
+    assert "-# theirs\n+# ours" in page.text
+    assert "# theirs" in file.read_text()
+    again = dict(re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', page.text))
+    assert "Saved." in browser.post("/workflows/save", data=again | {"yaml": ours}).text
+    assert file.read_text().endswith("# ours\n")
+    history = browser.get("/workflows/two-steps").text
+    assert "by admin" in history
+    assert "# theirs" in history, "nothing that stood there is lost"
+
+
+def test_a_file_that_was_edited_by_hand_meanwhile_is_not_written_over(house, browser):
+    file = house.home / "workflows" / "two-steps.yaml"
+    sent = form(browser, "/workflows/two-steps")
+    file.write_text(WORKFLOW + "# by hand\n")
+    page = browser.post("/workflows/save", data=sent | {"yaml": WORKFLOW + "# ours\n"})
+    assert "by somebody who edited the file" in page.text
+    assert file.read_text().endswith("# by hand\n")
+
+
+def test_a_new_workflow_does_not_take_the_place_of_one_of_its_name(house, browser):
+    sent = form(browser, "/workflows/new")
+    page = browser.post("/workflows/save", data=sent | {"yaml": WORKFLOW + "# new\n"})
+    assert page.status_code == 422
+    assert "# new" not in (house.home / "workflows" / "two-steps.yaml").read_text()
+
+
+def test_a_comparison_shows_what_it_would_change_before_it_writes(house, browser):
+    skill = house.home / "skills" / "sort.yaml"
+    skill.write_text("# my prompt\n" + skill.read_text())
+    before = skill.read_text()
+    sent = {"guard": guard(browser), "skill": "sort", "profile": "house", "model": "openai/other"}
+    page = browser.post("/compare/abcdefabcdef/choose", data=sent)
+    assert page.status_code == 200, page.text
+    assert "+  start: cheap" in page.text
+    assert skill.read_text() == before
+    fields = dict(re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', page.text))
+    answer = browser.post("/compare/abcdefabcdef/choose", data=fields, follow_redirects=False)
+    assert answer.status_code == 303
+    assert skill.read_text() == before.rstrip("\n") + "\npolicy:\n  start: cheap\n"
+    tiers = (house.home / "tiers" / "house.yaml").read_text()
+    assert tiers.index("openai/other") < tiers.index("openai/small")
