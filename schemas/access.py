@@ -34,3 +34,5 @@ class Token(Frozen):
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    #: To the minute.
+    last_used_at: datetime | None = None

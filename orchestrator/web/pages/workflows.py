@@ -74,7 +74,7 @@ def edit(request: Request, visitor: FormViewer, act: _Act, filled: Filled) -> Re
 @router.post("/save")
 def save(request: Request, visitor: FormAdmin, filled: Filled) -> Response:
     """Write the draft as a file of the user's own."""
-    text, step, version = filled.get("yaml", ""), filled.get("step", ""), filled.get("version", NONE_YET)
+    text, step, version = filled.get("yaml", ""), filled.get("step", ""), filled.get("version")
     try:
         name = parsed(text).name
         save_own(current_catalogue(), FileKind.WORKFLOW, name, text, by=visitor.name, version=version)
@@ -82,7 +82,7 @@ def save(request: Request, visitor: FormAdmin, filled: Filled) -> Response:
         # Saved again, it is written over what is there now: that has been seen.
         return _page(request, text, step, version=error.version, wrong=str(error), difference=error.difference)
     except UserError as error:
-        return _page(request, text, step, version=version, wrong=str(error))
+        return _page(request, text, step, version=version or NONE_YET, wrong=str(error))
     return go(f"/workflows/{name}?saved=true")
 
 
