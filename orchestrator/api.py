@@ -4,9 +4,9 @@ import math
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ from firstline.schemas.tier import Profile
 
 #: Items written in one transaction.
 _CHUNK = 1000
+#: Seconds that a watcher bears with a database that does not answer.
+_OUTAGE_S = 120.0
 #: Seconds after which a slow producer's items are written although they are few: a sign of its life.
 _WRITE_EVERY_S = 10.0
 #: Identical items are found among the first so many; beyond that memory would grow with the input.
@@ -289,7 +291,7 @@ def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterato
     last: JobStatus | None = None
     yielded_at = time.monotonic()
     while True:
-        said = status(job)
+        said = _through_outages(partial(status, job))
         if said != last or time.monotonic() - yielded_at >= beat_s:
             yield said
             yielded_at = time.monotonic()
@@ -298,6 +300,18 @@ def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterato
             return
         # A count over many items costs something: a larger job is looked at less often.
         time.sleep(poll_s if said.items < 5000 else max(poll_s, 1.0))
+
+
+def _through_outages(look: Callable[[], JobStatus]) -> JobStatus:
+    """Look again while the database is away: its restart ends nobody's watching."""
+    until = time.monotonic() + _OUTAGE_S
+    while True:
+        try:
+            return look()
+        except InfrastructureError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:

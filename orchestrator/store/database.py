@@ -7,7 +7,7 @@ from threading import RLock
 from typing import Any
 
 import pydantic_core
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -22,6 +22,8 @@ _MENDS = {
     "readonly": "make the file and its folder writable, work goes on by itself",
     "read-only": "make the database writable, work goes on by itself",
     "no such table": "its file was removed or replaced while in use; stop Firstline, restore the file, start again",
+    "prepared statement": "a pooler shares its connections; add ?prepare_threshold=0 to FIRSTLINE_DATABASE_URL",
+    "too many connections": "raise the role's or the server's limit of connections, work goes on by itself",
     "locked": "another program holds it for long; end that one, work goes on by itself",
 }
 
@@ -86,8 +88,11 @@ def _engine(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "postgresql":
         raise UserError(f"FIRSTLINE_DATABASE_URL: expected sqlite or postgresql, got '{parsed.drivername}'")
+    parsed, prepared = _prepare_threshold(parsed)
     return create_engine(
         parsed,
+        # Whatever the role's default: a judge's transactions lock what they change, and none has to be tried again.
+        isolation_level="READ COMMITTED",
         json_serializer=_dump,
         json_deserializer=_load,
         # What an error quotes ends in logs and in Flower.
@@ -96,8 +101,27 @@ def _engine(url: str) -> Engine:
         max_overflow=16,
         pool_pre_ping=True,
         # A database of the encoding SQL_ASCII takes any bytes, and the driver would give back nothing but bytes.
-        connect_args={"client_encoding": "utf8"},
+        connect_args={"client_encoding": "utf8", **prepared},
     )
+
+
+def _prepare_threshold(url: URL) -> tuple[URL, dict[str, int | None]]:
+    """Take `?prepare_threshold=N` out of a URL: the driver wants a number; 0 or `none` means no prepared statements.
+
+    A pooler that shares connections between transactions (pgbouncer) needs that, unless it knows prepared statements.
+    """
+    asked = url.query.get("prepare_threshold")
+    if asked is None:
+        return url, {}
+    rest = url.difference_update_query(["prepare_threshold"])
+    word = str(asked).strip().lower()
+    if word in ("0", "none", ""):
+        return rest, {"prepare_threshold": None}
+    if not word.isdecimal():
+        raise UserError(
+            f"FIRSTLINE_DATABASE_URL: expected prepare_threshold as a whole number, or 0 for none, got '{asked}'"
+        )
+    return rest, {"prepare_threshold": int(word)}
 
 
 def _sqlite(url: str, database: str | None) -> Engine:

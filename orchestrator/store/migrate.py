@@ -14,6 +14,8 @@ from firstline.schemas.errors import UserError
 _FOLDER = Path(__file__).parent / "migrations"
 #: Any number, the same for all: PostgreSQL's advisory lock under which one process migrates.
 _LOCK = 7_251_938
+#: Connections that an orchestrator and a producer have at the same time under load.
+MIN_CONNECTIONS = 20
 #: Encodings that hold whatever a model says; SQL_ASCII keeps any bytes.
 _ENCODINGS = ("UTF8", "SQL_ASCII")
 
@@ -26,6 +28,7 @@ def migrate(database: Database) -> None:
     with database.writing() as connection:
         if not database.is_sqlite:
             _refuse_encoding(connection)
+            _refuse_role(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         current = MigrationContext.configure(connection).get_current_revision()
         known = {script.revision for script in scripts.walk_revisions()}
@@ -38,6 +41,22 @@ def migrate(database: Database) -> None:
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _refuse_role(connection: Connection) -> None:
+    """Say at the start what every message would fail of."""
+    name = connection.scalar(text("SELECT current_user"))
+    if connection.scalar(text("SHOW transaction_read_only")) == "on":
+        raise UserError(
+            f"the database is read-only for '{name}'; name the primary server in FIRSTLINE_DATABASE_URL, or "
+            f"ALTER ROLE {name} SET default_transaction_read_only = off"
+        )
+    limit = connection.scalar(text("SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user"))
+    if limit is not None and 0 <= limit < MIN_CONNECTIONS:
+        raise UserError(
+            f"the role '{name}' may have {limit} connections, and Firstline's processes need {MIN_CONNECTIONS} at "
+            f"least; ALTER ROLE {name} CONNECTION LIMIT 100"
+        )
 
 
 def _refuse_encoding(connection: Connection) -> None:

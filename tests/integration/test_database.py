@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import settle_trail
@@ -105,3 +105,52 @@ def test_a_database_without_an_encoding_of_its_own_keeps_what_it_is_given(postgr
 
 def _encoded(encoding: str) -> str:
     return f"TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+
+
+@pytest.mark.parametrize("query", ["", "?prepare_threshold=0", "?prepare_threshold=none", "?prepare_threshold=3"])
+def test_prepared_statements_are_set_by_the_url(postgres: Postgres, query: str) -> None:
+    database = Database(postgres.new_database(f"t{secrets.token_hex(6)}") + query)
+    with database.writing() as tx:
+        for _ in range(12):
+            tx.execute(text("SELECT 1"))
+        prepared = tx.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
+    assert (prepared == 0) is (query in ("?prepare_threshold=0", "?prepare_threshold=none"))
+    database.close()
+
+
+def test_a_threshold_that_is_no_number_is_a_sentence() -> None:
+    with pytest.raises(UserError, match="expected prepare_threshold as a whole number, or 0 for none, got 'often'"):
+        Database("postgresql://a@127.0.0.1/b?prepare_threshold=often")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("SET default_transaction_read_only = on", "is read-only for '.*'; name the primary server"),
+        ("CONNECTION LIMIT 3", "may have 3 connections"),
+    ],
+)
+def test_a_role_that_cannot_work_is_told_so_at_the_start(postgres: Postgres, setting: str, sentence: str) -> None:
+    url = make_url(postgres.new_database(f"t{secrets.token_hex(6)}"))
+    role = f"r{secrets.token_hex(4)}"
+    owner = Database(url.render_as_string(hide_password=False))
+    with owner.writing() as tx:
+        tx.exec_driver_sql(f"CREATE ROLE {role} LOGIN SUPERUSER")
+        tx.exec_driver_sql(f"ALTER ROLE {role} {setting}")
+    owner.close()
+    database = Database(url.set(username=role).render_as_string(hide_password=False))
+    with pytest.raises(UserError, match=sentence):
+        migrate(database)
+    database.close()
+
+
+def test_a_role_whose_transactions_are_serializable_by_default_needs_no_second_try(postgres: Postgres) -> None:
+    url = make_url(postgres.new_database(f"t{secrets.token_hex(6)}"))
+    database = Database(
+        url.update_query_dict({"options": "-c default_transaction_isolation=serializable"}).render_as_string(
+            hide_password=False
+        )
+    )
+    with database.writing() as tx:
+        assert tx.scalar(text("SHOW transaction_isolation")) == "read committed"
+    database.close()
