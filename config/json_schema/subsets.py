@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from firstline.config.json_schema.dialect import standard
-from firstline.config.json_schema.keywords import parts, rebuilt
+from firstline.config.json_schema.keywords import DEFINITIONS, parts, rebuilt
 from firstline.config.json_schema.references import pointed
 from firstline.schemas.base import Json, JsonObject
 
@@ -78,6 +78,8 @@ def _strict(schema: JsonObject, strict: Strict) -> JsonObject:
     kept = {keyword: value for keyword, value in part.items() if keyword in strict.keywords}
     if kept.get("format") not in strict.formats:
         kept.pop("format", None)
+    if "$ref" in kept:
+        return {keyword: value for keyword, value in kept.items() if keyword in ("$ref", *DEFINITIONS)}
     return _object(kept, strict) if _is_object(part) else kept
 
 

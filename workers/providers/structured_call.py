@@ -10,7 +10,7 @@ from firstline.schemas.tier import Structured
 from firstline.workers.providers.answer_reader import NoAnswer, read_answer, read_plain
 from firstline.workers.providers.gateway import Call, Refusal, Reply, ToolCall
 from firstline.workers.providers.mode_memory import ModeMemory
-from firstline.workers.providers.structured_output import Asked, ask
+from firstline.workers.providers.structured_output import Asked, ask, strict_of
 
 N = TypeVar("N", int, float)
 
@@ -59,7 +59,7 @@ async def _ask(call: Call, send: Send, memory: ModeMemory) -> Reply:
     modes = _modes(call, memory)
     while True:
         mode = modes.pop(0)
-        asked = ask(mode, call.messages, call.schema or {}, call.schema_name)
+        asked = ask(mode, call.messages, call.schema or {}, call.schema_name, strict_of(call.model))
         reply = await send(request_as(call, asked))
         if modes and _is_refusal(reply, call, mode, memory):
             refused.append((mode, reply))
@@ -135,7 +135,13 @@ def _read(reply: Reply, asked: Asked, *, proven: bool) -> tuple[Reply, bool]:
         return replace(reply, error=ErrorKind.MALFORMED, detail=found.why), proven
     mode = f"{reply.structured}+repair" if found.mends else reply.structured
     told = replace(
-        reply, value=found.value, span=found.span, structured=mode, mends=found.mends, error=None, detail=None
+        reply,
+        value=asked.plain(found.value),
+        span=found.span,
+        structured=mode,
+        mends=found.mends,
+        error=None,
+        detail=None,
     )
     return told, proven or found.on_schema is True
 

@@ -1,13 +1,15 @@
 """Ways to ask a model for JSON, strongest first."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstline.config.json_schema.references import placed
+from firstline.config.json_schema.subsets import ANTHROPIC, GEMINI, OPENAI, Strict, strict_subset, without_nulls
 from firstline.config.json_schema.validator import validator_of
 from firstline.schemas.base import Json, JsonObject
-from firstline.schemas.tier import Structured
+from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.answer_reader import Form
 from firstline.workers.providers.gateway import Message
 
@@ -16,6 +18,8 @@ WRAP = "answer"
 
 _INSTRUCTION = "\n\nAnswer with one JSON value and nothing else. It must satisfy this JSON Schema:\n"
 
+#: Hosts of the providers themselves: another server of the same wire format has limits of its own.
+_OWN_HOST = re.compile(r"^https://[\w.-]*(?:openai\.com|openai\.azure\.com|googleapis\.com|anthropic\.com)(?:[:/]|$)")
 #: Keywords that OpenAI's strict mode does not take (platform.openai.com/docs/guides/structured-outputs).
 _NOT_STRICT = frozenset(
     {"allOf", "not", "oneOf", "dependentRequired", "dependentSchemas", "if", "then", "else", "patternProperties"}
@@ -33,6 +37,15 @@ class Asked:
     #: The schema as sent: wrapped if its root is no object.
     schema: JsonObject
     wrapped: bool
+    #: A provider's strict mode was given a form in which what may be absent is null instead.
+    has_nulls: bool = False
+
+    def plain(self, value: Json) -> Json:
+        """Return an answer without the nulls that only a strict mode's form asked for."""
+        if not self.has_nulls:
+            return value
+        whole = without_nulls({WRAP: value} if self.wrapped else value, self.schema)
+        return whole[WRAP] if self.wrapped and isinstance(whole, dict) else whole
 
     @property
     def form(self) -> Form:
@@ -44,23 +57,48 @@ class Asked:
                 return Form(self.schema, self._fits, WRAP if self.wrapped else None)
 
     def _fits(self, value: Json) -> bool:
-        whole: Json = {WRAP: value} if self.wrapped else value
+        whole: Json = {WRAP: self.plain(value)} if self.wrapped else self.plain(value)
         try:
             return validator_of(self.schema).is_valid(whole)
         except ValueError:  # a schema that cannot be applied: the checks say so of every answer
             return True
 
 
-def ask(mode: Structured, messages: tuple[Message, ...], schema: JsonObject, name: str) -> Asked:
-    """Return how to ask for a value of the schema in one mode."""
+def strict_of(model: Model) -> Strict | None:
+    """Return what a model's own provider takes in strict mode; None: nothing is known of its server."""
+    provider, _, name = model.name.partition("/")
+    if model.api_base is not None and not _OWN_HOST.search(model.api_base):
+        return None
+    match provider:
+        case "openai" | "azure":
+            return OPENAI
+        case "gemini":
+            return GEMINI
+        case "vertex_ai" if name.startswith("gemini"):
+            return GEMINI
+        case "anthropic":
+            return ANTHROPIC
+        case _:
+            return None
+
+
+def ask(
+    mode: Structured, messages: tuple[Message, ...], schema: JsonObject, name: str, strict: Strict | None = None
+) -> Asked:
+    """Return how to ask for a value of the schema in one mode; the schema is sent as a strict mode takes it.
+
+    What its form leaves out is still in the prompt's outline, and the full schema decides of the answer.
+    """
     wrapped = not _is_object(schema)
     sent = wrap(schema) if wrapped else schema
     match mode:
         case Structured.JSON_SCHEMA:
-            described: JsonObject = {"name": name, "schema": sent, "strict": is_strict(sent)}
-            return Asked(
-                mode, messages, {"response_format": {"type": "json_schema", "json_schema": described}}, sent, wrapped
-            )
+            loosened = strict_subset(sent, strict) if strict is not None and not is_strict(sent) else None
+            form = sent if loosened is None else loosened
+            described: JsonObject = {"name": name, "schema": form, "strict": is_strict(form)}
+            asked: JsonObject = {"response_format": {"type": "json_schema", "json_schema": described}}
+            has_nulls = loosened is not None and strict is not None and strict.all_required
+            return Asked(mode, messages, asked, sent, wrapped, has_nulls)
         case Structured.TOOL_CALL:
             function: JsonObject = {"name": name, "description": "Give the answer.", "parameters": sent}
             choice: JsonObject = {"type": "function", "function": {"name": name}}

@@ -104,3 +104,12 @@ def test_a_recursive_schema_has_no_form_for_anthropic():
     recursive = {"type": "object", "properties": {"next": {"$ref": "#"}}}
     assert strict_subset(recursive, ANTHROPIC) is None
     assert strict_subset(recursive, OPENAI)["properties"]["next"]["anyOf"][0] == {"$ref": "#"}
+
+
+def test_beside_a_reference_nothing_is_sent():
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/A", "description": "x"}},
+        "$defs": {"A": {"type": "string"}},
+    }
+    assert strict_subset(schema, GEMINI)["properties"]["a"] == {"$ref": "#/$defs/A"}
