@@ -23,6 +23,9 @@ MAX_FILES = 5_000
 _JOB_NAMES = ("job", "*.job", "job-*", "job_*")
 _SKIPPED = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
 
+#: Checks that look at an answer without its item.
+_OF_ANSWERS_ALONE = frozenset({"one_of", "regex", "range", "length", "date", "language", "no_refusal", "plan"})
+
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
@@ -83,10 +86,13 @@ def _report(files: list[Path]) -> CheckReport:
     counts: Counter[FileKind] = Counter()
     problems: list[Problem] = []
     jobs: list[Path] = []
+    remarks: list[str] = []
     around = cache(_catalogue_of)
     for file in files:
         try:
-            kind, found = check_document(read_yaml(file), around=around)
+            document = read_yaml(file)
+            kind, found = check_document(document, around=around)
+            remarks += _remarks(document, around(_home(file))) if kind is FileKind.SKILL else ()
         except ConfigError as error:
             kind, found = FOLDERS.get(file.parent.name), error.problems
         counts.update([kind] if kind else [])
@@ -94,7 +100,18 @@ def _report(files: list[Path]) -> CheckReport:
         problems += found
     notes = [note for home in {_home(file): None for file in files} for note in around(home).notes]
     by_kind = {kind: counts[kind] for kind in FileKind}
-    return CheckReport(by_kind, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)), tuple(jobs))
+    return CheckReport(by_kind, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys([*notes, *remarks])), tuple(jobs))
+
+
+def _remarks(document: Document, catalogue: Catalogue) -> list[str]:
+    """Return what is worth saying of a skill that is in order."""
+    skill = catalogue.entry(document, FileKind.SKILL).value
+    if not isinstance(skill, Skill) or skill.pack == 1 or {check.kind for check in skill.checks} - _OF_ANSWERS_ALONE:
+        return []
+    return [
+        f"skill '{skill.name}' of {document.file} packs {skill.pack} items into a call, and none of its checks holds "
+        "an answer against its item: add one (`grounded`, `citations`, `expression`), or answers may be another item's"
+    ]
 
 
 def _job_problems(document: Document) -> tuple[Problem, ...]:

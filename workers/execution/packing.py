@@ -1,16 +1,19 @@
 """Several short items in one call, and their answers taken apart again."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 
 from firstline.config.json_schema.references import placed
-from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.base import Json, JsonObject, digest
 from firstline.schemas.skill import Skill
 from firstline.workers.prompts.per_skill import PerSkill
 from firstline.workers.prompts.prompt import assistant, fields, system_text, user
 from firstline.workers.prompts.schema_outline import describe
 from firstline.workers.providers.gateway import Message
+
+#: What codes are made of: no vowels, so that no word comes of them, and no digits, which models count.
+_LETTERS = "bcdfghjkmnpqrstvwxz"
+_KEY_LETTERS = 4
 
 
 def packed_messages(skill: Skill, items: Sequence[JsonObject]) -> tuple[Message, ...]:
@@ -22,11 +25,11 @@ def packed_messages(skill: Skill, items: Sequence[JsonObject]) -> tuple[Message,
 
 
 def packed_schema(skill: Skill) -> JsonObject:
-    """Return the JSON Schema of a pack's answer: `{"results": [{"n": 1, "answer": ...}, ...]}`."""
+    """Return the JSON Schema of a pack's answer: `{"results": [{"n": "kxtz", "answer": ...}, ...]}`."""
     inner, root = placed(skill.output, "/properties/results/items/properties/answer")
     result: JsonObject = {
         "type": "object",
-        "properties": {"n": {"type": "integer", "description": "number of the item"}, "answer": inner},
+        "properties": {"n": {"type": "string", "description": "the item's code, copied"}, "answer": inner},
         "required": ["n", "answer"],
         "additionalProperties": False,
     }
@@ -39,32 +42,55 @@ def packed_schema(skill: Skill) -> JsonObject:
     return results | root
 
 
-def unpack(value: Json, count: int) -> dict[int, Json]:
-    """Return the answers of a pack by the item's place, from 0; what is absent there must be asked alone.
+def keys_of(items: Sequence[JsonObject]) -> tuple[str, ...]:
+    """Return a code for each item of a pack, which its answer must bring back.
 
-    An item that was answered twice counts as absent: nothing says which answer is its own.
+    Ordinals are counted anew by models that leave something out or begin at 0, and a neighbour's answer then looks like
+    one's own. The codes follow from all items together: no item can know its own or another's, and a repeated pack has
+    the same.
     """
-    found = [pair for entry in _entries(value) if (pair := _pair(entry, count)) is not None]
-    times = Counter(place for place, _ in found)
-    return {place: answer for place, answer in found if times[place] == 1}
+    number, keys = int(digest([*items], length=64), 16), []
+    while len(keys) < len(items):
+        number, key = divmod(number, len(_LETTERS) ** _KEY_LETTERS)
+        if number == 0:
+            number = int(digest([*items, len(keys)], length=64), 16)
+        word = "".join(_LETTERS[key // len(_LETTERS) ** place % len(_LETTERS)] for place in range(_KEY_LETTERS))
+        if word not in keys:
+            keys.append(word)
+    return tuple(keys)
+
+
+def unpack(value: Json, keys: Sequence[str]) -> dict[int, Json]:
+    """Return the answers of a pack by the item's place, from 0; none at all unless each code came back just once.
+
+    A code that is strange, double or absent says that the model lost count: nothing tells then which answer is whose.
+    """
+    found = [_pair(entry) for entry in _entries(value)]
+    if sorted(key for key, _ in found) != sorted(keys):
+        return {}
+    return {keys.index(key): answer for key, answer in found}
 
 
 @PerSkill
 def _static(skill: Skill) -> tuple[Message, ...]:
     contract = (
-        "Several items come at once, each between <item n=...> and </item>. Answer each on its own, as if it had come "
-        f"alone, with one JSON object and nothing else:\n{describe(packed_schema(skill))}"
+        "Several items come at once, each between <item n=...> and </item> with its code as n. Answer each on its own, "
+        "as if it had come alone, and give its code back exactly, with one JSON object and nothing else:\n"
+        f"{describe(packed_schema(skill))}"
     )
     system: Message = {"role": "system", "content": system_text(skill, contract)}
     if not skill.examples:
         return (system,)
-    results: list[Json] = [{"n": n, "answer": example.output} for n, example in enumerate(skill.examples, 1)]
-    shown = _listed([example.input for example in skill.examples])
+    inputs = [example.input for example in skill.examples]
+    keyed = zip(keys_of(inputs), skill.examples, strict=True)
+    results: list[Json] = [{"n": key, "answer": example.output} for key, example in keyed]
+    shown = _listed(inputs)
     return system, user(shown), assistant(json.dumps({"results": results}, ensure_ascii=False))
 
 
 def _listed(items: Sequence[JsonObject]) -> str:
-    return "\n".join(f'<item n="{n}">\n{fields(inputs)}\n</item>' for n, inputs in enumerate(items, 1))
+    keyed = zip(keys_of(items), items, strict=True)
+    return "\n".join(f'<item n="{key}">\n{fields(inputs)}\n</item>' for key, inputs in keyed)
 
 
 def _entries(value: Json) -> list[Json]:
@@ -75,9 +101,9 @@ def _entries(value: Json) -> list[Json]:
             return []
 
 
-def _pair(entry: Json, count: int) -> tuple[int, Json] | None:
+def _pair(entry: Json) -> tuple[str, Json]:
     match entry:
-        case {"n": int() as n, "answer": answer} if 1 <= n <= count and not isinstance(n, bool):
-            return n - 1, answer
+        case {"n": str() as key, "answer": answer}:
+            return key, answer
         case _:
-            return None
+            return "", None

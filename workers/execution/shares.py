@@ -9,11 +9,11 @@ from pydantic_core import to_json
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.skill import Skill
-from firstline.workers.execution.packing import unpack
+from firstline.workers.execution.packing import keys_of, unpack
 from firstline.workers.prompts.prompt import answer_text
 from firstline.workers.providers.gateway import Reply
 
-_ABSENT = "the pack's answer has none for this item, or several"
+_ABSENT = "the pack's answer did not bring back each item's code just once"
 
 
 def share_out(reply: Reply, skill: Skill, items: Sequence[JsonObject]) -> list[Reply]:
@@ -21,7 +21,7 @@ def share_out(reply: Reply, skill: Skill, items: Sequence[JsonObject]) -> list[R
 
     Shares go by the length of an item and its answer. An item without an answer has the pack's error, or `MALFORMED`.
     """
-    answers = unpack(reply.value, len(items)) if reply.error is None else {}
+    answers = unpack(reply.value, keys_of(items)) if reply.error is None else {}
     weights = [len(to_json(item)) + len(to_json(answers.get(place))) for place, item in enumerate(items)]
     usages, costs = _usages(reply.usage, weights), _dollars(reply.cost_usd, weights)
     return [

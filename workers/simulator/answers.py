@@ -48,7 +48,7 @@ def compose(answer: Answer, chat: Chat, random: Random, *, seed: int, truth: Rec
     """
     if parts := parts_of(chat):
         answers = [compose(answer, part, random, seed=seed, truth=truth) for part in parts]
-        return Said(joined([said.text for said in answers]), right=all(said.right for said in answers))
+        return Said(joined([said.text for said in answers], chat), right=all(said.right for said in answers))
     right = _right(answer, chat, Random(f"{seed}:{chat.last_user}"), truth)
     if answer.accuracy >= 1 or random.random() < answer.accuracy:
         return Said(right)

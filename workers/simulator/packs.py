@@ -8,7 +8,7 @@ from dataclasses import replace
 from firstline.schemas.base import Json, JsonObject
 from firstline.workers.simulator.chat import Chat
 
-_ITEM = re.compile(r'^<item n="\d+">\n(.*?)\n</item>$', re.DOTALL | re.MULTILINE)
+_ITEM = re.compile(r'^<item n="(\w+)">\n(.*?)\n</item>$', re.DOTALL | re.MULTILINE)
 
 
 def parts_of(chat: Chat) -> list[Chat]:
@@ -16,12 +16,13 @@ def parts_of(chat: Chat) -> list[Chat]:
     inner = _inner_schema(chat.schema)
     if inner is None:
         return []
-    return [replace(chat, users=(item,), schema=inner) for item in _ITEM.findall(chat.last_user)]
+    return [replace(chat, users=(item,), schema=inner) for _, item in _ITEM.findall(chat.last_user)]
 
 
-def joined(texts: Sequence[str]) -> str:
-    """Return the answers of a pack's items as the pack's answer."""
-    results: list[Json] = [{"n": n, "answer": _value(text)} for n, text in enumerate(texts, 1)]
+def joined(texts: Sequence[str], chat: Chat) -> str:
+    """Return the answers of a pack's items as the pack's answer, each under its item's code."""
+    keys = [key for key, _ in _ITEM.findall(chat.last_user)]
+    results: list[Json] = [{"n": key, "answer": _value(text)} for key, text in zip(keys, texts, strict=True)]
     return json.dumps({"results": results}, ensure_ascii=False)
 
 

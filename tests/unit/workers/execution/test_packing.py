@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.policy import Policy, Threshold
 from firstline.schemas.verdict import DeferCause
+from firstline.workers.execution.packing import keys_of
 from firstline.workers.execution.shares import share_out
 from firstline.workers.providers.fake import say
 from firstline.workers.providers.gateway import Call, Reply
@@ -25,6 +26,11 @@ def count(call: Call) -> int:
     return len(re.findall(r"<item n=", str(call.messages[-1]["content"]))) or 1
 
 
+def codes(call: Call) -> list[str]:
+    """Return the codes of the items in a call."""
+    return re.findall(r'<item n="(\w+)">', str(call.messages[-1]["content"]))
+
+
 def sort(call: Call) -> Reply:
     """Answer a for every item that holds an a, else b, alone or packed."""
     text = str(call.messages[-1]["content"])
@@ -33,7 +39,7 @@ def sort(call: Call) -> Reply:
     usage = Usage(input_tokens=101, cached_tokens=7, output_tokens=33)
     if "<item n=" not in text:
         return say(answers[0], usage=usage, cost_usd=0.01)
-    results = [{"n": n, "answer": answer} for n, answer in enumerate(answers, 1)]
+    results = [{"n": key, "answer": answer} for key, answer in zip(codes(call), answers, strict=True)]
     return say({"results": results}, usage=usage, cost_usd=0.1)
 
 
@@ -41,7 +47,10 @@ def spoilt(broken: object, *, error: ErrorKind | None = None):
     """Return a gateway's function that spoils packs and answers single items."""
 
     def reply(call: Call) -> Reply:
-        return sort(call) if count(call) == 1 else say(broken, error=error, cost_usd=0.1)
+        if count(call) == 1:
+            return sort(call)
+        value = broken(codes(call)) if callable(broken) else broken
+        return say(value, error=error, cost_usd=0.1)
 
     return reply
 
@@ -70,6 +79,10 @@ def test_an_item_that_has_no_company_is_asked_alone():
     assert rig.calls[0].schema == PACKED.output
 
 
+def coded(keys: list[str], *answers: object) -> dict[str, object]:
+    return {"results": [{"n": key, "answer": answer} for key, answer in zip(keys, answers, strict=True)]}
+
+
 @pytest.mark.parametrize(
     ("broken", "error"),
     [
@@ -79,7 +92,11 @@ def test_an_item_that_has_no_company_is_asked_alone():
         pytest.param(None, ErrorKind.TRUNCATED, id="cut off"),
         pytest.param(None, ErrorKind.REFUSED, id="refused"),
         pytest.param(None, ErrorKind.CONTEXT_LENGTH, id="too long together"),
-        pytest.param({"results": [{"n": n, "answer": {"label": "z"}} for n in (1, 2)]}, None, id="wrong answers"),
+        pytest.param(lambda keys: coded(keys, {"label": "z"}, {"label": "z"}), None, id="wrong answers"),
+        pytest.param(lambda keys: coded(["1", "2"], A, B), None, id="numbered anew"),
+        pytest.param(lambda keys: coded(keys[:1], A), None, id="one left out"),
+        pytest.param(lambda keys: coded([*keys, keys[0]], A, B, A), None, id="one answered twice"),
+        pytest.param(lambda keys: coded([*keys, "zzzz"], A, B, A), None, id="one that nobody asked for"),
     ],
 )
 def test_a_pack_that_fails_is_taken_apart_and_costs_no_item_an_attempt(broken, error):
@@ -90,14 +107,6 @@ def test_a_pack_that_fails_is_taken_apart_and_costs_no_item_an_attempt(broken, e
     assert [[one.verdict for one in item.attempts] for item in trail.items] == [["unpacked", "accept"]] * 2
     paid = sum(one.cost_usd for item in trail.items for one in item.attempts)
     assert paid == pytest.approx(0.1 + 0.01 + 0.01, abs=1e-12)
-
-
-def test_only_the_item_that_a_pack_left_out_is_asked_again():
-    partial = {"results": [{"n": 1, "answer": A}, {"n": 2, "answer": B}, {"n": 2, "answer": A}]}
-    rig = Rig(Gated(spoilt(partial)))
-    trail = rig.run(simple("a", "b", of=ONE_TRY))
-    assert [count(call) for call in rig.calls] == [2, 1]
-    assert [len(item.attempts) for item in trail.items] == [1, 2]
 
 
 def test_a_models_own_fault_sends_the_whole_pack_to_the_next_model():
@@ -172,7 +181,7 @@ def test_a_pack_that_is_broken_off_is_on_record_for_each_item_at_unknown_cost():
 )
 def test_shares_are_never_negative_and_add_up_whatever_the_items(texts, tokens, cost):
     reply = say(
-        {"results": [{"n": n + 1, "answer": A} for n in range(len(texts))]},
+        coded(list(keys_of([{"text": text} for text in texts])), *[A] * len(texts)),
         usage=Usage(input_tokens=tokens, output_tokens=tokens // 3),
         cost_usd=cost,
     )

@@ -13,7 +13,7 @@ from firstline.schemas.base import Json
 from firstline.schemas.plan import Step
 from firstline.schemas.skill import Skill
 from firstline.schemas.tool import ToolResult
-from firstline.workers.execution.packing import packed_messages, packed_schema, unpack
+from firstline.workers.execution.packing import keys_of, packed_messages, packed_schema, unpack
 from firstline.workers.prompts.prompt import ToolRound, messages, static_messages
 from firstline.workers.prompts.schema_outline import describe
 from firstline.workers.providers.gateway import ToolCall
@@ -211,11 +211,14 @@ def test_an_item_that_does_not_fit_says_why(item, reason):
     assert reason in found.reason
 
 
-def test_a_pack_shows_each_item_behind_its_own_number():
+def test_a_pack_shows_each_item_behind_a_code_of_its_own():
     sent = packed_messages(SKILL, [{"text": "a</data></item>"}, {"text": "b"}])
     told = last(sent)
     assert told.count("<item n=") == told.count("</item>") == 2
-    assert json.loads(str(sent[2]["content"]))["results"][1] == {"n": 2, "answer": {"intent": "refund"}}
+    shown = re.findall(r'<item n="(\w+)">', str(sent[1]["content"]))
+    results = json.loads(str(sent[2]["content"]))["results"]
+    assert [result["n"] for result in results] == shown
+    assert results[1]["answer"] == {"intent": "refund"}
     assert sent[:-1] == packed_messages(SKILL, [{"text": "c"}])[:-1]
 
 
@@ -226,16 +229,31 @@ def test_a_packs_schema_lifts_definitions_to_its_root():
     assert "$defs" not in json.dumps(schema["properties"]).replace("#/$defs/x", "")
 
 
+def pack(*pairs):
+    return {"results": [{"n": key, "answer": answer} for key, answer in pairs]}
+
+
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        pytest.param({"results": [{"n": 2, "answer": "b"}, {"n": 1, "answer": "a"}]}, {0: "a", 1: "b"}, id="any order"),
-        pytest.param({"results": [{"n": 1, "answer": None}]}, {0: None}, id="one missing"),
-        pytest.param({"results": [{"n": 1, "answer": "a"}, {"n": 1, "answer": "b"}]}, {}, id="answered twice"),
-        pytest.param({"results": [{"n": 0, "answer": "a"}, {"n": 3, "answer": "a"}]}, {}, id="no such item"),
+        pytest.param(pack(("kxtz", "b"), ("bcdf", "a")), {0: "a", 1: "b"}, id="any order"),
+        pytest.param(pack(("bcdf", None), ("kxtz", "b")), {0: None, 1: "b"}, id="nothing is an answer too"),
+        pytest.param(pack(("bcdf", "a")), {}, id="one missing"),
+        pytest.param(pack(("bcdf", "a"), ("bcdf", "b")), {}, id="one twice, one missing"),
+        pytest.param(pack(("bcdf", "a"), ("kxtz", "b"), ("kxtz", "c")), {}, id="one twice"),
+        pytest.param(pack(("bcdf", "a"), ("kxtz", "b"), ("mmmm", "c")), {}, id="a stranger"),
+        pytest.param(pack((1, "a"), (2, "b")), {}, id="numbers"),
+        pytest.param(pack(("1", "a"), ("2", "b")), {}, id="numbers as texts"),
         pytest.param({"results": [{"answer": "a"}, "b", {"n": True, "answer": 1}]}, {}, id="malformed entries"),
         pytest.param(["a", "b"], {}, id="not a pack"),
     ],
 )
-def test_a_pack_is_taken_apart_and_doubtful_answers_are_absent(value, found):
-    assert unpack(value, 2) == found
+def test_a_pack_whose_codes_do_not_all_come_back_just_once_is_no_answer(value, found):
+    assert unpack(value, ("bcdf", "kxtz")) == found
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["text", "body"]), st.text(max_size=5)), max_size=60))
+def test_the_codes_of_a_pack_are_distinct_and_the_same_for_the_same_items(items):
+    keys = keys_of(items)
+    assert len(set(keys)) == len(items)
+    assert keys == keys_of(items)

@@ -6,7 +6,7 @@ import pytest
 
 from firstline.schemas.base import JsonObject
 from firstline.schemas.skill import Skill
-from firstline.workers.execution.packing import packed_messages, packed_schema, unpack
+from firstline.workers.execution.packing import keys_of, packed_messages, packed_schema, unpack
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.simulator.engine import Engine
 from firstline.workers.simulator.script import parse_script
@@ -39,7 +39,7 @@ def test_each_item_of_a_pack_is_answered_as_if_it_had_come_alone():
     played = engine("{answer: from_schema}")
     together = ask(played, packed_messages(SORT, ITEMS), packed_schema(SORT))
     alone = [json.loads(ask(played, messages(SORT, item), SORT.output)["content"]) for item in ITEMS]
-    assert unpack(json.loads(together["content"]), len(ITEMS)) == dict(enumerate(alone))
+    assert unpack(json.loads(together["content"]), keys_of(ITEMS)) == dict(enumerate(alone))
     assert len({answer["label"] for answer in alone}) > 1
 
 
@@ -48,7 +48,7 @@ def test_items_of_a_pack_are_right_or_wrong_each_by_itself():
     mixed = ask(
         engine("{answer: {kind: from_schema, accuracy: 0.5}}"), packed_messages(SORT, ITEMS), packed_schema(SORT)
     )
-    answers = (unpack(json.loads(said["content"]), len(ITEMS)) for said in (right, mixed))
+    answers = (unpack(json.loads(said["content"]), keys_of(ITEMS)) for said in (right, mixed))
     same = sum(one == other for one, other in zip(*(found.values() for found in answers), strict=True))
     assert 0 < same < len(ITEMS)
 
