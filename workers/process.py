@@ -69,7 +69,7 @@ def assemble(
             client=client,
             keys=settings.keys,
             paid=PaidAnswers(client, settings.keys),
-            gate=Gate(client=client, keys=settings.keys),
+            gate=Gate(client=client, keys=settings.keys, prove=gateway.call),
             estimator=Estimator(),
             batch_api=gateway.batch_api,
             tracer=make_tracer(settings, service="firstline-worker"),

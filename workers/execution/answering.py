@@ -185,7 +185,7 @@ class _Asking:
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""
         line, batch = self.line, self.subtask.batch
-        if not count_round(self.worker.gate, self.subtask.tier, line):
+        if not count_round(self.worker.gate, self.subtask.tier, line, self.subtask.struck):
             return defer
         return decide(
             Situation(

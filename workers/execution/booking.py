@@ -22,7 +22,9 @@ async def book(subtask: Subtask, call: Call, tier: Tier, line: Line, worker: Wor
     kept = subtask.paid_for(line.n)
     if kept is not None:
         return _enter(subtask, call, tier, line, kept), kept.reply
-    return book_sent(subtask, call, tier, line, worker, await send(call, tier, subtask.batch, worker))
+    return book_sent(
+        subtask, call, tier, line, worker, await send(call, tier, subtask.batch, worker, who=subtask.struck)
+    )
 
 
 def book_sent(

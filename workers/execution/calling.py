@@ -10,6 +10,7 @@ from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.paid_answers import Kept
 from firstline.workers.execution.tracing import call_span
 from firstline.workers.limits.cooldown_rules import FAULTS
+from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.worker import Worker
 
@@ -27,8 +28,13 @@ class BrokenOff:
         return Kept(self.started_at, Reply(latency_s=(datetime.now(UTC) - self.started_at).total_seconds()))
 
 
-async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | Defer | BrokenOff:
-    """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made."""
+async def send(
+    call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Struck | None = None
+) -> Kept | Defer | BrokenOff:
+    """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made.
+
+    `who` it is made for: what fails again and again on one item is not held against its model.
+    """
     if tier.kind is TierKind.BATCH:
         reason = f"waits for the next provider batch of tier '{tier.name}'"
         return Defer(cause=DeferCause.BULK, wait_s=0, reason=reason)
@@ -60,7 +66,7 @@ async def send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Kept | D
         finally:
             await worker.gate.leave(permit, reply=reply)
     if reply.error in FAULTS:
-        worker.gate.fault(tier, call.model, reply)
+        worker.gate.fault(tier, call.model, reply, who)
     else:
         worker.gate.success(tier, call.model)
     worker.estimator.learn(call, reply)

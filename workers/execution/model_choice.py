@@ -7,6 +7,7 @@ from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer
 from firstline.workers.estimates.call_estimate import text_tokens
 from firstline.workers.execution.attempt_state import Line
+from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.limits.gate import Gate
 
 #: Faults that the item itself may bring about: an outage, a bad key or a quota never is of its making.
@@ -38,14 +39,18 @@ def too_long(tier: Tier, line: Line, model: Model) -> bool:
     return any(other.name not in {*line.small, *line.avoid} for other in tier.models)
 
 
-def count_round(gate: Gate, tier: Tier, line: Line) -> bool:
-    """Count a round in which no model was left; return whether so many have passed that the item is to blame."""
+def count_round(gate: Gate, tier: Tier, line: Line, who: Struck) -> bool:
+    """Count a round in which no model was left; return whether so many have passed that the item is to blame.
+
+    Whatever the kind of fault: what strikes one item again and again while the model answers others is the item's.
+    """
     tried = [model for model in tier.models if model.name in line.avoid]
     if len(tried) + len(line.small) < len(tier.models) or not tried:
         return False
-    if not all(kind in _OF_THE_ITEM for kind in line.avoid.values()):
+    is_its_own = all(gate.is_its_own(model, who, line.avoid[model.name]) for model in tried)
+    if not is_its_own and not all(kind in _OF_THE_ITEM for kind in line.avoid.values()):
         return False
-    line.faults += _WHILE_OTHERS_ARE_ANSWERED if gate.answers(tried) else _IN_AN_OUTAGE
+    line.faults += _WHILE_OTHERS_ARE_ANSWERED if is_its_own or gate.answers(tried) else _IN_AN_OUTAGE
     return line.faults >= HOPELESS
 
 

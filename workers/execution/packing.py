@@ -49,7 +49,7 @@ def keys_of(items: Sequence[JsonObject]) -> tuple[str, ...]:
     one's own. The codes follow from all items together: no item can know its own or another's, and a repeated pack has
     the same.
     """
-    number, keys = int(digest([*items], length=64), 16), []
+    number, keys = int(digest([*items], length=64), 16), list[str]()
     while len(keys) < len(items):
         number, key = divmod(number, len(_LETTERS) ** _KEY_LETTERS)
         if number == 0:

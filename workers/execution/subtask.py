@@ -11,6 +11,7 @@ from firstline.schemas.plan import PlannedStep
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Tier
 from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.tools.base import Place
 
 
@@ -53,6 +54,11 @@ class Subtask:
     def is_weighed(self) -> bool:
         """Whether the confidence of an answer may count on this tier."""
         return self.batch.tier.name in self.planned.thresholds or self.planned.policy.min_confidence is not None
+
+    @property
+    def struck(self) -> Struck:
+        """Whom a fault strikes that comes of it."""
+        return Struck(self.batch.job, f"{self.work.item}:{self.todo.step}")
 
     def paid_for(self, n: int) -> Kept | None:
         """Return the answer of attempt `n` that an earlier delivery got."""

@@ -15,6 +15,12 @@ _SHARE = 0.5
 _ENOUGH = 10
 #: Seconds that a probe keeps others away unless it ends sooner.
 PROBE_S = 30.0
+#: Seconds that a model is left alone before it is proven, where only one item, or one job's parameters, found fault.
+_LONE_S = 1.0
+#: From this many faults on one item, while others were answered, they are that item's; limits strike anybody.
+_OWN_FAULTS, _OWN_LIMITS = 2, 4
+#: Items that faults are known of.
+_SUSPECTS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,24 @@ class Cooling:
 
 
 @dataclass(slots=True)
+class Suspect:
+    """Who a model failed on: how often, and what the model had answered when it first did."""
+
+    faults: int
+    answered: int
+
+
+@dataclass(slots=True)
 class Health:
     """What a worker process knows of one model; times are those of the process's own clock, in seconds."""
 
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     in_a_row: int = 0
+    #: Whom the faults in a row struck; None among them: nobody said.
+    row: set[str | None] = field(default_factory=set)
+    #: Calls that the model answered, probes among them.
+    answered: int = 0
+    suspects: dict[str, Suspect] = field(default_factory=dict)
     kind: ErrorKind | None = None
     until: float = 0.0
     probation: bool = False
@@ -92,10 +111,27 @@ class Health:
     def succeed(self) -> None:
         """Count a call that the model answered."""
         self.in_a_row = 0
+        self.row.clear()
+        self.answered += 1
         self.outcomes.append(False)
 
-    def fail(self, kind: ErrorKind, now: float, *, cooldown_s: float, retry_after_s: float | None) -> Cooling | None:
-        """Count a fault; return what to do about it, if anything."""
+    def is_its_own(self, who: str | None, kind: ErrorKind) -> bool:
+        """Say whether a fault is the own one of whom it struck: again and again, while others were answered."""
+        known = self.suspects.get(who or "")
+        enough = _OWN_LIMITS if kind in (ErrorKind.RATE, ErrorKind.QUOTA) else _OWN_FAULTS
+        return known is not None and known.faults >= enough and self.answered > known.answered
+
+    def fail(
+        self, kind: ErrorKind, now: float, *, cooldown_s: float, retry_after_s: float | None, who: str | None = None
+    ) -> Cooling | None:
+        """Count a fault; return what to do about it, if anything.
+
+        `who` was struck: an item, or a job where its request is to blame. What is its own fault stops no model, and
+        where one alone was struck a call of another kind decides, soon.
+        """
+        self._suspect(who)
+        if self.is_its_own(who, kind):
+            return None
         if now < self.until and retry_after_s is None:
             # It was under way when the model was first left alone.
             return None
@@ -103,24 +139,37 @@ class Health:
         proving = self.probation and now >= self.until
         if kind is not ErrorKind.RATE:
             self.in_a_row += 1
+            self.row.add(who)
             self.outcomes.append(True)
-            if not proving and not self._is_enough(rule.patience):
+            if not proving and retry_after_s is None and not self._is_enough(rule.patience):
                 return None
         asked = retry_after_s is not None
+        is_lone = not asked and not proving and rule.probation and len(self.row - {None}) == len(self.row) == 1
         first_s = rule.first_s if rule.first_s is not None else cooldown_s
         longest_s = LONGEST_ASKED_S if asked else max(rule.longest_s, first_s)
         length_s = min(max(retry_after_s, 0.05), longest_s) if retry_after_s is not None else first_s
+        length_s = min(length_s, _LONE_S) if is_lone else length_s
         return Cooling(kind, length_s, longest_s, asked, rule.probation)
 
     def cool(self, kind: ErrorKind, until: float, *, probation: bool) -> None:
         """Leave the model alone."""
         self.kind, self.until, self.probation, self.probe_until = kind, until, probation, 0.0
         self.in_a_row = 0
+        self.row.clear()
         self.outcomes.clear()
 
     def heal(self) -> None:
         """Take the model back."""
         self.until, self.probation, self.probe_until = 0.0, False, 0.0
+
+    def _suspect(self, who: str | None) -> None:
+        if who is None:
+            return
+        known = self.suspects.pop(who, None)
+        # At the end again: who was struck longest ago is forgotten first.
+        self.suspects[who] = Suspect(known.faults + 1, known.answered) if known else Suspect(1, self.answered)
+        if len(self.suspects) > _SUSPECTS:
+            del self.suspects[next(iter(self.suspects))]
 
     def _is_enough(self, patience: int) -> bool:
         share = sum(self.outcomes) / len(self.outcomes)

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import redis.asyncio
 
 from firstline.config.shared_state.keys import Keys
-from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.attempt import Blame, ErrorKind
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.limits.cooldown_rules import FAULTS, PROBE_S, Cooling, Health
@@ -21,6 +22,14 @@ _log = logging.getLogger(__name__)
 _SOON_S = 1.0
 #: Models that nobody asked for in this many seconds are not looked up any more.
 _IN_USE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """Whom a fault struck."""
+
+    job: str
+    item: str
 
 
 class Cooldowns:
@@ -77,17 +86,28 @@ class Cooldowns:
         for model in tier.models:
             health = self.of(model)
             wait_s = health.wait_s(now)
-            waits.append(max(wait_s, _SOON_S))
+            # A probe ends much sooner than its time is up.
+            waits.append(max(wait_s if health.until > now else min(wait_s, _SOON_S), _SOON_S))
             words.append(f"{model.name} {health.why(now) if wait_s > 0 else _other(model.name in avoid)}")
         reason = f"no model of tier '{tier.name}' can be called now: {'; '.join(words)}"
         return Defer(cause=DeferCause.NO_MODEL, wait_s=min(waits), reason=reason)
 
-    def fault(self, tier: Tier, model: Model, reply: Reply) -> None:
+    def is_its_own(self, model: Model, who: Struck | None, kind: ErrorKind) -> bool:
+        """Say whether a kind of fault is the own one of an item, or of its job's requests."""
+        return self.of(model).is_its_own(_named(who, kind), kind)
+
+    def fault(self, tier: Tier, model: Model, reply: Reply, who: Struck | None) -> None:
         """Count a fault; leave the model alone, for all workers, when there were enough."""
         if reply.error not in FAULTS:
             return
         now, health = self._clock(), self.of(model)
-        cooling = health.fail(reply.error, now, cooldown_s=tier.cooldown_s, retry_after_s=reply.retry_after_s)
+        cooling = health.fail(
+            reply.error,
+            now,
+            cooldown_s=tier.cooldown_s,
+            retry_after_s=reply.retry_after_s,
+            who=_named(who, reply.error),
+        )
         if cooling is None:
             return
         health.cool(cooling.kind, max(health.until, now + cooling.length_s), probation=cooling.probation)
@@ -155,6 +175,13 @@ class Cooldowns:
 
     def _probe_key(self, model: Model) -> str:
         return f"{self._keys.cooldown(endpoint(model))}:probe"
+
+
+def _named(who: Struck | None, kind: ErrorKind) -> str | None:
+    """Return whose fault a kind would be: all that a job asks has its parameters, the rest is the item's own."""
+    if who is None:
+        return None
+    return who.job if kind.blame is Blame.REQUEST else f"{who.job}:{who.item}"
 
 
 def _believe(health: Health, until: float | None, kind: str, probation: bool) -> None:

@@ -5,22 +5,24 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
 from firstline.config.shared_state.budget_counters import NANOS
 from firstline.config.shared_state.keys import Keys
+from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Ration
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.limits.cooldowns import Cooldowns
+from firstline.workers.limits.cooldown_rules import FAULTS, PROBE_S
+from firstline.workers.limits.cooldowns import Cooldowns, Struck
 from firstline.workers.limits.permit import NOTHING, Permit, used
 from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.limits.reservations import BURST_S, LONGEST_WAIT_S, Reservations
 from firstline.workers.loop.background import Background
-from firstline.workers.providers.gateway import Reply
+from firstline.workers.providers.gateway import Call, Message, Reply
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +39,18 @@ class Gate:
     """Limits, budgets and cool-downs that all workers share, as one worker process sees them; lives on one loop.
 
     A call of a model without limits, for a batch without budgets, passes without a word to Redis. `clock` (seconds) is
-    for tests; without one, what is shared goes by Redis's time.
+    for tests; without one, what is shared goes by Redis's time. `prove` makes the calls that prove a model after a
+    cool-down; without it the next item's call does.
     """
 
-    def __init__(self, *, client: "redis.asyncio.Redis", keys: Keys, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        client: "redis.asyncio.Redis",
+        keys: Keys,
+        clock: Callable[[], float] | None = None,
+        prove: Callable[[Call], Awaitable[Reply]] | None = None,
+    ) -> None:
         scripts, own_clock = Scripts(client, clock), clock or time.monotonic
         self._background = Background()
         self._cooldowns = Cooldowns(
@@ -49,6 +59,7 @@ class Gate:
         self._reservations = Reservations(scripts=scripts, keys=keys, background=self._background, clock=own_clock)
         self._process, self._number = secrets.token_hex(6), itertools.count()
         self._unpriced: set[str] = set()
+        self._prove = prove
 
     def pick(self, tier: Tier, *, avoid: Collection[str] = ()) -> Model | Defer:
         """Return the tier's first model that may be called now, or within a short pause that `enter` waits for.
@@ -81,7 +92,12 @@ class Gate:
         it was picked: pick again).
         """
         name = f"{self._process}.{next(self._number)}"
-        permit = Permit(name, model, rations, tokens, cost_usd, firm, self._cooldowns.of(model).probation)
+        probation = self._cooldowns.of(model).probation
+        if probation and self._prove is not None:
+            if not await self._is_proven(tier, model, name):
+                return self._cooldowns.none_left(tier, (model.name,))
+            probation = False
+        permit = Permit(name, model, rations, tokens, cost_usd, firm, probation)
         if rations and cost_usd is None:
             self._warn_unpriced(model)
         try:
@@ -102,9 +118,17 @@ class Gate:
         if permit.is_reserved:
             await self._reservations.settle(permit, used(permit, reply))
 
-    def fault(self, tier: Tier, model: Model, reply: Reply) -> None:
-        """Count a fault of the model's own; leave it alone, for all workers, when there were enough."""
-        self._cooldowns.fault(tier, model, reply)
+    def fault(self, tier: Tier, model: Model, reply: Reply, who: Struck | None = None) -> None:
+        """Count a fault of the model's own; leave it alone, for all workers, when there were enough.
+
+        `who` was struck: what strikes one item again and again while others are answered is that item's, and counts
+        for nothing here.
+        """
+        self._cooldowns.fault(tier, model, reply, who)
+
+    def is_its_own(self, model: Model, who: Struck, kind: ErrorKind) -> bool:
+        """Say whether a fault of a model is the own one of the item that it struck."""
+        return self._cooldowns.is_its_own(model, who, kind)
 
     def success(self, tier: Tier, model: Model) -> None:
         """Count a call that the model answered."""
@@ -125,6 +149,29 @@ class Gate:
     async def close(self) -> None:
         """Wait until Redis has been told everything."""
         await self._background.done()
+
+    async def _is_proven(self, tier: Tier, model: Model, permit: str) -> bool:
+        """Have one call, over all workers, prove a model: one of our own, for what fails on an item proves nothing."""
+        if not await self._cooldowns.claim_probe(model, permit):
+            return False
+        probing = self._background.do(self._probe(tier, model))
+        await asyncio.wait([probing], timeout=LONGEST_WAIT_S)
+        return not self._cooldowns.of(model).probation
+
+    async def _probe(self, tier: Tier, model: Model) -> None:
+        reply: Reply | None = None
+        try:
+            reply = await self._prove(_probe_call(tier, model)) if self._prove is not None else None
+        finally:
+            self._cooldowns.end_probe(model, reply)
+        if reply is None:
+            return
+        if reply.error in FAULTS:
+            self.fault(tier, model, reply)
+        else:
+            self.success(tier, model)
+        extra = {"model": model.name, "error": reply.error and reply.error.value, "cost_usd": reply.cost_usd}
+        _log.info("model.probed", extra=extra)
 
     async def _admit(self, tier: Tier, permit: Permit) -> Defer | None:
         """Return why a permit cannot be had, or None once it can be used; what was taken in vain is given back."""
@@ -183,6 +230,12 @@ class Gate:
         if model.name not in self._unpriced:
             self._unpriced.add(model.name)
             _log.warning("budget.unpriced_model", extra={"model": model.name})
+
+
+def _probe_call(tier: Tier, model: Model) -> Call:
+    """Return a call that any model answers, in a few tokens and with no job's parameters."""
+    asked: Message = {"role": "user", "content": "Answer with one word: ready"}
+    return Call(model=model, messages=(asked,), timeout_s=min(tier.timeout_s, PROBE_S - 1))
 
 
 def _refusal(permit: Permit, said: list[str]) -> Defer:

@@ -1,0 +1,178 @@
+"""Whose fault it is: what strikes one item is that item's, and a call of our own proves a model."""
+
+import asyncio
+
+import fakeredis
+import pytest
+
+from firstline.config.shared_state.keys import Keys
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.tier import Model, Tier
+from firstline.schemas.verdict import Defer, DeferCause
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.model_choice import count_round
+from firstline.workers.limits.cooldowns import Struck
+from firstline.workers.limits.gate import Gate
+from firstline.workers.limits.permit import Permit
+from firstline.workers.providers.gateway import Call, Reply
+
+MODEL = Model(name="openai/small")
+TIER = Tier(name="economy", models=(MODEL,))
+FLAGGED, GOOD = Struck("j1", "7:s"), Struck("j2", "1:s")
+WELL = Reply(text="ready")
+KINDS = [ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.BAD_REQUEST, ErrorKind.SERVER, ErrorKind.TIMEOUT]
+
+
+class House:
+    """One worker's gate with a clock, and a provider that answers probes."""
+
+    def __init__(self, probed: Reply = WELL) -> None:
+        self.now = 1_000.0
+        self.probes: list[Call] = []
+        self.probed = probed
+        client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), decode_responses=True)
+        self.gate = Gate(client=client, keys=Keys("test"), clock=lambda: self.now, prove=self.prove)
+
+    async def prove(self, call: Call) -> Reply:
+        self.probes.append(call)
+        return self.probed
+
+    async def fault(self, kind: ErrorKind, who: Struck, times: int = 1, retry_after_s: float | None = None) -> None:
+        for _ in range(times):
+            self.gate.fault(TIER, MODEL, Reply(error=kind, detail="no", retry_after_s=retry_after_s), who)
+        await self.gate.close()
+
+
+def line(kind: ErrorKind, faults: int = 0) -> Line:
+    return Line(n=0, used=0, feedback=(), effort=None, faults=faults, avoid={MODEL.name: kind})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_item_that_fails_while_others_are_answered_switches_no_model_off(kind):
+    async def scenario() -> None:
+        house = House()
+        for _ in range(20):
+            await house.fault(kind, FLAGGED)
+            house.gate.success(TIER, MODEL)
+        assert house.gate.pick(TIER) == MODEL
+        assert house.gate.is_its_own(MODEL, FLAGGED, kind)
+        assert not house.gate.is_its_own(MODEL, GOOD, kind)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_one_item_alone_fails_a_call_of_our_own_decides_soon(kind):
+    async def scenario() -> None:
+        house = House()
+        await house.fault(kind, FLAGGED, times=8)
+        assert isinstance(house.gate.pick(TIER), Defer)
+        house.now += 1.1
+        permit = await house.gate.enter(tier=TIER, model=MODEL)
+        assert isinstance(permit, Permit)
+        assert len(house.probes) == 1
+        assert "7:s" not in str(house.probes[0].messages)
+        await house.fault(kind, FLAGGED, times=8)
+        assert house.gate.pick(TIER) == MODEL
+
+    asyncio.run(scenario())
+
+
+def test_a_probe_that_fails_leaves_the_model_alone_for_longer():
+    async def scenario() -> None:
+        house = House(Reply(error=ErrorKind.AUTH, detail="no key"))
+        await house.fault(ErrorKind.AUTH, FLAGGED, times=3)
+        house.now += 1.1
+        said = await house.gate.enter(tier=TIER, model=MODEL)
+        assert isinstance(said, Defer)
+        assert said.cause is DeferCause.NO_MODEL
+        await house.gate.close()
+        waits = house.gate.pick(TIER)
+        assert isinstance(waits, Defer)
+        assert waits.wait_s >= 30
+
+    asyncio.run(scenario())
+
+
+def test_faults_on_several_items_stop_a_model_for_its_time():
+    async def scenario() -> None:
+        house = House()
+        for n in range(3):
+            await house.fault(ErrorKind.SERVER, Struck("j1", f"{n}:s"))
+        waits = house.gate.pick(TIER)
+        assert isinstance(waits, Defer)
+        assert waits.wait_s == pytest.approx(TIER.cooldown_s)
+
+    asyncio.run(scenario())
+
+
+def test_a_jobs_own_parameters_stop_no_other_job():
+    async def scenario() -> None:
+        house = House()
+        for n in range(40):
+            await house.fault(ErrorKind.BAD_REQUEST, Struck("j1", f"{n}:s"))
+            house.gate.success(TIER, MODEL)
+        assert house.gate.pick(TIER) == MODEL
+        assert house.gate.is_its_own(MODEL, Struck("j1", "99:s"), ErrorKind.BAD_REQUEST)
+        assert not house.gate.is_its_own(MODEL, GOOD, ErrorKind.BAD_REQUEST)
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_says_when_to_come_back_is_believed_at_once():
+    async def scenario() -> None:
+        house = House()
+        await house.fault(ErrorKind.SERVER, GOOD, retry_after_s=7.0)
+        waits = house.gate.pick(TIER)
+        assert isinstance(waits, Defer)
+        assert waits.wait_s == pytest.approx(7.0)
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_while_a_model_is_proven_comes_back_soon_after():
+    async def scenario() -> None:
+        house, proven = House(), asyncio.Event()
+
+        async def slow(call: Call) -> Reply:
+            await proven.wait()
+            return WELL
+
+        house.gate._prove = slow
+        await house.fault(ErrorKind.AUTH, FLAGGED, times=3)
+        house.now += 1.1
+        first = asyncio.create_task(house.gate.enter(tier=TIER, model=MODEL))
+        await asyncio.sleep(0.05)
+        waits = house.gate.pick(TIER)
+        assert isinstance(waits, Defer)
+        assert waits.wait_s <= 1
+        proven.set()
+        assert isinstance(await first, Permit)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, ErrorKind.RATE, ErrorKind.QUOTA, ErrorKind.CONNECTION])
+def test_what_only_one_item_meets_is_its_fault_in_the_end_whatever_it_is(kind):
+    async def scenario() -> None:
+        house, state, rounds = House(), line(kind), 0
+        while not count_round(house.gate, TIER, state, FLAGGED):
+            rounds += 1
+            assert rounds < 20
+            await house.fault(kind, FLAGGED)
+            house.gate.success(TIER, MODEL)
+        assert rounds >= 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.AUTH, ErrorKind.QUOTA, ErrorKind.RATE, ErrorKind.CONNECTION])
+def test_what_everybody_meets_is_held_against_no_item(kind):
+    async def scenario() -> None:
+        house, state = House(), line(kind)
+        for n in range(30):
+            await house.fault(kind, Struck("j1", f"{n}:s"))
+            assert not count_round(house.gate, TIER, state, Struck("j1", "0:s"))
+        assert state.faults == 0
+
+    asyncio.run(scenario())
