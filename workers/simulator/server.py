@@ -19,32 +19,35 @@ from firstline.schemas.errors import UserError
 from firstline.workers.simulator import responses
 from firstline.workers.simulator.batches import Batches
 from firstline.workers.simulator.engine import Engine, Outcome
+from firstline.workers.simulator.formats import CHAT, CONTENTS, MESSAGES, Format
 from firstline.workers.simulator.ledger import Ledger
+from firstline.workers.simulator.other_batches import ContentBatches, MessageBatches
 from firstline.workers.simulator.script import FaultKind, Script
 
 
-class ChatCompletions:
-    """`POST /v1/chat/completions`, as a bare ASGI application: a dropped connection is no response at all."""
+class Calls:
+    """Calls in one wire format, as a bare ASGI application: a dropped connection is no response at all."""
 
-    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+    def __init__(self, engine: Engine, ledger: Ledger, form: Format = CHAT) -> None:
         self._engine = engine
         self._ledger = ledger
+        self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
         self._ledger.open_call()
-        outcome = self._decide(await request.body())
+        outcome = self._decide(await request.body(), str(request.path_params.get("model", "")))
         delivered = await self._wait(outcome, request)
         self._settle(outcome, delivered=delivered)
         if outcome.silence is not None:
             await _break_off(send)
         else:
-            await _json(outcome.body, outcome.status, outcome.headers)(scope, receive, send)
+            await _json(self._form.write(outcome), outcome.status, outcome.headers)(scope, receive, send)
 
-    def _decide(self, raw: bytes) -> Outcome:
+    def _decide(self, raw: bytes, model: str) -> Outcome:
         body = _body(raw)
-        return self._engine.answer(body) if body is not None else Outcome(400, _NOT_JSON)
+        return self._engine.answer(self._form.read(body, model)) if body is not None else Outcome(400, _NOT_JSON)
 
     async def _wait(self, outcome: Outcome, request: Request) -> bool:
         """Wait as long as the outcome says; return whether the client is still there."""
@@ -99,8 +102,19 @@ def build_app(script: Script, log: Path | None = None) -> Starlette:
     """Return the ASGI application that plays a script. Raises `UserError` where files it names are missing or wrong."""
     engine, ledger = Engine(script), Ledger(log)
     pages, batches = Pages(script, ledger), Batches(engine, ledger, script.batches)
+    messages = MessageBatches(engine, ledger, script.batches)
+    contents = ContentBatches(engine, ledger, script.batches)
+
+    async def make_contents(request: Request) -> Response:
+        return await contents.create(request, request.path_params["model"])
+
     routes = [
-        Route("/v1/chat/completions", ChatCompletions(engine, ledger), methods=["POST"]),
+        Route("/v1/chat/completions", Calls(engine, ledger), methods=["POST"]),
+        *messages.routes(),
+        Route("/v1/messages", Calls(engine, ledger, MESSAGES), methods=["POST"]),
+        *contents.routes(),
+        Route("/v1beta/models/{model}:generateContent", Calls(engine, ledger, CONTENTS), methods=["POST"]),
+        Route("/v1beta/models/{model}:batchGenerateContent", make_contents, methods=["POST"]),
         Route("/v1/models", pages.models),
         Route("/health", pages.health),
         Route("/log", pages.log),
