@@ -57,6 +57,12 @@ def _chain(node: ast.expr) -> tuple[str, ...] | None:
     return None
 
 
+def target_of(node: ast.expr) -> Target | None:
+    """Return what a part of a condition points at; None where it is no name or field."""
+    chain = _chain(node)
+    return Target(chain[0], ".".join(chain[1:]) or None) if chain else None
+
+
 def _names(node: ast.AST) -> Iterator[ast.Name]:
     return (part for part in ast.walk(node) if isinstance(part, ast.Name))
 

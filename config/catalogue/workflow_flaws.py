@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
+from firstline.config.catalogue.condition_flaws import condition_flaws, schema_at
 from firstline.config.catalogue.references import ITEM, ITEMS, Target, condition_targets, dependencies, target
 from firstline.config.catalogue.schema_fields import field_flaw
 from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
@@ -86,6 +88,19 @@ class _Checker:
             return
         for pointed in found:
             yield from self._target(pointed, at)
+        for text in condition_flaws(step.when, self._field) if step.when else ():
+            yield Flaw(at, text)
+
+    def _field(self, pointed: Target) -> Mapping[str, Any] | None:
+        """Return the JSON Schema of what a name points at; None where nobody can tell."""
+        step = self.steps.get(pointed.name)
+        skill = self._skill(step) if step else None
+        if step is None or skill is None:
+            return None
+        labels = step.options.get("labels")
+        if step.kind is StepKind.ROUTE and isinstance(labels, list) and step.options.get("field") == pointed.field:
+            return {"enum": labels}
+        return schema_at(skill.output, pointed.field)
 
     def _output(self) -> Iterator[Flaw]:
         match self.workflow.output:
