@@ -131,7 +131,9 @@ class Catalogue:
             for number, value in enumerate(workflow.skills)
             for flaw in skill_flaws(value, tools=tool)
         ]
-        return [*own, *workflow_flaws(workflow, Names(skills=known, skill=skill, tool=tool))]
+        tools = {one.name: one for one in (*self.tools, *workflow.tools)}
+        tools |= {name: ToolSpec(name=name, kind=name) for name in BUILT_IN_TOOLS if name not in tools}
+        return [*own, *workflow_flaws(workflow, Names(skills=known, skill=skill, tool=tool, tools=tools))]
 
     @property
     def functions(self) -> tuple[Path, ...]:

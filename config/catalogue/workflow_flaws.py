@@ -1,5 +1,6 @@
 """What is wrong with a workflow beyond the form of its fields: dangling names, wrong fields, circles."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -8,9 +9,11 @@ from typing import Any
 from firstline.config.catalogue.condition_flaws import condition_flaws, schema_at
 from firstline.config.catalogue.references import ITEM, ITEMS, Target, condition_targets, dependencies, target
 from firstline.config.catalogue.schema_fields import field_flaw
+from firstline.config.catalogue.tool_inputs import input_flaws
 from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.schemas.plan import Step, StepKind, Workflow
 from firstline.schemas.skill import Skill
+from firstline.schemas.tool import ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class Names:
     skills: Mapping[str, Skill]
     skill: Callable[[str], str | None]
     tool: Callable[[str], str | None]
+    #: Tools whose arguments are known, by name.
+    tools: Mapping[str, ToolSpec] = dataclasses.field(default_factory=dict)
 
 
 def workflow_flaws(workflow: Workflow, names: Names) -> list[Flaw]:
@@ -79,6 +84,9 @@ class _Checker:
             if skill and field not in skill.input:
                 hint = suggestion(field, skill.input) or f"; it has {listed(skill.input)}"
                 yield Flaw((*at, "inputs", field), f"skill '{skill.name}' has no input field '{field}'{hint}")
+        tool = self.names.tools.get(step.tool or "")
+        for name, text in input_flaws(step, tool, self._field) if tool else ():
+            yield Flaw((*at, "inputs", name), text)
 
     def _condition(self, step: Step, at: Location) -> Iterator[Flaw]:
         try:
