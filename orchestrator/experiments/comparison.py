@@ -227,7 +227,9 @@ def _start(measured: Measured, runs: Sequence[Run], reference: Run, items: Mappi
         pays_from=chosen.pays_from if chosen else None,
         expected_usd_per_1000_items=chosen.expected_usd if chosen else top_usd,
         reference_usd_per_1000_items=top_usd,
-        said=_said(sure, hopeful, reference.model, top_usd, others=len(runs) - 1),
+        said=_said(sure, hopeful, reference.model, top_usd, others=len(runs) - 1)
+        if options or not top_usd or len(runs) == 1
+        else _untold(measured, reference.model),
     )
 
 
@@ -268,9 +270,10 @@ def _said(sure: _Option | None, hopeful: _Option | None, reference: str, top_usd
         return f"what {reference} costs is unknown; give its model a `price:` in the profile to have a recommendation"
     if sure is not None:
         return (
-            f"start on {sure.model}: right on {said_share(sure.counted)}; it pays from {sure.pays_from:.0%} on. With "
-            f"the rest going up, about ${sure.expected_usd:.4g} per 1,000 items against ${top_usd:.4g} on {reference} "
-            "alone; `firstline calibrate` finds the threshold that tells right from wrong"
+            f"start on {sure.model}: right on {said_share(sure.counted)}; it pays from {sure.pays_from:.0%} on. At "
+            f"best, if its confidence told right from wrong without fault, about ${sure.expected_usd:.4g} per 1,000 "
+            f"items against ${top_usd:.4g} on {reference} alone, and at worst "
+            f"${sure.usd_per_1000 + (top_usd or 0):.4g}: `firstline calibrate` finds how well it tells"
         )
     if hopeful is not None:
         needed = items_needed(hopeful.counted, hopeful.pays_from)
@@ -280,6 +283,16 @@ def _said(sure: _Option | None, hopeful: _Option | None, reference: str, top_usd
             f"{hopeful.pays_from:.0%} on; {more}"
         )
     return f"start on {reference}: no cheaper model was right often enough to pay for itself"
+
+
+def _untold(measured: Measured, reference: str) -> str:
+    """Return why nothing is said where no answer could be told right or wrong, or no other model has a price."""
+    if measured.truth.quality is None:
+        return f"nothing to compare: {reference} has no answers, or no other model's price is known"
+    return (
+        f"nothing can be told: no item carries its right answer in `{measured.truth.quality.gold}`, or no other "
+        "model's price is known; name the field with --gold, or compare by agreement without it"
+    )
 
 
 def items_needed(counted: Share, mark: float) -> int | None:

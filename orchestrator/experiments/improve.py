@@ -13,7 +13,7 @@ from firstline.orchestrator.experiments.calibrate import with_gold
 from firstline.orchestrator.experiments.evaluation import Evaluation, evaluation, rights
 from firstline.orchestrator.experiments.prompt_versions import SkillFile, dump, keep, next_version, text_difference
 from firstline.orchestrator.experiments.proposal import CAUSES, Right, brief, revised
-from firstline.orchestrator.experiments.sampling import sample
+from firstline.orchestrator.experiments.sampling import item_key, sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.quality.calibration.labels import EXACT, Truth
@@ -75,14 +75,15 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
             f"no answer of version {skill.version} of '{skill.name}' was rejected or lost in an audit, so there is "
             "nothing to learn from; run it on more items, or with `audit_share` in its policy"
         )
-    candidates = _candidates(skill, failures)
+    learnt = learnt_from(failures)
+    candidates = _candidates(skill, learnt)
     with order.checked() as usable:
-        held_out = sample(usable.items(), test.labels, seed=test.seed, but=[one.input for one in failures])
+        held_out = sample(usable.items(), test.labels, seed=test.seed, but=[one.input for one in learnt])
         if len(held_out) < 2:
-            raise UserError(f"expected items that have not failed yet to measure on, got {len(held_out)}; add more")
+            raise UserError(f"expected items that nothing is learnt from to measure on, got {len(held_out)}; add more")
         with crew_for(usable) as crew:
             trials = Trials(usable, crew, view, PURPOSE)
-            proposal = _propose(trials, brief(skill, failures, candidates))
+            proposal = _propose(trials, brief(skill, learnt, candidates))
             new = revised(skill, proposal, candidates, version=next_version(found))
             measured = _evaluate(trials, skill, new, held_out, test)
     return Improvement(
@@ -96,6 +97,15 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
         evaluation=measured,
         file=str(keep(found, new)),
     )
+
+
+def learnt_from(failures: Sequence[Failure]) -> list[Failure]:
+    """Return the failures that the improver is shown: about half, by their inputs.
+
+    The other half may be drawn to be measured on: where all that failed is left out, no improvement can be seen.
+    """
+    chosen = [one for one in failures if int(item_key(one.input), 16) % 2]
+    return chosen or list(failures[:1])
 
 
 def _failures(skill: Skill, *, tenant: str) -> list[Failure]:

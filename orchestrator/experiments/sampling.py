@@ -14,11 +14,11 @@ def sample(items: Iterable[InputItem], count: int, *, seed: int, but: Iterable[J
     memory for the sample and a hash per item. What is in `but` is not drawn.
     """
     rng = random.Random(seed)
-    seen = {_key(other) for other in but}
+    seen = {item_key(other) for other in but}
     drawn: list[InputItem] = []
     usable = 0
     for item in items:
-        key = _key(item.input)
+        key = item_key(item.input)
         if item.error is not None or key in seen:
             continue
         seen.add(key)
@@ -30,5 +30,6 @@ def sample(items: Iterable[InputItem], count: int, *, seed: int, but: Iterable[J
     return drawn
 
 
-def _key(fields: JsonObject) -> str:
+def item_key(fields: JsonObject) -> str:
+    """Return what two items share that differ in nothing but their ids."""
     return digest({name: value for name, value in fields.items() if name != "id"})

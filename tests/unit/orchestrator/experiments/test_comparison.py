@@ -152,3 +152,16 @@ def test_only_the_services_of_the_compared_models_are_started():
 def test_a_wrong_name_is_a_sentence(names, words):
     with pytest.raises(UserError, match=words):
         compare_profile(PROFILE, names)
+
+
+def test_without_gold_in_the_rows_nothing_is_said_of_how_often_a_model_was_right():
+    """ "No cheaper model was right often enough" was said where nobody could tell."""
+    truth = Truth(quality=Quality(gold="absent"))
+    found = compared(run("cheap", 37, 40, 0.001), run("dear", 40, 40, 0.1), truth=truth)
+    assert "no item carries its right answer in `absent`" in found.start[0].said
+
+
+def test_what_it_may_cost_is_said_at_best_and_at_worst():
+    said = compared(run("cheap", 37, 40, 0.05), run("dear", 40, 40, 0.1)).start[0].said
+    assert "At best" in said
+    assert "at worst $150" in said
