@@ -10,7 +10,7 @@ from typing import IO
 
 from firstline.orchestrator.submission.encodings import Encoding
 from firstline.orchestrator.submission.record import Record, as_record
-from firstline.schemas.base import JsonObject
+from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 
 #: A row longer than this is a quotation mark left open, not a row.
@@ -71,7 +71,7 @@ def csv_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[st
     sample = lines.sample()
     dialect = Dialect(declared) if declared else _dialect(sample, name)
     notes += _dialect_notes(dialect, declared)
-    header = _Header.read(_first_row(dialect, lines, name), name)
+    header = Header.read(_first_row(dialect, lines, name), name)
     notes += header.notes
     unread = _UNREAD if _errors(encoding) == "surrogateescape" else _UNREAD_WIDE
     for place, cells in _rows(dialect, lines, len(header.names)):
@@ -204,14 +204,17 @@ def _dialect_notes(dialect: Dialect, declared: str | None) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
+class Header:
+    """The names of a table's columns."""
+
     names: tuple[str, ...]
     #: Places of columns without a name: what is empty in them is left out.
     unnamed: frozenset[int]
     notes: tuple[str, ...]
 
     @classmethod
-    def read(cls, cells: Sequence[str], name: str) -> "_Header":
+    def read(cls, cells: Sequence[str], name: str) -> "Header":
+        """Return the header that a first row is; UserError where it is data, or names a column twice."""
         stripped = [cell.strip(_INVISIBLE) for cell in cells]
         _refuse_data(stripped, name)
         unnamed = [place for place, cell in enumerate(stripped) if not cell]
@@ -220,11 +223,12 @@ class _Header:
         notes = (f"columns without a name are called column_N ({len(unnamed)} of {len(names)})",) if unnamed else ()
         return cls(names, frozenset(unnamed), notes)
 
-    def fields(self, cells: Sequence[str]) -> JsonObject:
+    def fields(self, cells: Sequence[Json]) -> JsonObject:
+        """Return a row's cells by name; what is empty in a column without a name is left out."""
         if not self.unnamed:
             return dict(zip(self.names, cells, strict=True))
         named = enumerate(zip(self.names, cells, strict=True))
-        return {name: cell for place, (name, cell) in named if cell or place not in self.unnamed}
+        return {name: cell for place, (name, cell) in named if cell not in (None, "") or place not in self.unnamed}
 
 
 def _refuse_data(cells: Sequence[str], name: str) -> None:
@@ -279,7 +283,7 @@ def _rows(dialect: Dialect, lines: _Lines, width: int) -> Iterator[tuple[str, li
             yield f"row {number}" if number == begun else f"row {number} (line {begun})", row
 
 
-def _record(place: str, row: list[str] | str, header: _Header, encoding: Encoding, unread: re.Pattern[str]) -> Record:
+def _record(place: str, row: list[str] | str, header: Header, encoding: Encoding, unread: re.Pattern[str]) -> Record:
     if isinstance(row, str):
         return Record(place, {}, f"{place} {row}")
     width = len(header.names)
@@ -293,7 +297,7 @@ def _record(place: str, row: list[str] | str, header: _Header, encoding: Encodin
     return as_record(place, header.fields(row))
 
 
-def _ragged(place: str, row: Sequence[str], header: _Header) -> str:
+def _ragged(place: str, row: Sequence[str], header: Header) -> str:
     shown = ", ".join(header.names[:12]) + (", ..." if len(header.names) > 12 else "")
     return (
         f"{place} has {len(row)} field{'s' * (len(row) != 1)}, expected {len(header.names)} ({shown}); mend the row, "

@@ -1,5 +1,6 @@
-"""The items of a job as a person brings them: a CSV, JSONL or JSON file, a folder of texts, or standard input."""
+"""The items of a job as a person brings them: a table, JSONL, a JSON array, a folder of texts, or standard input."""
 
+import glob
 import os
 import sqlite3
 import sys
@@ -13,9 +14,16 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, NamedTuple, cast
 
 from firstline.orchestrator.submission.csv_items import csv_records
-from firstline.orchestrator.submission.encodings import Encoding, encoding_of, known_encoding
+from firstline.orchestrator.submission.encodings import UTF_8, Encoding, encoding_of, known_encoding
 from firstline.orchestrator.submission.json_items import array_records, jsonl_records
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
+from firstline.orchestrator.submission.table_items import (
+    PACKED_ENDINGS,
+    arrow_records,
+    parquet_records,
+    unpacked,
+    workbook_records,
+)
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 
@@ -110,12 +118,29 @@ def _records(source: str | Path, name: str, encoding: str | None, notes: list[st
     if str(source) != STDIN and os.path.isdir(source):
         yield from _folder(Path(source), name)
         return
-    with _open(source) as stream:
-        found = known_encoding(encoding) if encoding else encoding_of(stream)
-        read = _reader(source, stream, found)
+    if files := _matching(source):
+        for file in files:
+            yield from (record.within(file) for record in _records(file, file, encoding, notes))
+        return
+    with _open(source) as raw, unpacked(raw, name) as stream:
+        found, read = Encoding(UTF_8), _table_reader(source, stream)
+        if read is None:
+            found = known_encoding(encoding) if encoding else encoding_of(stream)
+            read = _reader(source, stream, found)
         if read is not jsonl_records and found.note and not encoding:
             notes.append(found.note)
         yield from read(stream, name, found, notes)
+
+
+def _matching(source: str | Path) -> list[str]:
+    """Return the files that a pattern such as `mails/*.csv` stands for, by name; none: it is no pattern."""
+    text = str(source)
+    if os.path.exists(text) or not glob.has_magic(text):
+        return []
+    found = sorted(file for file in glob.glob(text, recursive=True) if os.path.isfile(file))
+    if not found:
+        raise UserError(f"no file matches {text}; quote the pattern, and look at its folder")
+    return found
 
 
 @contextmanager
@@ -149,9 +174,7 @@ def _reader(source: str | Path, stream: IO[bytes], encoding: Encoding) -> _Reade
     """Choose a reader by the file's extension, else (and for `.json`) by its first character."""
     head = stream.read(4096)
     stream.seek(0)
-    if kind := next((kind for mark, kind in _NOT_TEXT.items() if head.startswith(mark)), None):
-        raise UserError(f"{source} is {kind}, not text; save it as CSV (UTF-8) or JSONL")
-    match Path(source).suffix.lower():
+    match Path(_without_packing(source)).suffix.lower():
         case ".csv" | ".tsv":
             return csv_records
         case ".jsonl" | ".ndjson":
@@ -165,14 +188,23 @@ def _reader(source: str | Path, stream: IO[bytes], encoding: Encoding) -> _Reade
     return {"[": array_records, "{": jsonl_records}.get(text[:1], csv_records)
 
 
-#: How files begin that people take for tables of text.
-_NOT_TEXT = {
-    b"PK\x03\x04": "an Excel workbook or another archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"%PDF": "a PDF",
-    b"\x1f\x8b": "compressed (gzip)",
-    b"PAR1": "a Parquet file",
-}
+def _without_packing(source: str | Path) -> str:
+    ending = next((ending for ending in PACKED_ENDINGS if str(source).lower().endswith(ending)), "")
+    return str(source)[: len(str(source)) - len(ending)]
+
+
+def _table_reader(source: str | Path, stream: IO[bytes]) -> _Reader | None:
+    """Choose a reader for what is no text, by how it begins; None: it may be text."""
+    head = stream.read(8)
+    stream.seek(0)
+    if kind := next((kind for mark, kind in _UNREADABLE.items() if head.startswith(mark)), None):
+        raise UserError(f"{source} is {kind}, which is not read; save it as .xlsx, CSV (UTF-8) or JSONL")
+    return next((reader for mark, reader in _TABLES.items() if head.startswith(mark)), None)
+
+
+_TABLES: dict[bytes, _Reader] = {b"PAR1": parquet_records, b"ARROW1": arrow_records, b"PK\x03\x04": workbook_records}
+#: How files begin that people take for tables.
+_UNREADABLE = {b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)", b"%PDF": "a PDF"}
 
 
 # Folders ----------------------------------------------------------------------------------------------------------

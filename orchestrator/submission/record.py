@@ -19,6 +19,11 @@ class Record(NamedTuple):
     #: The id that the place itself gives (a file's name).
     item_id: str | None = None
 
+    def within(self, file: str) -> "Record":
+        """Return the record with the file that it stands in, one of several."""
+        error = self.error and f"{file}: {self.error}"
+        return self._replace(place=f"{self.place} of {file}", error=error)
+
 
 def as_record(place: str, value: Json, *, size: int = 0) -> Record:
     """Return a value as a record; what is no object, too long, or not to be kept has its reason."""

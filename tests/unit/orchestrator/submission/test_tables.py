@@ -1,0 +1,111 @@
+"""Tables that are no text, packed files, several files."""
+
+import bz2
+import gzip
+import lzma
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import openpyxl
+import pyarrow as pa
+import pytest
+from pyarrow import ipc, parquet
+
+from firstline.orchestrator.submission.item_reader import count_items, read_items
+from firstline.schemas.errors import UserError
+
+ROWS = [
+    {"id": 1, "text": "one", "price": Decimal("19.99"), "day": date(2026, 4, 3), "tags": ["a"], "none": None},
+    {"id": 2, "text": "two", "price": Decimal("5.00"), "day": date(2026, 4, 4), "tags": [], "none": None},
+]
+EXPECTED = [
+    {"id": 1, "text": "one", "price": 19.99, "day": "2026-04-03", "tags": ["a"], "none": None},
+    {"id": 2, "text": "two", "price": 5, "day": "2026-04-04", "tags": [], "none": None},
+]
+
+
+def test_parquet_and_arrow_rows_are_items(tmp_path):
+    table = pa.Table.from_pylist(ROWS)
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name in ("a.parquet", "a.arrow"):
+        items = list(read_items(tmp_path / name))
+        assert [item.input for item in items] == EXPECTED
+        assert [item.item_id for item in items] == ["1", "2"]
+
+
+def test_a_value_that_json_cannot_say_fails_its_row_alone(tmp_path):
+    parquet.write_table(
+        pa.Table.from_pylist([{"id": "a", "b": None}, {"id": "b", "b": b"\x00"}]), tmp_path / "a.parquet"
+    )
+    items = list(read_items(tmp_path / "a.parquet"))
+    assert [item.error for item in items] == [None, "row 2 holds a value of kind bytes, which JSON cannot say"]
+
+
+def test_a_table_that_is_cut_off_is_a_sentence(tmp_path):
+    parquet.write_table(pa.Table.from_pylist(ROWS), tmp_path / "a.parquet")
+    whole = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="is no whole Parquet file"):
+        read_items(tmp_path / "a.parquet")
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(UserError, match="is no workbook that can be read"):
+        read_items(tmp_path / "a.xlsx")
+
+
+def test_a_workbooks_first_sheet_is_read_as_it_was_last_saved(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in [
+        [],
+        ["id", "text", None, "day"],
+        [1, "one", "x", datetime(2026, 4, 3, tzinfo=None)],
+        [2, "two"],
+        [],
+        [3, "c"],
+    ]:
+        sheet.append(row)
+    sheet["G6"] = "astray"
+    book.create_sheet("more")
+    book.save(tmp_path / "a.xlsx")
+    items = read_items(tmp_path / "a.xlsx")
+    found = list(items)
+    assert [item.input for item in found] == [
+        {"id": 1, "text": "one", "column_3": "x", "day": "2026-04-03T00:00:00"},
+        {"id": 2, "text": "two", "day": None},
+        {},
+    ]
+    assert found[2].error == "row 6 has values beyond the last named column; name it, or clear them"
+    assert any("the first of 2" in note for note in items.notes)
+
+
+@pytest.mark.parametrize(("ending", "opener"), [("gz", gzip.open), ("bz2", bz2.open), ("xz", lzma.open)])
+def test_packed_files_are_unpacked(tmp_path, ending, opener):
+    for inner, text in (("csv", "id,text\nx,one\n"), ("jsonl", '{"id": "x", "text": "one"}\n')):
+        file = tmp_path / f"a.{inner}.{ending}"
+        with opener(file, "wt") as target:
+            target.write(text)
+        assert [item.input for item in read_items(file)] == [{"id": "x", "text": "one"}]
+    file.write_bytes(file.read_bytes()[:-6])
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        read_items(file)
+
+
+def test_several_files_are_one_input_in_the_order_of_their_names(tmp_path):
+    (tmp_path / "b.csv").write_text("id,text\n2,two\n3\n")
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "text": "one"}\n')
+    items = list(read_items(f"{tmp_path}/*"))
+    assert [item.item_id for item in items][:2] == ["1", "2"]
+    assert str(items[2].error).startswith(f"{tmp_path}/b.csv: row 3 has 1 field")
+    (tmp_path / "c.csv").write_text("id,text\n1,again\n")
+    with pytest.raises(UserError, match=r"id '1' stands twice, at line 1 of .*a.jsonl and at row 2 of .*c.csv"):
+        count_items(f"{tmp_path}/*")
+    with pytest.raises(UserError, match="no file matches"):
+        read_items(f"{tmp_path}/*.parquet")
+
+
+def test_a_moment_keeps_its_time_zone(tmp_path):
+    moment = datetime(2026, 4, 3, 10, 30, tzinfo=UTC)
+    parquet.write_table(pa.Table.from_pylist([{"id": "a", "at": moment}]), tmp_path / "a.parquet")
+    assert next(read_items(tmp_path / "a.parquet")).input["at"] == "2026-04-03T10:30:00+00:00"
