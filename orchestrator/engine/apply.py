@@ -1,5 +1,6 @@
 """What standings mean for the store: subtasks, items, follow-up batches and the shard's count, in one transaction."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from firstline.orchestrator.engine.segments import close_shard, fail, open_segme
 from firstline.orchestrator.plans import barriers
 from firstline.orchestrator.plans.referral import carry_out, note_referred
 from firstline.orchestrator.store import batches, items
+from firstline.orchestrator.store.database import log_after
 from firstline.orchestrator.store.jobs import clock, now
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
@@ -24,6 +26,7 @@ from firstline.schemas.plan import PlannedStep
 from firstline.schemas.states import BatchState, SubtaskState
 from firstline.schemas.tier import TierKind
 
+_log = logging.getLogger(__name__)
 _OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
 
 
@@ -221,6 +224,8 @@ def _save_items(
         if item["state"] in _OPEN:
             ends = standing.through or standing.state is ItemState.FAILED
             finished += ends and item["segment"] == segment
+            if standing.state is ItemState.FAILED:
+                _tell_failed(tx, job, item, standing, trails.get(n))
             if n in trails or ends or row["state"] != item["state"]:
                 open_rows.append(row)
         elif n in trails:
@@ -228,6 +233,21 @@ def _save_items(
     items.save(tx, rows=open_rows)
     items.add_costs(tx, rows=ended_rows)
     return finished
+
+
+def _tell_failed(tx: Connection, job: Job, item: RowMapping, standing: Standing, trail: ItemTrail | None) -> None:
+    """Log that an item failed: where, and at what; reasons may quote an answer, so kinds and names stand for them."""
+    step = next((name for name, sub in standing.subs.items() if sub.state == SubtaskState.FAILED), None)
+    last = next((one for one in reversed(trail.attempts if trail else ()) if one.step == step), None)
+    extra = {
+        "job": job.id,
+        "item": item["n"],
+        "step": step,
+        "tier": last.tier if last else None,
+        "error": last.error.value if last and last.error else "input" if last is None else None,
+        "checks": ",".join(check.check for check in last.checks if not check.passed) if last else "",
+    }
+    log_after(tx, _log, logging.INFO, "item.failed", extra)
 
 
 def _item_row(job: Job, item: RowMapping, standing: Standing, trail: ItemTrail, segment: int) -> dict[str, Any]:

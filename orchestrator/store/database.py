@@ -1,6 +1,7 @@
 """The database: one engine a process, short transactions, SQLite or PostgreSQL by URL."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
@@ -54,6 +55,12 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def log_after(tx: Connection, log: logging.Logger, level: int, name: str, extra: Mapping[str, object]) -> None:
+    """Log an event when a transaction has committed; what is rolled back never happened."""
+    if log.isEnabledFor(level):
+        event.listen(tx, "commit", lambda _: log.log(level, name, extra=dict(extra)), once=True)
 
 
 @contextmanager

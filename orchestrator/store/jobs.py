@@ -1,16 +1,20 @@
 """Jobs: written once, moved by compare-and-set."""
 
+import logging
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, DateTime, RowMapping, bindparam, cast, func, select, update
 
+from firstline.orchestrator.store.database import log_after
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, ShardRow
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JOB_MOVES, WORKING, ItemState, JobState, JobStatus
 from firstline.schemas.states import ShardState, refuse_move
+
+_log = logging.getLogger(__name__)
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -134,7 +138,25 @@ def move(
         .where(_job.c.id == job, _job.c.state.in_([state.value for state in among]))
         .values(state=to.value, reason=reason, **stamps)
     )
-    return tx.execute(query).rowcount == 1
+    moved = tx.execute(query).rowcount == 1
+    if moved:
+        _tell(tx, job, to, reason, budget=also.get("held_by"))
+    return moved
+
+
+def _tell(tx: Connection, job: str, to: JobState, reason: str | None, *, budget: str | None) -> None:
+    """Log `job.STATE` once the transaction is through; a failure's reason may quote an answer, so it is left out."""
+    extra: dict[str, object] = {"job": job}
+    if to.ended:
+        at_end = status(tx, job=job)
+        counts = ("items", "settled", "failed", "escalated", "attempts", "cost_usd")
+        extra |= {"calls" if name == "attempts" else name: getattr(at_end, name) for name in counts}
+    if to in (JobState.PAUSED, JobState.CANCELLED) and reason is not None:
+        extra["reason"] = reason
+    level = logging.WARNING if to is JobState.FAILED else logging.INFO
+    log_after(tx, _log, level, f"job.{to.value}", extra)
+    if budget is not None:
+        log_after(tx, _log, logging.WARNING, "budget.reached", {"job": job, "budget": budget, "reason": reason})
 
 
 def change(tx: Connection, *, job: str, **values: Json | datetime) -> None:
