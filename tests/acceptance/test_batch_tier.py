@@ -20,7 +20,7 @@ from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 
 ITEMS = 120
 BULK = {"input": 0.05, "output": 0.2}

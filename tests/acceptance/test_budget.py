@@ -18,7 +18,7 @@ from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 
 #: Dollars a million tokens, in and out alike.
 PRICE = 1000.0

@@ -18,7 +18,7 @@ from tests.servers import RedisServer
 STEPS = 3
 #: Seconds that an answer may take to be kept on a machine that does much else.
 BUSY_S = 1.0
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")

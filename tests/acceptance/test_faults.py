@@ -23,7 +23,7 @@ from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 
 #: So many that each kind of fault strikes: fewer than one run in a thousand would miss one.
 ITEMS = 600

@@ -23,6 +23,8 @@ from tests.acceptance.collector import Collector, collecting
 from tests.acceptance.web_deployment import WebDeployment, web_deployment
 from tests.servers import free_port
 
+pytestmark = pytest.mark.soak
+
 #: Stands in every item.
 CONTENT = "my parcel of order"
 METRICS_TOKEN = "metrics-token-of-the-test"
