@@ -1,8 +1,9 @@
 """Finds the commands: one file each in this folder, loaded when it is needed.
 
 A file `status.py` is the command `status`: its function `status`, or its `app` (a typer app) for a group of commands;
-`PANEL` names its place in the help. A file whose name would be a keyword gets an underscore behind (`try_.py`). Files
-that begin with an underscore are no commands. Command files import typer at the top and all else inside the function.
+`PANEL` names its place in the help. `audit_log.py` is the command `audit-log`; a file whose name would be a keyword
+gets an underscore behind (`try_.py`). Files that begin with an underscore are no commands. Command files import typer
+at the top and all else inside the function.
 """
 
 from collections.abc import Iterator
@@ -51,11 +52,15 @@ def _names() -> tuple[str, ...]:
 def _found() -> Iterator[str]:
     for module in iter_modules(cli.__path__):
         if not module.name.startswith("_"):
-            yield module.name.removesuffix("_")
+            yield _command_name(module.name)
+
+
+def _command_name(file: str) -> str:
+    return file.removesuffix("_").replace("_", "-")
 
 
 def _module(name: str) -> ModuleType:
-    known = {module.name.removesuffix("_"): module.name for module in iter_modules(cli.__path__)}
+    known = {_command_name(module.name): module.name for module in iter_modules(cli.__path__)}
     return import_module(f"{cli.__name__}.{known[name]}")
 
 

@@ -29,9 +29,11 @@ def create(
     """Make a token and print it, once: only its digest is kept."""
     from firstline.orchestrator import api
     from firstline.orchestrator.core import tokens
+    from firstline.orchestrator.core.audit_log import note_command
     from firstline.schemas.access import Role
 
     token, listed = tokens.create(api.engine().db, name=name, role=Role(role), tenant=tenant, days=days)
+    note_command(api.engine().db, action="token create", target=f"{listed.id} ({listed.role}, {listed.tenant})")
     if as_json:
         typer.echo(json.dumps({**listed.model_dump(mode="json"), "token": token}))
         return
@@ -50,8 +52,8 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    rows = [(one.id, one.name, one.role, one.tenant, _when(one.created_at), _end(one)) for one in found]
-    show_table(("id", "name", "role", "tenant", "created", "in force"), rows)
+    rows = [(one.id, one.name, one.role, one.tenant, _when(one.created_at), _used(one), _end(one)) for one in found]
+    show_table(("id", "name", "role", "tenant", "created", "last used", "in force"), rows)
 
 
 @app.command()
@@ -60,9 +62,15 @@ def revoke(token: Annotated[str, typer.Argument(metavar="ID", help="The token's 
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import show_fields
     from firstline.orchestrator.core import tokens
+    from firstline.orchestrator.core.audit_log import note_command
 
     tokens.revoke(api.engine().db, token)
+    note_command(api.engine().db, action="token revoke", target=token)
     show_fields(as_json, f"token {token} is revoked", token=token, revoked=True)
+
+
+def _used(token: "Token") -> str:
+    return _when(token.last_used_at) if token.last_used_at else "never"
 
 
 def _when(at: datetime) -> str:

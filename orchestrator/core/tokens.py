@@ -15,6 +15,8 @@ from firstline.schemas.errors import UserError
 
 #: How a token begins, so that scanners for leaked secrets can tell it.
 PREFIX = "fl_"
+#: Between two notes of a token's use.
+_NOTED = timedelta(minutes=1)
 
 
 def create(db: Database, *, name: str, role: Role, tenant: str, days: float | None = None) -> tuple[str, Token]:
@@ -52,13 +54,18 @@ def recognise(db: Database, token: str) -> Token | None:
     """Return whose token this is; None where it is unknown, revoked or expired."""
     with db.reading() as tx:
         row = tokens.live(tx, digest=_digest(token))
-    return _token(row) if row is not None else None
+    if row is None:
+        return None
+    if row["last_used_at"] is None or now() - row["last_used_at"] > _NOTED:
+        with db.writing() as tx:
+            tokens.touch(tx, token=row["id"])
+    return _token(row)
 
 
-def any_live(db: Database) -> bool:
-    """Return whether any token is in force."""
+def exist(db: Database) -> bool:
+    """Return whether there ever was a token: from the first on, nobody comes in without one."""
     with db.reading() as tx:
-        return tokens.count_live(tx) > 0
+        return tokens.exists(tx)
 
 
 def _token(row: RowMapping) -> Token:

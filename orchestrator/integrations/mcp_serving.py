@@ -36,7 +36,7 @@ def serve_http(host: str, port: int) -> None:
     """Serve until stopped; other machines than this one only with tokens. UserError: there are none."""
     _quiet()
     settings = get_settings()
-    if not is_loopback(host) and not tokens.any_live(api.engine().db):
+    if not is_loopback(host) and not tokens.exist(api.engine().db):
         raise UserError(f"no token is configured; `firstline token create` makes one, and then {host} can be served")
     with listening(host, port) as listener:
         app = http_app(Doors(settings, is_loopback(host)), host=host, body_mb=settings.api_max_body_mb)
@@ -70,7 +70,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            visitor = await anyio.to_thread.run_sync(partial(self._doors.visitor, _secret(scope)))
+            visitor = await anyio.to_thread.run_sync(partial(self._doors.visitor, _secret(scope), Headers(scope=scope)))
             if visitor is None:
                 raise unknown()
         except FirstlineError as error:

@@ -5,7 +5,7 @@ import hmac
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
@@ -15,17 +15,20 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from firstline.config.settings import Settings
 from firstline.orchestrator import api
-from firstline.orchestrator.core import tokens
+from firstline.orchestrator.core import sessions, tokens
 from firstline.orchestrator.store import views
 from firstline.orchestrator.web.fields import JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.rates import Rates
-from firstline.schemas.access import Role, Token
+from firstline.schemas.access import Role
 
 COOKIE = "firstline"
 #: Seconds that the answer to "is there any token?" is kept.
 _KNOWN_S = 1.0
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Methods that change nothing.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Headers that proxies add: who asks is not on this machine.
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 _bearer = HTTPBearer(auto_error=False, description="A token made by `firstline token create`.")
 
 
@@ -37,6 +40,8 @@ class Visitor:
     role: Role
     #: Whose jobs they see and submit; an administrator sees all.
     tenant: str
+    #: Id of the token that let them in; None: they came otherwise.
+    token: str | None = None
 
     @property
     def sees(self) -> str | None:
@@ -47,6 +52,9 @@ class Visitor:
         """Refuse what takes a higher role."""
         if not self.role.covers(role):
             raise Refusal(HTTPStatus.FORBIDDEN, f"this takes the role {role.value}; the token has {self.role.value}")
+
+
+_NEIGHBOUR = Visitor("this machine", Role.ADMIN, "default")
 
 
 @dataclass
@@ -62,24 +70,39 @@ class Doors:
     def __post_init__(self) -> None:
         self.rates = Rates(self.settings.api_requests_per_minute)
 
-    def are_open(self) -> bool:
-        """Return whether everyone on this machine is let in: no token is configured."""
-        known, at_s = self._any_token
-        if time.monotonic() - at_s > _KNOWN_S:
-            known = tokens.any_live(api.engine().db)
-            self._any_token = (known, time.monotonic())
-        return self.loopback and not known
+    def are_open(self, headers: Mapping[str, str]) -> bool:
+        """Return whether everyone on this machine is let in: there never was a token, and no proxy stands in front.
 
-    def visitor(self, secret: str | None) -> Visitor | None:
-        """Return whose secret this is; None where nobody is let in with it. Refused: too many requests."""
+        The first token closes the door for good. Through a proxy the whole world may come from this machine.
+        """
+        if not self.loopback or any(name in headers for name in _OF_PROXIES):
+            return False
+        known, at_s = self._any_token
+        if not known and time.monotonic() - at_s > _KNOWN_S:
+            known = tokens.exist(api.engine().db)
+            self._any_token = (known, time.monotonic())
+        return not known
+
+    def visitor(self, secret: str | None, headers: Mapping[str, str], *, paced: bool = True) -> Visitor | None:
+        """Return whose token this is; None where nobody is let in with it. Refused: too many requests."""
         token = tokens.recognise(api.engine().db, secret) if secret else None
         if token is None:
-            return Visitor("this machine", Role.ADMIN, "default") if self.are_open() else None
-        self._pace(token)
-        return Visitor(token.name, token.role, token.tenant)
+            return _NEIGHBOUR if self.are_open(headers) else None
+        if paced:
+            self._pace(token.id)
+        return Visitor(token.name, token.role, token.tenant, token.id)
 
-    def _pace(self, token: Token) -> None:
-        wait_s = math.ceil(self.rates.take(token.id))
+    def guest(self, cookie: str | None, headers: Mapping[str, str], *, paced: bool = True) -> Visitor | None:
+        """Return whose browser this is; a cookie is no token, and a token no cookie."""
+        session = sessions.recognise(api.engine().db, cookie) if cookie else None
+        if session is None:
+            return _NEIGHBOUR if self.are_open(headers) else None
+        if paced:
+            self._pace(session.token or session.name)
+        return Visitor(session.name, session.role, session.tenant, session.token)
+
+    def _pace(self, name: str) -> None:
+        wait_s = math.ceil(self.rates.take(name))
         if wait_s:
             detail = f"more than {self.settings.api_requests_per_minute:g} requests a minute; wait {wait_s} s"
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": str(wait_s)})
@@ -96,15 +119,26 @@ def _asking(
     request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None
 ) -> Visitor:
     """Return who asks; a browser's cookie is good for looking only, as forms have a guard of their own."""
-    secret = bearer.credentials if bearer else None
     if "authorization" in request.headers and bearer is None:
         raise unknown()
-    if secret is None and request.method in _SAFE:
-        secret = request.cookies.get(COOKIE)
-    visitor = doors_of(request).visitor(secret)
+    visitor = _let_in(request, bearer.credentials if bearer else None)
     if visitor is None:
         raise unknown()
+    request.state.visitor = visitor
     return visitor
+
+
+def _let_in(request: Request, secret: str | None, *, paced: bool = True) -> Visitor | None:
+    doors, cookie = doors_of(request), request.cookies.get(COOKIE)
+    if secret is None and cookie is not None and request.method in SAFE:
+        return doors.guest(cookie, request.headers, paced=paced)
+    return doors.visitor(secret, request.headers, paced=paced)
+
+
+def still_in(request: Request) -> bool:
+    """Return whether who asked may go on: a stream ends with its token, or with its browser's session."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return _let_in(request, secret.strip() if scheme.lower() == "bearer" else None, paced=False) is not None
 
 
 def unknown() -> Refusal:

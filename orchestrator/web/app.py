@@ -16,6 +16,7 @@ from firstline.config.settings import Settings
 from firstline.orchestrator.web import health, monitoring
 from firstline.orchestrator.web.access import Doors
 from firstline.orchestrator.web.api import catalogue, chat, compare, jobs, plans, quality, reviews, steering
+from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
@@ -56,6 +57,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
         app.add_exception_handler(kind, _answer)
     app.add_middleware(SizeLimit, body_mb=settings.api_max_body_mb, upload_mb=settings.api_max_upload_mb)
     app.add_middleware(SameOrigin, loopback=loopback)
+    app.add_middleware(AuditTrail)
     app.add_middleware(SafeHeaders)
     return app
 

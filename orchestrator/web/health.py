@@ -1,11 +1,15 @@
 """Whether the web process is well, and what its API is."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from firstline.orchestrator import api
+from firstline.orchestrator.core import audit_log
+from firstline.orchestrator.core.audit_log import Deed
 from firstline.orchestrator.store import tokens
+from firstline.orchestrator.web.access import Admin
+from firstline.orchestrator.web.fields import Limit
 from firstline.orchestrator.web.problem import documented
 from firstline.schemas.base import Frozen
 
@@ -24,6 +28,14 @@ def get_health() -> Health:
     with api.engine().db.reading() as tx:
         tokens.count_live(tx)
     return Health()
+
+
+@router.get("/v1/audit-log", responses=documented(), summary="Who did what, when, from where")
+def get_audit_log(
+    visitor: Admin, limit: Limit = 50, before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None
+) -> list[Deed]:
+    """Return what was sent to API and pages and done with tokens, newest first; `before`: the id of one of them."""
+    return audit_log.deeds(api.engine().db, limit=limit, before=before)
 
 
 @router.get("/openapi.json", include_in_schema=False)

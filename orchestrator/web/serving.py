@@ -29,11 +29,11 @@ def serve_until_stopped(host: str, port: int) -> None:
     settings = get_settings()
     configure(settings)
     db = api.engine().db
-    if not is_loopback(host) and not tokens.any_live(db):
+    if not is_loopback(host) and not tokens.exist(db):
         _say(f"no token is configured, so only this machine is served; `firstline token create` opens {host}")
         if not _serve(LOOPBACK, port, until_token=True):
             return
-    if is_loopback(host) and not tokens.any_live(db):
+    if is_loopback(host) and not tokens.exist(db):
         _say("no token is configured: everyone on this machine may do everything; `firstline token create` ends that")
     _serve(host, port, until_token=False)
 
@@ -72,7 +72,7 @@ def listening(host: str, port: int) -> socket.socket:
 def _watch(server: uvicorn.Server, token_came: threading.Event) -> None:
     """Stop the server as soon as there is a token."""
     while not server.should_exit and not token_came.wait(_LOOK_S):
-        if tokens.any_live(api.engine().db):
+        if tokens.exist(api.engine().db):
             token_came.set()
             server.should_exit = True
 

@@ -1,4 +1,4 @@
-"""The browser's visit: a cookie with the token, and a guard for every form."""
+"""The browser's visit: a cookie that stands for a session, and a guard for every form."""
 
 import hmac
 from collections.abc import Callable
@@ -9,14 +9,12 @@ from urllib.parse import quote
 from fastapi import Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from firstline.orchestrator.core.sessions import KEPT_S
 from firstline.orchestrator.web.access import COOKIE, Visitor, doors_of, find_job, form_guard, new_cookie
 from firstline.orchestrator.web.fields import JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.access import Role
 from firstline.schemas.errors import FirstlineError
-
-#: Seconds that a browser stays logged in.
-_KEPT_S = 30 * 24 * 3600
 
 
 class NotLoggedIn(FirstlineError):
@@ -34,7 +32,7 @@ class NotLoggedIn(FirstlineError):
 def visiting(request: Request) -> Visitor:
     """Return who looks at a page, and note it for the template."""
     cookie = request.cookies.get(COOKIE)
-    visitor = doors_of(request).visitor(cookie)
+    visitor = doors_of(request).guest(cookie, request.headers)
     if visitor is None:
         raise NotLoggedIn(f"{request.url.path}{'?' + request.url.query if request.url.query else ''}")
     if cookie is None:
@@ -42,7 +40,7 @@ def visiting(request: Request) -> Visitor:
         request.state.new_cookie = cookie
     request.state.visitor = visitor
     request.state.guard = form_guard(cookie)
-    request.state.open_house = doors_of(request).are_open()
+    request.state.open_house = doors_of(request).are_open(request.headers)
     return visitor
 
 
@@ -59,7 +57,7 @@ PageJob = Annotated[str, Depends(seen_page_job)]
 
 def _guarded(role: Role) -> Callable[..., Visitor]:
     def visitor(request: Request, visit: Visit, guard: Annotated[str, Form()] = "") -> Visitor:
-        if not hmac.compare_digest(guard, request.state.guard):
+        if not hmac.compare_digest(guard.encode(), request.state.guard.encode()):
             raise Refusal(HTTPStatus.FORBIDDEN, "the form is too old or not ours; open its page again and resend it")
         visit.require(role)
         return visit
@@ -86,7 +84,7 @@ Filled = Annotated[dict[str, str], Depends(_filled)]
 def set_cookie(request: Request, response: Response, cookie: str) -> None:
     """Give the browser its cookie: out of reach of scripts and of other sites."""
     secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
-    response.set_cookie(COOKIE, cookie, max_age=_KEPT_S, httponly=True, samesite="strict", secure=secure)
+    response.set_cookie(COOKIE, cookie, max_age=int(KEPT_S), httponly=True, samesite="strict", secure=secure)
 
 
 def go(to: str) -> Response:

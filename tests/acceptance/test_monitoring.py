@@ -178,7 +178,9 @@ def test_a_task_in_flower_links_to_its_jobs_page_and_back(watched: Watched) -> N
     key = next(key for key, task in tasks.items() if f"job={watched.job}" in (task["args"] or ""))
     address = f"http://pages.example.org/jobs/{watched.job}"
     assert f'<a href="{address}">{address}</a>' in watched.flower(f"/task/{key}").text
-    page = watched.web.client().get(f"/jobs/{watched.job}", cookies={"firstline": watched.web.token}).text
+    browser = watched.web.client()
+    browser.post("/login", data={"token": watched.web.token})
+    page = browser.get(f"/jobs/{watched.job}").text
     there = re.search(rf'href="({re.escape(watched.flower_url)}/tasks\?name=[^"]+)"', page)[1]
     assert httpx.get(there, auth=("ada", "secret"), timeout=30).status_code == 200
     wanted = httpx.URL(there).params["name"]

@@ -1,6 +1,7 @@
 """Jobs: submitted, listed, followed, and what came of them."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from firstline.orchestrator.reports.results_file import CsvStyle, ResultFormat, 
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_file import as_file
-from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer
+from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
 from firstline.orchestrator.web.fields import NAME, ItemNumber, Limit
 from firstline.orchestrator.web.problem import Refusal, documented
@@ -27,6 +28,8 @@ from firstline.schemas.report import Report
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=documented())
 
 _POLL_S = 0.5
+#: Seconds after which a stream asks again whether its token is in force.
+_ASKED_AGAIN_S = 5.0
 _MISSING = documented(HTTPStatus.NOT_FOUND)
 
 Key = Annotated[
@@ -137,6 +140,7 @@ async def follow_job(job: SeenJob, request: Request) -> EventSourceResponse:
 
 async def _statuses(job: str, request: Request) -> AsyncIterator[dict[str, Any]]:
     last: JobStatus | None = None
+    asked_at = time.monotonic()
     while not await request.is_disconnected():
         said = await anyio.to_thread.run_sync(api.status, job)
         if said != last:
@@ -144,6 +148,10 @@ async def _statuses(job: str, request: Request) -> AsyncIterator[dict[str, Any]]
         if said.state.ended:
             return
         last = said
+        if time.monotonic() - asked_at > _ASKED_AGAIN_S:
+            if not await anyio.to_thread.run_sync(still_in, request):
+                return
+            asked_at = time.monotonic()
         # A count over many items costs something: a larger job is looked at less often.
         await anyio.sleep(_POLL_S if said.items < 5000 else 2.0)
 
@@ -165,6 +173,7 @@ async def _statuses(job: str, request: Request) -> AsyncIterator[dict[str, Any]]
 )
 def get_results(
     job: SeenJob,
+    request: Request,
     kind: Annotated[ResultFormat, Query(alias="format", description="How.")] = ResultFormat.JSONL,
     raw: Annotated[bool, Query(description="CSV cells as they are, although a spreadsheet may run some.")] = False,
     bom: Annotated[bool, Query(description="CSV with the mark by which Excel knows UTF-8.")] = False,
@@ -172,7 +181,19 @@ def get_results(
     """Stream every item's result; while the job runs, as far as it is."""
     media = "text/csv; charset=utf-8" if kind is ResultFormat.CSV else "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="{job}.{kind.value}"'}
-    return StreamingResponse(lines(api.results(job), kind, CsvStyle(raw, bom)), media_type=media, headers=headers)
+    found = lines(api.results(job), kind, CsvStyle(raw, bom))
+    return StreamingResponse(_while_in(request, found), media_type=media, headers=headers)
+
+
+def _while_in(request: Request, found: Iterable[str]) -> Iterator[str]:
+    """Yield lines for as long as who asked for them may."""
+    asked_at = time.monotonic()
+    for line in found:
+        if time.monotonic() - asked_at > _ASKED_AGAIN_S:
+            if not still_in(request):
+                return
+            asked_at = time.monotonic()
+        yield line
 
 
 @router.get("/{job}/items", responses=_MISSING, summary="List a job's items")

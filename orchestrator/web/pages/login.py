@@ -5,6 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
+from firstline.orchestrator import api
+from firstline.orchestrator.core import sessions
+from firstline.orchestrator.core.sessions import BrowserSession
 from firstline.orchestrator.web.access import COOKIE, doors_of
 from firstline.orchestrator.web.session import FormViewer, go, set_cookie
 from firstline.orchestrator.web.templating import render
@@ -26,16 +29,21 @@ def log_in(request: Request, token: Annotated[str, Form(max_length=200)], to: _T
 
     The form has no guard: a cookie of another's choosing gains them nothing, and other sites' forms are refused.
     """
-    if doors_of(request).visitor(token.strip()) is None:
+    visitor = doors_of(request).visitor(token.strip(), request.headers)
+    if visitor is None:
         return render(request, "login.html", status=HTTPStatus.UNAUTHORIZED, to=to, wrong=True)
+    request.state.visitor = visitor
     answer = go(_own_path(to))
-    set_cookie(request, answer, token.strip())
+    if visitor.token is not None:
+        own = BrowserSession(name=visitor.name, role=visitor.role, tenant=visitor.tenant, token=visitor.token)
+        set_cookie(request, answer, sessions.begin(api.engine().db, own))
     return answer
 
 
 @router.post("/logout")
-def log_out(visitor: FormViewer) -> Response:
-    """Log out."""
+def log_out(request: Request, visitor: FormViewer) -> Response:
+    """Log out: the session ends, whoever holds its cookie."""
+    sessions.end(api.engine().db, request.cookies.get(COOKIE, ""))
     answer = go("/login")
     answer.delete_cookie(COOKIE)
     return answer

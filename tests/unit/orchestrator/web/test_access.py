@@ -1,10 +1,13 @@
 """Who may do what: tokens, roles, tenants, the open house on loopback, rates, sizes, other sites."""
 
+import re
+
 import pytest
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.orchestrator.store.tables import TokenRow
+from firstline.orchestrator.web import access
 from firstline.orchestrator.web.rates import Rates
 from firstline.schemas.access import Role
 from tests.unit.web_house import build_house
@@ -37,6 +40,85 @@ def test_the_first_token_ends_the_open_house(house):
     answer = house.client().get("/v1/jobs")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_the_first_token_closes_the_door_for_good(house):
+    house.token(days=1e-9)
+    tokens.create(api.engine().db, name="gone", role=Role.ADMIN, tenant="default")
+    tokens.revoke(api.engine().db, tokens.listed(api.engine().db)[0].id)
+    assert house.client().get("/v1/jobs").status_code == 401
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-proto"])
+def test_who_comes_through_a_proxy_is_not_this_machine(house, header):
+    assert house.client().get("/v1/jobs").status_code == 200
+    assert house.client().get("/v1/jobs", headers={header: "203.0.113.9"}).status_code == 401
+
+
+def test_a_sessions_cookie_is_not_the_token_and_ends_with_logging_out(house):
+    token = house.token()
+    client = house.client(follow_redirects=False)
+    client.post("/login", data={"token": token})
+    cookie = client.cookies["firstline"]
+    assert cookie != token
+    assert house.client(cookie).get("/v1/jobs").status_code == 401, "a cookie is no token"
+    assert house.client(cookies={"firstline": token}).get("/v1/jobs").status_code == 401, "a token is no cookie"
+    guard = re.search(r'name="guard" value="([0-9a-f]{64})"', client.get("/submit").text)[1]
+    assert client.post("/logout", data={"guard": guard}).status_code == 303
+    assert house.client(cookies={"firstline": cookie}).get("/v1/jobs").status_code == 401, "whoever kept a copy is out"
+
+
+def test_a_session_ends_with_its_token(house):
+    token = house.token()
+    client = house.client(follow_redirects=False)
+    client.post("/login", data={"token": token})
+    assert client.get("/v1/jobs").status_code == 200
+    tokens.revoke(api.engine().db, tokens.listed(api.engine().db)[0].id)
+    assert client.get("/v1/jobs").status_code == 401
+
+
+def test_a_stream_ends_with_its_token(closed, monkeypatch):
+    monkeypatch.setattr("firstline.orchestrator.web.api.jobs._ASKED_AGAIN_S", 0.0)
+    monkeypatch.setattr("firstline.orchestrator.web.api.jobs._POLL_S", 0.05)
+    token = closed.token()
+    job = closed.submit(token=token)
+    asked: list[bool] = []
+
+    def still_in(request) -> bool:
+        if len(asked) == 2:
+            tokens.revoke(api.engine().db, tokens.listed(api.engine().db)[0].id)
+        asked.append(access.still_in(request))
+        return asked[-1]
+
+    monkeypatch.setattr("firstline.orchestrator.web.api.jobs.still_in", still_in)
+    # The job goes on, and the test client waits for the end of the stream.
+    assert closed.client(token).get(f"/v1/jobs/{job}/events").text.count("event: status") == 1
+    assert asked == [True, True, False]
+
+
+def test_a_guard_of_other_characters_is_refused_like_any_wrong_one(house):
+    client = house.client()
+    client.post("/login", data={"token": house.token()})
+    assert client.post("/submit", data={"guard": "\u00e4" * 64, "workflow": "sort"}).status_code == 403
+
+
+def test_what_is_done_is_written_into_the_audit_log_with_who_and_what_came_of_it(closed):
+    admin, viewer = closed.token(), closed.token(Role.VIEWER, "ours")
+    job = closed.submit(token=admin)
+    closed.client(viewer).post(f"/v1/jobs/{job}/cancel")
+    closed.client().post(f"/v1/jobs/{job}/pause")
+    closed.client().post("/login", data={"token": "fl_wrong"})
+    log = closed.client(admin).get("/v1/audit-log").json()
+    assert [(one["action"], one["who"], one["tenant"], one["status"]) for one in log] == [
+        ("POST /login", "", None, 401),
+        ("POST /v1/jobs/{job}/pause", "", None, 401),
+        ("POST /v1/jobs/{job}/cancel", "viewer", "ours", 403),
+        ("POST /v1/jobs", "admin", "default", 201),
+    ]
+    assert log[2]["target"] == f"/v1/jobs/{job}/cancel"
+    assert "fl_" not in str(log)
+    assert closed.client(viewer).get("/v1/audit-log").status_code == 403
+    assert all(one.last_used_at is not None for one in tokens.listed(api.engine().db))
 
 
 def test_where_others_can_reach_it_nobody_comes_in_without_a_token(closed):
