@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from firstline.schemas.base import Frozen, Json
+from firstline.schemas.secret_names import refuse_written
 
 
 class Structured(StrEnum):
@@ -124,7 +125,14 @@ class Model(Frozen):
         keys = sorted(name for name in params if name in _SECRET_PARAMS)
         if keys:
             raise ValueError(f"a profile holds no secrets: put '{keys[0]}' into the environment of the workers")
+        refuse_written(params)
         return params
+
+    @field_validator("api_base")
+    @classmethod
+    def _hold_no_password(cls, url: str | None) -> str | None:
+        refuse_written(url)
+        return url
 
     @property
     def service(self) -> str | None:

@@ -1,9 +1,10 @@
 """A tool: a plain function that answers instead of a model, as declared and as it answers."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen, Json
+from firstline.schemas.secret_names import refuse_written
 
 
 class ToolLimits(Frozen):
@@ -41,6 +42,12 @@ class ToolSpec(Frozen):
     env: tuple[str, ...] = ()
     #: Nobody unless named: a workflow's own steps and skills use a tool without a grant.
     grants: tuple[Grant, ...] = ()
+
+    @field_validator("options")
+    @classmethod
+    def _hold_no_secret(cls, options: dict[str, Json]) -> dict[str, Json]:
+        refuse_written(options)
+        return options
 
     def is_granted(self, *, tenant: str, role: Role) -> bool:
         """Say whether models may choose the tool in jobs that this tenant and role submit."""

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from firstline.config.providers.secrets import secret
+from firstline.config.providers.secrets import revealed, secret
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Structured
 from firstline.workers.providers.batches import anthropic, gemini
@@ -184,7 +184,7 @@ class LitellmGateway:
 def _request(call: Call, key: str | None) -> dict[str, Any]:
     """Return the arguments of `litellm.acompletion`."""
     request: dict[str, Any] = {
-        **call.model.params,
+        **_revealed(call.model.params),
         **call.params,
         "model": call.model.name,
         "messages": list(call.messages),
@@ -202,6 +202,12 @@ def _request(call: Call, key: str | None) -> dict[str, Any]:
     if key is not None or call.model.api_base is not None:
         request["api_key"] = key or _NO_KEY
     return {name: value for name, value in request.items() if value is not None}
+
+
+def _revealed(params: Mapping[str, Any]) -> dict[str, Any]:
+    found = revealed(dict(params))
+    assert isinstance(found, dict)
+    return found
 
 
 class _KnownModels:

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from firstline.config.json_schema.validator import validator_of
+from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
 
 _JSON = TypeAdapter[Json](Json)
@@ -102,20 +104,22 @@ class BoundTool:
     @property
     def parameters(self) -> JsonObject:
         """JSON Schema of the arguments."""
-        return self.kind.parameters(self.kind.options.model_validate(self.spec.options))
+        return self.kind.parameters(self.kind.options.model_validate(revealed(self.spec.options)))
 
     @property
     def runs_here(self) -> bool:
         """Whether it may be called in the caller's process, by the declaration alone."""
         asked = self.kind.runs_here
-        options = self.kind.options.model_validate(self.spec.options)
+        options = self.kind.options.model_validate(revealed(self.spec.options))
         return self.kind.bounds_itself or (asked is not None and asked(options))
 
     def run(self, arguments: Mapping[str, Any], *, options: Mapping[str, Any] | None = None) -> ToolResult:
         """Answer within this process; every failure is `ToolResult.error`."""
         started = time.perf_counter()
         try:
-            result = self._answer(arguments, {**self.spec.options, **(options or {})})
+            result = self._answer(arguments, revealed({**self.spec.options, **(options or {})}))
+        except UserError as error:
+            result = failed(f"tool {self.name!r}: {error}")
         except (Exception, SystemExit) as error:
             # The boundary: a bug in one tool (or in a user's function) must not end the worker or the job.
             result = failed(f"{type(error).__name__}: {error}")

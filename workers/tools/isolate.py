@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.secret_names import env_names
 from firstline.schemas.tool import ToolResult, ToolSpec
 from firstline.workers.tools import process
 from firstline.workers.tools.base import Place, failed
@@ -103,6 +104,7 @@ def _absolute(place: Place) -> Place:
 
 
 def _environment(spec: ToolSpec) -> dict[str, str]:
-    seen = {name: os.environ[name] for name in (*_HARMLESS, *spec.env) if name in os.environ}
+    named = [name for one in env_names(spec.options) for name in (one, f"{one}_FILE")]
+    seen = {name: os.environ[name] for name in (*_HARMLESS, *spec.env, *named) if name in os.environ}
     ours = str(Path(__file__).resolve().parents[3])
     return {**seen, "PYTHONPATH": ours, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 from pydantic import Field, model_validator
 
+from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
@@ -65,7 +66,7 @@ def discover(spec: ToolSpec, place: Place | None = None) -> tuple[ToolSpec, ...]
 
     UserError when the server cannot be reached.
     """
-    options = Options.model_validate(spec.options)
+    options = Options.model_validate(revealed(spec.options))
 
     async def ask(client: "Client") -> list[Any]:
         tools: list[Any] = []

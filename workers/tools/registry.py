@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from firstline.config.json_schema.validator import SchemaFault, validator_of
+from firstline.config.providers.secrets import revealed
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
 from firstline.workers.rules.json_text import read_json, read_mended
@@ -38,7 +39,8 @@ def bind(spec: ToolSpec, place: Place) -> BoundTool:
     if kind is None:
         raise UserError(f"tool {spec.name!r}: there is no kind {spec.kind!r}; there are: {', '.join(sorted(KINDS))}")
     try:
-        options = kind.options.model_validate(spec.options)
+        # Raises a UserError where a secret that the options name is not here.
+        options = kind.options.model_validate(revealed(spec.options))
         validator_of(kind.parameters(options))
     except ValidationError as error:
         raise UserError(f"tool {spec.name!r}: {_wrong_options(error, kind)}") from None
