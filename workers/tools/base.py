@@ -117,7 +117,9 @@ class BoundTool:
         """Answer within this process; every failure is `ToolResult.error`."""
         started = time.perf_counter()
         try:
-            result = self._answer(arguments, revealed({**self.spec.options, **(options or {})}))
+            chosen = revealed({**self.spec.options, **(options or {})})
+            assert isinstance(chosen, dict)
+            result = self._answer(arguments, chosen)
         except UserError as error:
             result = failed(f"tool {self.name!r}: {error}")
         except (Exception, SystemExit) as error:

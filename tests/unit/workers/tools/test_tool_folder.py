@@ -93,7 +93,7 @@ def test_a_path_in_a_job_files_own_workflow_is_seen_from_the_job_file(tmp_path):
 def test_a_relative_path_without_a_file_is_refused(workflow):
     profile = Profile(name="p", tiers=(Tier(name="cheap", models=(Model(name="m"),)),))
     with pytest.raises(UserError, match="expected an absolute path"):
-        compile_plan(workflow, catalogue=Catalogue(), profile=profile, tiers=(), thresholds=lambda *_: None)
+        compile_plan(workflow, catalogue=Catalogue(), profile=profile, tiers=(), certificates=lambda skill: {})
 
 
 @pytest.mark.parametrize("name", ["regex_extract", "dates", "units", "dedupe", "python", "http_get", "search", "sql"])
