@@ -5,7 +5,8 @@
 Each example runs as it is, on its recorded answers. From what SQL kept of it its items' prompts are put together once
 more and counted three ways: as a provider's prompt cache sees them (prefixes in blocks of 128 tokens, from 1,024 on),
 with what is the same for all items first, as Firstline writes them, and with the item first; in packs; and without
-repeated ones. Tokens are estimated at four characters each. Prints {"targets": [...]} with --json.
+repeated ones. Tokens are estimated at four characters each. Then one job at each provider's list prices, in dollars: at
+once, on a slow lane, in a batch, with the prompt cache and without. Prints {"targets": [...]} with --json.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from sqlalchemy import RowMapping
 
 from bench.kit.figures import Target, finish, machine, parser, show
+from bench.kit.lanes import Work, table
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.job import Job
@@ -189,6 +191,9 @@ def main(argv: list[str] | None = None) -> int:
     show(seen, options)
     for example in options.example or (QUICK if options.quick else _examples()):
         found += measure(example, options)
+    show("", options)
+    for line in table(Work()):
+        show(line, options)
     return finish({"bench": "cost", "machine": seen, "targets": found}, options)
 
 

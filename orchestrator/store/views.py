@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select, true
 
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS, ErrorKind
@@ -147,6 +147,25 @@ def spending(tx: Connection, *, tenant: str | None, since: datetime) -> list[Row
         func.coalesce(func.sum(_attempt.c.cost_usd), 0.0).label("cost_usd"),
     )
     return list(tx.execute(_since(query, tenant=tenant, since=since).group_by(*keys)).mappings())
+
+
+def billed(tx: Connection, *, provider: str) -> list[RowMapping]:
+    """Return (day, model, calls, priced calls, tokens, dollars) of a provider's models, cached answers left out."""
+    keys = (func.date(_attempt.c.started_at).label("day"), _attempt.c.model)
+    query = select(
+        *keys,
+        func.count().label("calls"),
+        func.count(_attempt.c.cost_usd).label("priced"),
+        func.sum(_attempt.c.input_tokens).label("input_tokens"),
+        func.sum(_attempt.c.output_tokens).label("output_tokens"),
+        func.coalesce(func.sum(_attempt.c.cost_usd), 0.0).label("cost_usd"),
+    ).where(
+        _attempt.c.model.startswith(f"{provider}/", autoescape=True),
+        _attempt.c.from_cache.is_(False),
+        # What was turned away is on nobody's bill.
+        or_(_attempt.c.error.is_(None), _attempt.c.error.not_in([kind.value for kind in UNANSWERED])),
+    )
+    return list(tx.execute(query.group_by(*keys)).mappings())
 
 
 def runs_of(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:

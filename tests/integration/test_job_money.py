@@ -7,7 +7,7 @@ import pytest
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.money import spending
+from firstline.orchestrator.money import bill, spending
 from firstline.orchestrator.reports import model_stats
 from firstline.orchestrator.store.tables import AttemptRow, AuditRow
 from firstline.schemas.plan import Step, StepKind
@@ -128,3 +128,16 @@ def test_the_money_page_counts_what_made_sure_of_the_answers(engine: Context) ->
     assert (money.run_cost_usd, money.assurance_cost_usd) == (pytest.approx(0.1), pytest.approx(0.3))
     assert money.saving == pytest.approx(1 - 0.4 / 2)
     assert money.saving_of_runs == pytest.approx(1 - 0.1 / 2)
+
+
+def test_the_ledger_of_a_provider_leaves_out_what_was_never_billed(engine: Context) -> None:
+    job = begun(engine, 1)
+    asked(engine, job)
+    asked(engine, job, n=1, verdict="fault", error="rate", cost_usd=0.0, input_tokens=None, output_tokens=None)
+    asked(engine, job, n=2, from_cache=True, cost_usd=0.0)
+    asked(engine, job, n=3, model="anthropic/claude")
+    with engine.db.reading() as tx:
+        found = bill.ledger(tx, provider="openai", since=None, until=None)
+    ((key, amount),) = found.items()
+    assert key == (AT.date(), "small")
+    assert amount == bill.Amount(calls=1, input_tokens=M, output_tokens=M, cost_usd=0.1)
