@@ -10,6 +10,7 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import item_line
 from firstline.orchestrator.reports.plan_progress import anatomy
+from firstline.orchestrator.reports.promise import sentences
 from firstline.orchestrator.reports.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
@@ -58,7 +59,9 @@ def show_items(
 @router.get("/report")
 def show_report(request: Request, job: PageJob) -> Response:
     """Show what the job cost and how well it went."""
-    return render(request, "report.html", report=api.report(job), job=api.status(job))
+    report = api.report(job)
+    promised = tuple(sentences(report.promise)) if report.promise else ()
+    return render(request, "report.html", report=report, promised=promised, job=api.status(job))
 
 
 @router.get("/results.{kind}")
