@@ -22,6 +22,17 @@ class BaselineKind(StrEnum):
     RANDOM = "random"
 
 
+class Tuning(Frozen):
+    """What `firstline tune` does with a job where its command line does not say."""
+
+    #: The rows that it looks at; the job's own input when missing.
+    input: str | None = None
+    #: Rows looked at, and labels bought, at most.
+    rows: int | None = Field(default=None, gt=1)
+    labels: int = Field(default=200, gt=0, le=10_000)
+    max_loss: float = Field(default=0.05, gt=0, lt=1)
+
+
 class JobFile(Frozen):
     """A job as a file; relative paths stand for files beside it."""
 
@@ -66,6 +77,7 @@ class JobFile(Frozen):
     tools: tuple[str, ...] = ()
     #: Wait for a person's yes to the planner's plan.
     approve: bool = False
+    tune: Tuning = Tuning()
 
     @model_validator(mode="after")
     def _one_task(self) -> Self:

@@ -249,6 +249,17 @@ _item = ItemRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 
 
+def all_calls(tx: Connection, *, job: str) -> Iterator[RowMapping]:
+    """Yield all calls for a job's items, whatever for, in the order of items, steps and n; repeated ones left out."""
+    query = (
+        select(_attempt, _item.c.item_id)
+        .join(_item, and_(_item.c.job == _attempt.c.job, _item.c.n == _attempt.c.item))
+        .where(_attempt.c.job == job, _attempt.c.verdict != "repeated", _item.c.n >= 0)
+        .order_by(_attempt.c.item, _attempt.c.step, _attempt.c.n)
+    )
+    yield from tx.execution_options(yield_per=1000).execute(query).mappings()
+
+
 def answers(tx: Connection, *, job: str, step: str | None = None) -> Iterator[RowMapping]:
     """Yield the attempts that were to answer, of one step or of all, with their items, in the order of items and n.
 

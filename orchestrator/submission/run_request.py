@@ -14,7 +14,7 @@ from firstline.orchestrator.submission.item_fields import FieldNeed, needs
 from firstline.orchestrator.submission.item_reader import STDIN, InputItem, Items, counted, read_items, readable_twice
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest
-from firstline.schemas.jobfile import BaselineKind, JobFile
+from firstline.schemas.jobfile import BaselineKind, JobFile, Tuning
 from firstline.schemas.plan import Workflow
 from firstline.schemas.tier import Profile, Service
 
@@ -56,6 +56,8 @@ class Order:
     #: What is worth saying of the input, though nothing stands in the way.
     notes: tuple[str, ...] = ()
     baselines: tuple[BaselineKind, ...] = ()
+    #: What a tuning does where its command line does not say.
+    tune: Tuning = field(default_factory=Tuning)
     #: Folders of the user's own Python functions.
     functions: tuple[Path, ...] = ()
     #: The folder of skills, workflows and profiles that a job file lies in or names.
@@ -130,6 +132,7 @@ def _from_job_file(file: Path, wishes: Wishes) -> Order:
         encoding=spec.encoding,
         map=spec.map,
         baselines=spec.baselines,
+        tune=spec.tune.evolve(input=str(file.parent.absolute() / spec.tune.input)) if spec.tune.input else spec.tune,
         functions=job.functions,
         home=Path(spec.home) if spec.home else file.parent.absolute(),
     )

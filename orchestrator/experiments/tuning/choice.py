@@ -61,8 +61,6 @@ class Prospect:
     lost: int
     #: Rows that it answered.
     asked: int
-    #: Its cost over its loss, the safest threshold first.
-    curve: tuple[Point, ...] = ()
     #: Whether it was left out after the first round.
     is_dropped: bool = False
 
@@ -94,7 +92,7 @@ class _Room:
 def choose(source: Source, order: Ints, labels: int, target: Target, *, seed: int) -> Choice:
     """Buy a few labels, have every candidate answer the same rows, drop the hopeless halfway, and name the cheapest."""
     count = labels_to_choose(labels)
-    half = max(1, count // 2)
+    half = max(1, count // 2) if len(source.candidates) > 1 else count
     top_usd = source.label(order[:half])
     alive = [name for name in source.candidates if _share(source, name, order[:half], top_usd) < 1]
     looks = _looks(source, alive, order[:half], top_usd, labels, len(order))
@@ -164,7 +162,6 @@ def _prospect(name: str, answers: Answers, lost: Bools, losses: Floats, top_usd:
         loss=float(losses.mean()),
         labelled=len(lost),
         lost=int(lost.sum()),
-        curve=_curve(answers.confidence, losses.mean(axis=0), price=price, signal=signal),
         asked=len(answers),
     )
 
@@ -190,7 +187,7 @@ def likely_costs(confidence: Floats, losses: Floats, *, price: float, signal: fl
     return found
 
 
-def _curve(confidence: Floats, loss: Floats, *, price: float, signal: float) -> tuple[Point, ...]:
+def curve_of(confidence: Floats, loss: Floats, *, price: float, signal: float) -> tuple[Point, ...]:
     """Return some points from accepting nothing to accepting all, by the mean of what is known of the losses."""
     order = np.argsort(-confidence, kind="stable")
     lost = np.concatenate([[0.0], np.cumsum(loss[order]) / len(loss)])

@@ -6,7 +6,17 @@ from functools import partial
 import numpy as np
 
 from firstline.orchestrator.experiments.tuning.answers import Answers, Ints, Source
-from firstline.orchestrator.experiments.tuning.choice import Prospect, choose, labels_to_choose
+from firstline.orchestrator.experiments.tuning.choice import (
+    DRAWS,
+    UNLABELLED,
+    Choice,
+    Point,
+    Prospect,
+    choose,
+    curve_of,
+    labels_to_choose,
+)
+from firstline.orchestrator.experiments.tuning.loss_model import learn
 from firstline.orchestrator.quality.calibration.bounds import fewest_draws
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE
 from firstline.orchestrator.quality.calibration.threshold import Target
@@ -45,6 +55,8 @@ class Tuned:
     reason: str = ""
     #: Of the candidate that was to be certified, named where it failed.
     tried: str | None = None
+    #: Its cost over its loss, the safest threshold first; estimated from every label there is.
+    curve: tuple[Point, ...] = ()
 
     @property
     def replaces_top(self) -> bool:
@@ -69,26 +81,34 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tuned
     left = labels - choice.labels
     rows = order[len(choice.seen) :][: DRAWN * left]
     answers = source.answers(choice.best, rows)
+    labelled: list[int] = []
     found = search_two_stage(
         answers.confidence,
-        partial(_ask, source, choice.best, rows),
+        partial(_ask, source, choice.best, rows, labelled),
         np.arange(len(rows)),
         left,
         target,
         ahead=lambda places: source.expect(rows[places]),
     )
     used = choice.labels + found.labels_used
+    curve = _curve(source, choice, rows, labelled)
     if found.threshold is None:
         reason = f"{choice.best} is the likeliest, but no threshold of it could be certified with {left} labels"
-        return Tuned(None, None, None, choice.prospects, used, reason, choice.best)
+        return Tuned(None, None, None, choice.prospects, used, reason, choice.best, curve)
     usable = np.isfinite(answers.confidence)
     threshold = NO_CONFIDENCE if (answers.confidence[usable] >= found.threshold).all() else found.threshold
-    labelled = source.answers(choice.best, choice.seen[: len(choice.top_usd)])
-    saving = measured(answers, threshold, float(choice.top_usd.sum() / labelled.cost_usd.sum()))
+    own = source.answers(choice.best, choice.seen[: len(choice.top_usd)])
+    saving = measured(answers, threshold, float(choice.top_usd.sum() / own.cost_usd.sum()))
     if saving.high >= 1:
         reason = f"{choice.best} is certified, but at {saving.cost_share:.0%} of the top model's cost"
-        return Tuned(None, None, None, choice.prospects, used, reason, choice.best)
-    return Tuned(choice.best, threshold, saving, choice.prospects, used, tried=choice.best)
+        return Tuned(None, None, None, choice.prospects, used, reason, choice.best, curve)
+    return Tuned(choice.best, threshold, saving, choice.prospects, used, tried=choice.best, curve=curve)
+
+
+def rows_needed(labels: int) -> int:
+    """Return the rows that a tuning looks at, at most."""
+    count = labels_to_choose(labels)
+    return count * (1 + UNLABELLED) + DRAWN * (labels - count)
 
 
 def infeasible(candidates: int, rows: int, labels: int, target: Target) -> str:
@@ -105,10 +125,24 @@ def infeasible(candidates: int, rows: int, labels: int, target: Target) -> str:
     return ""
 
 
-def _ask(source: Source, candidate: str, rows: Ints, at: int) -> bool:
+def _ask(source: Source, candidate: str, rows: Ints, labelled: list[int], at: int) -> bool:
+    """Label a row, and note its place among the labelled ones."""
     row = rows[at : at + 1]
     source.label(row)
+    labelled.append(at)
     return bool(source.lost(candidate, row)[0])
+
+
+def _curve(source: Source, choice: Choice, rows: Ints, labelled: list[int]) -> tuple[Point, ...]:
+    """Return the best candidate's cost over its loss, on all rows that it answered, by all labels there are."""
+    assert choice.best is not None
+    known = np.concatenate([choice.seen[: len(choice.top_usd)], rows[labelled]])
+    others = np.setdiff1d(rows, rows[labelled])
+    answers = source.answers(choice.best, np.concatenate([known, others]))
+    loss = learn({choice.best: answers}, {choice.best: source.lost(choice.best, known)}, draws=DRAWS, seed=0)
+    one = next(one for one in choice.prospects if one.candidate == choice.best)
+    signal = one.price_share * float(answers.confidence_usd.sum() / max(answers.cost_usd.sum(), 1e-12))
+    return curve_of(answers.confidence, loss[choice.best].mean(axis=0), price=one.price_share, signal=signal)
 
 
 def measured(answers: Answers, threshold: float, top_of_own: float) -> Saving:

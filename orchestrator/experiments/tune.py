@@ -1,0 +1,322 @@
+"""`firstline tune`: from rows to the cheapest pipeline that can be certified, step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.providers.prices import price_of
+from firstline.orchestrator import api
+from firstline.orchestrator.core.statistics import clopper_pearson
+from firstline.orchestrator.experiments.calibrate import with_gold
+from firstline.orchestrator.experiments.sampling import sample
+from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.experiments.tuning.bought import Purse, StepSource
+from firstline.orchestrator.experiments.tuning.choice import WORTH
+from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, Tuned, infeasible, rows_needed, tune
+from firstline.orchestrator.money.estimate import estimate
+from firstline.orchestrator.plans.compile import compile_plan
+from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
+from firstline.orchestrator.quality.calibration.threshold import Target
+from firstline.orchestrator.run.runner import View, crew_for
+from firstline.orchestrator.submission.run_request import Order
+from firstline.schemas.base import Frozen
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, Workflow
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Model, Profile, TierKind
+
+PURPOSE = "tune"
+#: What calls may cost beside what their tokens are estimated at.
+_MARGIN = 2.0
+
+
+@dataclass(frozen=True)
+class TuneAim:
+    """What is to be certified, and from how many labels."""
+
+    labels: int = 200
+    max_loss: float = 0.05
+    delta: float = 0.1
+    #: Rows looked at, at most; None: as many as the labels ask for.
+    rows: int | None = None
+    seed: int = 0
+    #: How answers are compared and with what; the workflow's own quality when missing.
+    gold: str | None = None
+    field: str | None = None
+    compare: str | None = None
+
+    @property
+    def target(self) -> Target:
+        """The promise."""
+        return Target(self.max_loss, self.delta)
+
+
+class CandidateFigures(Frozen):
+    """One model for one step, beside the top one."""
+
+    model: str
+    #: Its own answers, without what climbs.
+    usd_per_1000_rows: float
+    #: Rows on which it did as well as the top model, of those with a label in the choosing; with a 95% interval.
+    kept: int
+    labelled: int
+    kept_low: float
+    kept_high: float
+    #: Expected cost of the pipeline that starts on it beside the top model alone.
+    cost_share: float
+    low: float
+    high: float
+    #: Certified, or why not.
+    said: str
+
+
+class CurvePoint(Frozen):
+    """One threshold: cost beside the top model alone, and the estimated share of rows lost."""
+
+    cost_share: float
+    loss: float
+
+
+class StepTuned(Frozen):
+    """What came out for one step."""
+
+    step: str
+    skill: str
+    top_model: str
+    top_usd_per_1000_rows: float
+    candidates: tuple[CandidateFigures, ...]
+    #: None: the top model stands.
+    model: str | None
+    #: Accept from this confidence on; None with a model: every usable answer.
+    threshold: float | None = None
+    signal: str | None = None
+    climbing: float | None = None
+    cost_share: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
+    labels: int = 0
+    reason: str = ""
+    curve: tuple[CurvePoint, ...] = ()
+
+
+class TuneReport(Frozen):
+    """What a tuning came to."""
+
+    workflow: str
+    rows: int
+    labels: int
+    max_loss: float
+    delta: float
+    at_most_usd: float | None
+    spent_usd: float
+    steps: tuple[StepTuned, ...]
+    #: Of all steps together, beside the top model alone.
+    cost_share: float
+    low: float
+    high: float
+    #: Names the job of the top tier's answers, for the calibrations that are kept.
+    gold: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """What it saves, in a sentence."""
+        if not any(step.model for step in self.steps):
+            return f"nothing cheaper could be certified at a loss of at most {self.max_loss:.0%}; the top model stands"
+        saved, least, most = (1 - share for share in (self.cost_share, self.high, self.low))
+        return f"this saves {saved:.0%} ({least:.0%} to {most:.0%}) at a loss of at most {self.max_loss:.0%}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A tuning that can begin: what it looks at, and what it will cost at most."""
+
+    order: Order
+    workflow: Workflow
+    plan: Plan
+    profile: Profile
+    aim: TuneAim
+    #: None: a price is unknown.
+    at_most_usd: float | None
+
+    @property
+    def top(self) -> str:
+        """Name of the top tier."""
+        return self.profile.ladder[-1].name
+
+    def model(self, tier: str) -> Model:
+        """Return a tier's one model."""
+        found = self.profile.tier(tier)
+        assert found is not None
+        return found.models[0]
+
+    @property
+    def steps(self) -> list[tuple[str, Skill, Truth]]:
+        """The steps that models answer, with what is right for each."""
+        quality, folders = self.workflow.quality, self.order.functions
+        return [
+            (planned.step.name, self.plan.skills[planned.step.skill], self._truth(planned.step.name, quality, folders))
+            for planned in self.plan.steps
+            if planned.step.skill
+        ]
+
+    def _truth(self, step: str, quality: object, folders: tuple[Path, ...]) -> Truth:
+        truth = truth_of(self.workflow.quality, step, output=self.plan.output, folders=folders)
+        if truth.quality is None and self.aim.compare:
+            return Truth(compare=self.aim.compare, field=self.aim.field, folders=folders)
+        return truth
+
+
+def prepare(order: Order, aim: TuneAim) -> Prepared:
+    """Look at what is to be tuned, and say what it will cost at most; nothing is called.
+
+    UserError: a goal, no cheaper model, or too few labels or rows for the loss that was named.
+    """
+    workflow = order.request.workflow
+    if not isinstance(workflow, Workflow):
+        raise UserError("expected a workflow or a skill to tune, got a goal; name the workflow")
+    profile = tried_profile(order.profile)
+    catalogue = load_catalogue()
+    workflow = workflow.evolve(quality=with_gold(workflow.quality, aim.gold, aim.field, aim.compare))
+    workflow = on_its_own(workflow, catalogue.parts(workflow).skills, weighed=True)
+    refused = infeasible(len(profile.ladder) - 1, aim.rows or aim.labels, aim.labels, aim.target)
+    if refused:
+        raise UserError(refused)
+    plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), thresholds=lambda skill, name: None)
+    at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
+    return Prepared(order, workflow, plan, profile, aim, at_most)
+
+
+def tried_profile(profile: Profile) -> Profile:
+    """Return the ladder of a tuning: a tier for each model of the profile, the top tier's first one on top."""
+    tiers = []
+    for tier in profile.ladder:
+        models = tier.models if tier is not profile.ladder[-1] else (*tier.models[1:], tier.models[0])
+        names = [tier.name if model is tier.models[0] else f"{tier.name}-{at}" for at, model in enumerate(models, 2)]
+        tiers += [
+            tier.evolve(name=name, queue=tier.queue, models=(model,), kind=TierKind.MODEL)
+            for name, model in zip(names, models, strict=True)
+        ]
+    tools = tuple(tier for tier in profile.tiers if tier.kind is TierKind.TOOLS)
+    return profile.evolve(tiers=(*tools, *tiers))
+
+
+def _at_most(order: Order, profile: Profile, aim: TuneAim) -> float | None:
+    """Return what a tuning costs at most: its labels, what the choosing is worth, and the rows that certify."""
+    with api.engine().db.reading() as tx:
+        expected = estimate(tx, order)
+    tokens_in = sum(step.input_tokens for step in expected.steps)
+    tokens_out = sum(step.output_tokens for step in expected.steps)
+    prices = [price_of(tier.models[0]) for tier in profile.ladder]
+    if any(price is None or price.input is None or price.output is None for price in prices):
+        return None
+    rows_usd = [(tokens_in * price.input + tokens_out * price.output) / 1e6 for price in prices]  # type: ignore[union-attr,operator]
+    rows = min(expected.items, aim.rows or expected.items)
+    certifying = max(rows_usd[:-1]) * min(rows, DRAWN * aim.labels)
+    return _MARGIN * (rows_usd[-1] * min(rows, aim.labels) * (1 + WORTH) + certifying)
+
+
+def carry_out(prepared: Prepared, view: View, *, record: Path | None = None) -> TuneReport:
+    """Buy answers, choose and certify, step by step; the same command goes on where one was broken off.
+
+    Raises Interrupted when the budget is used up, UserError where a model has no price.
+    """
+    aim, order = prepared.aim, replace(prepared.order, profile=prepared.profile)
+    budget = order.request.options.budget_usd or prepared.at_most_usd
+    options = order.request.options.evolve(budget_usd=budget)
+    order = replace(order, request=order.request.evolve(options=options, profile=prepared.profile))
+    with order.checked() as usable:
+        most = min(aim.rows or rows_needed(aim.labels), rows_needed(aim.labels))
+        items = sample(usable.items(), most, seed=aim.seed)
+        labels = min(aim.labels, len(items))
+        refused = infeasible(len(prepared.profile.ladder) - 1, len(items), labels, aim.target)
+        if refused:
+            raise UserError(refused)
+        with crew_for(usable, record) as crew:
+            prepared = replace(prepared, profile=crew.profile)
+            purse = Purse(Trials(usable, crew, view, PURPOSE), prepared.workflow, items, labels, prepared.top)
+            steps = [_tune_step(prepared, purse, *step) for step in prepared.steps]
+    return _summed(prepared, purse, steps)
+
+
+def _tune_step(prepared: Prepared, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
+    cheaper = [tier.name for tier in prepared.profile.ladder[:-1]]
+    found = tune(StepSource(purse, step, truth, cheaper), purse.labels, prepared.aim.target, seed=prepared.aim.seed)
+    top_usd = purse.mean_usd(prepared.top, step)
+    chosen = found.candidate
+    saving = found.saving
+    return StepTuned(
+        step=step,
+        skill=skill.name,
+        top_model=prepared.model(prepared.top).name,
+        top_usd_per_1000_rows=1000 * top_usd,
+        candidates=tuple(_figures(prepared, found, one.candidate, top_usd) for one in found.prospects),
+        model=prepared.model(chosen).name if chosen else None,
+        threshold=None if found.replaces_top else found.threshold,
+        signal=purse.signal(chosen, step) if chosen else None,
+        climbing=saving.climbing if saving else None,
+        cost_share=saving.cost_share if saving else 1.0,
+        low=saving.low if saving else 1.0,
+        high=saving.high if saving else 1.0,
+        labels=found.labels,
+        reason=found.reason,
+        curve=tuple(CurvePoint(cost_share=one.cost_share, loss=one.loss) for one in found.curve),
+    )
+
+
+def _figures(prepared: Prepared, found: Tuned, candidate: str, top_usd: float) -> CandidateFigures:
+    one = next(one for one in found.prospects if one.candidate == candidate)
+    kept = clopper_pearson(one.labelled - one.lost, one.labelled)
+    return CandidateFigures(
+        model=prepared.model(candidate).name,
+        usd_per_1000_rows=1000 * one.price_share * top_usd,
+        kept=one.labelled - one.lost,
+        labelled=one.labelled,
+        kept_low=kept.low,
+        kept_high=kept.high,
+        cost_share=one.cost_share,
+        low=one.low,
+        high=one.high,
+        said=_said(found, candidate),
+    )
+
+
+def _said(found: Tuned, candidate: str) -> str:
+    """Return that a candidate is certified, or why not."""
+    one = next(one for one in found.prospects if one.candidate == candidate)
+    if candidate == found.candidate:
+        how = (
+            "every usable answer is taken" if found.replaces_top else f"taken from confidence {found.threshold:.4g} on"
+        )
+        return f"certified: {how}"
+    if candidate == found.tried:
+        return found.reason
+    if one.is_dropped:
+        return f"left out after {one.asked} rows: likely {one.low:.0%} of the top model's cost or more"
+    if one.cost_share >= 1:
+        return "not certified: it is not likely to save anything at this loss"
+    return "not certified: another is likely cheaper"
+
+
+def _summed(prepared: Prepared, purse: Purse, steps: Sequence[StepTuned]) -> TuneReport:
+    weights = [step.top_usd_per_1000_rows for step in steps]
+    total = sum(weights) or 1.0
+
+    def mean(values: Sequence[float]) -> float:
+        return sum(weight * value for weight, value in zip(weights, values, strict=True)) / total
+
+    return TuneReport(
+        workflow=prepared.workflow.name,
+        rows=len(purse.items),
+        labels=purse.labelled,
+        max_loss=prepared.aim.max_loss,
+        delta=prepared.aim.delta,
+        at_most_usd=prepared.at_most_usd,
+        spent_usd=purse.spent_usd,
+        steps=tuple(steps),
+        cost_share=mean([step.cost_share for step in steps]),
+        low=mean([step.low for step in steps]),
+        high=mean([step.high for step in steps]),
+        gold=prepared.workflow.quality is not None,
+    )

@@ -1,0 +1,172 @@
+"""Answers bought as the choosing asks for them: jobs on one tier alone, each answer once."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import RowMapping
+
+from firstline.orchestrator import api
+from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.experiments.tuning.answers import Answers, Bools, Floats, Ints
+from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE, Answer, Pair, Truth, is_loss
+from firstline.orchestrator.store import views
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.schemas.base import digest
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Workflow
+from firstline.schemas.policy import Confidence
+from firstline.workers.rules.json_paths import MISSING, dig
+
+#: Labels that are bought in one job.
+TOGETHER = 40
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One tier's answer to one step on one row, and its dollars."""
+
+    answer: Answer = field(default_factory=lambda: Answer(MISSING))
+    cost_usd: float = 0.0
+    confidence_usd: float = 0.0
+
+
+@dataclass
+class Purse:
+    """Buys answers to all steps of a workflow, one tier at a time."""
+
+    trials: Trials
+    workflow: Workflow
+    items: Sequence[InputItem]
+    #: Most rows that the top tier answers.
+    labels: int
+    top: str
+    #: (tier, row) -> step -> cell.
+    _cells: dict[tuple[str, int], Mapping[str, Cell]] = field(default_factory=dict)
+
+    def buy(self, tier: str, rows: Iterable[int]) -> None:
+        """Have a tier answer those of the rows that it has not answered."""
+        wanted = [row for row in dict.fromkeys(rows) if (tier, row) not in self._cells]
+        if not wanted:
+            return
+        asked = {self.items[row].item_id: row for row in wanted}
+        job = self.trials.run(self.workflow, [self.items[row] for row in wanted], tier=tier, title=f"{tier}: ")
+        found = {(tier, row): dict[str, Cell]() for row in wanted}
+        with api.engine().db.reading() as tx:
+            for attempt in views.all_calls(tx, job=job):
+                row = asked[attempt["item_id"]]
+                steps = found[tier, row]
+                steps[attempt["step"]] = _with(steps.get(attempt["step"], Cell()), attempt)
+        self._cells |= found
+
+    def cell(self, tier: str, row: int, step: str) -> Cell:
+        """Return what a tier came to on a row that it was asked."""
+        return self._cells[tier, row].get(step, Cell())
+
+    def has(self, tier: str, row: int) -> bool:
+        """Whether a tier was asked about a row."""
+        return (tier, row) in self._cells
+
+    @property
+    def labelled(self) -> int:
+        """Rows that the top tier answered."""
+        return sum(tier == self.top for tier, _ in self._cells)
+
+    def mean_usd(self, tier: str, step: str) -> float:
+        """Return a tier's mean dollars of one answer to a step."""
+        costs = [steps.get(step, Cell()).cost_usd for (asked, _), steps in self._cells.items() if asked == tier]
+        return sum(costs) / len(costs) if costs else 0.0
+
+    def signal(self, tier: str, step: str) -> str | None:
+        """Return the signal that most of a tier's answers to a step have a value of."""
+        cells = [steps.get(step, Cell()) for (asked, _), steps in self._cells.items() if asked == tier]
+        named = Counter(cell.answer.confidence.signal for cell in cells if cell.answer.confidence is not None)
+        return max(named, key=lambda name: named[name], default=None)
+
+    @property
+    def spent_usd(self) -> float:
+        """Dollars of everything."""
+        return self.trials.spent_usd
+
+
+def _with(cell: Cell, attempt: RowMapping) -> Cell:
+    """Return a cell after one more call: the last answer stands, and each call is paid."""
+    usd = attempt["cost_usd"]
+    if usd is None and attempt["verdict"] != "fault":
+        raise UserError(
+            f"{attempt['model']} has no price, so nobody can say what it saves; give it a `price:` in the profile"
+        )
+    if attempt["purpose"] in ("sample", "verify"):
+        return Cell(cell.answer, cell.cost_usd, cell.confidence_usd + (usd or 0.0))
+    answer = cell.answer
+    if attempt["purpose"] == "answer":
+        sure = attempt["confidence"]
+        known = Confidence(signal=str(attempt["signal"]), value=float(sure)) if sure is not None else None
+        answer = Answer(attempt["value"] if attempt["verdict"] == "accept" else MISSING, str(attempt["model"]), known)
+    return Cell(answer, cell.cost_usd + (usd or 0.0), cell.confidence_usd)
+
+
+@dataclass
+class StepSource:
+    """One step's answers, for the choosing."""
+
+    purse: Purse
+    step: str
+    truth: Truth
+    candidates: Sequence[str]
+    _ahead: list[int] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.purse.items)
+
+    def answers(self, candidate: str, rows: Ints) -> Answers:
+        """Have a tier answer rows, and return its answers to this step."""
+        self.purse.buy(candidate, map(int, rows))
+        cells = [self.purse.cell(candidate, int(row), self.step) for row in rows]
+        return Answers(
+            confidence=np.array([_confidence(cell.answer) for cell in cells], dtype=np.float64),
+            alike=np.array([self._number(cell.answer) for cell in cells], dtype=np.int64),
+            cost_usd=np.array([cell.cost_usd for cell in cells], dtype=np.float64),
+            confidence_usd=np.array([cell.confidence_usd for cell in cells], dtype=np.float64),
+        )
+
+    def label(self, rows: Ints) -> Floats:
+        """Have the top tier answer rows; with one that is missing the next ones are bought, as far as labels go."""
+        wanted = [int(row) for row in rows]
+        missing = [row for row in wanted if not self.purse.has(self.purse.top, row)]
+        if len(missing) == 1:
+            ahead = [row for row in self._ahead if not self.purse.has(self.purse.top, row)]
+            room = min(TOGETHER, self.purse.labels - self.purse.labelled) - 1
+            missing += [row for row in ahead if row != missing[0]][: max(0, room)]
+        self.purse.buy(self.purse.top, missing)
+        return np.array([self.purse.cell(self.purse.top, row, self.step).cost_usd for row in wanted], dtype=np.float64)
+
+    def expect(self, rows: Ints) -> None:
+        """Keep in mind which rows will be labelled next."""
+        self._ahead = [int(row) for row in rows]
+
+    def lost(self, candidate: str, rows: Ints) -> Bools:
+        """Say on which rows taking the candidate's answer loses; where nobody can tell it counts as lost."""
+        return np.array([self._is_lost(candidate, int(row)) for row in rows], dtype=np.bool_)
+
+    def _is_lost(self, candidate: str, row: int) -> bool:
+        item = self.purse.items[row]
+        cheap, top = (self.purse.cell(tier, row, self.step).answer for tier in (candidate, self.purse.top))
+        if cheap.value is MISSING:
+            # It climbs, whatever its confidence.
+            return False
+        return is_loss(Pair(item.item_id, item.input, cheap, top), self.truth) is not False
+
+    def _number(self, answer: Answer) -> int:
+        value = answer.value
+        part = dig(value, self.truth.field) if self.truth.field and value is not MISSING else value
+        return -1 if part is MISSING else int(digest(part, length=12), 16)
+
+
+def _confidence(answer: Answer) -> float:
+    if answer.value is MISSING:
+        return -np.inf
+    return NO_CONFIDENCE if answer.confidence is None else answer.confidence.value
