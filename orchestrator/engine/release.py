@@ -23,7 +23,7 @@ from firstline.schemas.tier import TierKind
 #: tail of latencies two thirds of what is in flight are answered already and wait for their neighbours.
 PER_SLOT = 4.0
 #: Subtasks in flight on a tier of which nothing is measured.
-PROBED = 40
+PROBED = 20
 
 
 @dataclass(frozen=True)

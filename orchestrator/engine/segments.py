@@ -17,7 +17,7 @@ from firstline.schemas.states import ShardState
 #: Items of one shard.
 SHARD_ITEMS = 200
 #: Items of one shard among the first `SHARD_ITEMS` items: where nothing is measured yet, little is sent at once.
-FIRST_ITEMS = 40
+FIRST_ITEMS = 20
 _FIRST_SHARDS = SHARD_ITEMS // FIRST_ITEMS
 
 

@@ -209,18 +209,44 @@ def _restart(note: _Note, said: JsonObject, reason: str) -> Next:
         why = f"a restart was asked for, but all {note.planned.step.rounds} were used: {reason}"
         note.write("proceed", why, by="engine", asked_by=note.by)
         return Next(job)
-    numbers = _to_redo(tx, job, said.get("redo"))
+    numbers = _to_redo(tx, job, [*_ids(said.get("redo")), *_ids(said.get("wrong"))])
     if not numbers and not reviewed.step.is_barrier:
         note.write("proceed", f"a restart was asked for, but of no item that is open: {reason}", by="engine")
         return Next(job)
     feedback = str(said.get("feedback") or reason)
     note.write("restart", reason, feedback=feedback, items=len(numbers))
     told = [f"a reviewer of many answers found: {feedback}"]
-    return rewind(tx, job=job, first=[reviewed.step.name], numbers=numbers, feedback=told, upto=note.planned.segment)
+    return rewind(
+        tx,
+        job=job,
+        first=[reviewed.step.name],
+        numbers=numbers,
+        feedback=told,
+        upto=note.planned.segment,
+        but=None if _matters_again(note) else note.planned.step.name,
+    )
 
 
-def _to_redo(tx: Connection, job: Job, redo: Json) -> list[int]:
-    named = [str(item_id) for item_id in redo] if isinstance(redo, list) else []
+def _matters_again(note: _Note) -> bool:
+    """Say whether another review could change anything: while rounds are left, or where the reviewer may correct."""
+    if _rounds_left(note.tx, note.job, note.planned) > 0:
+        return True
+    skill = note.job.plan.skills[note.planned.step.skill or ""]
+    properties = skill.output.get("properties")
+    decision = properties.get("decision") if isinstance(properties, dict) else None
+    choices = decision.get("enum") if isinstance(decision, dict) else None
+    return not isinstance(choices, list) or "correct" in choices
+
+
+def _to_redo(tx: Connection, job: Job, named: Sequence[str]) -> list[int]:
+    """Return the items that a reviewer named, to be redone or as wrong; where it named none, all that are open."""
     if named:
-        return sorted(overview.numbers_of(tx, job=job.id, item_ids=named).values())
+        return sorted(set(overview.numbers_of(tx, job=job.id, item_ids=list(dict.fromkeys(named))).values()))
     return overview.pending_numbers(tx, job=job.id)
+
+
+def _ids(said: Json) -> list[str]:
+    """Return the ids in a list of ids, or of findings that each carry one."""
+    listed = said if isinstance(said, list) else []
+    ids = (one.get("id") if isinstance(one, dict) else one for one in listed)
+    return [str(one) for one in ids if one is not None]
