@@ -35,7 +35,7 @@ def skill_of_prompt(prompt: Path, schema: Path | None, *, rows: str | None, gold
         output=output,
         confidence=signals_for(output),
     )
-    return name, save_own(load_catalogue(), FileKind.SKILL, name, as_yaml(skill))
+    return name, save_own(load_catalogue(), FileKind.SKILL, name, as_yaml(skill), by="firstline tune")
 
 
 def signals_for(output: JsonObject) -> tuple[Signal, ...]:

@@ -17,6 +17,7 @@ from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, Tuned, inf
 from firstline.orchestrator.money.estimate import estimate
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
+from firstline.orchestrator.plans.thresholds import nothing_certified
 from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.run.runner import View, crew_for
@@ -183,7 +184,7 @@ def prepare(order: Order, aim: TuneAim) -> Prepared:
     refused = infeasible(len(profile.ladder) - 1, aim.rows or aim.labels, aim.labels, aim.target)
     if refused:
         raise UserError(refused)
-    plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), thresholds=lambda skill, name: None)
+    plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
     return Prepared(order, workflow, plan, profile, aim, at_most)
 

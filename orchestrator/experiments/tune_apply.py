@@ -13,6 +13,8 @@ from firstline.schemas.tier import Profile, TierKind
 
 #: How the thresholds were found.
 METHOD = "tune-two-stage"
+#: Who wrote the profile.
+BY = "firstline tune"
 
 
 def apply_tuning(prepared: Prepared, found: TuneReport) -> list[str]:
@@ -23,7 +25,7 @@ def apply_tuning(prepared: Prepared, found: TuneReport) -> list[str]:
     for step in certified:
         _store(prepared, step, found)
     profile = tuned_profile(prepared, certified)
-    file = save_own(load_catalogue(), FileKind.PROFILE, profile.name, as_yaml(profile))
+    file = save_own(load_catalogue(), FileKind.PROFILE, profile.name, as_yaml(profile), by=BY)
     kept = f"{len(certified)} calibration{'s' * (len(certified) != 1)} stored; every job with these models uses them"
     return [f"profile: {file}", kept, f"run it: firstline run {found.workflow} --profile {profile.name}"]
 
@@ -48,6 +50,7 @@ def _store(prepared: Prepared, step: StepTuned, found: TuneReport) -> None:
         # Without a signal its answers are taken on their checks alone, as the policy has it.
         return
     row = CalibrationRow(
+        tenant=prepared.order.request.options.tenant,
         skill=skill.name,
         skill_version=skill.version,
         skill_digest=skill.digest,
