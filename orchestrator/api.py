@@ -344,6 +344,7 @@ def _result(row: Any) -> ItemResult:
         cost_usd=None if unknown else row["cost_usd"],
         latency_s=item_store.latency_s(row),
         reason=row["reason"],
+        repaired=bool(row["repaired"]),
     )
 
 

@@ -210,6 +210,8 @@ class ItemResult(Frozen):
     cost_usd: float | None = None
     latency_s: float | None = None
     reason: str | None = None
+    #: An accepted answer had to be mended to be read, without losing a letter; the attempts say how.
+    repaired: bool = False
 
     @property
     def text(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from firstline.orchestrator.store.batches import OUT
@@ -373,8 +373,15 @@ def due(tx: Connection, *, limit: int) -> list[Row[str, int, str, str]]:
 
 
 def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
-    """Return up to `limit` items with numbers above `after`, in order."""
-    query = select(_item).where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
+    """Return up to `limit` items with numbers above `after`, in order; `repaired`: an accepted answer was mended."""
+    mended = exists().where(
+        _attempt.c.job == _item.c.job,
+        _attempt.c.item == _item.c.n,
+        _attempt.c.verdict == "accept",
+        _attempt.c.structured.endswith("+repair"),
+    )
+    rows = select(_item, mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
+    query = rows.order_by(_item.c.n).limit(limit)
     return list(tx.execute(query).mappings())
 
 

@@ -425,9 +425,9 @@ def test_results_as_jsonl_on_stdout_and_as_csv_in_a_file(fake, firstline):
     assert [ItemResult.model_validate_json(line) for line in out.splitlines()] == RESULTS
     firstline("results", "j1", "--out", "out.csv")
     assert Path("out.csv").read_text().splitlines() == [
-        "item_id,status,output,tier,attempts,cost_usd,latency_s,reason",
-        'a,settled,"{""x"": 1}",cheap,1,0.25,,',
-        'b,failed,,,4,,,"no answer, twice"',
+        "item_id,status,output,tier,attempts,cost_usd,latency_s,reason,repaired",
+        'a,settled,"{""x"": 1}",cheap,1,0.25,,,False',
+        'b,failed,,,4,,,"no answer, twice",False',
     ]
 
 
