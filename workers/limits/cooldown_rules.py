@@ -66,6 +66,8 @@ class Cooling:
     #: The length is what the provider asked for.
     asked: bool
     probation: bool
+    #: One item alone was struck, or one job.
+    lone: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +93,8 @@ class Health:
     until: float = 0.0
     probation: bool = False
     probe_until: float = 0.0
+    #: It is left alone for what one item alone met, or one job.
+    lone: bool = False
     #: When the model was last asked for.
     used_at: float = 0.0
     #: Changes that Redis has not been told yet: what stands there is older than what is known here.
@@ -149,11 +153,19 @@ class Health:
         longest_s = LONGEST_ASKED_S if asked else max(rule.longest_s, first_s)
         length_s = min(max(retry_after_s, 0.05), longest_s) if retry_after_s is not None else first_s
         length_s = min(length_s, _LONE_S) if is_lone else length_s
-        return Cooling(kind, length_s, longest_s, asked, rule.probation)
+        return Cooling(kind, length_s, longest_s, asked, rule.probation, is_lone)
 
-    def cool(self, kind: ErrorKind, until: float, *, probation: bool) -> None:
+    def is_proven_by(self, error: ErrorKind | None) -> bool:
+        """Say whether what came of a probe takes the model back.
+
+        That the provider does not take the probe's own words or way is no outage, unless that was what many met.
+        """
+        is_about_the_probe = error in (ErrorKind.NOT_FOUND, ErrorKind.BAD_REQUEST)
+        return error not in FAULTS or (is_about_the_probe and (self.lone or error is not self.kind))
+
+    def cool(self, kind: ErrorKind, until: float, *, probation: bool, lone: bool = False) -> None:
         """Leave the model alone."""
-        self.kind, self.until, self.probation, self.probe_until = kind, until, probation, 0.0
+        self.kind, self.until, self.probation, self.probe_until, self.lone = kind, until, probation, 0.0, lone
         self.in_a_row = 0
         self.row.clear()
         self.outcomes.clear()

@@ -110,7 +110,8 @@ class Cooldowns:
         )
         if cooling is None:
             return
-        health.cool(cooling.kind, max(health.until, now + cooling.length_s), probation=cooling.probation)
+        until = max(health.until, now + cooling.length_s)
+        health.cool(cooling.kind, until, probation=cooling.probation, lone=cooling.lone)
         health.untold += 1
         self._background.do(self._tell(model, health, cooling))
 
@@ -148,7 +149,7 @@ class Cooldowns:
 
     def end_probe(self, model: Model, reply: Reply | None) -> None:
         """Take a model back that has answered; where it has not, `fault` follows, or another call proves it."""
-        if reply is None or reply.error in FAULTS:
+        if reply is None or not self.of(model).is_proven_by(reply.error):
             self.drop_probe(model)
             return
         self.of(model).heal()

@@ -16,7 +16,7 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Ration
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.limits.cooldown_rules import FAULTS, PROBE_S
+from firstline.workers.limits.cooldown_rules import PROBE_S
 from firstline.workers.limits.cooldowns import Cooldowns, Struck
 from firstline.workers.limits.permit import NOTHING, Permit, used
 from firstline.workers.limits.redis_scripts import Scripts
@@ -162,14 +162,15 @@ class Gate:
         reply: Reply | None = None
         try:
             reply = await self._prove(_probe_call(tier, model)) if self._prove is not None else None
+            is_proven = reply is not None and self._cooldowns.of(model).is_proven_by(reply.error)
         finally:
             self._cooldowns.end_probe(model, reply)
         if reply is None:
             return
-        if reply.error in FAULTS:
-            self.fault(tier, model, reply)
-        else:
+        if is_proven:
             self.success(tier, model)
+        else:
+            self.fault(tier, model, reply)
         extra = {"model": model.name, "error": reply.error and reply.error.value, "cost_usd": reply.cost_usd}
         _log.info("model.probed", extra=extra)
 

@@ -176,3 +176,27 @@ def test_what_everybody_meets_is_held_against_no_item(kind):
         assert state.faults == 0
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("said", [ErrorKind.NOT_FOUND, ErrorKind.BAD_REQUEST])
+@pytest.mark.parametrize("kind", [ErrorKind.SERVER, ErrorKind.AUTH])
+def test_a_provider_that_does_not_take_the_probe_is_there_all_the_same(kind, said):
+    async def scenario() -> None:
+        house = House(Reply(error=said, detail="no play fits"))
+        for n in range(4):
+            await house.fault(kind, Struck("j1", f"{n}:s"))
+        house.now += 61
+        assert isinstance(await house.gate.enter(tier=TIER, model=MODEL), Permit)
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_nobody_finds_is_not_proven_by_a_probe_that_does_not_find_it():
+    async def scenario() -> None:
+        house = House(Reply(error=ErrorKind.NOT_FOUND, detail="no such model"))
+        for n in range(4):
+            await house.fault(ErrorKind.NOT_FOUND, Struck("j1", f"{n}:s"))
+        house.now += 61
+        assert isinstance(await house.gate.enter(tier=TIER, model=MODEL), Defer)
+
+    asyncio.run(scenario())
