@@ -16,12 +16,14 @@ from firstline.workers.rules.json_paths import brief, texts
 #: Letters and digits of scripts that put spaces between words; others (Thai, Chinese, Japanese, Korean) have no
 #: word edges to respect.
 _SPACED = regex.compile(r"[^\W_\u0e00-\u0eff\u2e80-\ud7ff\uf900-\ufaff\uff66-\uffdc]")
-_CLUSTER = regex.compile(r"\X")
+#: Runs of plain letters, which need no looking at, and graphemes.
+_PIECE = regex.compile(r"(?P<plain>[A-Za-z]+(?![\p{M}\u200c\u200d]))|\X")
 _DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u2032\u2033"
 #: Signs that mean something wherever they stand; other punctuation counts only between digits.
 _SIGNS = "%\u2030&@\u00a7\u00b0+<>=~\u00ac\u00b1\u00d7\u00f7\u2260\u2264\u2265"
 _BETWEEN_DIGITS = ".,:/'\u2019"
+_MARKS = ("Mn", "Mc", "Me")
 _SHOWN = 3
 
 
@@ -77,41 +79,62 @@ class Ground:
         return None
 
     def _normalised(self, text: str) -> Place | None:
-        wanted, _ = _normal(text)
-        letters, places = self._normal
-        at = letters.find(wanted) if wanted else -1
+        wanted = _normal(text).letters
+        source = self._normal
+        at = source.letters.find(wanted) if wanted else -1
         while at >= 0:
-            end = at + len(wanted)
-            start = places[at].start
-            stop = places[end - 1].end
-            splits = (at and places[at - 1] == places[at]) or (end < len(places) and places[end] == places[end - 1])
-            if not splits and _is_whole(self.text, start, stop):
-                return Place(start, stop)
-            at = letters.find(wanted, at + 1)
+            place = source.place(at, at + len(wanted))
+            if place is not None and _is_whole(self.text, place.start, place.end):
+                return place
+            at = source.letters.find(wanted, at + 1)
         return None
 
     @cached_property
-    def _normal(self) -> tuple[str, list[Place]]:
+    def _normal(self) -> "_Normal":
         return _normal(self.text)
 
 
-def _normal(text: str) -> tuple[str, list[Place]]:
-    """Return a text with what does not distinguish set aside, and for each letter of it where it stands."""
+class _Normal(NamedTuple):
+    """A text with what does not distinguish set aside."""
+
+    letters: str
+    #: For each letter, where the grapheme that it comes from begins and ends.
+    starts: list[int]
+    ends: list[int]
+
+    def place(self, start: int, end: int) -> Place | None:
+        """Return where a span of letters stands; None where it cuts a grapheme."""
+        cuts = (start > 0 and self._is_one(start - 1)) or (end < len(self.letters) and self._is_one(end - 1))
+        return None if cuts else Place(self.starts[start], self.ends[end - 1])
+
+    def _is_one(self, at: int) -> bool:
+        """Say whether a letter and the next one come from the same grapheme."""
+        return self.starts[at] == self.starts[at + 1] and self.ends[at] == self.ends[at + 1]
+
+
+def _normal(text: str) -> _Normal:
     letters: list[str] = []
-    places: list[Place] = []
+    starts: list[int] = []
+    ends: list[int] = []
     apart = False
-    for match in _CLUSTER.finditer(text):
-        kept = _kept(text, match.start(), match.end())
-        if not kept:
-            apart = True
+    for match in _PIECE.finditer(text):
+        start, end = match.span()
+        if match["plain"]:
+            letters.extend(match[0].lower())
+            starts.extend(range(start, end))
+            ends.extend(range(start + 1, end + 1))
+            apart = False
             continue
-        if apart and letters and letters[-1].isdigit() and kept[0].isdigit():
+        kept = _kept(text, start, end)
+        if kept and apart and letters and letters[-1].isdigit() and kept[0].isdigit():
             letters.append(" ")  # 1 and 20 are not 120
-            places.append(Place(match.start(), match.start()))
-        apart = False
+            starts.append(start)
+            ends.append(start)
+        apart = not kept
         letters.extend(kept)
-        places.extend([Place(match.start(), match.end())] * len(kept))
-    return "".join(letters), places
+        starts.extend([start] * len(kept))
+        ends.extend([end] * len(kept))
+    return _Normal("".join(letters), starts, ends)
 
 
 def _kept(text: str, start: int, end: int) -> str:
@@ -179,8 +202,8 @@ def _cuts_left(text: str, start: int) -> bool:
     if start == 0:
         return False
     first, before = text[start], text[start - 1]
-    if unicodedata.combining(first) or unicodedata.category(first) in ("Mn", "Mc", "Me"):
-        return True
+    if unicodedata.category(first) in _MARKS:
+        return _base(text, start).isalnum()
     if _is_spaced(first) and _ends_spaced(text, start):
         return True
     if not first.isdecimal():
@@ -195,8 +218,8 @@ def _cuts_right(text: str, end: int) -> bool:
     if end >= len(text):
         return False
     last, after = text[end - 1], text[end]
-    if unicodedata.category(after) in ("Mn", "Mc", "Me"):
-        return True
+    if unicodedata.category(after) in _MARKS:
+        return _base(text, end).isalnum()
     if _is_power(after):
         return last.isalnum() and not _is_note(text, end)
     if _is_spaced(after) and _ends_spaced(text, end):
@@ -216,10 +239,16 @@ def _is_note(text: str, end: int) -> bool:
 
 def _ends_spaced(text: str, at: int) -> bool:
     """Say whether a letter or digit of a spaced script ends before `at`, its marks passed over."""
+    base = _base(text, at)
+    return base != "" and _is_spaced(base)
+
+
+def _base(text: str, at: int) -> str:
+    """Return what stands before `at`, its marks passed over; empty at the beginning."""
     at -= 1
-    while at > 0 and unicodedata.category(text[at]) in ("Mn", "Mc", "Me"):
+    while at > 0 and unicodedata.category(text[at]) in _MARKS:
         at -= 1
-    return at >= 0 and _is_spaced(text[at])
+    return text[at] if at >= 0 else ""
 
 
 def _is_in_number(text: str, at: int) -> bool:

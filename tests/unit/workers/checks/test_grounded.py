@@ -1,5 +1,7 @@
 """A text stands in its source when what distinguishes it does."""
 
+import time
+
 import pytest
 
 from firstline.workers.checks.grounded import find
@@ -78,3 +80,11 @@ def test_what_distinguishes_is_kept(text, source):
 @pytest.mark.parametrize(("text", "source", "there"), [("5", "a 5.", True), ("A", "a", False), ("4.5", "-4.5", False)])
 def test_as_it_stands_means_letter_by_letter(text, source, there):
     assert (find(text, source, normalised=False) is not None) is there
+
+
+def test_a_long_source_is_looked_through_in_little_time():
+    source = "The quick brown fox, 12.5 km jumps over the lazy dog. " * 4_000 + "Straße"
+    begun = time.process_time()
+    assert find("quick purple", source, normalised=True) is None
+    assert find("STRASSE", source, normalised=True) is not None
+    assert time.process_time() - begun < 3
