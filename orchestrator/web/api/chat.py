@@ -219,7 +219,7 @@ async def _ended(job: str) -> JobStatus:
     deadline_s = time.monotonic() + get_settings().api_answer_s
     while time.monotonic() < deadline_s:
         status = await anyio.to_thread.run_sync(api.status, job)
-        if status.state.ended or status.review:
+        if status.rests or status.review:
             return status
         await anyio.sleep(_POLL_S)
     await anyio.to_thread.run_sync(api.cancel, job)
@@ -227,6 +227,10 @@ async def _ended(job: str) -> JobStatus:
 
 
 def _completion(body: ChatRequest, status: JobStatus) -> ChatCompletion:
+    if not status.state.ended and not status.review:
+        raise Refusal(
+            HTTPStatus.BAD_GATEWAY, f"job {status.job} is {status.state.value}: {status.reason or 'by a person'}"
+        )
     result = next(api.results(status.job))
     if result.status is not ItemState.SETTLED:
         raise Refusal(HTTPStatus.BAD_GATEWAY, f"job {status.job}: {_why(result)}")

@@ -1,13 +1,17 @@
 """Webhooks: signed, repeated until heard, never sent into a private network unless allowed."""
 
 import http.server
+import socket
 import threading
+import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 import sqlalchemy
 from standardwebhooks import Webhook
 
+from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.engine import webhooks
 from firstline.orchestrator.store.jobs import now
@@ -142,3 +146,44 @@ def test_a_weak_secret_is_refused(tmp_path, monkeypatch, secret):
     with pytest.raises(UserError, match="FIRSTLINE_WEBHOOK_SECRET") as refused:
         load_settings()
     assert secret not in str(refused.value)
+
+
+@pytest.fixture
+def dripping():
+    """A server that sends a byte of its headers every tenth of a second and never ends; return its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+            while not over.wait(0.1):
+                connection.sendall(b"x")
+
+    threading.Thread(target=drip, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+    over.set()
+    listener.close()
+
+
+def test_a_receiver_that_answers_a_byte_at_a_time_has_a_deadline(house, dripping, monkeypatch):
+    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 1.0)
+    began = time.monotonic()
+    reason = webhooks.send(dripping, b"{}", message_id="m", settings=get_settings())
+    assert reason == "it had not answered within 1 s"
+    assert time.monotonic() - began < 8
+
+
+def test_a_slow_receiver_keeps_nobody_waiting(house, ear, dripping, monkeypatch):
+    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 3.0)
+    for url in (dripping, ear.url):
+        house.client().post(f"/v1/jobs/{house.submit(1, webhook_url=url)}/cancel")
+    thread = threading.Thread(target=deliver)
+    began = time.monotonic()
+    thread.start()
+    while not ear.heard and time.monotonic() - began < 10:
+        time.sleep(0.02)
+    assert ear.heard
+    assert thread.is_alive(), "the slow one is waited for still"
+    thread.join()

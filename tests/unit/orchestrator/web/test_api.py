@@ -6,6 +6,8 @@ import pytest
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.store import jobs
+from firstline.orchestrator.web.api import chat
 from firstline.schemas.job import JobState
 from tests.unit.web_house import SKILL, build_house
 
@@ -257,6 +259,22 @@ def test_a_message_that_nobody_answers_in_time_is_cancelled(tmp_path, monkeypatc
     body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "temperature": 0}
     assert client.post("/v1/chat/completions", json=body).status_code == 504
     assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
+
+
+def test_a_client_whose_job_is_paused_is_told_so_at_once(house, client, monkeypatch):
+    submitted = chat._submit
+
+    def paused(*arguments) -> str:
+        job = submitted(*arguments)
+        with api.engine().db.writing() as tx:
+            jobs.move(tx, job=job, to=JobState.PAUSED, among=tuple(JobState), reason="its budget is used up")
+        return job
+
+    monkeypatch.setattr(chat, "_submit", paused)
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}]}
+    answer = client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 502
+    assert answer.json()["error"]["message"].endswith("is paused: its budget is used up")
 
 
 def test_every_operation_is_described():
