@@ -8,7 +8,7 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.web.api import chat
-from firstline.schemas.job import JobState
+from firstline.schemas.job import WORKING, JobState
 from tests.unit.web_house import SKILL, build_house
 
 
@@ -267,7 +267,7 @@ def test_a_client_whose_job_is_paused_is_told_so_at_once(house, client, monkeypa
     def paused(*arguments) -> str:
         job = submitted(*arguments)
         with api.engine().db.writing() as tx:
-            jobs.move(tx, job=job, to=JobState.PAUSED, among=tuple(JobState), reason="its budget is used up")
+            jobs.move(tx, job=job, to=JobState.PAUSED, among=WORKING, reason="its budget is used up")
         return job
 
     monkeypatch.setattr(chat, "_submit", paused)
