@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from firstline.schemas.base import Frozen, Json, JsonObject, digest
 from firstline.schemas.check import CheckSpec
@@ -50,6 +50,12 @@ class Skill(Frozen):
     #: Items answered in one call.
     pack: int = Field(default=1, ge=1, le=50)
     params: dict[str, Json] = Field(default_factory=dict)
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _schema_of_a_class(cls, output: object) -> object:
+        """Take a pydantic class, a TypedDict or a dataclass for its JSON Schema."""
+        return TypeAdapter(output).json_schema() if isinstance(output, type) else output
 
     @property
     def is_text(self) -> bool:

@@ -1,0 +1,95 @@
+"""Rows of a script or a notebook, run through a skill to their results: what `firstline.run` and `firstline.map` are."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firstline.config.catalogue.catalogue import load_catalogue, of_skill
+from firstline.config.settings import get_settings
+from firstline.orchestrator import api
+from firstline.orchestrator.run.runner import View
+from firstline.orchestrator.run.runner import run as run_order
+from firstline.orchestrator.submission.item_file import as_file
+from firstline.orchestrator.submission.run_request import Order, with_script
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemResult, JobRequest, JobStatus, Options
+from firstline.schemas.plan import Workflow
+from firstline.schemas.report import Report
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import Profile
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended, what it cost, and what each row came to, in the rows' order."""
+
+    status: JobStatus
+    report: Report
+    results: tuple[ItemResult, ...]
+
+    @property
+    def outputs(self) -> list[Json]:
+        """The outputs alone; None where a row failed."""
+        return [result.output for result in self.results]
+
+
+def run(
+    rows: Iterable[Mapping[str, Any] | str],
+    skill: str | Skill | Workflow,
+    *,
+    profile: str | Profile | None = None,
+    script: str | Path | None = None,
+    mapping: Mapping[str, str] | None = None,
+    id_field: str | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> Ran:
+    """Run rows through a skill or workflow (by name, by path, or made in Python) to their end, with progress on stderr.
+
+    Everything that the run needs is started, and stopped at its end, as `firstline run` does. A text is a row for a
+    skill with one required input. `mapping`: field -> column. `options` are those of `Options`, such as `budget_usd`.
+    UserError before anything has begun; Interrupted when it is stopped: `firstline resume` goes on.
+    """
+    catalogue = load_catalogue()
+    workflow = _workflow(skill)
+    ladder = profile if isinstance(profile, Profile) else catalogue.profile(profile or get_settings().profile)
+    ladder = with_script(ladder, str(Path(script).absolute()) if script else None)
+    request = JobRequest(workflow=workflow, profile=ladder, options=Options(profile=ladder.name, **options))
+    with as_file([_row(row, workflow) for row in rows]) as source:
+        if source is None:
+            raise UserError("no rows: expected at least one")
+        functions = catalogue.functions
+        order = Order(request, ladder, str(source), id_field, map=mapping or {}, functions=functions)
+        finished = run_order(order, View(quiet=quiet))
+    results = tuple(result for result in api.results(finished.status.job))
+    return Ran(finished.status, finished.report, results[: finished.status.items])
+
+
+def map(skill: str | Skill | Workflow, rows: Iterable[Mapping[str, Any] | str], **options: Any) -> list[Json]:
+    """Return what each row comes to, in their order; None where one failed. `options` as for `run`."""
+    return run(rows, skill, **options).outputs
+
+
+def _workflow(skill: str | Skill | Workflow) -> Workflow:
+    match skill:
+        case Workflow():
+            return skill
+        case Skill():
+            return of_skill(skill, inline=True)
+        case _:
+            return load_catalogue().workflow(skill)
+
+
+def _row(row: Mapping[str, Any] | str, workflow: Workflow) -> JsonObject:
+    if not isinstance(row, str):
+        return dict(row)
+    skills = load_catalogue().parts(workflow).skills
+    first = skills.get(workflow.steps[0].skill or "")
+    needed = [name for name, field in first.input.items() if field.required] if first else []
+    if len(needed) != 1:
+        raise UserError(
+            f"a text can only be a row where one field is read; expected a mapping with {needed or 'fields'}"
+        )
+    return {needed[0]: row}

@@ -1,0 +1,89 @@
+"""Rows of a script: `import firstline` and the names that it offers."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TypedDict
+
+import pytest
+from pydantic import BaseModel
+
+import firstline
+from firstline.orchestrator import api
+from firstline.orchestrator.run import rows, runner
+from firstline.schemas.errors import UserError
+from firstline.schemas.job import ItemState
+from firstline.schemas.skill import Skill
+from tests.unit.web_house import build_house
+
+
+class Label(BaseModel):
+    label: str
+    sure: bool = False
+
+
+class Typed(TypedDict):
+    label: str
+
+
+@pytest.fixture
+def settling(tmp_path, monkeypatch):
+    """A house whose runs need no workers: every item settles with its own text."""
+    build_house(tmp_path, monkeypatch)
+    orders = []
+
+    @contextmanager
+    def crew(order, record=None, resuming=None):
+        orders.append(order)
+        yield runner.Crew(order.profile)
+
+    def follow(job, view, check=None, *, title=""):
+        with api.engine().db.writing() as tx:
+            tx.exec_driver_sql("update item set state = 'settled', output = input, tier = 'cheap'")
+            tx.exec_driver_sql("update job set state = 'done'")
+        return api.status(job)
+
+    monkeypatch.setattr(runner, "crew_for", crew)
+    monkeypatch.setattr(runner, "follow", follow)
+    monkeypatch.setattr(runner, "audit", lambda *_: None)
+    return orders
+
+
+def test_rows_become_results_in_their_order(settling):
+    ran = firstline.run([{"text": "a"}, {"text": "b"}], "sort", budget_usd=1.5, quiet=True)
+    assert ran.outputs == [{"text": "a"}, {"text": "b"}]
+    assert [one.status for one in ran.results] == [ItemState.SETTLED] * 2
+    assert (ran.status.items, settling[0].request.options.budget_usd) == (2, 1.5)
+    assert firstline.map("sort", ["one", "two"], quiet=True) == [{"text": "one"}, {"text": "two"}]
+    assert firstline.map("sort", [{"body": "x"}], mapping={"text": "body"}, quiet=True) == [{"text": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [([], "no rows: expected at least one"), ([{"body": "x"}], "has `text`, which step 'sort' reads")],
+)
+def test_rows_that_will_not_do_are_refused_before_anything_starts(settling, given, told):
+    with pytest.raises(UserError, match=told):
+        firstline.run(given, "sort", quiet=True)
+    assert settling == []
+
+
+@pytest.mark.parametrize("output", [Label, Typed])
+def test_a_class_is_taken_for_its_json_schema(output):
+    skill = Skill(name="sort", instructions="Sort it.", input={"text": {}}, output=output)
+    assert skill.output["properties"]["label"]["type"] == "string"
+    assert skill.output["required"] == ["label"]
+    assert Skill.model_validate(skill.model_dump(mode="json")) == skill
+
+
+def test_a_skill_made_in_python_runs_like_one_of_a_file(settling):
+    skill = firstline.Skill(name="own", instructions="Sort it.", input={"text": {}}, output=Label)
+    assert rows.map(skill, ["x"], quiet=True) == [{"text": "x"}]
+
+
+def test_one_import_offers_its_names_and_loads_nothing_heavy():
+    assert all(getattr(firstline, name) is not None for name in firstline.__all__)
+    with pytest.raises(AttributeError, match="it has: FirstlineError, "):
+        firstline.runn  # noqa: B018
+    code = "import firstline, sys; print(sorted({'pydantic', 'celery', 'sqlalchemy', 'redis'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
