@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Self
 
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, PydanticUserError, TypeAdapter, field_validator, model_validator
 
 from firstline.schemas.base import Frozen, Json, JsonObject, digest
 from firstline.schemas.check import CheckSpec
@@ -55,7 +55,12 @@ class Skill(Frozen):
     @classmethod
     def _schema_of_a_class(cls, output: object) -> object:
         """Take a pydantic class, a TypedDict or a dataclass for its JSON Schema."""
-        return TypeAdapter(output).json_schema() if isinstance(output, type) else output
+        if not isinstance(output, type):
+            return output
+        try:
+            return TypeAdapter(output).json_schema()
+        except PydanticUserError as error:
+            raise ValueError(f"{output.__name__} has no JSON Schema: {error.message}") from None
 
     @property
     def is_text(self) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of a script or a notebook, run through a skill to their results: what `firstline.run` and `firstline.map` are."""
+"""Rows of a script or a notebook, run through a skill to their results: `firstline.run` and `firstline.map`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -89,7 +89,6 @@ def _row(row: Mapping[str, Any] | str, workflow: Workflow) -> JsonObject:
     first = skills.get(workflow.steps[0].skill or "")
     needed = [name for name, field in first.input.items() if field.required] if first else []
     if len(needed) != 1:
-        raise UserError(
-            f"a text can only be a row where one field is read; expected a mapping with {needed or 'fields'}"
-        )
+        read = ", ".join(needed) or "the fields that are read"
+        raise UserError(f"a text can be a row only where one field is read; expected a mapping with {read}")
     return {needed[0]: row}

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TypedDict
 
 import pytest
 from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 import firstline
 from firstline.orchestrator import api
