@@ -5,9 +5,9 @@ import logging
 from datetime import datetime
 
 from firstline.orchestrator.store import audit_log
+from firstline.orchestrator.store.access_tables import AuditLogRow
 from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import AuditLogRow
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import FirstlineError
 

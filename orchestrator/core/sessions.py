@@ -5,9 +5,9 @@ import secrets
 from datetime import timedelta
 
 from firstline.orchestrator.store import sessions
+from firstline.orchestrator.store.access_tables import SessionRow
 from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import SessionRow
 from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from sqlalchemy import RowMapping
 
 from firstline.orchestrator.store import tokens
+from firstline.orchestrator.store.access_tables import TokenRow
 from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import TokenRow
 from firstline.schemas.access import Role, Token
 from firstline.schemas.errors import UserError
 

@@ -15,7 +15,7 @@ from firstline.orchestrator.engine.messages import Seen, lane, subs_of, values_o
 from firstline.orchestrator.engine.segments import close_shard, fail, open_segment, settles_after
 from firstline.orchestrator.plans import barriers
 from firstline.orchestrator.plans.referral import carry_out, note_referred
-from firstline.orchestrator.store import batches, items
+from firstline.orchestrator.store import batches, items, subtasks
 from firstline.orchestrator.store.database import log_after
 from firstline.orchestrator.store.jobs import clock, now
 from firstline.schemas.attempt import Attempt
@@ -195,7 +195,7 @@ def _save_subtasks(
             subs[step] = sub
             due_at = None if sub.wait_s is None else time + timedelta(seconds=sub.wait_s)
             rows.append(subtask_row(job.id, n, sub, due_at=due_at))
-    items.save_subtasks(tx, rows=rows)
+    subtasks.save(tx, rows=rows)
     return after
 
 

@@ -12,7 +12,7 @@ from firstline.orchestrator.engine.apply import conclude, cost_row
 from firstline.orchestrator.engine.audit_draw import draw_audits
 from firstline.orchestrator.engine.economics import note_outcomes
 from firstline.orchestrator.engine.messages import Seen, see
-from firstline.orchestrator.store import batches, items
+from firstline.orchestrator.store import batches, items, subtasks
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import ItemTrail, Trail
 from firstline.schemas.states import BatchState
@@ -72,7 +72,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     note_outcomes(tx, job=job, trails=new, tier=trail.tier)
     draw_audits(tx, job=job, trails={one.item: one for one in trail.items}, tier=trail.tier)
     # A trail may bring a part of its batch; the batch is judged with the last one.
-    if set(row["items"]) <= set(numbers) or not items.holds(tx, job=job.id, batch=trail.batch):
+    if set(row["items"]) <= set(numbers) or not subtasks.holds(tx, job=job.id, batch=trail.batch):
         batches.set_state(
             tx,
             batches=[trail.batch],
@@ -98,7 +98,7 @@ def _new_calls(tx: Connection, *, job: Job, row: RowMapping, trail: Trail) -> li
     numbers = [one.item for one in trail.items]
     known = items.calls(tx, job=job.id, numbers=numbers)
     late = row["state"] in (BatchState.JUDGED, BatchState.DROPPED)
-    ended = items.ended(tx, job=job.id, numbers=numbers) if late else set()
+    ended = subtasks.ended(tx, job=job.id, numbers=numbers) if late else set()
     recorded = {(item, step, began) for item, step, _, began in known}
     taken = {(item, step, n) for item, step, n, _ in known}
     repeated = Counter((item, step) for item, step, n, _ in known if n >= REPEATED_FROM)

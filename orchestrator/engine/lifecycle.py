@@ -18,7 +18,7 @@ from firstline.orchestrator.engine.segments import advance, fail, open_segment
 from firstline.orchestrator.engine.tracing import trace_job
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.plans.planner.first import is_planning
-from firstline.orchestrator.store import batches, decisions, items, jobs
+from firstline.orchestrator.store import batches, decisions, items, jobs, subtasks
 from firstline.orchestrator.store import budgets as budget_store
 from firstline.schemas.batch import Trail
 from firstline.schemas.errors import UserError
@@ -75,7 +75,7 @@ def settle_trail(engine: Context, trail: Trail) -> Signature | None:
         called_off = job.state.works and judged.because(DeferCause.CANCELLED) is not None
         if called_off:
             # The job was cancelled and is tried again; workers have not heard of the latter.
-            items.let_go_unheld(tx, job=job.id)
+            subtasks.let_go_unheld(tx, job=job.id)
         _note(tx, job, judged)
     engine.pace.hear(trail)
     engine.tally.add(judged.attempts)
@@ -109,7 +109,7 @@ def _advance(engine: Context, job: Job) -> None:
 def stop_at(tx: Connection, job: Job, over: Defer) -> None:
     """Pause a job at a budget, unless that has been raised since the call was refused."""
     if over.budget and over.cap_usd and budgets.has_moved(tx, job, key=over.budget, cap_usd=over.cap_usd):
-        items.let_go_unheld(tx, job=job.id)
+        subtasks.let_go_unheld(tx, job=job.id)
         return
     holder = {"held_by": over.budget, "held_cap_usd": over.cap_usd}
     jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=budgets.told(tx, job, over), **holder)
@@ -151,7 +151,7 @@ def resume(engine: Context, job_id: str) -> bool:
         job = engine.job(tx, job_id)
         if not jobs.move(tx, job=job_id, to=_at_work(job), among=(JobState.PAUSED,)):
             return False
-        items.let_go_unheld(tx, job=job_id)
+        subtasks.let_go_unheld(tx, job=job_id)
         batches.reset_shards(tx, job=job_id, segment=job.segment)
     _go_on(engine, job)
     return True
@@ -208,7 +208,7 @@ def retry(engine: Context, job_id: str, *, item_ids: Sequence[str] | None) -> in
         if not numbers:
             return 0
         first = min(items.reopen_failed(tx, job=job_id, numbers=numbers).values())
-        items.let_go_unheld(tx, job=job_id)
+        subtasks.let_go_unheld(tx, job=job_id)
         batches.forget_shards(tx, job=job_id, segment=first)
         states = (JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED)
         jobs.move(tx, job=job_id, to=_at_work(job), among=states, segment=first, ended_at=None, deadline=None)

@@ -13,7 +13,7 @@ from firstline.orchestrator.money.budgets import rations
 from firstline.orchestrator.plans import barriers, referral
 from firstline.orchestrator.plans.patterns.base import View
 from firstline.orchestrator.plans.referral import planned_of
-from firstline.orchestrator.store import items
+from firstline.orchestrator.store import items, subtasks
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
 from firstline.schemas.job import ItemState
@@ -113,10 +113,10 @@ def _steps(job: Job, row: Row) -> tuple[PlannedStep, ...]:
 
 def subs_of(tx: Connection, *, job: Job, numbers: Collection[int]) -> dict[int, dict[str, Sub]]:
     """Return the subtasks of items, and of the whole job where the plan has barriers."""
-    rows = items.standings(tx, job=job.id, numbers=numbers)
+    rows = subtasks.standings(tx, job=job.id, numbers=numbers)
     if job.plan.segments > 1 and WHOLE_JOB not in numbers:
         # By itself: it is far from all others.
-        rows += items.standings(tx, job=job.id, numbers=[WHOLE_JOB])
+        rows += subtasks.standings(tx, job=job.id, numbers=[WHOLE_JOB])
     found: dict[int, dict[str, Sub]] = {}
     for row in rows:
         n, sub = row[0], _sub(row[1:])
@@ -126,7 +126,7 @@ def subs_of(tx: Connection, *, job: Job, numbers: Collection[int]) -> dict[int, 
 
 def sub_of(row: RowMapping) -> Sub:
     """Return a subtask from its row."""
-    return _sub([row[name] for name in items.STANDING])
+    return _sub([row[name] for name in subtasks.STANDING])
 
 
 def _sub(columns: Sequence[Any]) -> Sub:

@@ -15,7 +15,7 @@ from firstline.orchestrator.engine.apply import conclude, subtask_row
 from firstline.orchestrator.engine.messages import sub_of, subs_of, values_of
 from firstline.orchestrator.engine.release import release
 from firstline.orchestrator.engine.segments import shard_of
-from firstline.orchestrator.store import decisions, items, jobs, reviews
+from firstline.orchestrator.store import decisions, items, jobs, reviews, subtasks
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import GoldRow
 from firstline.schemas.base import Frozen, Json, JsonObject
@@ -201,7 +201,7 @@ def _send_on(engine: Context, job_id: str, made: Sequence[str]) -> None:
 def _case(tx: Connection, engine: Context, job_id: str, item_id: str, step: str | None) -> _Case:
     job = engine.job(tx, job_id)
     n = reviews.number_of(tx, job=job_id, item_id=item_id)
-    rows = items.subtasks(tx, job=job_id, numbers=[n]).get(n, {}) if n is not None else {}
+    rows = subtasks.of_items(tx, job=job_id, numbers=[n]).get(n, {}) if n is not None else {}
     open_steps = [name for name, row in rows.items() if row["state"] == reviews.REVIEW and step in (None, name)]
     if n is None or not open_steps:
         where = f"item '{item_id}' of job {job_id}" + (f", step '{step}'" if step else "")
@@ -254,7 +254,7 @@ def _settle(
 ) -> tuple[Answered, list[str]]:
     """Write the subtask as it stands now and let the engine conclude what follows; return that and the new batches."""
     job = case.job
-    items.save_subtasks(tx, rows=[subtask_row(job.id, case.n, sub)])
+    subtasks.save(tx, rows=[subtask_row(job.id, case.n, sub)])
     decisions.note(
         tx, job=job.id, item=case.n, step=sub.step, kind="review", by=PERSON, choice=choice, reason=reason, data=data
     )

@@ -15,7 +15,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.single_tier import one_step
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
 from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
-from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs
+from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs, subtasks
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import CalibrationRow
 from firstline.orchestrator.submission.item_reader import InputItem
@@ -111,7 +111,7 @@ def ask(job_id: str, *, budget_usd: float | None = None) -> list[str]:
 
 
 def _values(tx: Connection, job: Job, item: int) -> Mapping[str, Json]:
-    return {step: row["value"] for step, row in items.subtasks(tx, job=job.id, numbers=[item]).get(item, {}).items()}
+    return {step: row["value"] for step, row in subtasks.of_items(tx, job=job.id, numbers=[item]).get(item, {}).items()}
 
 
 def _ask(

@@ -21,7 +21,7 @@ from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
 from firstline.orchestrator.engine.segments import advance, shard_of
 from firstline.orchestrator.quality import audits
-from firstline.orchestrator.store import batches, items, jobs
+from firstline.orchestrator.store import batches, items, jobs, subtasks
 from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
 from firstline.schemas.states import BatchState
@@ -108,14 +108,14 @@ def end_hopeless(engine: Context) -> None:
 def wake_due(engine: Context) -> int:
     """Send the deferred subtasks whose time has come; return how many items."""
     with engine.db.reading() as tx:
-        rows = items.due(tx, limit=_DEFERRED_AT_ONCE)
+        rows = subtasks.due(tx, limit=_DEFERRED_AT_ONCE)
     by_job: dict[str, set[int]] = {}
     for job_id, item, _, _ in rows:
         by_job.setdefault(job_id, set()).add(item)
 
     def wake(job_id: str) -> None:
         numbers = sorted(by_job[job_id])
-        _again(engine, job_id, numbers, opening=lambda tx, job, wanted: items.wake(tx, job=job, numbers=wanted))
+        _again(engine, job_id, numbers, opening=lambda tx, job, wanted: subtasks.wake(tx, job=job, numbers=wanted))
 
     for_each(engine, by_job, wake, job_of=str)
     return len(rows)
@@ -245,9 +245,9 @@ def _after_failure(engine: Context, row: RowMapping, claim: str) -> None:
 
     def opening(tx: Connection, job: str, _numbers: Sequence[int]) -> None:
         if alone:
-            items.give_up(tx, job=job, batch=row["id"], reason=reason)
+            subtasks.give_up(tx, job=job, batch=row["id"], reason=reason)
         else:
-            items.let_go(tx, job=job, batch=row["id"])
+            subtasks.let_go(tx, job=job, batch=row["id"])
         batches.set_state(tx, batches=[row["id"]], to=BatchState.DROPPED, among=(BatchState.READY, BatchState.SENT))
 
     _again(engine, row["job"], row["items"], opening=opening, size=1, heirs_of=row["id"])

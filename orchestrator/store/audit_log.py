@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, RowMapping, select
 
-from firstline.orchestrator.store.tables import AuditLogRow
+from firstline.orchestrator.store.access_tables import AuditLogRow
 
 _log = AuditLogRow.__table__  # type: ignore[attr-defined]
 

@@ -7,14 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from firstline.orchestrator.store.batches import OUT
-from firstline.orchestrator.store.jobs import clock, now
+from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.many import Given, Many
 from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB
-from firstline.schemas.job import WORKING, ItemState
+from firstline.schemas.job import ItemState
 from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -28,35 +27,38 @@ ENDED = tuple(ENDED_SUBTASKS)
 
 
 #: Statements of the way of every batch are made once: making one takes longer than most take to run.
-_JOB: Any = bindparam("in_job")
-_NUMBERS: Any = bindparam("numbers", expanding=True)
+IN_JOB: Any = bindparam("in_job")
+NUMBERS: Any = bindparam("numbers", expanding=True)
 
 
-def _these(job: Any, number: Any) -> Any:
-    """Return the condition for rows of some items of a job; `_told` has its parameters.
+def these(job: Any, number: Any) -> Any:
+    """Return the condition for rows of some items of a job; `told` has its parameters.
 
     The bounds say nothing new, but to PostgreSQL: while it has not counted a table's rows it takes a job for a few
     of them, and reads them all to find these.
     """
     bounds = number.between(bindparam("lowest", type_=Integer), bindparam("highest", type_=Integer))
-    return and_(job == _JOB, bounds, number.in_(_NUMBERS))
+    return and_(job == IN_JOB, bounds, number.in_(NUMBERS))
 
 
-def _told(job: str, numbers: Collection[int]) -> dict[str, Any]:
+def told(job: str, numbers: Collection[int]) -> dict[str, Any]:
+    """Return the parameters that `these` takes."""
     bounds = {"lowest": min(numbers, default=0), "highest": max(numbers, default=0)}
     return {"in_job": job, "numbers": list(numbers), **bounds}
 
 
 def insert_or_ignore(tx: Connection, table: Any) -> Any:
     """Return an INSERT for either database that leaves rows alone which are there already."""
-    return _new(tx.dialect.name, table).on_conflict_do_nothing()
+    return insert_for(tx.dialect.name, table).on_conflict_do_nothing()
 
 
-def _new(dialect: str, table: Any) -> Any:
+def insert_for(dialect: str, table: Any) -> Any:
+    """Return an insert that knows what to do about rows that are there."""
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
 
 
-def _types(table: Any, names: Iterable[str]) -> dict[str, Any]:
+def types_of(table: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return the types of a table's columns by name."""
     return {name: table.c[name].type for name in names}
 
 
@@ -75,7 +77,7 @@ _HANDED_IN = (
     "unpriced",
     "ended_at",
 )
-_INSERT = Many(lambda given, _: given.into(_item.insert()), _types(_item, _HANDED_IN))
+_INSERT = Many(lambda given, _: given.into(_item.insert()), types_of(_item, _HANDED_IN))
 
 
 def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
@@ -83,20 +85,20 @@ def insert(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     _INSERT.run(tx, rows)
 
 
-_LOAD = select(_item).where(_these(_item.c.job, _item.c.n)).order_by(_item.c.n)
+_LOAD = select(_item).where(these(_item.c.job, _item.c.n)).order_by(_item.c.n)
 _LOAD_LOCKED = _LOAD.with_for_update()
 
 
 def load(tx: Connection, *, job: str, numbers: Collection[int], lock: bool = False) -> dict[int, RowMapping]:
     """Return items by number, locked in order against other judges where the database locks rows."""
     query = _LOAD_LOCKED if lock else _LOAD
-    return {row["n"]: row for row in tx.execute(query, _told(job, numbers)).mappings()}
+    return {row["n"]: row for row in tx.execute(query, told(job, numbers)).mappings()}
 
 
 _IN_SEGMENT = (
     select(_item.c.n, _item.c.state)
     .where(
-        _item.c.job == _JOB,
+        _item.c.job == IN_JOB,
         _item.c.n >= bindparam("lo"),
         _item.c.n < bindparam("hi"),
         _item.c.segment == bindparam("in_segment"),
@@ -113,78 +115,18 @@ def pending(tx: Connection, *, job: str, segment: int, lo: int, hi: int) -> list
     return [n for n, state in rows if state == ItemState.PENDING.value]
 
 
-_LOCK = select(_item.c.n).where(_these(_item.c.job, _item.c.n)).order_by(_item.c.n).with_for_update()
+_LOCK = select(_item.c.n).where(these(_item.c.job, _item.c.n)).order_by(_item.c.n).with_for_update()
 
 
 def lock(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
     """Keep other judges from these items until the transaction ends; in order, so that no two wait for each other."""
     if tx.dialect.name != "sqlite":
-        tx.execute(_LOCK, _told(job, numbers))
-
-
-_SUBTASKS = select(_subtask).where(_these(_subtask.c.job, _subtask.c.item)).order_by(_subtask.c.item, _subtask.c.step)
-
-
-def subtasks(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int, dict[str, RowMapping]]:
-    """Return the subtasks of these items: item -> step -> row."""
-    found: dict[int, dict[str, RowMapping]] = {}
-    for row in tx.execute(_SUBTASKS, _told(job, numbers)).mappings():
-        found.setdefault(row["item"], {})[row["step"]] = row
-    return found
-
-
-#: Columns of a subtask that say where it stands, in the order of `Sub`.
-STANDING = (
-    "step",
-    "tier",
-    "state",
-    "n",
-    "used",
-    "faults",
-    "referrals",
-    "value",
-    "kept_tier",
-    "feedback",
-    "effort",
-    "instruction",
-    "reason",
-    "batch",
-)
-_STANDINGS = (
-    select(_subtask.c.item, *(_subtask.c[name] for name in STANDING))
-    .where(_these(_subtask.c.job, _subtask.c.item))
-    .order_by(_subtask.c.item, _subtask.c.step)
-)
-
-
-def standings(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[Any]]:
-    """Return an item's number and where its subtask stands, for every subtask of these items."""
-    return list(tx.execute(_STANDINGS, _told(job, numbers)).all())
-
-
-_NAMES = tuple(_subtask.c.keys())
-
-
-def _over_open_ones(given: Given, dialect: str) -> Any:
-    insert = _new(dialect, _subtask)
-    keys = ("job", "item", "step")
-    changes = {name: insert.excluded[name] for name in _NAMES if name not in keys}
-    return given.into(insert).on_conflict_do_update(
-        index_elements=keys, set_=changes, where=and_(*(_subtask.c.state != ended for ended in ENDED))
-    )
-
-
-_SAVE_SUBTASKS = Many(_over_open_ones, _types(_subtask, _NAMES))
-
-
-def save_subtasks(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
-    """Write subtasks with all their columns, over what is there unless that has ended."""
-    _SAVE_SUBTASKS.run(tx, rows)
+        tx.execute(_LOCK, told(job, numbers))
 
 
 _SAVE_ATTEMPTS = Many(
-    lambda given, dialect: given.into(_new(dialect, _attempt)).on_conflict_do_nothing(),
-    _types(_attempt, _attempt.c.keys()),
+    lambda given, dialect: given.into(insert_for(dialect, _attempt)).on_conflict_do_nothing(),
+    types_of(_attempt, _attempt.c.keys()),
 )
 
 
@@ -227,7 +169,7 @@ _CHANGE = Many(
     _changed,
     {
         **{"in_job": _item.c.job.type, "in_n": _item.c.n.type},
-        **_types(_item, ("state", "segment", "output", "tier", "climbed", "reason", "started_at", "ended_at")),
+        **types_of(_item, ("state", "segment", "output", "tier", "climbed", "reason", "started_at", "ended_at")),
         **{"more_attempts": Integer(), "more_usd": _item.c.cost_usd.type, "more_unpriced": Integer()},
     },
 )
@@ -277,7 +219,7 @@ def _end_pending(tx: Connection, *, job: str, state: ItemState, reason: str | No
 
 _SETTLE_WAITING = (
     update(_item)
-    .where(_item.c.job == _JOB, _item.c.state == ItemState.PENDING.value, _item.c.same_as.is_(None))
+    .where(_item.c.job == IN_JOB, _item.c.state == ItemState.PENDING.value, _item.c.same_as.is_(None))
     .values(state=ItemState.SETTLED.value, ended_at=bindparam("at", type_=_item.c.ended_at.type))
 )
 
@@ -325,15 +267,15 @@ def open_whole_job(tx: Connection, *, job: str, segment: int) -> None:
 _FIRST = _item.alias()
 _AS_THE_FIRST = (
     update(_item)
-    .where(_item.c.job == _JOB, _item.c.same_as.is_not(None))
+    .where(_item.c.job == IN_JOB, _item.c.same_as.is_not(None))
     .values(
         {
-            name: select(_FIRST.c[name]).where(_FIRST.c.job == _JOB, _FIRST.c.n == _item.c.same_as).scalar_subquery()
+            name: select(_FIRST.c[name]).where(_FIRST.c.job == IN_JOB, _FIRST.c.n == _item.c.same_as).scalar_subquery()
             for name in ("state", "output", "tier", "climbed", "reason", "segment", "started_at", "ended_at")
         }
     )
 )
-_SAME = select(_item.c.n).where(_item.c.job == _JOB, _item.c.same_as.is_not(None)).limit(1)
+_SAME = select(_item.c.n).where(_item.c.job == IN_JOB, _item.c.same_as.is_not(None)).limit(1)
 
 
 def end_duplicates(tx: Connection, *, job: str) -> None:
@@ -343,33 +285,13 @@ def end_duplicates(tx: Connection, *, job: str) -> None:
 
 
 _CALLS = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.started_at).where(
-    _these(_attempt.c.job, _attempt.c.item)
+    these(_attempt.c.job, _attempt.c.item)
 )
 
 
 def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int, str, int, datetime]]:
     """Return (item, step, attempt number, time of the call) of all attempts on these items."""
-    return list(tx.execute(_CALLS, _told(job, numbers)).all())
-
-
-def ended(tx: Connection, *, job: str, numbers: Collection[int]) -> set[tuple[int, str]]:
-    """Return (item, step) of the subtasks of these items that have ended."""
-    query = select(_subtask.c.item, _subtask.c.step).where(
-        _these(_subtask.c.job, _subtask.c.item), _subtask.c.state.in_(ENDED)
-    )
-    return {(row[0], row[1]) for row in tx.execute(query, _told(job, numbers))}
-
-
-def due(tx: Connection, *, limit: int) -> list[Row[str, int, str, str]]:
-    """Return (job, item, step, tier) of deferred subtasks whose time has come."""
-    query = (
-        select(_subtask.c.job, _subtask.c.item, _subtask.c.step, _subtask.c.tier)
-        .join(_job, _job.c.id == _subtask.c.job)
-        .where(_subtask.c.state == SubtaskState.DEFERRED, _subtask.c.due_at <= clock(tx), _job.c.state.in_(WORKING))
-        .order_by(_subtask.c.due_at)
-        .limit(limit)
-    )
-    return list(tx.execute(query).all())
+    return list(tx.execute(_CALLS, told(job, numbers)).all())
 
 
 def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
@@ -409,48 +331,6 @@ def latency_s(row: RowMapping) -> float | None:
     if not isinstance(started, datetime) or not isinstance(ended, datetime):
         return None
     return max(0.0, (ended - started).total_seconds())
-
-
-def wake(tx: Connection, *, job: str, numbers: Collection[int]) -> None:
-    """Open the deferred subtasks of these items whose time has come."""
-    query = update(_subtask).where(
-        _these(_subtask.c.job, _subtask.c.item),
-        _subtask.c.state == SubtaskState.DEFERRED,
-        _subtask.c.due_at <= clock(tx),
-    )
-    tx.execute(query.values(state=SubtaskState.OPEN, due_at=None, batch=None), _told(job, numbers))
-
-
-def holds(tx: Connection, *, job: str, batch: str) -> bool:
-    """Return whether a batch holds subtasks that are open."""
-    query = select(_subtask.c.item).where(
-        _subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == SubtaskState.OPEN
-    )
-    return tx.scalar(query.limit(1)) is not None
-
-
-def let_go(tx: Connection, *, job: str, batch: str) -> None:
-    """Take its subtasks from a batch that will not be judged."""
-    query = update(_subtask).where(
-        _subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == SubtaskState.OPEN
-    )
-    tx.execute(query.values(batch=None))
-
-
-def let_go_unheld(tx: Connection, *, job: str) -> None:
-    """Open the subtasks of a job that no message carries, so that they can be sent again."""
-    live = select(_batch.c.id).where(_batch.c.job == job, _batch.c.state.in_(OUT))
-    adrift = and_(_subtask.c.state == SubtaskState.OPEN, _subtask.c.batch.is_not(None), _subtask.c.batch.not_in(live))
-    query = update(_subtask).where(_subtask.c.job == job, or_(_subtask.c.state == SubtaskState.PAUSED, adrift))
-    tx.execute(query.values(state=SubtaskState.OPEN, batch=None, due_at=None))
-
-
-def give_up(tx: Connection, *, job: str, batch: str, reason: str) -> None:
-    """Fail the subtasks of a batch."""
-    query = update(_subtask).where(
-        _subtask.c.job == job, _subtask.c.batch == batch, _subtask.c.state == SubtaskState.OPEN
-    )
-    tx.execute(query.values(state=SubtaskState.FAILED, reason=reason, batch=None))
 
 
 def failed(tx: Connection, *, job: str, item_ids: Collection[str] | None) -> list[int]:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping, and_, delete, or_, select, update
 
+from firstline.orchestrator.store.access_tables import SessionRow, TokenRow
 from firstline.orchestrator.store.jobs import clock
-from firstline.orchestrator.store.tables import SessionRow, TokenRow
 from firstline.orchestrator.store.tokens import is_live
 
 _session = SessionRow.__table__  # type: ignore[attr-defined]

@@ -2,8 +2,8 @@
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, update
 
+from firstline.orchestrator.store.access_tables import TokenRow
 from firstline.orchestrator.store.jobs import clock
-from firstline.orchestrator.store.tables import TokenRow
 
 _token = TokenRow.__table__  # type: ignore[attr-defined]
 

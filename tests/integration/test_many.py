@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.store import items
+from firstline.orchestrator.store import items, subtasks
 from firstline.schemas.attempt import Attempt, Usage
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -64,10 +64,10 @@ def _row(step: str, **columns: Any) -> dict[str, Any]:
 def test_of_many_subtasks_only_those_that_have_ended_stay_as_they_were(engine: Context) -> None:
     due = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
     with engine.db.writing() as tx:
-        items.save_subtasks(tx, rows=[_row("a"), _row("b", state="settled", value={"x": [1, None, "ü"]})])
-        items.save_subtasks(tx, rows=[_row("a", due_at=due, feedback=["more"]), _row("b", value="other"), _row("c")])
+        subtasks.save(tx, rows=[_row("a"), _row("b", state="settled", value={"x": [1, None, "ü"]})])
+        subtasks.save(tx, rows=[_row("a", due_at=due, feedback=["more"]), _row("b", value="other"), _row("c")])
     with engine.db.reading() as tx:
-        found = items.subtasks(tx, job="j", numbers=[1])[1]
+        found = subtasks.of_items(tx, job="j", numbers=[1])[1]
     assert (found["a"]["due_at"], found["a"]["feedback"]) == (due, ["more"])
     assert (found["b"]["state"], found["b"]["value"]) == ("settled", {"x": [1, None, "ü"]})
     assert found["c"]["value"] is None
@@ -75,5 +75,5 @@ def test_of_many_subtasks_only_those_that_have_ended_stay_as_they_were(engine: C
 
 def test_no_rows_are_no_statement(engine: Context) -> None:
     with engine.db.writing() as tx:
-        items.save_subtasks(tx, rows=[])
+        subtasks.save(tx, rows=[])
         assert items.save(tx, rows=[]) == 0

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.store import items
+from firstline.orchestrator.store import items, subtasks
 from firstline.orchestrator.store.jobs import now
 from firstline.schemas.attempt import Attempt, Usage
 
@@ -27,7 +27,7 @@ def large(engine: Context) -> Context:
     subtask = {"step": "s", "state": "open", "tier": "cheap", **counts, **names}
     with engine.db.writing() as tx:
         items.insert(tx, rows=[{"job": "j", "n": n, "item_id": str(n), **handed_in, **nothing} for n in range(COUNT)])
-        items.save_subtasks(tx, rows=[{"job": "j", "item": n, **subtask} for n in range(COUNT)])
+        subtasks.save(tx, rows=[{"job": "j", "item": n, **subtask} for n in range(COUNT)])
         made = (
             Attempt(item=n, step="s", n=0, tier="cheap", model="m", started_at=now(), latency_s=0.1, usage=Usage())
             for n in range(COUNT)
@@ -47,8 +47,8 @@ def _passed_over(plan: dict[str, Any]) -> int:
         lambda tx: items.load(tx, job="j", numbers=SOME),
         lambda tx: items.load(tx, job="j", numbers=SOME, lock=True),
         lambda tx: items.lock(tx, job="j", numbers=SOME),
-        lambda tx: items.standings(tx, job="j", numbers=SOME),
-        lambda tx: items.subtasks(tx, job="j", numbers=SOME),
+        lambda tx: subtasks.standings(tx, job="j", numbers=SOME),
+        lambda tx: subtasks.of_items(tx, job="j", numbers=SOME),
         lambda tx: items.calls(tx, job="j", numbers=SOME),
         lambda tx: items.pending(tx, job="j", segment=0, lo=SOME.start, hi=SOME.stop),
     ],

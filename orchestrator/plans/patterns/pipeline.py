@@ -12,7 +12,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import output
 from firstline.orchestrator.plans.patterns.base import Next, View, all_items
 from firstline.orchestrator.plans.patterns.rewind import dependents, rewind
-from firstline.orchestrator.store import decisions, items, overview, rework
+from firstline.orchestrator.store import decisions, items, overview, rework, subtasks
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.plan import PlannedStep, Step
@@ -115,7 +115,7 @@ def _shown(
 ) -> list[Json]:
     """Return a share of the answers with what they answer, other ones each round, as many as the reviewer can take."""
     if reviewed.step.is_barrier:
-        row = items.subtasks(tx, job=job.id, numbers=[WHOLE_JOB]).get(WHOLE_JOB, {}).get(reviewed.step.name)
+        row = subtasks.of_items(tx, job=job.id, numbers=[WHOLE_JOB]).get(WHOLE_JOB, {}).get(reviewed.step.name)
         return [{"id": _JOB_ID, "value": row["value"]}] if row is not None else []
     count = min(MOST_SHOWN, math.ceil(settled * planned.step.sample))
     drawn = heapq.nsmallest(
@@ -126,7 +126,7 @@ def _shown(
     )
     numbers = [n for n, _, _ in drawn]
     loaded = items.load(tx, job=job.id, numbers=numbers)
-    answered = items.subtasks(tx, job=job.id, numbers=numbers)
+    answered = subtasks.of_items(tx, job=job.id, numbers=numbers)
     field = job.plan.skills[planned.step.skill or ""].input.get(_OUTPUTS)
     room = int(_FILL * field.max_chars) if field else 0
     shown: list[Json] = []
@@ -184,7 +184,7 @@ def _correct(note: _Note, corrections: Json, reason: str) -> Next:
 def _put(tx: Connection, job: Job, reviewed: PlannedStep, n: int, value: Json) -> str | None:
     """Set an item's answer to a corrected value; return why not, if it does not pass the skill's checks."""
     item = items.load(tx, job=job.id, numbers=[n])[n]
-    subs = items.subtasks(tx, job=job.id, numbers=[n]).get(n, {})
+    subs = subtasks.of_items(tx, job=job.id, numbers=[n]).get(n, {})
     settled = {name: row["value"] for name, row in subs.items() if row["state"] == "settled"}
     if reviewed.step.name not in settled:
         return "the step was not answered for it"

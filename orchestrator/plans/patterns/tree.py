@@ -9,7 +9,7 @@ from firstline.config.catalogue.references import ITEMS, target
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.patterns.base import View, all_items, per_item_steps
 from firstline.orchestrator.plans.patterns.growth import change_step, insert
-from firstline.orchestrator.store import decisions, items, jobs
+from firstline.orchestrator.store import decisions, jobs, subtasks
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.plan import PlannedStep, Step
@@ -99,7 +99,7 @@ def _lists(tx: Connection, job: Job, planned: PlannedStep) -> dict[str, list[Jso
     if not isinstance(groups, list):
         found = all_items(tx, job=job, planned=planned)
         return {name: value for name, value in found.items() if isinstance(value, list)}
-    subs = items.subtasks(tx, job=job.id, numbers=[WHOLE_JOB]).get(WHOLE_JOB, {})
+    subs = subtasks.of_items(tx, job=job.id, numbers=[WHOLE_JOB]).get(WHOLE_JOB, {})
     answered: list[Json] = [
         {"id": f"group {number}", "value": subs[str(name)]["value"]}
         for number, name in enumerate(groups, 1)

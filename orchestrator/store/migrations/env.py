@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from firstline.orchestrator.store import tables
+from firstline.orchestrator.store import access_tables, tables
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -13,6 +13,6 @@ context.configure(
     transaction_per_migration=False,
     compare_type=True,
 )
-assert tables.JobRow.metadata is SQLModel.metadata
+assert access_tables.TokenRow.metadata is tables.JobRow.metadata is SQLModel.metadata
 with context.begin_transaction():
     context.run_migrations()

@@ -6,7 +6,7 @@ import pytest
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
-from firstline.orchestrator.store.tables import TokenRow
+from firstline.orchestrator.store.access_tables import TokenRow
 from firstline.orchestrator.web import access
 from firstline.orchestrator.web.rates import Rates
 from firstline.schemas.access import Role
