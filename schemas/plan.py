@@ -124,6 +124,8 @@ class Route(Frozen):
     not_started: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+    #: The tier of the student that answers first what it is sure of.
+    student: str | None = None
     #: Share of the items that go the declared way all the same, so that a tier comes back when it pays again.
     explored: float = 0.03
 
@@ -141,7 +143,11 @@ class PlannedStep(Frozen):
     route: Route = Route()
 
     def start_of(self, item: int, ladder: Sequence[str]) -> str:
-        """Return the tier that an item starts on: the declared one, or the first above it where starting pays."""
+        """Return the tier that an item starts on: the student's, the declared one, or the first above it that pays."""
+        return self.route.student if self.route.student and item != EVERY else self.first_on(item, ladder)
+
+    def first_on(self, item: int, ladder: Sequence[str]) -> str:
+        """Return the tier of the ladder that an item starts on when no student answers it."""
         if not self.route.not_started or self.start_tier not in ladder or self._explores("start", item):
             return self.start_tier
         ahead = ladder[ladder.index(self.start_tier) :]

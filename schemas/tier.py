@@ -154,8 +154,15 @@ class TierKind(StrEnum):
     MODEL = "model"
     #: Models behind a provider's Batch API: about half the price, answers within a day.
     BATCH = "batch"
+    #: A small classifier of the job's own, trained while the job runs on what the ladder answers.
+    STUDENT = "student"
     #: Plain functions; no model.
     TOOLS = "tools"
+
+    @property
+    def is_on_ladder(self) -> bool:
+        """Whether models answer there: a student stands below the ladder and tools beside it."""
+        return self not in (TierKind.STUDENT, TierKind.TOOLS)
 
 
 class ProviderBatchTerms(Frozen):
@@ -190,7 +197,7 @@ class Tier(Frozen):
     def _fill(self) -> Self:
         if not self.queue:
             object.__setattr__(self, "queue", self.name)
-        if self.kind is not TierKind.TOOLS and not self.models:
+        if self.kind.is_on_ladder and not self.models:
             raise ValueError(f"tier '{self.name}' names no models; list at least one under `models:`")
         return self
 
@@ -242,6 +249,8 @@ class Profile(Frozen):
             raise ValueError(f"orchestrator: expected one of {', '.join(names)}, got '{self.orchestrator}'")
         if not self.ladder:
             raise ValueError("expected at least one tier that models answer on, got tiers of kind `tools` only")
+        if len([tier for tier in self.tiers if tier.kind is TierKind.STUDENT]) > 1:
+            raise ValueError("expected at most one tier of kind `student`: it stands below all others")
         services = [service.name for service in self.services]
         for model in self.models:
             if model.service is not None and model.service not in services:
@@ -259,13 +268,21 @@ class Profile(Frozen):
     @property
     def rungs(self) -> tuple[Tier, ...]:
         """The tiers that models answer on, at once or in batches, cheapest first."""
-        return tuple(tier for tier in self.tiers if tier.kind is not TierKind.TOOLS)
+        return tuple(tier for tier in self.tiers if tier.kind.is_on_ladder)
 
     @property
     def ladder(self) -> tuple[Tier, ...]:
         """The tiers that models answer on at once, cheapest first: those of kind `batch` only a job chooses."""
         return tuple(tier for tier in self.rungs if tier.kind is not TierKind.BATCH)
 
+    @property
+    def student(self) -> Tier | None:
+        """The tier of kind `student`, served by the workers of the lowest tier unless it names a queue; None: none."""
+        own = next((tier for tier in self.tiers if tier.kind is TierKind.STUDENT), None)
+        return own.evolve(queue=self.ladder[0].queue) if own is not None and own.queue == own.name else own
+
     def tier(self, name: str) -> Tier | None:
         """Return the tier of that name, or None."""
+        if self.student is not None and name == self.student.name:
+            return self.student
         return next((tier for tier in self.tiers if tier.name == name), None)

@@ -29,6 +29,8 @@ class Escalate(Frozen):
 
     kind: Literal["escalate"] = "escalate"
     reason: str
+    #: Straight to the top tier: its answer is what another is compared with.
+    to_top: bool = False
 
 
 class Refer(Frozen):

@@ -16,6 +16,7 @@ from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.paid_answers import PaidAnswers
 from firstline.workers.durability.recent_trails import RecentTrails
 from firstline.workers.durability.response_cache import ResponseCache
+from firstline.workers.durability.students import Students
 from firstline.workers.estimates.call_estimate import Estimator
 from firstline.workers.limits.concurrency import Slots, Spacing
 from firstline.workers.limits.gate import Gate
@@ -44,6 +45,7 @@ class Worker:
     batch_api: BatchApi | None = None
     toolbox: Toolbox = field(default_factory=Toolbox)
     cache: ResponseCache = field(init=False)
+    students: Students = field(init=False)
     #: None unless OpenTelemetry is asked for.
     tracer: "Tracer | None" = None
     stopping: bool = False
@@ -55,6 +57,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.cache = ResponseCache(self.client, self.keys)
+        self.students = Students(self.client, self.keys)
 
     def slot(self, tier: Tier, priority: int) -> AbstractAsyncContextManager[None]:
         """Hold one of the tier's places for calls in this process; priority 0 is served first."""

@@ -67,6 +67,10 @@ class Keys:
         """Hash: ways to ask for JSON that an endpoint refuses, by the Unix time until which that is remembered."""
         return self._key("modes")
 
+    def student(self, job: str, step: str) -> str:
+        """Hash: the student that is in force for a step of a job, and from which margin it may answer."""
+        return self._key("student", job, step)
+
     def cached(self, digest: str) -> str:
         """JSON text: a response that all jobs may share."""
         return self._key("cache", digest)

@@ -89,8 +89,15 @@ def record(
         known = after.get(left.step, Sub(left.step, tier))
         if not known.ended:
             way = steps[left.step].ladder_of(trail.item, ladder) if left.step in steps else ladder
+            if tier not in ladder and left.step in steps and isinstance(left.verdict, Escalate):
+                way = (tier, *_from_below(steps[left.step], left.verdict, trail.item, ladder))
             after[left.step] = _leave(known, left, ladder=way if tier in way else ladder, tier=tier)
     return after
+
+
+def _from_below(planned: PlannedStep, verdict: Escalate, item: int, ladder: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the way of what a student leaves: where it would have started, or straight to the top."""
+    return ladder[-1:] if verdict.to_top else ladder[ladder.index(planned.first_on(item, ladder)) :]
 
 
 def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub:

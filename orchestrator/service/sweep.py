@@ -324,6 +324,17 @@ def _resume_shard(engine: Context, job_id: str, segment: int, n: int) -> None:
 
 
 #: How often, in beats of the sweep, and at which beat of these; in this order.
+def _teach(engine: Context) -> None:
+    """Look after students where a job has any; numpy and scipy are loaded for those only."""
+    with engine.db.reading() as tx:
+        wanted = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
+        if not any(engine.job(tx, job).profile.student for job in wanted):
+            return
+    from firstline.orchestrator.quality.students.school import SCHOOL
+
+    SCHOOL.teach(engine)
+
+
 _DUTIES: tuple[tuple[int, int, Callable[[Context], object]], ...] = (
     (1, 0, wake_due),
     (4, 1, end_hopeless),
@@ -333,5 +344,6 @@ _DUTIES: tuple[tuple[int, int, Callable[[Context], object]], ...] = (
     (4, 1, publish_outbox),
     (4, 1, resend_lost),
     (4, 1, nudge),
+    (4, 2, _teach),
     (40, 39, audits.sweep),
 )

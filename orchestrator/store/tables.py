@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index, Text
+from sqlalchemy import JSON, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from firstline.orchestrator.store.types import UtcDateTime
@@ -250,6 +250,47 @@ class OutcomeRow(SQLModel, table=True):
     input_tokens: int
     output_tokens: int
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+class StudentRow(SQLModel, table=True):
+    """A classifier of a job's own: plain arrays, its held-out record, and what became of it."""
+
+    __tablename__ = "student"
+    __table_args__ = (Index("student_by_step", "job", "step", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    job: str
+    step: str
+    tier: str
+    tenant: str
+    skill: str
+    skill_digest: str
+    #: How the arrays are to be read.
+    version: int
+    packed: bytes = Field(sa_type=LargeBinary)
+    #: Labels it was trained on, and different answers among them.
+    labels: int
+    answers: int
+    #: Items up to this number were labelled before any student answered: a random sample, all of them.
+    opening: int
+    #: The held-out record: margins from the highest down, and which answers were wrong.
+    margins: list[float] = Field(sa_type=JSON)
+    wrong: list[bool] = Field(sa_type=JSON)
+    #: on, off (it was caught as often as may be, or is not sure of anything), over (another took its place, or the job
+    #: is through)
+    state: str
+    reason: str | None = Field(default=None, sa_type=Text)
+    #: From where it answers; None: nowhere.
+    margin: float | None = None
+    max_loss: float
+    #: Of all students of this step so far: items answered, audits, audits that found them wrong, and how many of these
+    #: the held-out records foresaw over the items begun.
+    served: int = 0
+    audits: int = 0
+    caught: int = 0
+    foreseen: float = 0.0
+    begun: int = 0
+    trained_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class CalibrationRow(SQLModel, table=True):

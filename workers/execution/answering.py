@@ -20,6 +20,7 @@ from firstline.workers.execution.booking import book, book_cached, book_sent
 from firstline.workers.execution.judging import Said, judge
 from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, Sent, is_short
+from firstline.workers.execution.student_step import answer_by_student
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
 from firstline.workers.execution.tool_step import answer_by_tool
@@ -48,6 +49,8 @@ async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
         inputs = inputs_of(subtask.planned.step, subtask.skill, subtask.work.input, subtask.values)
         if isinstance(inputs, Unfit):
             return line.leave(todo, Reject(reason=inputs.reason))
+        if subtask.batch.tier.kind is TierKind.STUDENT:
+            return await answer_by_student(subtask, inputs, line, worker)
         return await _answer(_Asking(subtask, inputs, line, worker, packer))
     except Exception as error:
         # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.

@@ -1,0 +1,89 @@
+"""A subtask that a student answers: what it is sure of settles for free, a share of it is audited, the rest climbs."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from firstline.schemas.attempt import Attempt, ErrorKind, Usage
+from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.batch import Settled
+from firstline.schemas.check import CheckResult
+from firstline.schemas.policy import Confidence
+from firstline.schemas.verdict import Accept, Escalate
+from firstline.workers.checks import run_checks
+from firstline.workers.durability.students import StudentInForce
+from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.rules.closed_answers import item_text
+from firstline.workers.worker import Worker
+
+#: What an audit is told apart by in the records.
+AUDITED = "drawn for an audit of the student"
+SIGNAL = "student_margin"
+
+
+async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: Line, worker: Worker) -> Outcome:
+    """Answer at once where the student is sure, else leave the subtask to the ladder; nothing is called or paid."""
+    todo, started_at = subtask.todo, datetime.now(UTC)
+    student = await worker.students.of(subtask.batch.job, todo.step)
+    if student is None:
+        return line.leave(todo, Escalate(reason="no student answers this step just now"))
+    numbers, margins = student.model.answer([item_text(inputs)])
+    if float(margins[0]) < student.margin:
+        return line.leave(todo, Escalate(reason="the student is not sure enough"))
+    value: Json = json.loads(student.model.answers[int(numbers[0])])
+    item = {**subtask.work.input, **inputs}
+    checks = run_checks(
+        subtask.skill, value, text=None, item=item, tier=subtask.batch.tier.name, folders=subtask.folders
+    )
+    verdict = _verdict(subtask, student, checks)
+    confidence = Confidence(signal=SIGNAL, value=float(margins[0]))
+    attempt = _attempt(subtask, line.n, f"student/{student.id}", started_at)
+    failed = ErrorKind.CHECKS if any(not check.passed for check in checks) else None
+    line.add(
+        attempt,
+        verdict=verdict.kind,
+        reason=verdict.reason,
+        value=value,
+        checks=checks,
+        confidence=confidence,
+        error=failed,
+    )
+    line.n += 1
+    if isinstance(verdict, Accept):
+        return Outcome(tuple(line.attempts), Settled(step=todo.step, n=line.n - 1, value=value))
+    return line.leave(todo, verdict)
+
+
+def is_audited(job: str, item: int, step: str, share: float) -> bool:
+    """Toss the coin of one subtask: its own, whichever delivery asks, and independent of what the item holds."""
+    drawn = int.from_bytes(hashlib.sha256(f"student:{job}:{item}:{step}".encode()).digest()[:8])
+    return drawn < share * 2**64
+
+
+def _verdict(subtask: Subtask, student: StudentInForce, checks: tuple[CheckResult, ...]) -> Accept | Escalate:
+    failed = next((check for check in checks if not check.passed), None)
+    if failed is not None:
+        return Escalate(reason=f"the student's answer failed the check '{failed.check}'")
+    if is_audited(subtask.batch.job, subtask.work.item, subtask.todo.step, student.audit_share):
+        return Escalate(reason=AUDITED, to_top=True)
+    return Accept(reason="the student is sure, within its promise")
+
+
+def _attempt(subtask: Subtask, n: int, model: str, started_at: datetime) -> Attempt:
+    skill = subtask.skill
+    return Attempt(
+        item=subtask.work.item,
+        step=subtask.todo.step,
+        n=n,
+        tier=subtask.batch.tier.name,
+        model=model,
+        started_at=started_at,
+        latency_s=(datetime.now(UTC) - started_at).total_seconds(),
+        usage=Usage(input_tokens=0, output_tokens=0),
+        cost_usd=0.0,
+        price_source="own",
+        skill=skill.name,
+        skill_version=skill.version,
+        skill_digest=skill.digest,
+    )
