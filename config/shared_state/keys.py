@@ -71,6 +71,10 @@ class Keys:
         """Hash: the student that is in force for a step of a job, and from which margin it may answer."""
         return self._key("student", job, step)
 
+    def audited(self, student: str) -> str:
+        """Set: the items of a student's key that were drawn for an audit."""
+        return f"{student}:audited"
+
     def cached(self, digest: str) -> str:
         """JSON text: a response that all jobs may share."""
         return self._key("cache", digest)

@@ -18,8 +18,8 @@ _HEAVY = ("packed", "margins", "wrong")
 
 def insert(tx: Connection, *, row: StudentRow) -> int:
     """Write a trained student down; return its id."""
-    made = tx.execute(_student.insert().values(**row.model_dump(exclude={"id"})))
-    return int(made.inserted_primary_key[0])
+    query = _student.insert().values(**row.model_dump(exclude={"id"})).returning(_student.c.id)
+    return int(tx.execute(query).scalar_one())
 
 
 def latest(tx: Connection, *, job: str, step: str) -> RowMapping | None:
@@ -60,10 +60,11 @@ def labels(
     return [(row[0], row[1], row[2], bool(row[3])) for row in tx.execute(query)]
 
 
-def begun(tx: Connection, *, job: str, step: str, tiers: Sequence[str]) -> tuple[int, int]:
-    """Return how many items have come to a step, and how many of them the ladder has settled."""
+def passed(tx: Connection, *, job: str, step: str, tiers: Sequence[str], student: str) -> tuple[int, int]:
+    """Return how many items no student can answer any more, or has; and how many of them the ladder has settled."""
     settled = and_(_subtask.c.state == "settled", _subtask.c.tier.in_(tiers))
-    query = select(func.count(), func.count().filter(settled)).where(
+    waits = and_(_subtask.c.tier == student, _subtask.c.state.in_(("open", "deferred", "paused")))
+    query = select(func.count().filter(~waits), func.count().filter(settled)).where(
         _subtask.c.job == job, _subtask.c.step == step, _subtask.c.item >= 0
     )
     row = tx.execute(query).one()

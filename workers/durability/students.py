@@ -18,7 +18,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 #: Seconds for which what was read is good: how long a student that was stopped may still answer here.
-FRESH_S = 0.5
+FRESH_S = 0.05
+#: Seconds that what is published outlives its last look.
+PUBLISHED_S = 7 * 24 * 3600
 _KEPT = 20
 
 
@@ -30,11 +32,17 @@ class StudentInForce:
     model: "StudentModel"
     margin: float
     audit_share: float
+    #: Whether another audit may be drawn: those that are out could all be catches, and then it must have stopped.
+    has_room: bool
 
 
-def published(student: int, packed: bytes, margin: float | None, audit_share: float) -> dict[str, str]:
-    """Return the fields of the hash that puts a student in force; without a margin it answers nothing."""
+def published(student: int, packed: bytes, *, margin: float | None, audit_share: float, allowed: int) -> dict[str, str]:
+    """Return the fields of the hash that puts a student in force; without a margin it answers nothing.
+
+    `allowed` is how many audits may have been drawn in all: those that found it right, and as many as may be catches.
+    """
     return {
+        "allowed": str(allowed),
         "id": str(student),
         "margin": "" if margin is None else repr(margin),
         "audit_share": repr(audit_share),
@@ -62,10 +70,18 @@ class Students:
                 _keep(self._known, key, (time.monotonic(), known))
         return known
 
+    async def draw(self, job: str, step: str, item: int) -> None:
+        """Note that an item is audited, once, whichever delivery says so."""
+        key = self.keys.student(job, step)
+        await self.client.sadd(self.keys.audited(key), str(item))
+        await self.client.expire(self.keys.audited(key), PUBLISHED_S)
+        self._known.pop(key, None)
+
     async def _read(self, key: str) -> StudentInForce | None:
-        number, margin, share = await self.client.hmget(key, ["id", "margin", "audit_share"])
-        if not number or not margin or not share:
+        number, margin, share, allowed = await self.client.hmget(key, ["id", "margin", "audit_share", "allowed"])
+        if not number or not margin or not share or not allowed:
             return None
+        drawn = await self.client.scard(self.keys.audited(key))
         model = self._models.get(int(number))
         if model is None:
             packed = await self.client.hget(key, "model")
@@ -77,7 +93,7 @@ class Students:
             except (UserError, ValueError, KeyError):
                 return None
             _keep(self._models, int(number), model)
-        return StudentInForce(int(number), model, float(margin), float(share))
+        return StudentInForce(int(number), model, float(margin), float(share), int(drawn) < int(allowed))
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:

@@ -9,7 +9,7 @@ from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import Settled
 from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
-from firstline.schemas.verdict import Accept, Escalate
+from firstline.schemas.verdict import Accept, Defer, DeferCause, Escalate
 from firstline.workers.checks import run_checks
 from firstline.workers.durability.students import StudentInForce
 from firstline.workers.execution.attempt_state import Line
@@ -20,6 +20,8 @@ from firstline.workers.worker import Worker
 #: What an audit is told apart by in the records.
 AUDITED = "drawn for an audit of the student"
 SIGNAL = "student_margin"
+#: Seconds that a sure answer waits while as many audits are out as could end its student.
+WAIT_S = 2.0
 
 
 async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: Line, worker: Worker) -> Outcome:
@@ -36,10 +38,14 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: Line, wo
     checks = run_checks(
         subtask.skill, value, text=None, item=item, tier=subtask.batch.tier.name, folders=subtask.folders
     )
-    verdict = _verdict(subtask, student, checks)
+    failed = next((check for check in checks if not check.passed), None)
+    if failed is None and not student.has_room:
+        return line.leave(todo, Defer(cause=DeferCause.LIMIT, wait_s=WAIT_S, reason="the student waits for its audits"))
+    verdict = _verdict(subtask, student, failed)
+    if isinstance(verdict, Escalate) and verdict.to_top:
+        await worker.students.draw(subtask.batch.job, todo.step, subtask.work.item)
     confidence = Confidence(signal=SIGNAL, value=float(margins[0]))
     attempt = _attempt(subtask, line.n, f"student/{student.id}", started_at)
-    failed = ErrorKind.CHECKS if any(not check.passed for check in checks) else None
     line.add(
         attempt,
         verdict=verdict.kind,
@@ -47,7 +53,7 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: Line, wo
         value=value,
         checks=checks,
         confidence=confidence,
-        error=failed,
+        error=ErrorKind.CHECKS if failed is not None else None,
     )
     line.n += 1
     if isinstance(verdict, Accept):
@@ -61,8 +67,7 @@ def is_audited(job: str, item: int, step: str, share: float) -> bool:
     return drawn < share * 2**64
 
 
-def _verdict(subtask: Subtask, student: StudentInForce, checks: tuple[CheckResult, ...]) -> Accept | Escalate:
-    failed = next((check for check in checks if not check.passed), None)
+def _verdict(subtask: Subtask, student: StudentInForce, failed: CheckResult | None) -> Accept | Escalate:
     if failed is not None:
         return Escalate(reason=f"the student's answer failed the check '{failed.check}'")
     if is_audited(subtask.batch.job, subtask.work.item, subtask.todo.step, student.audit_share):

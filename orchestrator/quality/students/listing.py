@@ -36,7 +36,11 @@ class StudentStanding(Frozen):
 def standings() -> list[StudentStanding]:
     """Return all students, the newest first; one of another version of Firstline says so."""
     with api.engine().db.reading() as tx:
-        rows = students.listed(tx)
+        rows = [
+            # The last answers of a job come after the last look at its student.
+            {**row, "served": students.served(tx, job=row["job"], step=row["step"], tier=row["tier"])}
+            for row in students.listed(tx)
+        ]
     return [
         StudentStanding.model_validate(
             {name: row[name] for name in StudentStanding.model_fields}

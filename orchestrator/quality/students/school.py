@@ -24,7 +24,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.job import WORKING
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.tier import Tier
-from firstline.workers.durability.students import published
+from firstline.workers.durability.students import PUBLISHED_S, published
 from firstline.workers.execution.student_step import AUDITED
 from firstline.workers.rules.closed_answers import canonical, item_text, open_field
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
@@ -37,10 +37,9 @@ _log = logging.getLogger(__name__)
 DELTA = 0.1
 #: Audits that are still out count as this many times the catches that are foreseen among them.
 _CAUTION = 2.0
+_ENDED = ("settled", "skipped", "failed")
 #: Only jobs in earnest have students: the others measure models.
 _PURPOSE = "run"
-#: Seconds that a published student outlives its last look.
-_PUBLISHED_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,10 @@ class School:
         if field_ is not None:
             self._refuse(context, subject, f"a student gives closed answers only; {field_} may hold anything")
             return
+        self._graduate(context, subject)
         with context.db.reading() as tx:
             row = students.latest(tx, job=subject.job.id, step=subject.planned.step.name)
-            begun, labels = students.begun(
-                tx, job=subject.job.id, step=subject.planned.step.name, tiers=subject.job.ladder
-            )
-        self._graduate(context, subject, row)
+            begun, labels = _passed(tx, subject)
         trained_on = row["labels"] if row else None
         due = is_due(labels, trained_on=trained_on, items=subject.job.items, begun=begun)
         if due and subject.key not in self._training and (row is None or row["state"] == "on"):
@@ -92,7 +89,7 @@ class School:
         if row is not None:
             watch(context, subject)
 
-    def _graduate(self, context: Context, subject: Subject, row: RowMapping | None) -> None:
+    def _graduate(self, context: Context, subject: Subject) -> None:
         """Put a student that has been trained into SQL."""
         future = self._training.get(subject.key)
         if future is None or not future.done():
@@ -104,8 +101,9 @@ class School:
             self._refuse(context, subject, str(error))
             return
         with context.db.writing() as tx:
-            _store(tx, subject, lesson, opening, row)
-        watch(context, subject)
+            _store(
+                tx, subject, lesson, opening, students.latest(tx, job=subject.job.id, step=subject.planned.step.name)
+            )
 
     def _refuse(self, context: Context, subject: Subject, reason: str) -> None:
         """Say once at the job why a step has no student."""
@@ -134,6 +132,12 @@ def subjects_of(job: Job) -> Iterator[Subject]:
             and not pinned
         ):
             yield Subject(job, planned, tier)
+
+
+def _passed(tx: Connection, subject: Subject) -> tuple[int, int]:
+    """Return how many items are through with the student, and how many labels the ladder has given."""
+    job, step = subject.job, subject.planned.step.name
+    return students.passed(tx, job=job.id, step=step, tiers=job.ladder, student=subject.tier.name)
 
 
 def _lesson(context: Context, subject: Subject, row: RowMapping | None) -> tuple[Lesson, int]:
@@ -194,7 +198,7 @@ def watch(context: Context, subject: Subject) -> None:
             return
         held_out = HeldOut(np.array(row["margins"]), np.array(row["wrong"], dtype=bool))
         audits = students.audited(tx, job=job.id, step=step, tier=subject.tier.name, reason=AUDITED)
-        begun, _ = students.begun(tx, job=job.id, step=step, tiers=job.ladder)
+        begun, _ = _passed(tx, subject)
         ledger = _ledger(row, held_out, audits, begun, job.items, promise)
         chosen = standard(held_out, ledger, promise) if promise else Standard(None)
         caught_out = promise is not None and ledger.caught >= promise.most_caught
@@ -214,8 +218,10 @@ def watch(context: Context, subject: Subject) -> None:
         packed = students.packed(tx, student=row["id"])
     key = context.settings.keys.student(job.id, step)
     share = promise.audit_share if promise else 1.0
-    context.redis.hset(key, mapping=published(row["id"], packed, chosen.margin, share))
-    context.redis.expire(key, _PUBLISHED_S)
+    allowed = _clean(audits) + (promise.most_caught if promise else 0)
+    told = published(row["id"], packed, margin=chosen.margin, audit_share=share, allowed=allowed)
+    context.redis.hset(key, items=[part for pair in told.items() for part in pair])
+    context.redis.expire(key, PUBLISHED_S)
     _route(context, subject, row, chosen, reason)
 
 
@@ -228,14 +234,22 @@ def _ledger(
     promise: StudentPromise | None,
 ) -> Ledger:
     """Return where the promise stands; what was foreseen grows by the items begun since the last look."""
-    caught = sum(state == "settled" and canonical(ours) != canonical(theirs) for ours, state, theirs in audits)
-    out = sum(state not in ("settled", "skipped", "failed") for _, state, _ in audits)
+    out = sum(state not in _ENDED for _, state, _ in audits)
+    caught = len(audits) - out - _clean(audits)
     answered = np.searchsorted(-held_out.margins, -row["margin"], side="right") if row["margin"] is not None else 0
     wrong = held_out.wrong[:answered]
     loss, share = float(wrong.sum()) / max(1, len(held_out.wrong)), promise.audit_share if promise else 0.0
     foreseen = row["foreseen"] + loss * share * max(0, begun - row["begun"])
     pending = round(_CAUTION * out * float(wrong.mean())) if answered else 0
     return Ledger(items, begun, caught, pending, foreseen)
+
+
+def _clean(audits: Sequence[tuple[Json, str, Json]]) -> int:
+    """Count the audits that found the student right, or whose item the ladder could not answer either."""
+    return sum(
+        state in _ENDED and (state != "settled" or canonical(ours) == canonical(theirs))
+        for ours, state, theirs in audits
+    )
 
 
 def _why_off(promise: StudentPromise | None, ledger: Ledger) -> str:
