@@ -12,7 +12,6 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine.economics import ROUTE
-from firstline.orchestrator.plans.compile import is_barrier
 from firstline.orchestrator.quality.students.course import Ledger, Standard, is_due, standard
 from firstline.orchestrator.quality.students.promise import StudentPromise, promise_for
 from firstline.orchestrator.quality.students.training import HeldOut, Lesson, train
@@ -128,7 +127,7 @@ def subjects_of(job: Job) -> Iterator[Subject]:
             skill is not None
             and not skill.tools
             and not planned.step.after
-            and not is_barrier(planned.step)
+            and not planned.step.is_barrier
             and not pinned
         ):
             yield Subject(job, planned, tier)
