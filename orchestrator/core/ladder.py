@@ -50,7 +50,7 @@ class Sub(NamedTuple):
     @property
     def begun(self) -> bool:
         """Whether it was asked; one that waits to be asked anew has not begun."""
-        return self.state is not SubtaskState.WAITING
+        return self.state != SubtaskState.WAITING
 
 
 @dataclass(frozen=True)

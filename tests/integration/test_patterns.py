@@ -107,11 +107,18 @@ def test_an_item_that_a_restart_brings_no_better_answer_keeps_the_one_that_it_ha
     assert {result.tier for result in api.results(job)} == {"cheap"}
 
 
-def test_a_restart_of_named_items_leaves_the_others_as_they_are(engine: Context):
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param({"redo": ["i2", "nobody"]}, id="to be redone"),
+        pytest.param({"wrong": [{"id": "i2", "why": "it is not"}]}, id="called wrong"),
+    ],
+)
+def test_a_restart_of_named_items_leaves_the_others_as_they_are(engine: Context, named):
     job = submitted(DRAFT, CHECK, Step(name="after", skill="sort", after=("check",)))
     said = iter(
         [
-            {"decision": "restart", "reason": "r", "feedback": "f", "redo": ["i2", "nobody"]},
+            {"decision": "restart", "reason": "r", "feedback": "f", **named},
             {"decision": "proceed", "reason": "fine"},
         ]
     )

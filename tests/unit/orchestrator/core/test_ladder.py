@@ -148,3 +148,8 @@ def test_a_step_whose_condition_fails_is_skipped_and_what_follows_it_goes_on() -
     assert standing.subs["b"].state == "skipped"
     assert standing.todo == {"cheap": ("c",)}
     assert standing.changed == {"b", "c"}
+
+
+def test_a_state_that_was_read_from_the_store_as_text_is_the_state():
+    # A driver hands over plain text: `is` would call every subtask that waits to be asked anew one that was asked.
+    assert not Sub("draft", "cheap", "waiting").begun
