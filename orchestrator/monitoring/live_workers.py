@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import redis
 
 from firstline.config.shared_state.keys import Keys
-from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.base import Frozen, Json, JsonObject
 
 
 class LiveWorker(Frozen):
@@ -62,7 +62,19 @@ def look(client: redis.Redis, keys: Keys) -> Crowd:
 
 
 def _worker(sign: JsonObject, silent_s: Mapping[str, float]) -> LiveWorker:
-    held = sign["batches"]
-    known = {name: sign[name] for name in ("worker", "queues", "threads", "jobs", "stopping") if name in sign}
-    batches = len(held) if isinstance(held, list) else 0
-    return LiveWorker.model_validate({**known, "batches": batches, "silent_s": silent_s.get(str(sign["worker"]), 0.0)})
+    name = str(sign["worker"])
+    threads = sign.get("threads")
+    return LiveWorker(
+        worker=name,
+        queues=_names(sign.get("queues")),
+        threads=threads if isinstance(threads, int) else 0,
+        batches=len(_names(sign.get("batches"))),
+        jobs=_names(sign.get("jobs")),
+        stopping=bool(sign.get("stopping")),
+        silent_s=silent_s.get(name, 0.0),
+    )
+
+
+def _names(given: Json) -> tuple[str, ...]:
+    """Return the names in a list, or the keys of a mapping: jobs come with how many of their batches are in work."""
+    return tuple(map(str, given)) if isinstance(given, list | dict) else ()

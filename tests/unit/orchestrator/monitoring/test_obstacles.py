@@ -160,7 +160,9 @@ def alive(*queues: str, batches=()) -> None:
     """Let an orchestrator lead and one worker serve queues."""
     client, keys = api.engine().redis, api.engine().settings.keys
     client.set(keys.leader, "o1")
-    sign = {"worker": "w1", "queues": queues, "threads": 4, "jobs": [], "batches": list(batches), "stopping": False}
+    # As `workers.heartbeat` tells it: jobs with how many of their batches are in work.
+    held = {"jobs": {"1129-0000abcd": 2}, "batches": list(batches)}
+    sign = {"worker": "w1", "queues": queues, "threads": 4, "stopping": False, **held}
     client.set(keys.heartbeat("w1"), json.dumps(sign))
     client.zadd(keys.workers, {"w1": time.time()})
 
@@ -218,7 +220,8 @@ def test_workers_are_shown_with_queues_and_models(house, capsys):
     time.sleep(1.1)
     assert cli.main(["workers", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["led"], [one["worker"] for one in found["workers"]]) == (True, ["w1"])
+    assert found["led"]
+    assert [(one["worker"], one["jobs"], one["threads"]) for one in found["workers"]] == [("w1", ["1129-0000abcd"], 4)]
     cheap = next(queue for queue in found["queues"] if queue["tier"] == "cheap")
     assert (cheap["workers"], cheap["queued"], cheap["running"]) == (1, 1, 0)
     cooling = [model["model"] for model in found["models"] if model["cooling_until"]]
