@@ -29,6 +29,8 @@ COUNTS = {
     ("tokens", "cheap", "m", "input"): 1.0,
     ("cost_usd", "cheap", "m"): 1.0,
     ("unpriced", "cheap", "m"): 1.0,
+    ("answers", "sort", "m", "good"): 1.0,
+    ("task_cost_usd", "sort"): 1.0,
     ("latency", "cheap", "m", "0"): 1.0,
     ("latency_sum", "cheap", "m"): 0.1,
 }
