@@ -30,7 +30,6 @@ from tests.servers import RedisServer
 RATIOS = (3, 10, 25)
 SHARES = (5, 20, 40, 60, 80, 95)
 ITEMS = 2000
-QUICK = ((3, 5), (3, 40), (3, 95), (10, 5), (25, 60))
 #: Every cell, and all of them on average.
 EACH, MEAN = 1.05, 1.02
 #: Dollars of a call of the top model.
@@ -156,7 +155,7 @@ def _deployed() -> Iterator[None]:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure; return 1 when a target was missed."""
-    made = parser("economics", __doc__ or "", "six ladders instead of 21")
+    made = parser("economics", __doc__ or "", "seven ladders instead of 21")
     made.add_argument("--items", type=int, help="items a job")
     options = made.parse_args(argv)
     count = options.items or ITEMS

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from zlib import crc32
 
 from firstline.schemas.attempt import ErrorKind, Usage
-from firstline.schemas.tier import Model, Price
 from firstline.workers import process
 from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.rules.pricing import dollars
 
 #: Tokens of every call.
@@ -33,20 +33,12 @@ def answers(model: str, item: str, tries: int) -> bool:
     return crc32(f"{model}|{item}|{min(tries, 1)}".encode()) / 2**32 < share
 
 
-class _Prices:
-    """No list: the profile names the prices."""
-
-    def listed(self, model: Model, input_tokens: int) -> Price | None:
-        """Return None."""
-        return None
-
-
 @dataclass
 class FallibleGateway:
     """Answers, or fails to, after a moment."""
 
-    prices: _Prices = field(default_factory=_Prices)
-    bulks: None = None
+    batch_api: None = None
+    modes: ModeMemory = field(default_factory=ModeMemory)
     _tries: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def never_waits(self, work: object, /) -> bool:

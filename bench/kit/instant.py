@@ -3,27 +3,19 @@
 import sys
 
 from firstline.schemas.attempt import Usage
-from firstline.schemas.tier import Model, Price
 from firstline.workers import process
 from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.mode_memory import ModeMemory
 
 _ANSWER = {"label": "a"}
 _USAGE = Usage(input_tokens=60, cached_tokens=0, output_tokens=5)
 
 
-class _Prices:
-    """No list: the profile names the prices."""
-
-    def listed(self, model: Model, input_tokens: int) -> Price | None:
-        """Return None."""
-        return None
-
-
 class InstantGateway:
     """Gives the same valid answer to every call."""
 
-    prices = _Prices()
     batch_api = None
+    modes = ModeMemory()
 
     def never_waits(self, work: object, /) -> bool:
         """Say that nothing is prepared on threads."""
