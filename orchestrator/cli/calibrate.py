@@ -1,5 +1,6 @@
 """`firstline calibrate`: from which confidence on a cheap answer is good enough, with a guarantee."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +19,15 @@ from firstline.orchestrator.cli._options import (
     Record,
     Target,
 )
-from firstline.orchestrator.quality.calibration.threshold import Promise
 
 PANEL = "Quality"
+
+
+class Spoken(StrEnum):
+    """The words of `Promise`, without loading it for a help text."""
+
+    ITEMS = "items"
+    SOURCE = "source"
 
 
 def calibrate(
@@ -42,7 +49,7 @@ def calibrate(
     delta: Annotated[float, typer.Option("--delta", help="Chance to bear that the guarantee fails.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Draws the sample.")] = 0,
     promise: Annotated[
-        Promise | None,
+        Spoken | None,
         typer.Option("--promise", help="With --scores: about its items alone (with --labels), or the source too."),
     ] = None,
     profile: ProfileName = None,
@@ -64,7 +71,10 @@ def calibrate(
     if (scores is None) == (target is None):
         raise typer.BadParameter("expected a workflow or --scores F.csv, and not both")
     if scores is not None:
-        show_scores(scores, max_loss, delta, labels, seed, promise, as_json=as_json)
+        from firstline.orchestrator.quality.calibration.threshold import Promise
+
+        said = Promise(promise.value) if promise else None
+        show_scores(scores, max_loss, delta, labels, seed, said, as_json=as_json)
         return
     from firstline.orchestrator.experiments.calibrate import Aim, calibrate
     from firstline.orchestrator.run.runner import View

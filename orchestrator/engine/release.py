@@ -81,7 +81,7 @@ def _room(engine: Context, tx: Connection, job: Job) -> int:
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
     load = engine.pace.load(first)
     window = mine * max(PER_SLOT * slots(engine, job, first), load.in_turn * load.items)
-    if is_weighed(job, leading):
+    if is_weighed(job, leading) and leading.policy.start is None:
         # Unmeasured, a tier gets a few subtasks, then as many more as it has answered: it may not pay.
         window = min(window, max(PROBED, tried(tx, job, leading, first)))
     everywhere = max(window, mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers))

@@ -19,6 +19,8 @@ from firstline.orchestrator.store import audits, gauges
 from firstline.orchestrator.store.tables import AuditRow, ShardRow, SubtaskRow
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import ItemTrail, Trail
+from firstline.schemas.plan import Step
+from firstline.schemas.policy import Policy
 from firstline.schemas.verdict import Escalate
 from tests.integration.jobs import NOON, PRICE_USD, PROFILE, age, begun, flying, rows, submitted, work
 
@@ -33,11 +35,15 @@ def collected(engine: Context) -> Iterator[None]:
     gc.collect()
 
 
+#: Starts on a named tier, so that nothing is held back until it is known whether that pays.
+PINNED = (Step(name="s0", skill="sort", policy=Policy(start="cheap")),)
+
+
 def beat(engine: Context, name: str, *, queues: tuple[str, ...], batches: tuple[str, ...] = ()) -> None:
     """Do what a live worker's heart does."""
     keys = engine.settings.keys
     engine.redis.zadd(keys.workers, {name: time.time()})
-    engine.redis.set(keys.heartbeat(name), json.dumps({"queues": queues, "batches": batches}))
+    engine.redis.set(keys.heartbeat(name), json.dumps({"worker": name, "queues": queues, "batches": batches}))
 
 
 def test_what_a_live_worker_holds_runs_and_the_rest_is_queued(engine: Context) -> None:
@@ -63,14 +69,14 @@ def test_nothing_is_out_when_all_has_ended(engine: Context) -> None:
 
 
 def test_items_of_shards_that_wait_for_the_window_are_unreleased(engine: Context) -> None:
-    start(engine, submitted(500))
+    start(engine, submitted(500, steps=PINNED))
     with engine.db.reading() as tx:
         assert gauges.unreleased(tx) == 300
 
 
 def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Context) -> None:
     engine.pace.hear(_trail_of(0.001))
-    job = submitted(2200)
+    job = submitted(2200, steps=PINNED)
     start(engine, job)
     with engine.db.reading() as tx:
         assert gauges.unreleased(tx) == 600

@@ -107,9 +107,9 @@ def test_a_variable_with_a_typo_is_told():
 
 def test_two_namespaces_share_no_key_and_no_queue():
     def names(keys):
-        plain = {keys.workers, keys.due, keys.leader, keys.queue("cheap")}
+        plain = {keys.workers, keys.due, keys.leader, keys.modes, keys.queue("cheap")}
         per_thing = (keys.heartbeat, keys.claim, keys.answers, keys.cancel, keys.budget, keys.limit)
-        more = (keys.cooldown, keys.structured, keys.cached, keys.events)
+        more = (keys.cooldown, keys.cached, keys.lease)
         return plain | {name("x") for name in (*per_thing, *more)}
 
     one, other = names(Keys("one")), names(Keys("other"))

@@ -142,15 +142,16 @@ INVALID = {
     "unknown kind of check": (
         SKILL + "checks:\n  - kind: regexp\n    pattern: a\n",
         [
-            "f.yaml:6: checks[0].kind: expected one of one_of, regex, range, length, date, expression, grounded, "
-            "citations, language, no_refusal, function and plan, got 'regexp'; did you mean 'regex'?"
+            "f.yaml:6: checks[0].kind: expected one of one_of, regex, range, length, date, number_as_written, "
+            "expression, grounded, citations, language, no_refusal, function and plan, got 'regexp'; "
+            "did you mean 'regex'?"
         ],
     ),
     "check without a kind": (
         SKILL + "checks:\n  - pattern: a\n",
         [
             "f.yaml:6: checks[0].kind: missing; expected one of citations, date, expression, function, grounded, "
-            "language, length, no_refusal, one_of, plan, range and regex"
+            "language, length, no_refusal, number_as_written, one_of, plan, range and regex"
         ],
     ),
     "typo within a kind of check": (

@@ -232,7 +232,7 @@ def test_run_takes_a_job_file_from_its_items_to_its_report(fake, firstline):
     assert "2/2 items" in err
     lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     assert [set(line) for line in lines] == [
-        {"item_id", "status", "output", "tier", "attempts", "cost_usd", "latency_s", "reason"}
+        {"item_id", "status", "output", "tier", "attempts", "cost_usd", "latency_s", "reason", "repaired"}
     ] * 2
     assert lines[1]["reason"] == "no answer, twice"
 
@@ -318,7 +318,7 @@ def test_resume_starts_what_the_job_needs_when_nothing_runs(fake, firstline):
         pytest.param(["run", "nope"], "no workflow or skill is called 'nope'", id="unknown workflow"),
         pytest.param(["run", "summarize"], "no items: give them with --input FILE", id="no items"),
         pytest.param(["run", "job.yaml", "-i", "gone.csv"], "input gone.csv does not exist", id="missing input"),
-        pytest.param(["run", "job.yaml", "-i", "mine.yaml"], "mine.yaml: row ", id="not a table"),
+        pytest.param(["run", "job.yaml", "-i", "mine.yaml"], "no item of mine.yaml has `text`", id="not a table"),
         pytest.param(["run", "job.yaml", "-p", "nope"], "no profile is called 'nope'", id="unknown profile"),
         pytest.param(["run", "job.yaml", "-o", "no/o"], "results cannot be written to no/o", id="no such folder"),
         pytest.param(["run", "job.yaml", "-o", "."], "results cannot be written to ., which is", id="out is a folder"),

@@ -123,9 +123,7 @@ def test_providers_have_the_names_of_the_conventions(name: str, provider: str, m
 
 
 def test_a_call_tells_its_parameters_and_its_server_but_no_key_of_either() -> None:
-    model = Model(
-        name="openai/m", api_base="http://user:SECRET@host:9/v1", params={"temperature": 0.5, "user": "SECRET"}
-    )
+    model = Model(name="openai/m", api_base="http://host:9/v1", params={"temperature": 0.5, "user": "SECRET"})
     told = call_attributes(Call(model=model, messages=({"content": "SECRET"},), params={"max_tokens": 9}, schema={}))
     assert told == {
         "gen_ai.operation.name": "chat",

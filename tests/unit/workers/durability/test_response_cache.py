@@ -8,6 +8,7 @@ import pytest
 from firstline.schemas.policy import Policy
 from firstline.schemas.tier import Model
 from firstline.workers.durability.response_cache import digest_of
+from firstline.workers.execution.packing import keys_of
 from firstline.workers.providers.fake import say
 from firstline.workers.providers.gateway import Call
 from tests.unit.worker_rig import A, B, Gated, Rig, simple, skill, tier
@@ -99,7 +100,8 @@ def test_what_does_not_shape_an_answer_does_not_matter(same):
 
 
 def test_an_answer_from_a_pack_is_shared_like_any_other():
-    results = {"results": [{"n": 1, "answer": A}, {"n": 2, "answer": B}]}
+    codes = keys_of([{"text": "first"}, {"text": "second"}])
+    results = {"results": [{"n": code, "answer": answer} for code, answer in zip(codes, (A, B), strict=True)]}
     rig = Rig([say(results, cost_usd=1.0)])
     packed = skill(pack=2)
     rig.run(job("one", "first", "second", of=packed))

@@ -57,7 +57,7 @@ def function(name: str, **limits: object) -> ToolSpec:
 
 def step(name: str = "s", **changes: object) -> PlannedStep:
     declared = Step.model_validate({"name": name, "kind": "tool", "tool": "tool", **changes})
-    return PlannedStep(step=declared, segment=0, start_tier="tools")
+    return PlannedStep(step=declared, segment=0, start_tier="tools", policy=declared.policy or Policy())
 
 
 def asking(spec: ToolSpec, folder, *texts: str, steps: tuple[PlannedStep, ...] = ()) -> Batch:
