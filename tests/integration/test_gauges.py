@@ -71,7 +71,7 @@ def test_nothing_is_out_when_all_has_ended(engine: Context) -> None:
 def test_items_of_shards_that_wait_for_the_window_are_unreleased(engine: Context) -> None:
     start(engine, submitted(500, steps=PINNED))
     with engine.db.reading() as tx:
-        assert gauges.unreleased(tx) == 300
+        assert gauges.unreleased(tx) == 440
 
 
 def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Context) -> None:
@@ -80,9 +80,9 @@ def test_a_window_is_wider_where_calls_are_answered_at_once(engine: Context) -> 
     start(engine, job)
     with engine.db.reading() as tx:
         assert gauges.unreleased(tx) == 600
-    # The first of the eight shards is sent then and there.
+    # Ten shards of 20 items and seven of 200; the first is sent then and there.
     assert len(rows(engine, ShardRow, job=job, state="cut")) == 1
-    assert len(rows(engine, ShardRow, job=job, state="released")) == 7
+    assert len(rows(engine, ShardRow, job=job, state="released")) == 16
 
 
 def test_subtasks_that_wait_for_no_worker_are_counted_by_what_they_wait_for(engine: Context) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scipy.stats import binom
 
 from bench.calibration import DATA, Setting, compare, main
 from firstline.orchestrator.quality.calibration.scores import read_scores
@@ -39,9 +40,10 @@ def test_the_command_prints_each_methods_misses_and_share(start):
 
 @pytest.mark.parametrize("name", ["court_opinion", "gsm8k_length", "wiki_talk"])
 def test_ours_keeps_the_target_at_a_lower_frontier_share_than_the_valid_methods(name):
-    setting = Setting(max_loss=0.05, delta=0.1, labels=200, splits=60, seed=0, held_out=False)
+    setting = Setting(max_loss=0.05, delta=0.1, labels=200, splits=200, seed=0, held_out=False)
     rows = compare(read_scores(DATA / f"scores_{name}.csv"), setting)
-    assert rows["ours"]["missed"] <= 0.1
+    # A method that misses one file in ten exactly has more misses than this in one run of a hundred.
+    assert rows["ours"]["missed"] <= binom.ppf(0.99, setting.splits, setting.delta) / setting.splits
     assert rows["ours"]["frontier_share"] < rows["ltt"]["frontier_share"]
     if rows["bargain"]["frontier_share"] is not None:
         assert rows["ours"]["frontier_share"] < rows["bargain"]["frontier_share"]
