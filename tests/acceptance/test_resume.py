@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ITEMS = 120
+ITEMS = 240
 SKILL = """
 name: sort
 instructions: Choose a label.
