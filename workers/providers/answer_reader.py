@@ -103,10 +103,15 @@ def read_answer(text: str, form: Form, *, validate: bool = False) -> Answer | No
 
 
 def read_plain(text: str) -> tuple[str, AnswerSpan | None]:
-    """Return an answer of plain text without the model's thoughts, and where it stands; empty if it is no more."""
+    """Return an answer of plain text without the model's thoughts, and where it stands; empty if it is no more.
+
+    One that nothing was cut from is kept as it came, white space at its ends included; where it stands is told
+    without that.
+    """
     pieces = without_thoughts(text)
     if len(pieces) == 1:
-        return text[slice(*pieces[0])], AnswerSpan(*pieces[0])
+        bare = text[slice(*pieces[0])]
+        return text if text.strip() == bare else bare, AnswerSpan(*pieces[0])
     return "\n\n".join(text[start:end] for start, end in pieces), None
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from firstline.workers.providers.answer_reader import Answer, Form, NoAnswer, read_answer
+from firstline.workers.providers.answer_reader import Answer, Form, NoAnswer, read_answer, read_plain
 
 LABEL = {
     "type": "object",
@@ -289,3 +289,18 @@ def test_a_text_that_was_cut_anywhere_never_gives_a_part_of_it(value, cut):
     if cut < len(text):
         found = read(text[:cut], {"type": "object", "required": ["parts"]})
         assert isinstance(found, NoAnswer)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("  A list:\n  - one\n\n", "  A list:\n  - one\n\n", id="as it came"),
+        pytest.param("<think>hm</think>\n\n  one\n", "one", id="behind a thought"),
+        pytest.param("one\n<think>hm</think>\ntwo\n", "one\n\ntwo", id="around a thought"),
+        pytest.param(" \n\t", "", id="nothing but white space"),
+    ],
+)
+def test_a_plain_text_without_thoughts_is_kept_as_it_came(text, answer):
+    read, span = read_plain(text)
+    assert read == answer
+    assert span is None or text[span.start : span.end] == answer.strip()
