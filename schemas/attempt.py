@@ -35,6 +35,8 @@ class ErrorKind(StrEnum):
     NO_KEY = "no_key"
     QUOTA = "quota"
     RATE = "rate"
+    #: The lane that was asked for (`service_tier`) is full, or there is none.
+    LANE = "lane"
     SERVER = "server"
     TIMEOUT = "timeout"
     CONNECTION = "connection"

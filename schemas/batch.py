@@ -1,6 +1,6 @@
 """What travels: a batch of subtasks to a tier's queue, and the trail that comes back."""
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Frozen, Json, JsonObject
@@ -80,6 +80,8 @@ class Batch(Frozen):
     cache: bool = False
     #: Of its job; 0 goes first.
     priority: int = 4
+    #: By when its job is to be done.
+    deadline: AwareDatetime | None = None
     work: tuple[Work, ...] = Field(min_length=1)
 
     @property

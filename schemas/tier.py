@@ -33,6 +33,15 @@ class Lane(StrEnum):
     #: The Batch API: about half the price, within a day.
     BATCH = "batch"
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether calls are answered one by one there, later and for less than on the ordinary lane."""
+        return self in (Lane.FLEX, Lane.BALANCED)
+
+
+#: Providers that have a slow lane for single calls; others leave `service_tier` unread or refuse it.
+WITH_SLOW_LANES = frozenset({"azure", "bedrock", "gemini", "openai", "sail", "vertex_ai"})
+
 
 class Rates(Frozen):
     """Dollars per million tokens of each kind; a missing figure is unknown, not free."""
@@ -86,6 +95,15 @@ _SECRET_PARAMS = frozenset(
 )
 
 
+def _slow(lane: Lane | None) -> Lane | None:
+    if lane is not None and not lane.is_slow:
+        raise ValueError(
+            f"expected a slow lane, `flex` or `balanced`, got '{lane.value}'; a faster one belongs into a model's "
+            "`params`, the Batch API is a tier of kind `batch`"
+        )
+    return lane
+
+
 #: Stands in the name of a key's variable for the tenant whose key it is.
 TENANT = "{tenant}"
 
@@ -100,6 +118,8 @@ class Model(Frozen):
     #: the job's tenant in capitals: `OPENAI_KEY_{tenant}` is OPENAI_KEY_ACME for tenant `acme`.
     api_key_env: str | None = None
     params: dict[str, Json] = Field(default_factory=dict)
+    #: The slow lane that it may be asked on where its job has time; None: its tier's, `standard`: none.
+    service_tier: Lane | None = None
     price: Price | None = None
     limits: Limits = Limits()
     structured: tuple[Structured, ...] = (
@@ -128,11 +148,21 @@ class Model(Frozen):
         refuse_written(params)
         return params
 
+    @field_validator("service_tier")
+    @classmethod
+    def _is_slow(cls, lane: Lane | None) -> Lane | None:
+        return lane if lane is Lane.STANDARD else _slow(lane)
+
     @field_validator("api_base")
     @classmethod
     def _hold_no_password(cls, url: str | None) -> str | None:
         refuse_written(url)
         return url
+
+    @property
+    def has_slow_lane(self) -> bool:
+        """Whether its provider has a slow lane, and its parameters leave the choice open."""
+        return self.name.partition("/")[0] in WITH_SLOW_LANES and "service_tier" not in self.params
 
     @property
     def service(self) -> str | None:
@@ -178,6 +208,17 @@ class ProviderBatchTerms(Frozen):
     window_s: float = Field(default=24 * 3600.0, gt=0)
 
 
+class SlowLaneTerms(Frozen):
+    """How a tier uses its slow lane."""
+
+    #: Seconds that a job must have left: with less it is asked on the ordinary lane.
+    window_s: float = Field(default=3600.0, gt=0)
+    #: Seconds that an answer may take there.
+    timeout_s: float = Field(default=900.0, gt=0)
+    #: Seconds that it is left alone once it was full; twice as long each time that it is full right after.
+    pause_s: float = Field(default=30.0, gt=0)
+
+
 class Tier(Frozen):
     """A rung of the ladder."""
 
@@ -192,6 +233,29 @@ class Tier(Frozen):
     cooldown_s: float = Field(default=15.0, gt=0)
     #: Of a tier of kind `batch`.
     bulk: ProviderBatchTerms = ProviderBatchTerms()
+    #: The slow lane that its models may be asked on where the job has time.
+    service_tier: Lane | None = None
+    slow_lane: SlowLaneTerms = SlowLaneTerms()
+
+    @field_validator("service_tier")
+    @classmethod
+    def _is_slow(cls, lane: Lane | None) -> Lane | None:
+        return _slow(lane)
+
+    @model_validator(mode="after")
+    def _has_a_lane(self) -> Self:
+        asked = [model for model in self.models if model.service_tier not in (None, Lane.STANDARD)]
+        if not asked and self.service_tier is None:
+            return self
+        if self.kind is not TierKind.MODEL:
+            raise ValueError(f"tier '{self.name}' is of kind `{self.kind.value}`, which has no `service_tier`")
+        lacking = [model.name for model in asked or self.models if not model.has_slow_lane]
+        if lacking and (asked or len(lacking) == len(self.models)):
+            raise ValueError(
+                f"service_tier: {', '.join(lacking)} cannot be asked on a slow lane; expected a model of "
+                f"{', '.join(sorted(WITH_SLOW_LANES))} without `service_tier` in its `params`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fill(self) -> Self:

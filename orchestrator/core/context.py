@@ -122,6 +122,7 @@ class Context:
             profile=profile,
             options=options,
             folders=folders,
+            deadline=light["deadline"],
         )
 
     def _routed(self, tx: Connection, job: str, plan: Plan) -> Plan:

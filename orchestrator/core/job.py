@@ -1,6 +1,7 @@
 """A job as the engine reads it: its plan, profile and options parsed, its ladder and priority."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from firstline.config.queues.app import PRIORITIES, SMALL_JOB
@@ -30,6 +31,7 @@ class Job:
     folders: tuple[str, ...]
     #: Why it is as it is, or does not get on.
     reason: str | None = None
+    deadline: datetime | None = None
 
     @cached_property
     def ladder(self) -> tuple[str, ...]:

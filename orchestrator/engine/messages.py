@@ -94,6 +94,7 @@ def _assemble(
         rations=owed,
         cache=job.options.cache,
         priority=job.priority,
+        deadline=job.deadline,
         work=work,
     )
 

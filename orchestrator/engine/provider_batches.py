@@ -26,6 +26,7 @@ from firstline.schemas.provider_batch import (
 from firstline.schemas.states import BatchState
 from firstline.schemas.tier import ProviderBatchTerms
 from firstline.schemas.verdict import DeferCause
+from firstline.workers.rules.lanes import fits, left_s
 from firstline.workers.rules.policy import above
 
 #: Seconds after which a worker that was told to do something and shows no lease on it is told again.
@@ -73,8 +74,7 @@ def _climbs(tx: Connection, job: Job, tier: str, now: datetime) -> str | None:
     """Return why what waits for a tier does not wait any longer; None where it does."""
     if above(tier, job.ladder) is None:
         return None
-    deadline = jobs.get(tx, job=job.id)["deadline"]
-    if deadline is not None and deadline - now < timedelta(seconds=job.tier(tier).bulk.window_s):
+    if job.deadline is not None and not fits(job.tier(tier), left_s(job.deadline, now)):
         return f"the deadline leaves no time for the Batch API of tier '{tier}'"
     failed = _failed(tx, job, tier)
     if len(failed) < PATIENCE:

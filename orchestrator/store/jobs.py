@@ -245,6 +245,7 @@ _LIGHT = select(
     _job.c.budget_usd,
     _job.c.tenant,
     _job.c.plan_version,
+    _job.c.deadline,
 ).where(_job.c.id == bindparam("job"))
 
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from pydantic_core import to_json
 
@@ -45,6 +46,10 @@ class Estimate:
     cost_usd: float | None
     #: The provider counts them in full when it takes the call (prompt and `max_tokens`), whatever is used.
     firm: bool = False
+
+    def at_least(self, cost_usd: float) -> Self:
+        """Return the estimate with that many dollars, where it has fewer."""
+        return self if self.cost_usd is None or self.cost_usd >= cost_usd else replace(self, cost_usd=cost_usd)
 
 
 def estimate(call: Call, *, price: Price = reckoned, ratio: float = 1.0, output: float | None = None) -> Estimate:

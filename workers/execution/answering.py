@@ -157,7 +157,8 @@ class _Asking:
         """Say whether another model is to answer instead, and note why."""
         line, error, detail = self.line, said.reply.error, said.reply.detail or ""
         if error is not None and error in FAULTS:
-            line.avoid[model.name] = error
+            if not said.reply.is_lanes_fault:
+                line.avoid[model.name] = error
             line.add(said.attempt, verdict="fault", reason=detail)
             return True
         # What is too long for a model as one of a pack may have room in it alone.

@@ -11,6 +11,7 @@ from firstline.workers.execution.attempt_state import Line
 from firstline.workers.execution.calling import BrokenOff, send
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.rules.pricing import REFUSED
 from firstline.workers.worker import Worker
 
 #: Where the price of a cached answer comes from.
@@ -49,9 +50,9 @@ def _enter_refusals(attempt: Attempt, line: Line, reply: Reply) -> None:
     for refusal in reply.refusals:
         told = {"usage": Usage(), "cost_usd": 0.0, "text": None, "finish_reason": None, "latency_s": refusal.latency_s}
         how = {"n": line.n, "structured": refusal.mode, "error": refusal.error, "detail": refusal.detail}
+        lane = {"service_tier": refusal.lane, "price_source": REFUSED.source}
         line.n += 1
-        reason = f"the endpoint does not take this way to ask for JSON ({refusal.mode})"
-        line.add(attempt, verdict="refused", reason=reason, **{**told, **how})
+        line.add(attempt, verdict="refused", reason=refusal.reason, **{**told, **how, **lane})
 
 
 def book_cached(subtask: Subtask, call: Call, tier: Tier, line: Line, reply: Reply) -> Attempt:

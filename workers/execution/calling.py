@@ -8,6 +8,7 @@ from firstline.schemas.batch import Batch
 from firstline.schemas.tier import Tier, TierKind
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.execution.lane_calls import ask, lane_now, may_cost
 from firstline.workers.execution.tracing import call_span
 from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.limits.cooldowns import Struck
@@ -41,7 +42,8 @@ async def send(
     async with worker.slot(tier, batch.priority):
         if (off := worker.called_off(batch.job)) is not None:
             return off
-        guess = worker.estimator.estimate(call)
+        lane = lane_now(call, tier, batch, worker)
+        guess = may_cost(call, lane, worker)
         permit = await worker.gate.enter(
             tier=tier,
             model=call.model,
@@ -56,7 +58,7 @@ async def send(
         started_at = datetime.now(UTC)
         try:
             with worker.calling(batch.job), call_span(worker.tracer, call, tier, batch) as tell:
-                reply = await worker.gateway.call(call)
+                reply = await ask(call, lane, tier, worker)
                 tell(reply)
         except asyncio.CancelledError:
             off = worker.called_off(batch.job)
@@ -65,9 +67,9 @@ async def send(
             return BrokenOff(started_at, off)
         finally:
             await worker.gate.leave(permit, reply=reply)
-    if reply.error in FAULTS:
+    if reply.error in FAULTS and not reply.is_lanes_fault:
         worker.gate.fault(tier, call.model, reply, who)
-    else:
+    elif reply.error not in FAULTS:
         worker.gate.success(tier, call.model)
     worker.estimator.learn(call, reply)
     return Kept(started_at, reply)

@@ -42,6 +42,8 @@ class Rule:
 #: longest; a refused request says more about the request than about the model, so it takes many.
 RULES = {
     ErrorKind.RATE: Rule("asking to slow down", 1, 2.0, 60.0, probation=False),
+    # Where the model's own parameters ask for the lane, there is no other one to fall back to.
+    ErrorKind.LANE: Rule("its lane being full", 1, 5.0, 120.0, probation=False),
     ErrorKind.SERVER: Rule("server errors", 3, None, 300.0),
     ErrorKind.TIMEOUT: Rule("calls that timed out", 3, None, 300.0),
     ErrorKind.CONNECTION: Rule("failed connections", 3, None, 300.0),
@@ -52,6 +54,8 @@ RULES = {
     ErrorKind.BAD_REQUEST: Rule("refusing every request", 6, 30.0, 300.0),
 }
 FAULTS = frozenset(RULES)
+#: The longest time that a slow lane is left alone that is full again and again.
+LONGEST_SHUT_S = 900.0
 #: The longest time that a provider's Retry-After is followed before the model is tried again.
 LONGEST_ASKED_S = 3600.0
 

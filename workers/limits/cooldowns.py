@@ -8,9 +8,9 @@ import redis.asyncio
 
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.attempt import Blame, ErrorKind
-from firstline.schemas.tier import Model, Tier
+from firstline.schemas.tier import Lane, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.limits.cooldown_rules import FAULTS, PROBE_S, Cooling, Health
+from firstline.workers.limits.cooldown_rules import FAULTS, LONGEST_SHUT_S, PROBE_S, Cooling, Health
 from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.loop.background import Background
 from firstline.workers.providers.endpoint import endpoint
@@ -53,7 +53,9 @@ class Cooldowns:
 
     def of(self, model: Model) -> Health:
         """Return what is known of a model."""
-        name = endpoint(model)
+        return self._of(endpoint(model))
+
+    def _of(self, name: str) -> Health:
         health = self._health.get(name)
         if health is None:
             health = self._health[name] = Health()
@@ -63,6 +65,23 @@ class Cooldowns:
     def wait_s(self, model: Model) -> float:
         """Return the seconds until a model may be called; 0: now."""
         return self.of(model).wait_s(self._clock())
+
+    def is_shut(self, model: Model, lane: Lane) -> bool:
+        """Say whether a slow lane of a model is left alone."""
+        return self._of(_lane_name(model, lane)).wait_s(self._clock()) > 0
+
+    def shut(self, tier: Tier, model: Model, lane: Lane, reply: Reply) -> None:
+        """Have all workers leave a slow lane of a model alone that took no call; the model's other lanes stay open."""
+        name, now = _lane_name(model, lane), self._clock()
+        health = self._of(name)
+        if now < health.until:
+            # It was under way when the lane was first left alone.
+            return
+        length_s = max(tier.slow_lane.pause_s, min(reply.retry_after_s or 0.0, LONGEST_SHUT_S))
+        cooling = Cooling(ErrorKind.LANE, length_s, max(LONGEST_SHUT_S, length_s), asked=False, probation=False)
+        health.cool(cooling.kind, now + length_s, probation=False)
+        health.untold += 1
+        self._background.do(self._tell(name, health, cooling))
 
     def pick(self, tier: Tier, avoid: Collection[str], *, patience_s: float) -> Model | Defer:
         """Return the first model that may be called now, else the first that comes back within `patience_s`."""
@@ -113,7 +132,7 @@ class Cooldowns:
         until = max(health.until, now + cooling.length_s)
         health.cool(cooling.kind, until, probation=cooling.probation, lone=cooling.lone)
         health.untold += 1
-        self._background.do(self._tell(model, health, cooling))
+        self._background.do(self._tell(endpoint(model), health, cooling))
 
     async def learn(self) -> None:
         """Read from Redis which of the models in use are left alone."""
@@ -156,14 +175,14 @@ class Cooldowns:
         self._background.do(self._forget(model, self._probe_key(model), self._keys.cooldown(endpoint(model))))
         _log.info("model.recovered", extra={"model": model.name})
 
-    async def _tell(self, model: Model, health: Health, cooling: Cooling) -> None:
+    async def _tell(self, name: str, health: Health, cooling: Cooling) -> None:
         """Tell all workers; who fails again after a cool-down is left alone for longer than this process knows."""
         try:
-            wait_s = await self._scripts.cool(self._keys.cooldown(endpoint(model)), cooling)
+            wait_s = await self._scripts.cool(self._keys.cooldown(name), cooling)
             health.until = max(health.until, self._clock() + wait_s)
         finally:
             health.untold -= 1
-        extra = {"model": model.name, "kind": cooling.kind.value, "seconds": round(wait_s, 1)}
+        extra = {"model": name, "kind": cooling.kind.value, "seconds": round(wait_s, 1)}
         _log.log(logging.WARNING if cooling.probation else logging.INFO, "model.cooling", extra=extra)
 
     async def _forget(self, model: Model, *keys: str) -> None:
@@ -176,6 +195,11 @@ class Cooldowns:
 
     def _probe_key(self, model: Model) -> str:
         return f"{self._keys.cooldown(endpoint(model))}:probe"
+
+
+def _lane_name(model: Model, lane: Lane) -> str:
+    """Return under which name a lane's standing is shared."""
+    return f"{endpoint(model)} {lane.value}"
 
 
 def _named(who: Struck | None, kind: ErrorKind) -> str | None:

@@ -14,7 +14,7 @@ from firstline.config.shared_state.budget_counters import NANOS
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Ration
-from firstline.schemas.tier import Model, Tier
+from firstline.schemas.tier import Lane, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.limits.cooldown_rules import PROBE_S
 from firstline.workers.limits.cooldowns import Cooldowns, Struck
@@ -125,6 +125,14 @@ class Gate:
         for nothing here.
         """
         self._cooldowns.fault(tier, model, reply, who)
+
+    def is_shut(self, model: Model, lane: Lane) -> bool:
+        """Say whether a slow lane of a model is left alone, because it took no call a while ago."""
+        return self._cooldowns.is_shut(model, lane)
+
+    def shut(self, tier: Tier, model: Model, lane: Lane, reply: Reply) -> None:
+        """Have all workers leave a slow lane of a model alone for a while; it is called on its other lanes."""
+        self._cooldowns.shut(tier, model, lane, reply)
 
     def is_its_own(self, model: Model, who: Struck, kind: ErrorKind) -> bool:
         """Say whether a fault of a model is the own one of the item that it struck."""

@@ -7,7 +7,7 @@ from typing import Any
 from firstline.config.providers.prices import Terms, asked_lane, lane_named
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.tier import Lane, Model
-from firstline.workers.providers.gateway import Reply
+from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.rules.pricing import REFUSED, Cost, cost
 
 #: Routers and others whose answers say what they cost in dollars: that is what stands on the bill.
@@ -24,6 +24,7 @@ _TURNED_AWAY = frozenset(
         ErrorKind.NO_KEY,
         ErrorKind.QUOTA,
         ErrorKind.RATE,
+        ErrorKind.LANE,
         ErrorKind.NOT_FOUND,
         ErrorKind.CONTEXT_LENGTH,
     }
@@ -62,15 +63,18 @@ def read_bill(response: Any, provider: str) -> Bill:
     )
 
 
-def cost_of(bill: Bill, model: Model, *, lane: Lane | None = None) -> Cost:
-    """Return what an answer cost; a figure of the provider's own is the truth. `lane`: it is known (a batch)."""
+def cost_of(bill: Bill, model: Model, *, lane: Lane | None = None, unsaid: Lane | None = None) -> Cost:
+    """Return what an answer cost; a figure of the provider's own is the truth.
+
+    `lane`: it is known (a batch); `unsaid`: the one that it was asked on, which counts where the provider says none.
+    """
     if bill.stated_usd is not None:
         return Cost(bill.stated_usd, "stated by the provider")
     if bill.usage.input_tokens is None or bill.usage.output_tokens is None:
         return Cost()
     terms = Terms(
         prompt_tokens=bill.usage.input_tokens,
-        lane=lane or bill.lane,
+        lane=lane or bill.lane or unsaid,
         asked=lane,
         geo=bill.geo,
         served=bill.served,
@@ -78,15 +82,22 @@ def cost_of(bill: Bill, model: Model, *, lane: Lane | None = None) -> Cost:
     return cost(bill.usage, model, terms)
 
 
-def booked(reply: Reply, response: Any, model: Model, *, lane: Lane | None = None) -> Reply:
-    """Return a reply with what its response is billed by and what it cost; `lane`: it is known (a batch)."""
+def booked(
+    reply: Reply, response: Any, model: Model, *, lane: Lane | None = None, unsaid: Lane | None = None
+) -> Reply:
+    """Return a reply with what its response is billed by and what it cost; the lanes as for `cost_of`."""
     bill = read_bill(response, model.name.partition("/")[0])
     if _is_absurd(bill.usage):
         absurd = f"the provider counted more than {MOST_TOKENS:,} tokens for one call, so its bill cannot be believed"
         return replace(reply, error=ErrorKind.SERVER, detail=absurd)
-    price = cost_of(bill, model, lane=lane)
-    served = lane or bill.lane or asked_lane(model)
+    price = cost_of(bill, model, lane=lane, unsaid=unsaid)
+    served = lane or bill.lane or unsaid or asked_lane(model)
     return replace(reply, usage=bill.usage, cost_usd=price.usd, price_source=price.source, lane=served)
+
+
+def asked_on(call: Call) -> Lane | None:
+    """Return the lane that a call's own parameters ask for."""
+    return lane_named(call.params.get("service_tier"))
 
 
 def _is_absurd(usage: Usage) -> bool:

@@ -51,12 +51,22 @@ class AnswerSpan:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that the endpoint refused because it does not know that way to ask for JSON; it cost nothing."""
+    """A request that the endpoint refused on the way to an answer, for how it was asked; it cost nothing."""
 
-    mode: str
     error: ErrorKind
     detail: str | None = None
     latency_s: float = 0.0
+    #: The way to ask for JSON that it does not know.
+    mode: str | None = None
+    #: The lane that was full.
+    lane: Lane | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it was refused, for people."""
+        if self.lane is not None:
+            return f"the lane '{self.lane.value}' is full; asked again at once on the ordinary one"
+        return f"the endpoint does not take this way to ask for JSON ({self.mode})"
 
 
 _UNKNOWN_USAGE = Usage()
@@ -97,6 +107,8 @@ class Reply:
     calls: int = 1
     #: Requests that were refused on the way to it.
     refusals: tuple[Refusal, ...] = ()
+    #: Its slow lane brought no answer: that says nothing of the model.
+    is_lanes_fault: bool = False
     #: Items answered together in that call; of its tokens and dollars this reply holds one item's share.
     packed: int = 1
 

@@ -18,7 +18,7 @@ from firstline.workers.providers.batches.api import BatchApi, Provider
 from firstline.workers.providers.batches.formats import Offline, OpenAIFormat, OwnFormat
 from firstline.workers.providers.batches.openai import OpenAIBatches
 from firstline.workers.providers.batches.transport import BatchHttp
-from firstline.workers.providers.billing import booked, free
+from firstline.workers.providers.billing import asked_on, booked, free
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.response_parser import read_reply
@@ -139,7 +139,7 @@ class LitellmGateway:
         """Return the reply in a response, its tokens and dollars with it whatever its content is."""
         if response is None:
             return reply_without_litellm(None, wire, call, key)
-        return booked(read_reply(response, call), response, call.model)
+        return booked(read_reply(response, call), response, call.model, unsaid=asked_on(call))
 
     def _batch_api(self) -> BatchApi:
         key_of = self._keys.of

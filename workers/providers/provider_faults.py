@@ -63,6 +63,14 @@ ROWS: tuple[Row, ...] = (
         r"free_tier[^\"]*limit: 0\b",
         statuses=(403, 429),
     ),
+    # A slow lane that is full (OpenAI, Groq), or that the model does not have.
+    _row(
+        ErrorKind.LANE,
+        r"resource[_ ]unavailable",
+        r"flex[^.\"]{0,40}(?:capacity|unavailable|not available|full)",
+        statuses=(429, 498, 503),
+    ),
+    _row(ErrorKind.LANE, r"service_?tier", statuses=(400, 422)),
     # Limits per minute, whatever they say of pages where more can be bought: OpenAI, Groq, Gemini, Azure.
     _row(
         ErrorKind.RATE,

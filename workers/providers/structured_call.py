@@ -87,7 +87,7 @@ def _remember(call: Call, mode: Structured, refused: list[tuple[Structured, Repl
 
 
 def _refusal(mode: Structured, reply: Reply) -> Refusal:
-    return Refusal(mode.value, reply.error or ErrorKind.BAD_REQUEST, reply.detail, reply.latency_s)
+    return Refusal(reply.error or ErrorKind.BAD_REQUEST, reply.detail, reply.latency_s, mode=mode.value)
 
 
 def _modes(call: Call, memory: ModeMemory) -> list[Structured]:

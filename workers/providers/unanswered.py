@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from firstline.schemas.attempt import ErrorKind
-from firstline.workers.providers.billing import booked, free, was_refused
+from firstline.workers.providers.billing import asked_on, booked, free, was_refused
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.provider_errors import error_in, failure_of, rate_limits, readable
 from firstline.workers.providers.response_parser import read_reply
@@ -65,9 +65,10 @@ def _answered(wire: Wire, call: Call) -> Reply | None:
     if not isinstance(body, dict) or error_in(body):
         return None
     if "choices" in body:
-        return booked(replace(read_reply(body, call), limits=rate_limits(wire.headers)), body, call.model)
+        reply = replace(read_reply(body, call), limits=rate_limits(wire.headers))
+        return booked(reply, body, call.model, unsaid=asked_on(call))
     detail = readable(f"the provider's answer cannot be read: {wire.body}")
-    return booked(Reply(error=ErrorKind.MALFORMED, detail=detail), body, call.model)
+    return booked(Reply(error=ErrorKind.MALFORMED, detail=detail), body, call.model, unsaid=asked_on(call))
 
 
 def _headers(error: Exception | None) -> dict[str, str]:

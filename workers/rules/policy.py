@@ -82,6 +82,7 @@ def decide(situation: Situation) -> Verdict:  # noqa: PLR0911 - one return a kin
             | ErrorKind.NO_KEY
             | ErrorKind.QUOTA
             | ErrorKind.RATE
+            | ErrorKind.LANE
             | ErrorKind.SERVER
             | ErrorKind.TIMEOUT
             | ErrorKind.CONNECTION
