@@ -4,6 +4,7 @@ from pydantic import Field
 
 from firstline.schemas.base import Frozen
 from firstline.schemas.estimate import Estimate
+from firstline.schemas.tier import Lane
 
 
 class Percentiles(Frozen):
@@ -40,6 +41,8 @@ class ModelLine(Frozen):
     error_rate: float
     input_tokens: int
     cached_tokens: int
+    #: Written to the provider's prompt cache.
+    cache_write_tokens: int = 0
     output_tokens: int
     cost_usd: float | None
     latency_s: Percentiles
@@ -58,6 +61,17 @@ class SkillLine(Frozen):
     cost_usd: float | None
     #: All that was paid for the skill by its accepted answers.
     cost_per_task_usd: float | None
+
+
+class LaneLine(Frozen):
+    """What one lane (`service_tier`) took of a job's calls."""
+
+    lane: Lane
+    #: Calls that were answered there.
+    answered: int
+    #: Calls that it had no room for; each was made again at once on the ordinary lane.
+    turned_away: int
+    cost_usd: float | None
 
 
 class QualityScore(Frozen):
@@ -134,6 +148,8 @@ class Report(Frozen):
     quality: QualityScore | None
     models: tuple[ModelLine, ...] = ()
     skills: tuple[SkillLine, ...] = ()
+    #: The lanes that its calls were answered on, where there was another than the ordinary one.
+    lanes: tuple[LaneLine, ...] = ()
     by_tier: dict[str, int] = Field(default_factory=dict)
     baselines: tuple[Baseline, ...] = ()
     failures: dict[str, int] = Field(default_factory=dict)

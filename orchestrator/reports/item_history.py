@@ -11,6 +11,7 @@ from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.check import CheckResult
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
+from firstline.schemas.tier import Lane
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Message
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
@@ -46,9 +47,13 @@ class AttemptLine(Frozen):
     latency_s: float
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
+    price_source: str | None = None
+    #: The lane that it was answered on, or that turned it away.
+    service_tier: Lane | None = None
     text: str | None = None
     value: Json = None
     error: str | None = None

@@ -10,6 +10,7 @@ from rich.text import Text
 from firstline.orchestrator.reports.formatting import count, dollars, seconds
 from firstline.orchestrator.reports.item_history import AttemptLine, Story
 from firstline.schemas.check import CheckResult
+from firstline.schemas.tier import Lane
 from firstline.workers.providers.gateway import Message
 
 
@@ -61,8 +62,10 @@ def _attempt(attempt: AttemptLine) -> Iterator[RenderableType]:
     if attempt.confidence is not None:
         yield Text(f"confidence: {attempt.signal} {attempt.confidence:.3f}")
     yield Text(f"verdict: {attempt.verdict}: {attempt.reason}")
-    tokens = f"{_count(attempt.input_tokens)} tokens in ({_count(attempt.cached_tokens)} cached)"
-    spent = f"{_count(attempt.output_tokens)} out, {dollars(attempt.cost_usd)}, {seconds(attempt.latency_s)}"
+    written = f", {attempt.cache_write_tokens:,} written" if attempt.cache_write_tokens else ""
+    tokens = f"{_count(attempt.input_tokens)} tokens in ({_count(attempt.cached_tokens)} cached{written})"
+    lane = "" if attempt.service_tier in (None, Lane.STANDARD) else f" on lane {attempt.service_tier.value}"
+    spent = f"{_count(attempt.output_tokens)} out, {dollars(attempt.cost_usd)}{lane}, {seconds(attempt.latency_s)}"
     yield Text(f"{tokens}, {spent}", style="dim")
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.statistics import wilson
 from firstline.orchestrator.reports.frontier_alone import frontier_alone
+from firstline.orchestrator.reports.lane_figures import lanes_of
 from firstline.orchestrator.reports.model_stats import error_rate, errors_of
 from firstline.orchestrator.reports.promise import promise_of
 from firstline.orchestrator.reports.scripted import scripted_notes
@@ -62,6 +63,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
         quality=quality,
         models=models,
         skills=_skills(lines),
+        lanes=lanes_of(lines),
         by_tier=status.by_tier,
         failures=job_figures.failures(tx, job=job),
         cache_hits=sum(line["attempts"] for line in cached),
@@ -124,6 +126,7 @@ def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence
         error_rate=error_rate(attempts, wrong, unanswered),
         input_tokens=sum(line["input_tokens"] for line in called),
         cached_tokens=sum(line["cached_tokens"] for line in called),
+        cache_write_tokens=sum(line["cache_write_tokens"] for line in called),
         output_tokens=sum(line["output_tokens"] for line in called),
         cost_usd=sum(line["cost_usd"] for line in lines) if priced else None,
         latency_s=percentiles(seconds),

@@ -11,7 +11,7 @@ from firstline.orchestrator.reports.formatting import count, dollars, percent, s
 from firstline.orchestrator.reports.promise import sentences
 from firstline.schemas.estimate import Estimate
 from firstline.schemas.jobfile import BaselineKind
-from firstline.schemas.report import Baseline, ModelLine, Report, SkillLine
+from firstline.schemas.report import Baseline, LaneLine, ModelLine, Report, SkillLine
 
 _WORST_REASONS = 8
 
@@ -184,6 +184,8 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"Saving against the top tier alone ({how}): {percent(report.saving)}{audits}."
     if report.unpriced_attempts:
         yield f"{count(report.unpriced_attempts, 'call')} without a known price: not in the cost above."
+    if report.lanes:
+        yield f"Lanes: {'; '.join(map(_lane, report.lanes))}."
     if report.cache_hits:
         yield f"{count(report.cache_hits, 'answer')} from the response cache saved {dollars(report.cache_saved_usd)}."
     if report.duplicates:
@@ -191,6 +193,11 @@ def _notes(report: Report) -> Iterator[str]:
     if report.estimate:
         yield compared(report.estimate, report.cost_usd)
     yield from report.notes
+
+
+def _lane(line: LaneLine) -> str:
+    away = f", {line.turned_away:,} turned away" if line.turned_away else ""
+    return f"{line.lane.value} {count(line.answered, 'call')}{away}, {dollars(line.cost_usd)}"
 
 
 def _table(*columns: str) -> Table:

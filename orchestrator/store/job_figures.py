@@ -12,7 +12,7 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 
 
 def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
-    """Return attempts, tokens and dollars per (model, tier, skill, purpose, verdict, error, from_cache)."""
+    """Return attempts, tokens and dollars by model, tier, skill, purpose, verdict, error, response cache and lane."""
     query = (
         select(
             _attempt.c.model,
@@ -22,10 +22,12 @@ def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
             _attempt.c.verdict,
             _attempt.c.error,
             _attempt.c.from_cache,
+            _attempt.c.service_tier,
             func.count().label("attempts"),
             func.count(_attempt.c.cost_usd).label("priced"),
             func.coalesce(func.sum(_attempt.c.input_tokens), 0).label("input_tokens"),
             func.coalesce(func.sum(_attempt.c.cached_tokens), 0).label("cached_tokens"),
+            func.coalesce(func.sum(_attempt.c.cache_write_tokens), 0).label("cache_write_tokens"),
             func.coalesce(func.sum(_attempt.c.output_tokens), 0).label("output_tokens"),
             func.coalesce(func.sum(_attempt.c.cost_usd), 0.0).label("cost_usd"),
             func.coalesce(func.sum(_attempt.c.saved_usd), 0.0).label("saved_usd"),
@@ -39,6 +41,7 @@ def by_model(tx: Connection, *, job: str) -> list[RowMapping]:
             _attempt.c.verdict,
             _attempt.c.error,
             _attempt.c.from_cache,
+            _attempt.c.service_tier,
         )
     )
     return list(tx.execute(query).mappings())

@@ -82,9 +82,7 @@ def cost_of(bill: Bill, model: Model, *, lane: Lane | None = None, unsaid: Lane 
     return cost(bill.usage, model, terms)
 
 
-def booked(
-    reply: Reply, response: Any, model: Model, *, lane: Lane | None = None, unsaid: Lane | None = None
-) -> Reply:
+def booked(reply: Reply, response: Any, model: Model, *, lane: Lane | None = None, unsaid: Lane | None = None) -> Reply:
     """Return a reply with what its response is billed by and what it cost; the lanes as for `cost_of`."""
     bill = read_bill(response, model.name.partition("/")[0])
     if _is_absurd(bill.usage):

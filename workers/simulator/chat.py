@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from firstline.config.providers.prices import lane_named
 from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.tier import Lane
 from firstline.workers.providers.recording import messages_key
 from firstline.workers.providers.structured_output import without_instruction
 from firstline.workers.simulator.script import Capability, Rule
@@ -29,6 +31,8 @@ class Chat:
     logprobs: bool = False
     top_logprobs: int = 0
     max_tokens: int | None = None
+    #: The lane that it asks for; None: it names none.
+    lane: Lane | None = None
     #: The tools may be called, and so many rounds of calls are in the conversation already.
     may_call: bool = False
     rounds: int = 0
@@ -62,6 +66,7 @@ def read_chat(body: JsonObject) -> Chat | str:
         logprobs=body.get("logprobs") is True,
         top_logprobs=_int(body.get("top_logprobs")) or 0,
         max_tokens=_int(body.get("max_completion_tokens")) or _int(body.get("max_tokens")),
+        lane=lane_named(body.get("service_tier")),
         may_call=bool(body.get("tools")) and body.get("tool_choice", "auto") in ("auto", "required"),
         rounds=sum(bool(message.get("tool_calls")) for message in own),
     )

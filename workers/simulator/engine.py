@@ -6,6 +6,7 @@ from random import Random
 
 from firstline.schemas.attempt import TokenLogprob, Usage
 from firstline.schemas.base import JsonObject
+from firstline.schemas.tier import Lane
 from firstline.workers.simulator import logprobs, responses
 from firstline.workers.simulator.answers import Said, compose, cut, replay, spoil
 from firstline.workers.simulator.buckets import Limiter
@@ -34,6 +35,8 @@ class Outcome:
     fault: FaultKind | None = None
     #: What the call costs; None: nothing was paid.
     paid: Usage | None = None
+    #: The lane that it was answered on; None: the request named none.
+    lane: Lane | None = None
     key: str = ""
 
     def charges(self) -> dict[str, object]:
@@ -44,6 +47,7 @@ class Outcome:
             "input_tokens": paid.input_tokens or 0,
             "cached_tokens": paid.cached_tokens or 0,
             "output_tokens": paid.output_tokens or 0,
+            "service_tier": self.lane,
             "delay_s": round(self.delay_s, 6),
             "fault": self.fault,
         }
@@ -58,7 +62,7 @@ class Engine:
         self._truth = load_recordings(script.truth)
         self._prefixes = PrefixCache()
         self._limiters: dict[str, Limiter] = {}
-        self._calls: Counter[str] = Counter()
+        self._calls: Counter[tuple[str, Lane | None]] = Counter()
         self._repeats: Counter[tuple[str, str]] = Counter()
 
     def answer(self, body: JsonObject, *, limited: bool = True) -> Outcome:
@@ -101,8 +105,9 @@ class Engine:
         tokens = _tokens(chat, said, rule, random) if chat.logprobs else None
         usage = self._usage(chat, said, rule)
         shown = _shown(usage, kind)
+        lane = None if chat.lane is None else chat.lane if chat.lane in rule.lanes else Lane.STANDARD
         body = responses.completion(
-            chat, said, shown, logprobs.render(tokens, chat.top_logprobs) if tokens is not None else None
+            chat, said, shown, lane, logprobs.render(tokens, chat.top_logprobs) if tokens is not None else None
         )
         return Outcome(
             status=200,
@@ -112,6 +117,7 @@ class Engine:
             model=chat.model,
             fault=kind,
             paid=usage,
+            lane=lane,
             key=chat.key,
         )
 
@@ -144,10 +150,17 @@ class Engine:
 
     def _strike(self, chat: Chat, rule: Rule, random: Random) -> Fault | None:
         """Return the first fault that strikes this call."""
-        self._calls[chat.model] += 1
-        nth = self._calls[chat.model]
+        self._calls[chat.model, None] += 1
+        if chat.lane is not None:
+            self._calls[chat.model, chat.lane] += 1
+        concerned = (fault for fault in rule.faults if fault.service_tier in (None, chat.lane))
         return next(
-            (fault for fault in rule.faults if fault.may_strike(nth) and random.random() < fault.probability), None
+            (
+                fault
+                for fault in concerned
+                if fault.may_strike(self._calls[chat.model, fault.service_tier]) and random.random() < fault.probability
+            ),
+            None,
         )
 
     def _limiter(self, model: str, rule: Rule) -> Limiter:
@@ -193,6 +206,13 @@ _ERRORS: dict[FaultKind, tuple[int, str, str, str | None]] = {
     ),
     FaultKind.SERVER_ERROR: (500, "The server had an error while processing your request", "server_error", None),
     FaultKind.OVERLOADED: (503, "The engine is currently overloaded, please try again later", "server_error", None),
+    # OpenAI's words.
+    FaultKind.LANE_FULL: (
+        429,
+        "Resource unavailable: flex processing has no capacity for this request right now.",
+        "resource_unavailable",
+        "resource_unavailable",
+    ),
     FaultKind.CONTENT_FILTER: (
         400,
         "Your request was rejected as a result of our safety system.",

@@ -115,7 +115,7 @@ def _read_contents(body: JsonObject, model: str) -> JsonObject:
         role = "assistant" if content.get("role") == "model" else "user"
         said.append({"role": role, "content": _text_of(content)})
     config = body.get("generationConfig") or body.get("generation_config") or {}
-    chat: JsonObject = {"model": model, "messages": said}
+    chat: JsonObject = {"model": model, "messages": said, "service_tier": body.get("serviceTier")}
     if isinstance(config, dict):
         chat["max_tokens"] = config.get("max_output_tokens") or config.get("maxOutputTokens")
         named = ("response_json_schema", "responseJsonSchema", "response_schema", "responseSchema")

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from firstline.schemas.base import Frozen, JsonObject
 from firstline.schemas.errors import UserError
+from firstline.schemas.tier import Lane
 
 
 class Paid(Frozen):
@@ -23,6 +24,8 @@ class Paid(Frozen):
     input_tokens: int
     cached_tokens: int
     output_tokens: int
+    #: The lane that it was answered on; None: its request named none.
+    service_tier: Lane | None = None
     #: Seconds that the answer was held back: the model's latency.
     delay_s: float = 0.0
     #: The fault that the answer bore, if any.

@@ -6,6 +6,7 @@ import time
 
 from firstline.schemas.attempt import Usage
 from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.tier import Lane
 from firstline.workers.simulator.answers import Said
 from firstline.workers.simulator.chat import Chat
 from firstline.workers.simulator.script import Capability
@@ -13,7 +14,9 @@ from firstline.workers.simulator.script import Capability
 _ids = itertools.count(1)
 
 
-def completion(chat: Chat, said: Said, usage: JsonObject | None, logprobs: JsonObject | None) -> JsonObject:
+def completion(
+    chat: Chat, said: Said, usage: JsonObject | None, lane: Lane | None, logprobs: JsonObject | None
+) -> JsonObject:
     """Return the body of an answered request."""
     choice: JsonObject = {
         "index": 0,
@@ -28,6 +31,8 @@ def completion(chat: Chat, said: Said, usage: JsonObject | None, logprobs: JsonO
         "model": chat.model,
         "choices": [choice],
     }
+    if lane is not None:
+        body["service_tier"] = "default" if lane is Lane.STANDARD else lane.value
     return body if usage is None else body | {"usage": usage}
 
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
+from firstline.schemas.tier import Lane
 from firstline.workers.providers.recording import RecordedToolCall
 from firstline.workers.simulator.latency import Constant, Latency
 
@@ -25,6 +26,8 @@ class FaultKind(StrEnum):
     CONTEXT_LENGTH = "context_length"
     SERVER_ERROR = "server_error"
     OVERLOADED = "overloaded"
+    #: The lane that was asked for has no room.
+    LANE_FULL = "lane_full"
     CONTENT_FILTER = "content_filter"
     # No answer ever comes.
     HANG = "hang"
@@ -51,6 +54,8 @@ class Fault(Frozen):
     first: int | None = Field(default=None, ge=1)
     #: Only each nth call of the model.
     every: int | None = Field(default=None, ge=1)
+    #: Only calls that ask for this lane, which are counted by themselves.
+    service_tier: Lane | None = None
     #: Seconds named in Retry-After (rate_limit, overloaded).
     retry_after_s: float | None = Field(default=None, ge=0)
     #: How long a hang lasts; the connection is closed then.
@@ -132,6 +137,8 @@ class Rule(Frozen):
     supports: tuple[Capability, ...] = tuple(Capability)
     #: What happens to a request for JSON that is not supported: a 400, or silence.
     unsupported: Literal["refuse", "ignore"] = "refuse"
+    #: Lanes that it has; a call that asks for another one is answered on the ordinary one, and says so.
+    lanes: tuple[Lane, ...] = tuple(Lane)
     #: Smallest prompt prefix, in tokens, that is served from the prompt cache when it repeats; None: no cache.
     cache_from_tokens: int | None = Field(default=1024, gt=0)
 
