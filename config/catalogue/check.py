@@ -13,6 +13,7 @@ from firstline.config.catalogue.functions import load
 from firstline.config.catalogue.jobfile import job_of
 from firstline.config.catalogue.yaml_file import Document, read_yaml
 from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed
+from firstline.config.json_schema.formats import unchecked
 from firstline.config.settings import get_settings
 from firstline.schemas.check import Executable
 from firstline.schemas.errors import UserError
@@ -106,11 +107,16 @@ def _report(files: list[Path]) -> CheckReport:
 def _remarks(document: Document, catalogue: Catalogue) -> list[str]:
     """Return what is worth saying of a skill that is in order."""
     skill = catalogue.entry(document, FileKind.SKILL).value
-    if not isinstance(skill, Skill) or skill.pack == 1 or {check.kind for check in skill.checks} - _OF_ANSWERS_ALONE:
+    if not isinstance(skill, Skill):
         return []
+    whose = f"skill '{skill.name}' of {document.file}"
+    formats = [f"{whose}: output.{'.'.join(map(str, at))}: {text}" for at, text in unchecked(skill.output)]
+    if skill.pack == 1 or {check.kind for check in skill.checks} - _OF_ANSWERS_ALONE:
+        return formats
     return [
-        f"skill '{skill.name}' of {document.file} packs {skill.pack} items into a call, and none of its checks holds "
-        "an answer against its item: add one (`grounded`, `citations`, `expression`), or answers may be another item's"
+        *formats,
+        f"{whose} packs {skill.pack} items into a call, and none of its checks holds "
+        "an answer against its item: add one (`grounded`, `citations`, `expression`), or answers may be another item's",
     ]
 
 

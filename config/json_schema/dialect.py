@@ -9,14 +9,60 @@ _2020 = "https://json-schema.org/draft/2020-12/schema"
 _OLD = re.compile(r"https?://json-schema\.org/draft-(0[3467])/schema#?")
 _NEW = re.compile(r"https?://json-schema\.org/draft/(2019-09|2020-12)/schema#?")
 _LATEST = re.compile(r"https?://json-schema\.org/schema#?")
+_BOOLEAN_BOUNDS = frozenset(f"http://json-schema.org/draft-0{n}/schema#" for n in (3, 4))
+_TUPLE_PLACE = re.compile(r"(?<!/properties)/items/(?=\d)")
 #: Keywords that hold for the document, and stay at a root.
 ROOT = frozenset({"$schema", "$id", "$vocabulary", "components", *DEFINITIONS})
 
 
 def standard(schema: JsonObject) -> JsonObject:
-    """Return the schema with `nullable` (OpenAPI 3.0) as a type and `$schema` as its draft spells it."""
+    """Return the schema with `nullable` (OpenAPI 3.0) as a type and `$schema` as its draft spells it.
+
+    One without `$schema` may have the keywords of any draft.
+    """
     written = rebuilt(schema, _without_nullable)
-    return written | {"$schema": _draft(written["$schema"])} if "$schema" in written else written
+    if "$schema" not in written:
+        return latest(written)
+    named = _draft(written["$schema"])
+    return (written if named in _BOOLEAN_BOUNDS else rebuilt(written, _bounded)) | {"$schema": named}
+
+
+def latest(schema: JsonObject) -> JsonObject:
+    """Return the schema with what drafts up to 7 write in another way written as 2020-12 has it, without `$schema`."""
+    written = rebuilt(schema, _latest)
+    return {keyword: value for keyword, value in written.items() if keyword != "$schema"}
+
+
+def is_old(schema: JsonObject) -> bool:
+    """Say whether the schema is of a draft up to 7."""
+    named = schema.get("$schema")
+    return isinstance(named, str) and _OLD.fullmatch(named) is not None
+
+
+def _latest(schema: JsonObject) -> JsonObject:
+    part = _bounded(schema)
+    if isinstance(part.get("items"), list):
+        part["prefixItems"] = part.pop("items")
+        if "additionalItems" in part:
+            part["items"] = part.pop("additionalItems")
+    for keyword in ("$ref", "$dynamicRef"):
+        if isinstance(reference := part.get(keyword), str) and "#" in reference:
+            part[keyword] = _TUPLE_PLACE.sub("/prefixItems/", reference)
+    return part
+
+
+def _bounded(schema: JsonObject) -> JsonObject:
+    """Return the schema with bounds that exclude their own value as numbers; OpenAPI 3.0 has them as draft 4."""
+    part = dict(schema)
+    for bound in ("minimum", "maximum"):
+        exclusive = f"exclusive{bound.capitalize()}"
+        match part.get(exclusive), part.get(bound):
+            case True, int() | float() as limit:
+                part[exclusive] = limit
+                del part[bound]
+            case False, _:
+                del part[exclusive]
+    return part
 
 
 def _draft(named: Json) -> Json:

@@ -29,6 +29,11 @@ class Part(NamedTuple):
     schema: JsonObject
 
     @property
+    def steps(self) -> tuple[str | int, ...]:
+        """The way to it from the schema around it."""
+        return (self.keyword,) if self.key is None else (self.keyword, self.key)
+
+    @property
     def is_in_place(self) -> bool:
         """Whether it looks at the same value as the schema around it."""
         return self.keyword in IN_PLACE

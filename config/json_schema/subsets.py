@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from firstline.config.json_schema.dialect import standard
+from firstline.config.json_schema.dialect import latest, standard
 from firstline.config.json_schema.keywords import DEFINITIONS, parts, rebuilt
 from firstline.config.json_schema.references import pointed
 from firstline.schemas.base import Json, JsonObject
@@ -53,7 +53,7 @@ def strict_subset(schema: JsonObject, strict: Strict) -> JsonObject | None:
     It accepts all that the schema accepts, and may accept more: hold the answer against the full schema. Where every
     property must be required, one that may be absent is null instead: `without_nulls` takes those out again.
     """
-    whole = standard(schema)
+    whole = latest(standard(schema))
     if not strict.recursive and _is_recursive(whole):
         return None
     try:

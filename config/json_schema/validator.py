@@ -19,8 +19,9 @@ from firstline.config.json_schema.bounds import (
     shape_flaw,
     size_of,
 )
-from firstline.config.json_schema.dialect import standard
-from firstline.config.json_schema.keywords import Part, parts, rebuilt
+from firstline.config.json_schema.dialect import is_old, standard
+from firstline.config.json_schema.formats import CHECKS
+from firstline.config.json_schema.keywords import parts, rebuilt
 from firstline.config.json_schema.patterns import is_linear, translated
 from firstline.config.json_schema.references import pointed
 from firstline.config.json_schema.sentences import Misfit, misfits_of, shortened
@@ -174,7 +175,7 @@ def _patterns(schema: JsonObject, at: Location) -> Iterator[tuple[Location, str]
     if isinstance(named := schema.get("patternProperties"), dict):
         yield from (((*at, "patternProperties", name), name) for name in named)
     for part in parts(schema):
-        yield from _patterns(part.schema, (*at, *_step(part)))
+        yield from _patterns(part.schema, (*at, *part.steps))
 
 
 _BOUNDED = FancyRegexOptions(backtrack_limit=BACKTRACK_STEPS)
@@ -184,15 +185,20 @@ def _engine(schema: JsonObject, *, linear: bool) -> Any:
     def change(part: JsonObject) -> JsonObject:
         return _translated(told_apart(part, lambda reference: pointed(schema, reference)), linear=linear)
 
-    options = RegexOptions() if linear else _BOUNDED
+    options: dict[str, Any] = {
+        "validate_formats": True,
+        "formats": CHECKS if is_old(schema) else None,
+        "offline": True,
+        "pattern_options": RegexOptions() if linear else _BOUNDED,
+    }
     try:
-        return validator_for(rebuilt(schema, change), validate_formats=True, offline=True, pattern_options=options)
+        return validator_for(rebuilt(schema, change), **options)
     except ValidationError as error:
         if not isinstance(error.kind, ValidationErrorKind.Referencing):
             raise SchemaFault(tuple(error.instance_path), shortened(error.message, 300)) from None
     plain = rebuilt(schema, lambda part: _translated(part, linear=linear))
     try:  # a reference may point into a union that was rewritten
-        return validator_for(plain, validate_formats=True, offline=True, pattern_options=options)
+        return validator_for(plain, **options)
     except ValidationError as error:
         raise _unresolved(error, schema) from None
 
@@ -223,11 +229,7 @@ def _references(schema: JsonObject, at: Location) -> Iterator[tuple[Location, st
         if isinstance(reference := schema.get(keyword), str):
             yield (*at, keyword), reference
     for part in parts(schema):
-        yield from _references(part.schema, (*at, *_step(part)))
-
-
-def _step(part: Part) -> Location:
-    return (part.keyword,) if part.key is None else (part.keyword, part.key)
+        yield from _references(part.schema, (*at, *part.steps))
 
 
 def _growth(schema: JsonObject, *, linear: bool) -> Growth:

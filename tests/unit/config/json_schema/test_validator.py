@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from firstline.config.json_schema.formats import unchecked
 from firstline.config.json_schema.validator import SchemaFault, Validator, schema_faults
 
 
@@ -43,8 +44,27 @@ def test_what_is_no_multiple_is_told_with_both_numbers():
     ],
 )
 def test_formats_are_checked(form, right, wrong):
-    assert misfits({"format": form}, right) == []
-    assert form in misfits({"format": form}, wrong)[0]
+    for draft in ({}, {"$schema": "http://json-schema.org/draft-07/schema#"}):
+        assert misfits({**draft, "format": form}, right) == []
+        assert form in misfits({**draft, "format": form}, wrong)[0]
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"properties": {"paid": {"format": "datetime"}}}, ("properties.paid.format", "did you mean 'date-time'?")),
+        (
+            {"items": {"$ref": "#/$defs/x"}, "$defs": {"x": {"format": "money"}}},
+            ("$defs.x.format", "say with"),
+        ),
+        ({"anyOf": [{"type": "integer", "format": "int64"}]}, ("anyOf.0.format", "nothing checks the format 'int64'")),
+        ({"properties": {"format": {"type": "string", "format": "uuid"}}, "default": {"format": "x"}}, None),
+    ],
+)
+def test_formats_that_nothing_checks_are_told_with_their_places(schema, told):
+    found = [(".".join(map(str, at)), text) for at, text in unchecked(schema)]
+    assert [at for at, _ in found] == ([told[0]] if told else [])
+    assert all(told[1] in text for _, text in found)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What `firstline check` says of packs."""
+"""What `firstline check` says of skills that are in order."""
 
 import pytest
 
@@ -29,3 +29,15 @@ def test_a_pack_without_a_check_against_its_items_is_warned_of(tmp_path, more, w
     report = check_path(tmp_path)
     assert report.ok, report.problems
     assert any("packs 5 items" in note for note in report.notes) is warned
+
+
+def test_a_format_that_nothing_checks_is_warned_of(tmp_path):
+    (tmp_path / "skills").mkdir()
+    file = tmp_path / "skills" / "label.yaml"
+    file.write_text(SKILL.replace("label: {type: string}", "label: {type: string, format: phone}"))
+    report = check_path(tmp_path)
+    assert report.ok
+    (note,) = report.notes
+    assert note.startswith(
+        f"skill 'label' of {file}: output.properties.label.format: nothing checks the format 'phone'"
+    )
