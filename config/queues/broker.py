@@ -55,7 +55,10 @@ _MADE_UP = "_kombu:"
 class _Channel(redis.Channel):
     QoS = _QoS
     namespace = ""
-    from_transport_options = (*redis.Channel.from_transport_options, *Keys().transport_options)
+    from_transport_options = (
+        *redis.Channel.from_transport_options,
+        *Keys().transport_options,
+    )  # type: ignore[assignment] # a tuple of as many as kombu has
 
     def _q_for_pri(self, queue: str, pri: int) -> str:
         """Return the key of a queue's messages of a priority."""
@@ -68,11 +71,12 @@ class _Channel(redis.Channel):
 
     def _handle_message(self, client: Any, r: Any) -> dict[str, Any]:
         told: dict[str, Any] = super()._handle_message(client, r)  # type: ignore[no-untyped-call]
-        return told | {"channel": bytes_to_str(told["channel"]).removeprefix(f"{self.namespace}.")}
+        topic: str = bytes_to_str(told["channel"])  # type: ignore[no-untyped-call]
+        return told | {"channel": topic.removeprefix(f"{self.namespace}.")}
 
     def _subscribe(self) -> None:
         """Subscribe by name: a user that is bound to one prefix may not by pattern, as kombu does."""
-        client, topics = self.subclient, [self._get_subscribe_topic(queue) for queue in self.active_fanout_queues]
+        client, topics = self.subclient, [self._topic(queue) for queue in self.active_fanout_queues]
         if topics:
             if client.connection._sock is None:
                 client.connection.connect()
@@ -82,7 +86,10 @@ class _Channel(redis.Channel):
     def _unsubscribe_from(self, queue: str) -> None:
         client = self.subclient
         if client.connection and client.connection._sock:
-            client.unsubscribe(self._get_subscribe_topic(queue))
+            client.unsubscribe(self._topic(queue))
+
+    def _topic(self, queue: str) -> str:
+        return self._get_publish_topic(*self._fanout_queues[queue])
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""`firstline run` of a job with a deadline: on the slow lane, off it where that is full, and billed as it was served."""
+"""`firstline run` of a job with a deadline: on the slow lane, off it where that is full, billed as served."""
 
 import json
 import os
