@@ -32,5 +32,7 @@ class Estimate(Frozen):
     high_usd: float | None = None
     #: The same calls on the top tier alone.
     frontier_usd: float | None = None
+    #: It is above that, though not all of it is asked on the top tier already.
+    above_top: bool = False
     steps: tuple[StepEstimate, ...] = ()
     notes: tuple[str, ...] = ()

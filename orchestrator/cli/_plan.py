@@ -74,5 +74,9 @@ def _cost(view: "PlanView") -> str:
     from firstline.orchestrator.reports.formatting import count, dollars
 
     cost = "unknown, as a model has no price" if view.cost_usd is None else f"about {dollars(view.cost_usd)}"
+    if view.low_usd is not None:
+        cost += f" (95%: {dollars(view.low_usd)} to {dollars(view.high_usd)})"
+    if view.above_top:
+        cost += f", more than the {dollars(view.frontier_usd)} of the top tier alone"
     spent = f"; spent so far {dollars(view.spent_usd)}" if view.spent_usd else ""
     return f"estimated for {count(view.items, 'item')}: {cost}{spent}"

@@ -43,6 +43,7 @@ def estimate(
 
 def _print(found: "Estimate") -> None:
     from firstline.orchestrator.cli._show import show_table
+    from firstline.orchestrator.money.job_estimate import above_top
     from firstline.orchestrator.reports.formatting import dollars, percent
 
     columns = ("step", "first tier", "calls", "tokens in", "out", "climb", "cost", "known from")
@@ -64,5 +65,7 @@ def _print(found: "Estimate") -> None:
     typer.echo(f"{found.items:,} items, {found.sampled:,} sampled: {dollars(found.cost_usd)}{interval}")
     if found.frontier_usd is not None:
         typer.echo(f"the top tier alone: {dollars(found.frontier_usd)}")
+    if doubt := above_top(found):
+        typer.echo(doubt)
     for note in found.notes:
         typer.echo(note)

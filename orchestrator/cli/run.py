@@ -1,5 +1,6 @@
 """`firstline run`: a job from its items to its results and its report."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,9 @@ def run(
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="JOB", help="Go on with a job of an earlier run.")
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Run it although it is expected to cost more than the top tier alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a job to its end and show what it cost and how good it is.
@@ -67,11 +71,20 @@ def run(
         if order.waits_for_a_yes and resume is None:
             _run_with_yes(order, view, record, as_json=as_json, fail_over=borne)
             return
-        finished = runner.run(order, view, record=record, resuming=resume)
+        asks = not (yes or as_json)
+        finished = runner.run(order, view, record=record, resuming=resume, yes=lambda doubt: _wanted(doubt, asks=asks))
     if finished:
         finish(finished, as_json=as_json, out=out, fail_over=borne)
     else:
         typer.echo(f"job {resume} goes on; watch it: firstline watch {resume}", err=True)
+
+
+def _wanted(doubt: str, *, asks: bool) -> bool:
+    """Ask somebody who sits at a terminal; tell anybody else, and go on."""
+    if asks and sys.stdin.isatty() and sys.stderr.isatty():
+        return typer.confirm(f"{doubt}. Run it all the same?", err=True)
+    typer.echo(doubt, err=True)
+    return True
 
 
 def _run_with_yes(order: "Order", view: "View", record: Path | None, *, as_json: bool, fail_over: float) -> None:

@@ -5,33 +5,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
-from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.money.cost_model import Finding, Measured, Record, Tries, rerouted, weigh
+from firstline.orchestrator.money.cost_model import Finding, Tries
+from firstline.orchestrator.money.measured import LOOKED_BACK, recent, weighed
 from firstline.orchestrator.store import decisions, jobs, outcomes
 from firstline.orchestrator.store.jobs import now
-from firstline.schemas.attempt import Attempt, Usage
+from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import ItemTrail
 from firstline.schemas.plan import PlannedStep, Route
-from firstline.workers.rules.pricing import dollars
 
 #: Decisions of this kind hold the routes that are in force.
 ROUTE = "route"
-#: Subtasks of a tier that are looked back on: what it came to of late.
-LOOKED_BACK = 200
 #: Verdicts on an answer that say something of the model that gave it.
 _TELLING = frozenset({"accept", "retry", "escalate", "refer", "reject", "review"})
-#: Only what was asked for in earnest is measured.
+#: Only what was asked for in earnest bends a job's way; what was asked to measure is history all the same.
 _PURPOSE = "run"
 
 
 def note_outcomes(tx: Connection, *, job: Job, trails: Iterable[ItemTrail], tier: str) -> None:
     """Write down what trails of a tier came to, skill by skill and model by model."""
-    if job.options.purpose != _PURPOSE or tier not in job.ladder or len(job.ladder) < 2:
+    if tier not in job.ladder:
         return
     found: dict[tuple[str, str, bool], _Sum] = defaultdict(_Sum)
     for trail in trails:
@@ -39,7 +36,7 @@ def note_outcomes(tx: Connection, *, job: Job, trails: Iterable[ItemTrail], tier
             first = asked[0]
             if first.skill_digest and not first.from_cache and all(one.cost_usd is not None for one in asked):
                 found[first.skill_digest, first.model, first.n > 0].add(asked)
-    key: dict[str, Any] = {"job": job.id, "tenant": job.tenant, "at": now()}
+    key: dict[str, Any] = {"job": job.id, "tenant": job.tenant, "purpose": job.options.purpose, "at": now()}
     outcomes.add(
         tx,
         rows=[
@@ -124,52 +121,15 @@ def is_weighed(job: Job, planned: PlannedStep) -> bool:
 
 
 def _weighed(tx: Connection, job: Job, planned: PlannedStep) -> tuple[Route, list[Finding]]:
-    rows = {tier: recent(tx, job, planned, tier) for tier in job.ladder}
-    measured = {tier: measured_of(found) for tier, found in rows.items()}
-    pinned = [planned.policy.start] if planned.policy.start else []
-    ladder = job.ladder[job.ladder.index(planned.start_tier) :]
-    found = weigh(ladder, measured, top_usd=_top_usd(job, rows[planned.start_tier]), route=planned.route, pinned=pinned)
-    return rerouted(planned.route, found), found
-
-
-def recent(tx: Connection, job: Job, planned: PlannedStep, tier: str) -> list[RowMapping]:
-    """Return what a tier's models came to with a step's skill, as far back as counts."""
     digest = job.plan.skills[planned.step.skill or ""].digest
-    found: list[RowMapping] = []
-    for model in job.tier(tier).models:
-        found += outcomes.recent(tx, tenant=job.tenant, skill_digest=digest, model=model.name, rows=LOOKED_BACK)
-    return found
+    return weighed(tx, planned, tenant=job.tenant, digest=digest, tiers=[job.tier(name) for name in job.ladder])
 
 
 def tried(tx: Connection, job: Job, planned: PlannedStep, tier: str) -> int:
     """Return how many subtasks a tier has answered with a step's skill, without end where more than counts."""
-    asked = sum(row["asked"] for row in recent(tx, job, planned, tier))
+    digest = job.plan.skills[planned.step.skill or ""].digest
+    asked = sum(row["asked"] for row in recent(tx, tenant=job.tenant, digest=digest, tier=job.tier(tier)))
     return asked if asked < LOOKED_BACK else 10**9
-
-
-def measured_of(rows: Iterable[RowMapping]) -> Measured:
-    """Add up a tier's outcomes, the newest first, until enough subtasks of each kind are seen."""
-    sums = {False: Record(), True: Record()}
-    for row in rows:
-        record = sums[bool(row["climbed"])]
-        if record.first.asked < LOOKED_BACK:
-            sums[bool(row["climbed"])] = record + Record(
-                Tries(row["asked"], row["accepted"], row["usd"]),
-                Tries(row["again_asked"], row["again_accepted"], row["again_usd"]),
-            )
-    return Measured(sums[False], sums[True])
-
-
-def _top_usd(job: Job, rows: Sequence[RowMapping]) -> float | None:
-    """Return what the top tier would take for the calls made below it: their tokens at its price; None: unknown."""
-    asked = sum(row["asked"] for row in rows)
-    model = job.tier(job.ladder[-1]).models[0]
-    price = price_of(model)
-    if not asked or price is None:
-        return None
-    tokens = [sum(row[name] for row in rows) for name in ("input_tokens", "output_tokens")]
-    total = dollars(Usage(input_tokens=tokens[0], cached_tokens=0, output_tokens=tokens[1]), price)
-    return None if total is None else total / asked
 
 
 def _note(tx: Connection, job: Job, planned: PlannedStep, route: Route, findings: Sequence[Finding]) -> None:

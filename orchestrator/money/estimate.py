@@ -1,33 +1,52 @@
-"""An estimate of an order before it is run: prompts of a sample are counted, the rest is history or a guess."""
+"""The one estimate of a job, for `estimate`, `plan`, `run` and the pages: prompts are counted, the rest is history."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from sqlalchemy import Connection
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.providers.prices import price_of
-from firstline.orchestrator.money import expectation
-from firstline.orchestrator.money.expectation import Figure, Known
+from firstline.config.catalogue.references import ITEMS, target
+from firstline.config.drafts.draft import RESERVED
+from firstline.orchestrator.money.history import Subject, rungs_of
+from firstline.orchestrator.money.measured import IN_EARNEST, weighed
 from firstline.orchestrator.plans.compile import compile_plan, ladder_of
+from firstline.orchestrator.plans.patterns.tree import most_chars
 from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.orchestrator.plans.tier_choice import with_tiers
-from firstline.orchestrator.store import history
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
-from firstline.schemas.base import Json
+from firstline.schemas.base import Json, JsonObject, digest
 from firstline.schemas.estimate import Estimate, StepEstimate
-from firstline.schemas.plan import Plan, PlannedStep, StepKind
+from firstline.schemas.job import Options
+from firstline.schemas.plan import EVERY, Plan, PlannedStep, StepKind
 from firstline.schemas.skill import Skill
-from firstline.schemas.tier import Model, Price, Profile
-from firstline.workers.estimates.call_estimate import CHARS_PER_TOKEN, prompt_tokens
-from firstline.workers.estimates.forecast import HOLDING
+from firstline.schemas.tier import Model, Profile, Tier
+from firstline.workers.estimates.answer_guess import stand_in
+from firstline.workers.estimates.call_estimate import prompt_tokens, text_tokens
+from firstline.workers.estimates.expectation import HELD, Expected, Spread, StepLoad, expected, mean_of
+from firstline.workers.estimates.forecast import fixed_tokens, synthesis_calls
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Call
-from firstline.workers.rules.step_inputs import Unfit, inputs_of
+from firstline.workers.rules.data_fence import as_text
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.step_inputs import Unfit, inputs_of, resolve
 
 #: Items whose prompts are made.
 SAMPLE = 200
+#: Items among which equal ones are found.
+_REMEMBERED = 200_000
+#: An estimate above the top tier alone by so much says so.
+_ABOVE = 1.05
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How many items there are to answer, and some of them."""
+
+    count: int
+    drawn: Sequence[JsonObject]
 
 
 def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
@@ -35,134 +54,200 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
     if order.request.workflow is None or isinstance(order.request.workflow, str):
         note = "a goal's plan is written when the job begins; its steps and their cost are not known before"
         return Estimate(items=0, sampled=0, cost_usd=None, notes=(note,))
-    count, drawn = draw(order.items(), sample)
-    tiers = with_tiers(order.request.options, order.profile).tiers
+    options = with_tiers(order.request.options, order.profile)
     plan = compile_plan(
         order.request.workflow,
         catalogue=load_catalogue(),
         profile=order.profile,
-        tiers=tiers,
-        certificates=known_certificates(tx, profile=order.profile, tenant=order.request.options.tenant),
+        tiers=options.tiers,
+        certificates=known_certificates(tx, profile=order.profile, tenant=options.tenant),
     )
-    ladder = ladder_of(order.profile, tiers)
-    known: dict[str, Known] = {}
-    steps = []
-    for planned in plan.steps:
-        if planned.step.kind is StepKind.TOOL or planned.step.skill is None:
-            continue
-        skill = plan.skills[planned.step.skill]
-        asked, settled, calls, length = _past(tx, skill, planned.start_tier)
-        known[planned.step.name] = part = Known(
-            items=_calls(planned, count),
-            input_tokens=_prompt(planned, skill, plan, drawn, known, count),
-            output_tokens=expectation.length_of(length, asked),
-            climbing=expectation.climbing_of(asked, settled),
-            calls_each=calls / asked if asked >= expectation.ENOUGH else 1.0,
-            prices=_prices(order.profile, ladder[ladder.index(planned.start_tier) :]),
-        )
-        steps.append(_line(planned, part, asked))
-    return _summed(count, len(drawn), list(known.values()), tuple(steps))
+    alone = plan.segments == 1 and not plan.adapt and not plan.steps[0].step.is_barrier
+    drawn = draw(order.items(), sample, dedupe=options.dedupe and alone)
+    return of_plan(tx, plan, profile=order.profile, options=options, sample=drawn)
 
 
-def draw(items: Iterable[InputItem], sample: int) -> tuple[int, list[InputItem]]:
+def draw(items: Iterable[InputItem], sample: int, *, dedupe: bool = False) -> Sample:
     """Return how many items there are, and a random sample of them (reservoir sampling, the same every time)."""
     random, count = Random(0), 0
-    drawn: list[InputItem] = []
+    seen: set[str] = set()
+    drawn: list[JsonObject] = []
     for item in items:
         if item.error is not None:
             continue
+        if dedupe and len(seen) < _REMEMBERED:
+            key = digest({name: value for name, value in item.input.items() if name != "id"})
+            if key in seen:
+                continue
+            seen.add(key)
         count += 1
         if len(drawn) < sample:
-            drawn.append(item)
+            drawn.append(item.input)
         elif (place := random.randrange(count)) < sample:
-            drawn[place] = item
-    return count, drawn
+            drawn[place] = item.input
+    return Sample(count, drawn)
 
 
-def _past(tx: Connection, skill: Skill, tier: str) -> tuple[int, int, int, float | None]:
-    """Return subtasks asked and settled on a tier, calls made there, and the mean tokens of an answer."""
-    for row in history.of_skill(tx, skill=skill.name):
-        if row["tier"] == tier:
-            length = row["output_tokens"]
-            return (
-                int(row["subtasks"]),
-                int(row["settled"] or 0),
-                int(row["calls"]),
-                None if length is None else float(length),
-            )
-    return 0, 0, 0, None
-
-
-def _calls(planned: PlannedStep, count: int) -> Figure:
-    if planned.step.is_barrier:
-        return Figure(1.0, 1.0, 1.0)
-    if planned.step.when:
-        return Figure(count * HOLDING, 0.0, float(count))
-    return Figure(float(count), float(count), float(count))
-
-
-def _prompt(
-    planned: PlannedStep,
-    skill: Skill,
-    plan: Plan,
-    drawn: list[InputItem],
-    known: Mapping[str, Known],
-    count: int,
-) -> Figure:
-    """Return the tokens of a prompt: those of the sample's items, or of a step that sees all items at once."""
-    if planned.step.is_barrier:
-        seen = sum(part.output_tokens.value for part in known.values()) * count
-        return Figure(seen + _fixed(skill), seen * 0.5, seen * 1.5 + 2 * _fixed(skill))
-    answers: dict[str, Json] = {
-        name: "x" * round(part.output_tokens.value * CHARS_PER_TOKEN) for name, part in known.items()
-    }
-    return expectation.mean_of([_tokens(planned, skill, item, answers) for item in drawn])
-
-
-def _tokens(planned: PlannedStep, skill: Skill, item: InputItem, answers: Mapping[str, Json]) -> float:
-    inputs = inputs_of(planned.step, skill, item.input, answers)
-    shown = item.input if isinstance(inputs, Unfit) else inputs
-    schema = None if skill.is_text else skill.output
-    return float(prompt_tokens(Call(Model(name="any"), messages(skill, shown), schema)))
-
-
-def _fixed(skill: Skill) -> float:
-    return float(prompt_tokens(Call(Model(name="any"), messages(skill, {}))))
-
-
-def _prices(profile: Profile, tiers: tuple[str, ...]) -> tuple[Price | None, ...]:
-    models = [tier.models[0] for tier in profile.tiers if tier.name in tiers]
-    return tuple(price_of(model) for model in models)
-
-
-def _line(planned: PlannedStep, part: Known, asked: int) -> StepEstimate:
-    known = asked >= expectation.ENOUGH
-    return StepEstimate(
-        step=planned.step.name,
-        tier=planned.start_tier,
-        calls=part.calls,
-        input_tokens=part.input_tokens.value,
-        output_tokens=part.output_tokens.value,
-        climbing=part.climbing.value if len(part.prices) > 1 else 0.0,
-        cost_usd=expectation.cost(part),
-        known_from=f"{asked} earlier answers of this skill" if known else "a guess: this skill has no history",
-    )
-
-
-def _summed(count: int, sampled: int, parts: list[Known], steps: tuple[StepEstimate, ...]) -> Estimate:
-    totals = expectation.total(parts)
-    top = expectation.total([expectation.on_top(part) for part in parts])
-    notes = ["prompts are counted at four characters a token; tools, packing and the response cache are not in it"]
-    if totals is None:
+def of_plan(tx: Connection, plan: Plan, *, profile: Profile, options: Options, sample: Sample) -> Estimate:
+    """Return what a plan is expected to cost for so many items, without steps that the engine adds."""
+    ladder = ladder_of(profile, options.tiers)
+    tiers = [tier for tier in profile.rungs if tier.name in ladder]
+    loads: dict[str, StepLoad] = {}
+    known: dict[str, int] = {}
+    for planned in plan.steps:
+        step = planned.step
+        if step.kind is not StepKind.TOOL and step.skill is not None and RESERVED not in step.name:
+            builder = _Builder(tx, plan, profile, options, sample, tiers, loads)
+            loads[step.name], known[step.name] = builder.load(planned, plan.skills[step.skill])
+    found = expected(list(loads.values()))
+    steps = tuple(_line(load, known[name], found) for name, load in loads.items())
+    above = found is not None and found.usd > _ABOVE * found.top_usd and any(map(_may_differ, loads.values()))
+    notes = ["prompts are counted at four characters a token; what a response cache may save is not in it"]
+    if found is None:
         notes.append("a tier's model has no price; give it one in the profile (`price:`)")
-    middle, low, high = totals or (None, None, None)
     return Estimate(
-        items=count,
-        sampled=sampled,
-        cost_usd=middle,
-        low_usd=low,
-        high_usd=high,
-        frontier_usd=top[0] if top else None,
+        items=sample.count,
+        sampled=len(sample.drawn),
+        cost_usd=found.usd if found else None,
+        low_usd=(0.0 if options.cache else found.low_usd) if found else None,
+        high_usd=found.high_usd if found else None,
+        frontier_usd=found.top_usd if found else None,
+        above_top=above,
         steps=steps,
         notes=tuple(notes),
     )
+
+
+def _may_differ(load: StepLoad) -> bool:
+    """Whether the top tier alone would do without something of a step: lower tiers, audits, or all of it."""
+    return len(load.rungs) > 1 or load.steers
+
+
+def _line(load: StepLoad, asked: int, found: Expected | None) -> StepEstimate:
+    figures = found.steps[load.step] if found else None
+    count = load.count * (load.held.mean if load.held else 1.0)
+    return StepEstimate(
+        step=load.step,
+        tier=load.rungs[0].tier,
+        calls=figures.calls if figures else count,
+        input_tokens=figures.input_tokens if figures else load.prompt.value + sum(load.carried.values()),
+        output_tokens=figures.output_tokens if figures else load.rungs[0].answer.value,
+        climbing=figures.climbing if figures else 0.0,
+        cost_usd=figures.usd if figures else None,
+        known_from=f"{asked} earlier answers of this skill" if asked else "a guess: this skill has no history",
+    )
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Makes a step's load from the plan, the sample and the loads of the steps before it."""
+
+    tx: Connection
+    plan: Plan
+    profile: Profile
+    options: Options
+    sample: Sample
+    tiers: Sequence[Tier]
+    loads: Mapping[str, StepLoad]
+
+    def load(self, planned: PlannedStep, skill: Skill) -> tuple[StepLoad, int]:
+        """Return a step's load, and how many earlier answers it is known from."""
+        step = planned.step
+        count, prompt, carried = self._whole(planned, skill) if step.is_barrier else self._each(planned, skill)
+        planned, moves = self._routed(planned, skill)
+        tokens = prompt.value + sum(carried.values())
+        way = planned.ladder_of(EVERY, self.ladder)
+        start = planned.start_of(EVERY, self.ladder)
+        names = way[way.index(start) :] if start in way else way
+        subject = Subject(planned, skill, self.profile, self.options.tenant, tokens)
+        rungs, asked = rungs_of(self.tx, subject, [tier for tier in self.tiers if tier.name in names])
+        earnest = self.options.purpose in IN_EARNEST
+        return StepLoad(
+            step=step.name,
+            count=count,
+            prompt=prompt,
+            carried=carried,
+            rungs=rungs,
+            held=HELD if step.when and not step.is_barrier else None,
+            moves=moves,
+            audited=planned.policy.audit_share if earnest else 0.0,
+            steers=step.kind.steers,
+            reviews=step.reviews,
+            rounds=step.rounds if step.kind is StepKind.CHECKPOINT else 0,
+        ), asked
+
+    @property
+    def ladder(self) -> tuple[str, ...]:
+        return tuple(tier.name for tier in self.tiers)
+
+    def _routed(self, planned: PlannedStep, skill: Skill) -> tuple[PlannedStep, bool]:
+        """Return the step with the route that a job takes from its first item on, and whether it may change it."""
+        earnest = self.options.purpose in IN_EARNEST and planned.start_tier in self.ladder[:-1]
+        if not earnest or planned.step.is_barrier:
+            return planned, False
+        route, _ = weighed(self.tx, planned, tenant=self.options.tenant, digest=skill.digest, tiers=self.tiers)
+        return planned.evolve(route=route), planned.policy.start is None
+
+    def _each(self, planned: PlannedStep, skill: Skill) -> tuple[float, Spread, dict[str, float]]:
+        """Return the subtasks of a step of each item, the tokens of their prompts, and what these take over."""
+        answers = self._stand_ins()
+        inputs = [self._inputs(planned, skill, item, answers) for item in self.sample.drawn]
+        prompts = mean_of([_tokens(skill, shown) for shown in inputs])
+        carried: dict[str, float] = {}
+        for reference in planned.step.inputs.values():
+            pointed = target(reference)
+            if pointed is not None and pointed.name in answers:
+                value = resolve(reference, {}, answers)
+                held = text_tokens("" if value is MISSING else as_text(value))
+                carried[pointed.name] = carried.get(pointed.name, 0.0) + held
+        own = max(1.0, prompts.value - sum(carried.values()))
+        if skill.pack > 1 and not any(planned.thresholds.values()) and not skill.tools:
+            own -= fixed_tokens(skill) * (1 - 1 / min(skill.pack, max(1, self.sample.count)))
+        lengths = {name: self._longer(name) for name in carried}
+        return (
+            float(self.sample.count),
+            Spread(max(1.0, own), prompts.off),
+            {name: tokens * lengths[name] for name, tokens in carried.items()},
+        )
+
+    def _inputs(self, planned: PlannedStep, skill: Skill, item: JsonObject, answers: Mapping[str, Json]) -> JsonObject:
+        inputs = inputs_of(planned.step, skill, item, answers)
+        return item if isinstance(inputs, Unfit) else inputs
+
+    def _stand_ins(self) -> dict[str, Json]:
+        """Return what earlier steps' answers may be, those of tools among them as nothing."""
+        return {
+            planned.step.name: stand_in(self.plan.skills[planned.step.skill])
+            for planned in self.plan.steps
+            if planned.step.skill in self.plan.skills and planned.step.name in self.loads
+        }
+
+    def _longer(self, name: str) -> float:
+        """Return how much longer a step's answers are than what stands in for them."""
+        made = text_tokens(as_text(self._stand_ins()[name]))
+        return self.loads[name].rungs[0].answer.value / made if made else 1.0
+
+    def _whole(self, planned: PlannedStep, skill: Skill) -> tuple[float, Spread, dict[str, float]]:
+        """Return the calls of a step of the whole job, and the tokens of a prompt that shows all items' answers."""
+        step, fixed = planned.step, fixed_tokens(skill)
+        if step.kind in (StepKind.PLAN, StepKind.ADAPT):
+            return 1.0, Spread(2 * fixed, 0.4), {}
+        read = {pointed.name for reference in step.inputs.values() if (pointed := target(reference))}
+        wanted = set(step.after) if ITEMS in read or not read else read
+        if step.kind is StepKind.CHECKPOINT:
+            wanted = {step.reviews} if step.reviews else set(step.after)
+            fixed += (
+                step.sample * self.sample.count * mean_of([text_tokens(as_text(i)) for i in self.sample.drawn]).value
+            )
+        shown = step.sample if step.kind is StepKind.CHECKPOINT else 1.0
+        carried = {name: shown * load.count * load.rungs[0].answer.value
+                   for name, load in self.loads.items() if name in wanted}  # fmt: skip
+        calls = 1
+        if step.kind is StepKind.SYNTHESIZE:
+            calls = synthesis_calls(sum(carried.values()), most_chars(step, skill, wanted))
+        return float(calls), Spread(fixed, 0.2), {name: tokens / calls for name, tokens in carried.items()}
+
+
+def _tokens(skill: Skill, shown: JsonObject) -> float:
+    schema = None if skill.is_text else skill.output
+    return float(prompt_tokens(Call(Model(name="any"), messages(skill, shown), schema)))

@@ -1,15 +1,14 @@
 """A plan as people see it before anything is spent: a table, a Mermaid chart, what it will cost, a workflow file."""
 
+import math
 from collections.abc import Mapping
 
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.config.drafts.draft import RESERVED, slug
 from firstline.schemas.base import Frozen
+from firstline.schemas.estimate import Estimate, StepEstimate
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
-from firstline.schemas.tier import Profile
-from firstline.workers.estimates.forecast import Load, StepForecast, forecast, rungs
-from firstline.workers.rules.policy import orchestrator_tier
 
 #: (before, after) of a node's text in Mermaid; the shape says what kind of step it is.
 _SHAPES = {
@@ -49,44 +48,45 @@ class PlanView(Frozen):
     items: int
     steps: tuple[PlanLine, ...]
     cost_usd: float | None
+    #: Ends of its interval, the same on the top tier alone, and whether it is above that.
+    low_usd: float | None = None
+    high_usd: float | None = None
+    frontier_usd: float | None = None
+    above_top: bool = False
     #: Dollars spent on the planning itself.
     spent_usd: float = 0.0
     mermaid: str
 
 
-def plan_view(plan: Plan, profile: Profile, load: Load, *, tiers: tuple[str, ...] = ()) -> PlanView:
-    """Return a plan with its estimated calls and dollars for so many items."""
+def plan_view(plan: Plan, estimate: Estimate) -> PlanView:
+    """Return a plan with what it is expected to take."""
     shown = [planned for planned in plan.steps if RESERVED not in planned.step.name]
-    ladder = [rung for rung in rungs(profile) if not tiers or rung.name in tiers]
-    parts = forecast(
-        [planned.step for planned in shown],
-        skills=plan.skills,
-        tiers=ladder,
-        load=load,
-        orchestrator=orchestrator_tier(profile, tuple(rung.name for rung in ladder)),
-    )
-    lines = tuple(_line(planned, part) for planned, part in zip(shown, parts, strict=True))
-    costs = [line.cost_usd for line in lines]
+    parts = {part.step: part for part in estimate.steps}
     return PlanView(
         name=plan.workflow,
-        items=load.items,
-        steps=lines,
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
-        mermaid=mermaid(shown, load.items),
+        items=estimate.items,
+        steps=tuple(_line(planned, parts.get(planned.step.name), estimate.items) for planned in shown),
+        cost_usd=estimate.cost_usd,
+        low_usd=estimate.low_usd,
+        high_usd=estimate.high_usd,
+        frontier_usd=estimate.frontier_usd,
+        above_top=estimate.above_top,
+        mermaid=mermaid(shown, estimate.items),
     )
 
 
-def _line(planned: PlannedStep, part: StepForecast) -> PlanLine:
+def _line(planned: PlannedStep, part: StepEstimate | None, items: int) -> PlanLine:
+    """Return a step's line; one that a tool answers has no part in an estimate, and costs nothing."""
     step = planned.step
     return PlanLine(
         step=step.name,
         kind=step.kind.value,
         does=step.skill or step.tool or "",
-        tier=planned.start_tier,
+        tier=part.tier if part else planned.start_tier,
         after=step.after,
         when=step.when,
-        calls=part.calls,
-        cost_usd=part.cost_usd,
+        calls=math.ceil(part.calls) if part else 1 if step.is_barrier else items,
+        cost_usd=part.cost_usd if part else 0.0,
         why=step.why,
     )
 

@@ -2,28 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
-from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.api import preview
-from firstline.orchestrator.plans.planner.given import items_view
+from firstline.orchestrator.money import job_estimate
+from firstline.orchestrator.money.estimate import Sample, estimate, of_plan
 from firstline.orchestrator.reports.plan_text import PlanView, as_file, as_workflow, plan_view
 from firstline.orchestrator.run.runner import Finished, View, audit, crew_for, follow, submit
 from firstline.orchestrator.store import jobs
-from firstline.orchestrator.submission.item_reader import count_items
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobState
-from firstline.schemas.plan import Plan, Workflow
-from firstline.schemas.tier import Profile
-from firstline.workers.estimates.forecast import Load
-from firstline.workers.rules.data_fence import as_text
+from firstline.schemas.plan import Workflow
 
 #: What a workflow is reckoned for where no items are given.
-ASSUMED = Load(items=1_000, mean_chars=1_000)
-_LOOKED_AT = 25
+ASSUMED = Sample(1_000, [{"text": "x" * 1_000}])
 
 
 @dataclass(frozen=True)
@@ -34,38 +29,33 @@ class Planned:
     workflow: Workflow
 
 
-def of_job(job: str) -> Planned:
+def of_job(job_id: str) -> Planned:
     """Return the plan of a job as it stands."""
     steering = api.engine()
     with steering.db.reading() as tx:
-        row = jobs.get(tx, job=job)
-        seen = items_view(tx, job=steering.job(tx, job))
-        spent_usd = jobs.spent(tx, job=job)
-    plan, profile = Plan.model_validate(row["plan"]), Profile.model_validate(row["profile"])
-    view = plan_view(plan, profile, Load(seen.count, seen.mean_chars), tiers=tuple(row["options"].get("tiers") or ()))
-    shown = view.evolve(
-        name=row["name"], job=job, state=row["state"], reason=row["reason"], goal=row["goal"], spent_usd=spent_usd
+        row = jobs.get(tx, job=job_id)
+        job = steering.job(tx, job_id)
+        expected = job_estimate.of_job(tx, job)
+        spent_usd = jobs.spent(tx, job=job_id)
+    shown = plan_view(job.plan, expected).evolve(
+        name=row["name"], job=job_id, state=row["state"], reason=row["reason"], goal=row["goal"], spent_usd=spent_usd
     )
-    return Planned(shown, as_workflow(plan, goal=row["goal"], name=row["workflow"], catalogue=load_catalogue()))
+    return Planned(shown, as_workflow(job.plan, goal=row["goal"], name=row["workflow"], catalogue=load_catalogue()))
 
 
-def of_order(order: Order, *, catalogue: Catalogue | None = None) -> Planned:
+def of_order(order: Order) -> Planned:
     """Return the plan that a workflow stands for, with what it would cost for the order's items; nothing is spent."""
     workflow = order.request.workflow
     if not isinstance(workflow, Workflow):
         raise UserError("expected a workflow or a skill; the plan of a goal is written by a model")
     plan = preview(order.request.evolve(profile=order.profile))
-    return Planned(plan_view(plan, order.profile, _load(order), tiers=order.request.options.tiers), workflow)
-
-
-def _load(order: Order) -> Load:
-    if order.source is None:
-        return ASSUMED
-    with order.checked() as usable:
-        assert usable.source is not None
-        count = count_items(usable.source, id_field=usable.id_field, limit=usable.limit)
-        sizes = [len(as_text(item.input)) for item in islice(usable.items(), _LOOKED_AT)]
-    return Load(count, sum(sizes) // max(1, len(sizes)))
+    with api.engine().db.reading() as tx:
+        if order.source is None:
+            expected = of_plan(tx, plan, profile=order.profile, options=order.request.options, sample=ASSUMED)
+        else:
+            with order.checked() as usable:
+                expected = estimate(tx, usable)
+        return Planned(plan_view(plan, expected), workflow)
 
 
 def run_with_yes(

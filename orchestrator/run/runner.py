@@ -11,16 +11,16 @@ from pathlib import Path
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.worker_requirements import refuse_services
-from firstline.orchestrator.money import estimate
+from firstline.orchestrator.money import estimate, job_estimate
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.progress import show_progress
 from firstline.orchestrator.reports.results_file import check_writable, write_results
 from firstline.orchestrator.run.embedded import Stopped, embedded, running_redis, using_redis
-from firstline.orchestrator.store import jobs
 from firstline.orchestrator.submission.resumed_items import expect_same
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import FirstlineError, UserError
+from firstline.schemas.estimate import Estimate
 from firstline.schemas.job import JobState, JobStatus
 from firstline.schemas.jobfile import BaselineKind
 from firstline.schemas.report import Report
@@ -69,23 +69,47 @@ class Finished:
     report: Report
 
 
-def run(order: Order, view: View, *, record: Path | None = None, resuming: str | None = None) -> Finished:
+def run(
+    order: Order,
+    view: View,
+    *,
+    record: Path | None = None,
+    resuming: str | None = None,
+    yes: Callable[[str], bool] = lambda doubt: True,
+) -> Finished:
     """Run an order to its end, or go on with the job of an earlier run of it.
 
-    Raises UserError before anything has begun, Interrupted when a person stops it.
+    `yes` is asked where it is expected to cost more than the top tier alone. Raises UserError before anything has
+    begun, Interrupted when a person stops it.
     """
     check_writable(view.out)
-    with order.checked() as usable, crew_for(usable, record, resuming) as crew:
+    with order.checked() as usable:
         view.tell(*usable.notes)
-        if resuming and usable.source:
-            expect_same(api.engine().db, resuming, usable.items())
-        job = resuming or submit(usable, crew.profile)
-        if resuming:
-            wake(resuming)
-        status = follow(job, view, crew.check)
-        measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
-        audit(job, crew.check, view)
-        return Finished(status, baselines.compared(api.report(job), measured, crew.profile))
+        expected = None if resuming else _agreed(usable, yes)
+        with crew_for(usable, record, resuming) as crew:
+            return _run(usable, view, crew, resuming=resuming, expected=expected)
+
+
+def _agreed(order: Order, yes: Callable[[str], bool]) -> Estimate:
+    """Return what an order is expected to cost; UserError where somebody does not want it at that."""
+    with api.engine().db.reading() as tx:
+        expected = estimate.estimate(tx, order)
+    doubt = job_estimate.above_top(expected)
+    if doubt is not None and not yes(doubt):
+        raise UserError(f"not run, and nothing spent: {doubt}")
+    return expected
+
+
+def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expected: Estimate | None) -> Finished:
+    if resuming and usable.source:
+        expect_same(api.engine().db, resuming, usable.items())
+    job = resuming or submit(usable, crew.profile, expected)
+    if resuming:
+        wake(resuming)
+    status = follow(job, view, crew.check)
+    measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
+    audit(job, crew.check, view)
+    return Finished(status, baselines.compared(api.report(job), measured, crew.profile))
 
 
 def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd: float | None = None) -> None:
@@ -133,13 +157,13 @@ def wake(job: str) -> None:
         api.resume(job)
 
 
-def submit(order: Order, profile: Profile) -> str:
+def submit(order: Order, profile: Profile, expected: Estimate | None = None) -> str:
     """Submit an order with what it is expected to cost, and return the job's id."""
-    with api.engine().db.reading() as tx:
-        expected = estimate.estimate(tx, order)
+    if expected is None:
+        with api.engine().db.reading() as tx:
+            expected = estimate.estimate(tx, order)
     job = api.submit(order.request.evolve(profile=profile), order.items(), folders=order.functions)
-    with api.engine().db.writing() as tx:
-        jobs.change(tx, job=job, estimate=expected.model_dump(mode="json"))
+    job_estimate.keep(api.engine(), job, expected)
     return job
 
 

@@ -1,6 +1,6 @@
 """What tiers came to, skill by skill: a row for each trail that was judged, read by the most recent ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select
@@ -16,11 +16,19 @@ def add(tx: Connection, *, rows: Sequence[Mapping[str, Any]]) -> None:
         tx.execute(insert(_outcome), [dict(row) for row in rows])
 
 
-def recent(tx: Connection, *, tenant: str, skill_digest: str, model: str, rows: int) -> list[RowMapping]:
-    """Return a model's latest outcomes with a skill, the newest first."""
+def recent(
+    tx: Connection, *, tenant: str, skill_digest: str, model: str, rows: int, purposes: Collection[str]
+) -> list[RowMapping]:
+    """Return a model's latest outcomes with a skill in jobs of some purposes, the newest first; none: of all jobs."""
+    of_purpose = (_outcome.c.purpose.in_(purposes),) if purposes else ()
     query = (
         select(_outcome)
-        .where(_outcome.c.tenant == tenant, _outcome.c.skill_digest == skill_digest, _outcome.c.model == model)
+        .where(
+            _outcome.c.tenant == tenant,
+            _outcome.c.skill_digest == skill_digest,
+            _outcome.c.model == model,
+            *of_purpose,
+        )
         .order_by(_outcome.c.id.desc())
         .limit(rows)
     )

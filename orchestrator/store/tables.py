@@ -233,6 +233,8 @@ class OutcomeRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     job: str
+    #: What the job was for: only those in earnest bend others' ways, all of them are history for estimates.
+    purpose: str = "run"
     tenant: str
     skill_digest: str
     model: str

@@ -1,6 +1,6 @@
 """Jobs for tests, and workers' trails written by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +40,8 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 #: What a worker does with a subtask: None settles it.
 Deal = Callable[[int, Todo], Parked | None]
+#: What is on record of a batch's calls besides.
+Call = Callable[[Batch], Mapping[str, Any]]
 
 
 def workflow(steps: Sequence[Step] | int = 1) -> Workflow:
@@ -106,9 +108,14 @@ def flying(engine: Context, job: str) -> list[Batch]:
 
 
 def answered(
-    batch: Batch, deal: Deal = lambda item, todo: None, *, worker: str = "w1", began: datetime = NOON
+    batch: Batch,
+    deal: Deal = lambda item, todo: None,
+    *,
+    worker: str = "w1",
+    began: datetime = NOON,
+    call: Call = lambda batch: {},
 ) -> Trail:
-    """A worker's trail: one call for each subtask."""
+    """A worker's trail: one call for each subtask, with what `call` says besides of each."""
     return Trail(
         batch=batch.id,
         job=batch.job,
@@ -116,11 +123,13 @@ def answered(
         shard=batch.shard,
         tier=batch.tier.name,
         worker=worker,
-        items=tuple(_item(batch, work.item, work.todo, deal, began) for work in batch.work),
+        items=tuple(_item(batch, work.item, work.todo, deal, began, call(batch)) for work in batch.work),
     )
 
 
-def _item(batch: Batch, item: int, todos: Sequence[Todo], deal: Deal, began: datetime) -> ItemTrail:
+def _item(
+    batch: Batch, item: int, todos: Sequence[Todo], deal: Deal, began: datetime, call: Mapping[str, Any]
+) -> ItemTrail:
     attempts, settled, left = [], [], []
     for todo in todos:
         verdict = deal(item, todo)
@@ -133,8 +142,8 @@ def _item(batch: Batch, item: int, todos: Sequence[Todo], deal: Deal, began: dat
                 model=batch.tier.models[0].name,
                 started_at=began,
                 latency_s=0.1,
-                cost_usd=PRICE_USD,
                 verdict="accept" if verdict is None else verdict.kind,
+                **{"cost_usd": PRICE_USD, **call},
             )
         )
         if verdict is None:
@@ -144,7 +153,7 @@ def _item(batch: Batch, item: int, todos: Sequence[Todo], deal: Deal, began: dat
     return ItemTrail(item=item, attempts=tuple(attempts), settled=tuple(settled), left=tuple(left))
 
 
-def work(engine: Context, job: str, deal: Deal = lambda item, todo: None) -> None:
+def work(engine: Context, job: str, deal: Deal = lambda item, todo: None, call: Call = lambda batch: {}) -> None:
     """Answer and judge until nothing is out any more."""
     for turn in range(50):
         cut(engine, job)
@@ -152,7 +161,7 @@ def work(engine: Context, job: str, deal: Deal = lambda item, todo: None) -> Non
         if not out:
             return
         for batch in out:
-            settle_trail(engine, answered(batch, deal, began=datetime.now(UTC) + timedelta(seconds=turn)))
+            settle_trail(engine, answered(batch, deal, began=datetime.now(UTC) + timedelta(seconds=turn), call=call))
     raise AssertionError("the job does not come to an end")
 
 

@@ -1,6 +1,6 @@
 """Synthesis as a tree: parts that outgrow a prompt are synthesized in groups side by side, then the groups' results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -47,7 +47,9 @@ def prepare(tx: Connection, *, job: Job, segment: int) -> Job:
     if not lists:
         return job
     parts = _by_part(lists)
-    ranges = cut([sum(len(as_text(part)) for part in row) for row in parts], most=_most(planned.step, skill, lists))
+    ranges = cut(
+        [sum(len(as_text(part)) for part in row) for row in parts], most=most_chars(planned.step, skill, lists)
+    )
     if len(ranges) < 2 or len(ranges) > MOST_GROUPS:
         return job
     level = _level(planned.step) + 1
@@ -126,7 +128,7 @@ def _by_part(lists: Mapping[str, Sequence[Json]]) -> list[list[Json]]:
     return [[row.get(name) for name in lists] for row in ids.values()]
 
 
-def _most(step: Step, skill: Skill, lists: Mapping[str, Sequence[Json]]) -> int:
+def most_chars(step: Step, skill: Skill, lists: Collection[str]) -> int:
     """Return the characters of parts that one prompt takes: the step's own figure, or the tightest field's."""
     own = step.options.get("tree_chars")
     if isinstance(own, int):

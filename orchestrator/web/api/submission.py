@@ -16,6 +16,7 @@ from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.worker_requirements import refuse_services
+from firstline.orchestrator.money.job_estimate import keep
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
@@ -121,6 +122,7 @@ def submit(order: JobOrder, source: Path | None, visitor: Visitor, *, key: str |
     asked = order.model_dump(mode="json", include=set(JobBody.model_fields) - {"items"})
     body = digest([asked, None if source is None else sha256_of(source)])
     job = api.submit(request, _items(request, source, order), body=body)
+    keep(api.engine(), job)
     return api.status(job)
 
 
