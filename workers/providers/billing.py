@@ -13,6 +13,9 @@ from firstline.workers.rules.pricing import REFUSED, Cost, cost
 #: Routers and others whose answers say what they cost in dollars: that is what stands on the bill.
 _STATE_COSTS = frozenset({"deepinfra", "openrouter", "perplexity", "xai"})
 
+#: Providers that do not count thoughts apart: what stands there is an estimate of litellm's.
+_COUNT_NO_THOUGHTS = frozenset({"bedrock"})
+
 #: Tokens that no call has: ten times the longest context of today.
 MOST_TOKENS = 100_000_000
 
@@ -54,8 +57,9 @@ def read_bill(response: Any, provider: str) -> Bill:
     """Return what a response of litellm's shape is billed by; `provider` as its model's name begins."""
     usage = _field(response, "usage")
     geo, served = _field(usage, "inference_geo"), _field(response, "model")
+    counts = read_usage(response)
     return Bill(
-        usage=read_usage(response),
+        usage=counts.evolve(reasoning_tokens=None) if provider in _COUNT_NO_THOUGHTS else counts,
         lane=_lane(response, usage),
         geo=geo if isinstance(geo, str) else None,
         served=served if isinstance(served, str) else None,

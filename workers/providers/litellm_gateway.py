@@ -21,6 +21,7 @@ from firstline.workers.providers.batches.transport import BatchHttp
 from firstline.workers.providers.billing import asked_on, booked, free
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
+from firstline.workers.providers.own_words import in_own_words
 from firstline.workers.providers.response_parser import read_reply
 from firstline.workers.providers.structured_call import ask_for_json, read_text
 from firstline.workers.providers.unanswered import reply_without_litellm
@@ -139,7 +140,8 @@ class LitellmGateway:
         """Return the reply in a response, its tokens and dollars with it whatever its content is."""
         if response is None:
             return reply_without_litellm(None, wire, call, key)
-        return booked(read_reply(response, call), response, call.model, unsaid=asked_on(call))
+        reply = booked(read_reply(response, call), response, call.model, unsaid=asked_on(call))
+        return reply if reply.error is None else in_own_words(reply, wire.json, call)
 
     def _batch_api(self) -> BatchApi:
         key_of = self._keys.of

@@ -197,7 +197,7 @@ def _whole(message: Any, tools: Sequence[ToolCall]) -> JsonObject:
     return kept
 
 
-_THOUGHTS = ("thinking_blocks", "reasoning_content", "reasoning_details")
+_THOUGHTS = ("thinking_blocks", "reasoning_content", "reasoning_details", "reasoning_items")
 
 
 def _sent_back(told: Any, call: ToolCall) -> JsonObject:

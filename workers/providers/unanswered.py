@@ -1,9 +1,6 @@
 """What becomes of a call that litellm brought no answer to: the provider's own words decide, where there are any."""
 
-import json
-import re
 from dataclasses import replace
-from typing import Any
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.workers.providers.billing import asked_on, booked, free, was_refused
@@ -12,8 +9,6 @@ from firstline.workers.providers.provider_errors import error_in, failure_of, ra
 from firstline.workers.providers.response_parser import read_reply
 from firstline.workers.providers.wire import Wire
 
-#: Lines that servers and proxies send while a model thinks: comments of server-sent events.
-_KEEP_ALIVE = re.compile(r"\A(?:\s*:[^\n]*\n|\s+)*")
 _TIMEOUTS = frozenset({"TimeoutError", "Timeout", "APITimeoutError"})
 #: litellm's own word on errors that it raises before anything is sent, or knows of by more than their words.
 _BY_NAME = {
@@ -38,7 +33,9 @@ def reply_without_litellm(error: Exception | None, wire: Wire, call: Call, key: 
         failure = failure_of(status if isinstance(status, int) else None, body or name, headers, secrets=(key,))
     else:
         failure = failure_of(wire.status, wire.body, headers, secrets=(key,))
-    kind = failure.kind if failure.is_worded else _BY_NAME.get(name, failure.kind)
+    # Where the body tells of an error, the connection was good, whatever litellm calls it.
+    is_told = failure.is_worded or (name == "APIConnectionError" and error_in(wire.json))
+    kind = failure.kind if is_told else _BY_NAME.get(name, failure.kind)
     limits = rate_limits(headers)
     reply = Reply(error=kind, detail=failure.detail, retry_after_s=failure.retry_after_s, limits=limits)
     return free(reply) if _is_free(error, wire, kind) else reply
@@ -46,22 +43,14 @@ def reply_without_litellm(error: Exception | None, wire: Wire, call: Call, key: 
 
 def _is_free(error: Exception | None, wire: Wire, kind: ErrorKind) -> bool:
     """Say whether a call cost nothing: an error came back, by its status or in its body, or nobody was reached."""
-    if wire.status is not None and (wire.status >= 400 or error_in(_json(wire))):
+    if wire.status is not None and (wire.status >= 400 or error_in(wire.json)):
         return True
     return error is not None and was_refused(error, kind)
 
 
-def _json(wire: Wire) -> Any:
-    """Return the body, without the comments of who waited with us; None where it is no JSON."""
-    try:
-        return json.loads(_KEEP_ALIVE.sub("", wire.body, count=1))
-    except (ValueError, RecursionError):
-        return None
-
-
 def _answered(wire: Wire, call: Call) -> Reply | None:
     """Return the reply in a body that came with a status of success; None where it tells of an error or is no JSON."""
-    body = _json(wire)
+    body = wire.json
     if not isinstance(body, dict) or error_in(body):
         return None
     if "choices" in body:

@@ -1,11 +1,16 @@
 """What came over the wire for a call: kept beside litellm, which loses it where it cannot read it."""
 
 import functools
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+
+#: Lines that servers and proxies send while a model thinks: comments of server-sent events.
+_KEEP_ALIVE = re.compile(r"\A(?:\s*:[^\n]*\n|\s+)*")
 
 _wire: ContextVar["Wire | None"] = ContextVar("wire", default=None)
 
@@ -33,6 +38,14 @@ class Wire:
             return "" if self.response is None else self.response.content.decode("utf-8", "replace")
         except RuntimeError:  # it was streamed, and nobody read it
             return ""
+
+    @property
+    def json(self) -> Any:
+        """The body's value, without the comments of who waited with us; None where it is no JSON."""
+        try:
+            return json.loads(_KEEP_ALIVE.sub("", self.body, count=1))
+        except (ValueError, RecursionError):
+            return None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from firstline.schemas.tier import Lane
 from firstline.workers.providers.batches.wire import Request
 from firstline.workers.providers.billing import booked
 from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.own_words import in_own_words
 from firstline.workers.providers.response_parser import read_reply
 
 
@@ -73,4 +74,5 @@ class OwnFormat:
     async def reply_of(self, call: Call, body: JsonObject) -> Reply:
         """Return the reply that an answer amounts to, at the price of a batch."""
         response = await self.through(call, Offline(body))
-        return booked(read_reply(response, call), response, call.model, lane=Lane.BATCH)
+        reply = booked(read_reply(response, call), response, call.model, lane=Lane.BATCH)
+        return in_own_words(reply, body, call, lane=Lane.BATCH)

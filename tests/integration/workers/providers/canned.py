@@ -1,12 +1,28 @@
-"""A server that answers every request with what it is given next, as a provider would over HTTP."""
+"""A server that answers as a provider would over HTTP: each request with what it is given next, or by a play."""
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Response:
+    """What is answered: a text as it is, anything else as JSON."""
+
+    body: object
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    #: Bytes that are promised and never come: the answer is cut off.
+    missing: int = 0
+
+    @property
+    def data(self) -> bytes:
+        """The body on the wire."""
+        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
 
 
 @dataclass
@@ -14,19 +30,16 @@ class Canned:
     """What the server answers, and what it was asked."""
 
     url: str = ""
-    status: int = 200
-    text: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    #: Bytes that are promised and never come: the answer is cut off.
-    missing: int = 0
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    #: Returns the answer to a request's path and body.
+    play: Callable[[str, Any], Response] = lambda *_: Response(None, 500)
 
     def answer(
         self, body: object, *, status: int = 200, headers: dict[str, str] | None = None, missing: int = 0
     ) -> None:
-        """Set what is answered from now on: text as it is, anything else as JSON."""
-        self.text = body if isinstance(body, str) else json.dumps(body)
-        self.status, self.headers, self.missing = status, headers or {}, missing
+        """Set what is answered from now on."""
+        response = Response(body, status, headers or {}, missing)
+        self.play = lambda *_: response
 
 
 @contextmanager
@@ -38,16 +51,16 @@ def canned_server() -> Iterator[Canned]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("content-length") or 0))
-            canned.asked.append((self.path, json.loads(raw or b"null")))
-            data = canned.text.encode()
-            self.send_response(canned.status)
-            for name, value in ({"Content-Type": "application/json"} | canned.headers).items():
+            body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"null")
+            canned.asked.append((self.path, body))
+            response = canned.play(self.path, body)
+            self.send_response(response.status)
+            for name, value in ({"Content-Type": "application/json"} | response.headers).items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data) + canned.missing))
+            self.send_header("Content-Length", str(len(response.data) + response.missing))
             self.end_headers()
-            self.wfile.write(data)
-            self.close_connection = canned.missing > 0
+            self.wfile.write(response.data)
+            self.close_connection = response.missing > 0
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
