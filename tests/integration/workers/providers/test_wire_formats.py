@@ -100,7 +100,9 @@ class Stage:
             if asked.forced is not None and turn.text is not None and turn.finish is Finish.STOP:
                 given = Wish(self.form.ids[0], asked.forced, json.loads(turn.text))
                 turn = replace(turn, text=None, wishes=(given,))
-            return Response(self.form.write(turn))
+            answer = self.form.write(turn)
+            self.form.vouch(body, answer)
+            return Response(answer)
 
         self.server.play = play
 
@@ -109,7 +111,7 @@ class Stage:
         model = Model(
             name=self.form.model, api_base=base, api_key_env="PROVIDER_KEY", params=self.form.params, price=PRICE
         )
-        given = {"messages": messages(SORT, {"text": "hello"}), "schema": schema, "timeout_s": 10, **more}
+        given = {"messages": messages(SORT, {"text": "hello"}), "schema": schema, "timeout_s": 60, **more}
         return self.loop.run_until_complete(self.gateway.call(Call(model, **given)))
 
 

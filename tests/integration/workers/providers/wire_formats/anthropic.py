@@ -26,6 +26,7 @@ class Anthropic(WireFormat):
     model = "anthropic/claude-sonnet-4-5"
     params: JsonObject = {"max_tokens": 4096}
     base = ""
+    own_type = ("anthropic.types", "Message")
     path = "/v1/messages"
     modes = (Structured.JSON_SCHEMA, Structured.TOOL_CALL)
     usage = Usage(

@@ -29,6 +29,7 @@ def openai_error(
 class Chat(WireFormat):
     """OpenAI's chat completions."""
 
+    own_type = ("openai.types.chat", "ChatCompletion")
     finishes = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.FILTERED: "content_filter", Finish.REFUSED: "stop"}
 
     def read(self, body: Any) -> Asked:
@@ -82,6 +83,7 @@ class Mistral(Chat):
     answering = "magistral-medium-latest"
     base = "/v1"
     path = "/v1/chat/completions"
+    own_type = ("mistralai.client.models", "ChatCompletionResponse")
     modes = (Structured.JSON_SCHEMA, Structured.TOOL_CALL, Structured.JSON_OBJECT)
     usage = Usage(input_tokens=1500, cached_tokens=1000, output_tokens=90)
     details: JsonObject = {"prompt_tokens_details": {"cached_tokens": 1000}}

@@ -1,7 +1,11 @@
 """Bedrock's Converse (docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html)."""
 
 from base64 import b64decode, b64encode
+from functools import cache
 from typing import Any
+
+from botocore.session import Session
+from botocore.validate import ParamValidator
 
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.base import JsonObject
@@ -14,6 +18,11 @@ _STOPS = {Finish.STOP: "end_turn", Finish.LENGTH: "max_tokens", Finish.FILTERED:
 
 def _error(status: int, kind: str, message: str) -> Response:
     return Response({"message": message}, status, {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/"})
+
+
+@cache
+def _service() -> Any:
+    return Session().get_service_model("bedrock-runtime")
 
 
 class Converse(WireFormat):
@@ -69,6 +78,12 @@ class Converse(WireFormat):
         ),
     }
     lacks = {"refused": "its reasons to stop know none but a filter's"}
+
+    def vouch(self, asked: Any, answered: Any) -> None:
+        operation = _service().operation_model("Converse")
+        for part, shape in ((asked | {"modelId": "m"}, operation.input_shape), (answered, operation.output_shape)):
+            if (report := ParamValidator().validate(part, shape)).has_errors():
+                raise ValueError(report.generate_report())
 
     def read(self, body: Any) -> Asked:
         seals: dict[str, str] = {}

@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, ClassVar
 
 from firstline.schemas.attempt import ErrorKind, Usage
@@ -107,6 +109,15 @@ class WireFormat(ABC):
     @abstractmethod
     def write(self, said: Said) -> JsonObject:
         """Return the body of an answer, with its usage."""
+
+    #: The type of an answer in the provider's own client library: its module and its name.
+    own_type: tuple[str, str]
+
+    def vouch(self, asked: Any, answered: Any) -> None:
+        """Have the provider's own client library read an answer, where it is installed, and raise what it raises."""
+        module, name = self.own_type
+        with suppress(ModuleNotFoundError):
+            getattr(import_module(module), name).model_validate(answered)
 
     def seal(self, thoughts: str | None, proof: str) -> str:
         """Return what proves thoughts to this provider."""

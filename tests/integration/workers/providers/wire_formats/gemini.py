@@ -32,6 +32,7 @@ class Gemini(WireFormat):
 
     model = "gemini/gemini-3-flash-preview"
     base = ""
+    own_type = ("google.genai.types", "GenerateContentResponse")
     path = "/models/gemini-3-flash-preview:generateContent"
     modes = (Structured.JSON_SCHEMA, Structured.TOOL_CALL, Structured.JSON_OBJECT)
     usage = Usage(input_tokens=1500, cached_tokens=1000, output_tokens=90, reasoning_tokens=60)

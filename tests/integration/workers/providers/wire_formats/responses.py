@@ -21,6 +21,7 @@ class Responses(WireFormat):
     model = "openai/responses/gpt-6-luna"
     params: JsonObject = {"reasoning_effort": "low"}
     base = "/v1"
+    own_type = ("openai.types.responses", "Response")
     path = "/v1/responses"
     modes = (Structured.JSON_SCHEMA, Structured.TOOL_CALL, Structured.JSON_OBJECT)
     usage = Usage(input_tokens=1600, cached_tokens=1000, cache_write_tokens=500, output_tokens=90, reasoning_tokens=60)
