@@ -24,7 +24,7 @@ from tests.integration.workers.providers.wire_formats.chat import Azure, DeepSee
 from tests.integration.workers.providers.wire_formats.converse import Converse
 from tests.integration.workers.providers.wire_formats.form import Asked, Finish, Said, WireFormat, Wish
 from tests.integration.workers.providers.wire_formats.gemini import Gemini
-from tests.integration.workers.providers.wire_formats.responses import Responses
+from tests.integration.workers.providers.wire_formats.responses import Responses, Unstored
 from tests.unit.worker_rig import LABEL, A, skill
 
 FORMATS: dict[str, WireFormat] = {
@@ -182,6 +182,15 @@ def test_a_model_that_refuses_the_best_mode_is_asked_in_the_next_one_from_then_o
 def test_two_rounds_of_tools_carry_ids_results_and_thoughts_back(stage, sealed):
     if sealed:
         lacking(stage, "hidden thoughts")
+    take_two_rounds(stage, sealed=sealed)
+
+
+def test_responses_that_are_stored_nowhere_carry_their_reasoning_encrypted(stage_of):
+    take_two_rounds(stage_of(Unstored()), sealed=False)
+
+
+def take_two_rounds(stage: Stage, *, sealed: bool) -> None:
+    """Ask, answer two rounds of tool calls, and look what the provider was told in the end."""
     first, second = stage.form.ids
     thoughts = [None if sealed else f"the word {word}, I think" for word in ("one", "two")]
     seals = [stage.form.seal(*both) for both in zip(thoughts, ("c2VhbDA=", "c2VhbDE="), strict=True)]

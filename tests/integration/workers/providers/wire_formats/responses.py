@@ -1,6 +1,7 @@
 """OpenAI's Responses (platform.openai.com/docs/api-reference/responses)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from firstline.schemas.attempt import ErrorKind, Usage
@@ -148,3 +149,24 @@ class Responses(WireFormat):
         }
         whole = bills.responses("gpt-6-luna", sent=1600, cached=1000, written=500)
         return whole | {"output": output, "usage": usage} | ended
+
+
+class Unstored(Responses):
+    """The same where nothing is kept at OpenAI: reasoning comes and goes back encrypted, if it is asked for."""
+
+    params: JsonObject = {"reasoning_effort": "low", "store": False, "include": ["reasoning.encrypted_content"]}
+
+    def read(self, body: Any) -> Asked:
+        told = super().read(body)
+        encrypted = {item.get("encrypted_content") for item in listed(body["input"]) if item.get("type") == "reasoning"}
+        seals = {call: seal for call, seal in told.seals.items() if seal in encrypted}
+        # Nobody gets what he did not ask for.
+        is_asked = body.get("store") is False and body.get("include") == ["reasoning.encrypted_content"]
+        return replace(told, seals=seals if is_asked else {})
+
+    def write(self, said: Said) -> JsonObject:
+        body: Any = super().write(said)
+        for item in body["output"]:
+            if item["type"] == "reasoning":
+                item["encrypted_content"] = said.seal
+        return body
