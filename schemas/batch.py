@@ -11,7 +11,7 @@ from firstline.schemas.tool import ToolSpec
 from firstline.schemas.verdict import Parked
 
 #: Version of the messages below. A worker refuses what is newer than it knows and hands it back.
-MESSAGE_VERSION = 2
+MESSAGE_VERSION = 3
 #: The item number of a subtask of the whole job.
 WHOLE_JOB = -1
 

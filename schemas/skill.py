@@ -7,6 +7,7 @@ from pydantic import Field, PydanticUserError, TypeAdapter, field_validator, mod
 
 from firstline.schemas.base import Frozen, Json, JsonObject, digest
 from firstline.schemas.check import CheckSpec
+from firstline.schemas.comparator import Comparator, Judge
 from firstline.schemas.policy import Demand, Policy, Signal
 
 
@@ -50,6 +51,16 @@ class Skill(Frozen):
     #: Items answered in one call.
     pack: int = Field(default=1, ge=1, le=50)
     params: dict[str, Json] = Field(default_factory=dict)
+    #: How two answers are told to be the same, by dotted field (empty: the whole answer, `*`: all that the schema
+    #: leaves open); one word counts for `*`. What it does not say follows from the output's schema.
+    compare: dict[str, Comparator] = Field(default_factory=dict)
+    #: Who compares the fields that are compared by `judge`.
+    judge: Judge = Judge()
+
+    @field_validator("compare", mode="before")
+    @classmethod
+    def _one_word(cls, said: object) -> object:
+        return {"*": said} if isinstance(said, str) else said
 
     @field_validator("output", mode="before")
     @classmethod
@@ -69,8 +80,9 @@ class Skill(Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits over all that shapes an answer: calibrations and cached answers live and die with it."""
-        return digest(self.model_dump(mode="json", exclude={"policy", "confidence", "description"}))
+        """16 hex digits over all that shapes an answer or says when two are the same: calibrations live with it."""
+        unsaid = {name for name, value in {"compare": {}, "judge": Judge()}.items() if getattr(self, name) == value}
+        return digest(self.model_dump(mode="json", exclude={"policy", "confidence", "description", *unsaid}))
 
     @model_validator(mode="after")
     def _examples_fit(self) -> Self:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from firstline.config.catalogue.answer_fields import uncompared
 from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, in_one_line, load_catalogue
 from firstline.config.catalogue.collection import SUFFIXES
 from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
@@ -16,6 +17,7 @@ from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, l
 from firstline.config.json_schema.formats import unchecked
 from firstline.config.settings import get_settings
 from firstline.schemas.check import Executable
+from firstline.schemas.comparator import FUNCTION_PATH
 from firstline.schemas.errors import UserError
 from firstline.schemas.skill import Skill
 
@@ -110,14 +112,18 @@ def _remarks(document: Document, catalogue: Catalogue) -> list[str]:
     if not isinstance(skill, Skill):
         return []
     whose = f"skill '{skill.name}' of {document.file}"
-    formats = [f"{whose}: output.{'.'.join(map(str, at))}: {text}" for at, text in unchecked(skill.output)]
-    if skill.pack == 1 or {check.kind for check in skill.checks} - _OF_ANSWERS_ALONE:
-        return formats
-    return [
-        *formats,
-        f"{whose} packs {skill.pack} items into a call, and none of its checks holds "
-        "an answer against its item: add one (`grounded`, `citations`, `expression`), or answers may be another item's",
-    ]
+    found = [f"{whose}: output.{'.'.join(map(str, at))}: {text}" for at, text in unchecked(skill.output)]
+    silent = uncompared(skill)
+    if silent:
+        found.append(
+            f"{whose}: nobody compares {listed(silent)}; without `compare:` audits and calibrations say nothing of it"
+        )
+    if skill.pack > 1 and not {check.kind for check in skill.checks} - _OF_ANSWERS_ALONE:
+        found.append(
+            f"{whose} packs {skill.pack} items into a call, and none of its checks holds "
+            "an answer against its item: add one (`grounded`, `citations`, `expression`), or answers may be another item's"
+        )
+    return found
 
 
 def _job_problems(document: Document) -> tuple[Problem, ...]:
@@ -139,9 +145,10 @@ def _function_flaws(skill: Skill, folders: tuple[Path, ...]) -> list[Flaw]:
     checks = [
         (("checks", n, "path"), check.path) for n, check in enumerate(skill.checks) if isinstance(check, Executable)
     ]
+    compared = [(("compare", at), one.by) for at, one in skill.compare.items() if FUNCTION_PATH.search(one.by)]
     signals = [(("confidence", n, "path"), signal.path) for n, signal in enumerate(skill.confidence) if signal.path]
     flaws = []
-    for at, path in (*checks, *signals):
+    for at, path in (*checks, *signals, *compared):
         try:
             load(path, folders=folders)
         except UserError as error:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Container, Iterator
 
+from firstline.config.catalogue.answer_fields import OTHERS, WHOLE
 from firstline.config.catalogue.schema_fields import field_flaw, schema_flaws, value_flaws
 from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.schemas.check import Citations, Grounded
+from firstline.schemas.comparator import COMPARATORS, FUNCTION_PATH
 from firstline.schemas.skill import Skill
 
 
 def skill_flaws(skill: Skill, *, tools: Callable[[str], str | None]) -> list[Flaw]:
     """Return the flaws of a skill; `tools` says why a tool's name will not do, or None."""
     broken = schema_flaws(skill.output, ("output",))
-    fields = [] if broken else [*_check_fields(skill), *_signal_fields(skill), *_examples(skill)]
+    fields = (
+        [] if broken else [*_check_fields(skill), *_signal_fields(skill), *_compared_fields(skill), *_examples(skill)]
+    )
     return [*broken, *fields, *_sources(skill), *_signals(skill), *_tools(skill, tools)]
 
 
@@ -23,6 +27,14 @@ def _check_fields(skill: Skill) -> Iterator[Flaw]:
 def _signal_fields(skill: Skill) -> Iterator[Flaw]:
     for number, signal in enumerate(skill.confidence):
         yield from _field(skill, signal.field, ("confidence", number, "field"))
+
+
+def _compared_fields(skill: Skill) -> Iterator[Flaw]:
+    for path, comparator in skill.compare.items():
+        yield from _field(skill, None if path in (WHOLE, OTHERS) else path, ("compare", path))
+        if comparator.by not in COMPARATORS and not FUNCTION_PATH.search(comparator.by):
+            known = f"expected {listed(COMPARATORS)} or a function as module:function"
+            yield Flaw(("compare", path), f"{known}, got '{comparator.by}'")
 
 
 def _field(skill: Skill, path: str | None, at: Location) -> Iterator[Flaw]:

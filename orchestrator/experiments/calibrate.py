@@ -27,7 +27,8 @@ from firstline.orchestrator.quality.calibration.labels import (
     Truth,
     main_signal,
     refuse_contradictions,
-    truth_of,
+    refuse_uncompared,
+    step_truth,
 )
 from firstline.orchestrator.quality.calibration.scores import Score, scores_of
 from firstline.orchestrator.quality.calibration.shares import delta_of_look, deltas_of, loss_of
@@ -131,11 +132,17 @@ class _Setting:
     def frontier_model(self) -> str:
         return self.frontier.models[0].name
 
-    def truth(self, step: str) -> Truth:
-        truth = truth_of(self.workflow.quality, step, output=self.plan.output, folders=self.functions)
-        if truth.quality is None and self.aim.compare:
-            return Truth(compare=self.aim.compare, field=self.aim.field, folders=self.functions)
-        return truth
+
+def _truths(workflow: Workflow, plan: Plan, aim: Aim, functions: tuple[Path, ...]) -> dict[str, Truth]:
+    """Return what is right for each step's answers; UserError where nobody could tell of any."""
+    found = {}
+    for planned in plan.steps:
+        if planned.step.skill:
+            truth = step_truth(plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=functions)
+            if plan.skills[planned.step.skill].confidence:
+                refuse_uncompared(truth, plan.skills[planned.step.skill])
+            found[planned.step.name] = truth
+    return found
 
 
 def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[Calibrated]:
@@ -149,6 +156,7 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
     tiers = _tiers(ladder, aim.tier)
     plan = _plan(workflow, ladder)
     _refuse_silent(plan)
+    truths = _truths(workflow, plan, aim, order.functions)
     steps = [planned for planned in plan.steps if planned.step.skill]
     subjects = [one for planned in steps for one in _subjects(planned, plan, tiers, ladder, aim)]
     with order.checked() as usable:
@@ -165,7 +173,7 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
             found = []
             for one in subjects:
                 step = one.planned.step.name
-                truth = setting.truth(step)
+                truth = truths[step]
                 buyer = labelled.setdefault(step, Labelling(trials, plan, one.planned, setting.frontier.name, truth))
                 found.append(_certify(setting, one, jobs[one.alone], buyer))
             return found

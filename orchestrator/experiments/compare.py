@@ -12,7 +12,7 @@ from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import nothing_certified
-from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
+from firstline.orchestrator.quality.calibration.labels import Truth, output_truth, truth_of
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_reader import InputItem
@@ -75,17 +75,26 @@ def laid_out(
 ) -> Comparison:
     """Return runs of one plan side by side; `compare` and `field` say how outputs are compared where it has no gold."""
     quality = plan.quality
-    truth = Truth(
-        quality=quality,
-        compare=quality.compare if quality else compare or "exact",
-        field=quality.field if quality else field,
-        folders=folders,
-    )
+    if quality is None and compare is None and field is None:
+        truth = output_truth(plan, folders=folders)
+    else:
+        truth = Truth(
+            quality=quality,
+            compare=quality.compare if quality else compare or "exact",
+            field=quality.field if quality else field,
+            folders=folders,
+        )
     steps = [
         Measured(
             planned.step.name,
             planned.step.skill,
-            truth_of(quality, planned.step.name, output=plan.output, folders=folders),
+            truth_of(
+                quality,
+                planned.step.name,
+                output=plan.output,
+                folders=folders,
+                skill=plan.skills[planned.step.skill],
+            ),
         )
         for planned in plan.steps
         if planned.step.skill

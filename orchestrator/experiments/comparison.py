@@ -115,10 +115,13 @@ class _Judge:
     def alike(self, run: Run, other: Run) -> float | None:
         """Return the share of items on which two runs have the same output; None where neither has any."""
         pairs = [(run.outputs[one], other.outputs.get(one, MISSING)) for one in run.outputs]
-        said = [
-            self.truth.agreement(ours, theirs) or 0.0 for ours, theirs in pairs if (ours, theirs) != (MISSING, MISSING)
+        scores = [
+            0.0 if MISSING in (ours, theirs) else self.truth.agreement(ours, theirs)
+            for ours, theirs in pairs
+            if (ours, theirs) != (MISSING, MISSING)
         ]
-        return sum(score >= 1 for score in said) / len(said) if said else None
+        said = [score >= 1 for score in scores if score is not None]
+        return sum(said) / len(said) if said else None
 
 
 def _candidate(run: Run, judge: _Judge, count: int) -> Candidate:

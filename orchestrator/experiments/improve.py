@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
 
+from firstline.config.catalogue.answer_fields import comparators_of
 from firstline.config.catalogue.catalogue import load_catalogue, of_skill
 from firstline.orchestrator import api
 from firstline.orchestrator.engine.review import gold_set
@@ -16,7 +17,7 @@ from firstline.orchestrator.experiments.proposal import CAUSES, Right, brief, re
 from firstline.orchestrator.experiments.sampling import item_key, sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.single_tier import on_its_own
-from firstline.orchestrator.quality.calibration.labels import EXACT, Truth
+from firstline.orchestrator.quality.calibration.labels import EXACT, Truth, refuse_uncompared
 from firstline.orchestrator.reports.failures import causes, read_failures
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import audits
@@ -69,6 +70,8 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
     UserError: nothing went wrong with the live version, too few held-out items, or the model has nothing to change.
     """
     skill = found.skill
+    truth = _truth(order, skill, test)
+    refuse_uncompared(truth, skill)
     failures = _failures(skill, tenant=order.request.options.tenant)
     if not failures:
         raise UserError(
@@ -85,7 +88,7 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
             trials = Trials(usable, crew, view, PURPOSE)
             proposal = _propose(trials, brief(skill, learnt, candidates))
             new = revised(skill, proposal, candidates, version=next_version(found))
-            measured = _evaluate(trials, skill, new, held_out, test)
+            measured = _evaluate(trials, skill, new, held_out, truth)
     return Improvement(
         skill=skill.name,
         old_version=skill.version,
@@ -174,9 +177,8 @@ def _propose(trials: Trials, told: JsonObject) -> JsonObject:
     return result.output
 
 
-def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: Sequence[InputItem], test: Test) -> Evaluation:
+def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: Sequence[InputItem], truth: Truth) -> Evaluation:
     """Let the lowest tier answer the held-out items with either version, and compare what is right."""
-    truth = _truth(trials.order, test)
     ladder = trials.crew.profile.ladder
     low, top = ladder[0], ladder[-1]
     before, after = (_answers(trials, skill, held_out, low.name) for skill in (old, new))
@@ -185,10 +187,12 @@ def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: Sequence[InputIt
     return evaluation(rights(held_out, truth, before, after, reference), model=low.models[0].name, against=against)
 
 
-def _truth(order: Order, test: Test) -> Truth:
+def _truth(order: Order, skill: Skill, test: Test) -> Truth:
     workflow = order.request.workflow
     known = workflow.quality if isinstance(workflow, Workflow) else None
     quality = with_gold(known, test.gold, test.field, test.compare)
+    if quality is None and test.compare is None and test.field is None:
+        return Truth(folders=order.functions, fields=comparators_of(skill))
     if quality is None:
         return Truth(compare=test.compare or EXACT, field=test.field, folders=order.functions)
     return Truth(quality=quality, compare=quality.compare, field=quality.field, folders=order.functions)

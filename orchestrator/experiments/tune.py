@@ -18,7 +18,7 @@ from firstline.orchestrator.money.estimate import estimate
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import nothing_certified
-from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
+from firstline.orchestrator.quality.calibration.labels import Truth, refuse_uncompared, step_truth
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.submission.run_request import Order
@@ -155,18 +155,19 @@ class Prepared:
     @property
     def steps(self) -> list[tuple[str, Skill, Truth]]:
         """The steps that models answer, with what is right for each."""
-        quality, folders = self.workflow.quality, self.order.functions
-        return [
-            (planned.step.name, self.plan.skills[planned.step.skill], self._truth(planned.step.name, quality, folders))
-            for planned in self.plan.steps
-            if planned.step.skill
-        ]
+        return _truths(self.workflow, self.plan, self.aim, self.order.functions)
 
-    def _truth(self, step: str, quality: object, folders: tuple[Path, ...]) -> Truth:
-        truth = truth_of(self.workflow.quality, step, output=self.plan.output, folders=folders)
-        if truth.quality is None and self.aim.compare:
-            return Truth(compare=self.aim.compare, field=self.aim.field, folders=folders)
-        return truth
+
+def _truths(workflow: Workflow, plan: Plan, aim: TuneAim, folders: tuple[Path, ...]) -> list[tuple[str, Skill, Truth]]:
+    return [
+        (
+            planned.step.name,
+            plan.skills[planned.step.skill],
+            step_truth(plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=folders),
+        )
+        for planned in plan.steps
+        if planned.step.skill
+    ]
 
 
 def prepare(order: Order, aim: TuneAim) -> Prepared:
@@ -185,6 +186,8 @@ def prepare(order: Order, aim: TuneAim) -> Prepared:
     if refused:
         raise UserError(refused)
     plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
+    for _, skill, truth in _truths(workflow, plan, aim, order.functions):
+        refuse_uncompared(truth, skill)
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
     return Prepared(order, workflow, plan, profile, aim, at_most)
 

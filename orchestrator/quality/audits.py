@@ -200,7 +200,8 @@ def _conclude(tx: Connection, job: Job, row: RowMapping, result: RowMapping | No
 
 def _truth(job: Job, step: str) -> Truth:
     folders = tuple(Path(folder) for folder in job.folders)
-    return truth_of(job.plan.quality, step, output=job.plan.output, folders=folders)
+    skill = job.plan.skills[job.plan.step(step).step.skill or ""]
+    return truth_of(job.plan.quality, step, output=job.plan.output, folders=folders, skill=skill)
 
 
 # What they say ----------------------------------------------------------------------------------------------------

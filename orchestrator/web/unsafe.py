@@ -8,6 +8,7 @@ from firstline.orchestrator.web.fields import plain_name
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.access import Role
 from firstline.schemas.check import Executable
+from firstline.schemas.comparator import FUNCTION_PATH
 from firstline.schemas.plan import StepKind, Workflow
 from firstline.schemas.skill import Skill
 from firstline.workers.rules.scoring import COMPARATORS
@@ -56,5 +57,7 @@ def _of_skill(skill: Skill) -> Iterator[str]:
     if any(isinstance(check, Executable) for check in skill.checks):
         yield "functions"
     if any(signal.path is not None or signal.compare not in COMPARATORS for signal in skill.confidence):
+        yield "functions"
+    if any(FUNCTION_PATH.search(one.by) for one in skill.compare.values()):
         yield "functions"
     yield from (f"the call parameter `{name}`" for name in skill.params.keys() - _HARMLESS)

@@ -33,6 +33,7 @@ SKILL = Skill.model_validate(
         "instructions": "Classify.",
         "input": {"text": {}},
         "output": {"type": "object", "properties": {"label": {"type": "string"}}, "required": ["label"]},
+        "compare": {"label": "exact"},
     }
 )
 PRICE_USD = 0.25

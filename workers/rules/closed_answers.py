@@ -4,37 +4,18 @@ import json
 
 from pydantic_core import to_json
 
+from firstline.config.catalogue.answer_fields import FieldKind, answer_fields
 from firstline.schemas.base import Json, JsonObject
 
-#: Most values of an integer that counts as a scale.
-_SCALE = 20
+_CLOSED = frozenset({FieldKind.CLOSED, FieldKind.SCALE})
 
 
 def open_field(schema: JsonObject) -> str | None:
     """Return the first field of an output that may hold anything, by its dotted path; None where all are closed.
 
-    Closed are enums, constants, booleans, nulls and integers of at most 20 values; an object whose fields are. What is
-    written in another way (references, unions, lists, numbers, free text) counts as open.
+    Closed are enums, constants, booleans, nulls and integers of at most 20 values; an object whose fields are.
     """
-    return _open(schema, "")
-
-
-def _open(schema: Json, path: str) -> str | None:
-    here = path or "the answer"
-    if not isinstance(schema, dict):
-        return here
-    kind = schema.get("type")
-    if isinstance(schema.get("enum"), list) or "const" in schema or kind in ("boolean", "null"):
-        return None
-    if kind == "integer":
-        low, high = schema.get("minimum"), schema.get("maximum")
-        bounded = isinstance(low, int) and isinstance(high, int) and high - low < _SCALE
-        return None if bounded else here
-    properties = schema.get("properties")
-    if kind == "object" and isinstance(properties, dict) and properties:
-        below = (_open(field, f"{path}.{name}" if path else name) for name, field in properties.items())
-        return next((name for name in below if name is not None), None)
-    return here
+    return next((field.name for field in answer_fields(schema) if field.kind not in _CLOSED), None)
 
 
 def item_text(inputs: JsonObject) -> str:

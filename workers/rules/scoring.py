@@ -1,7 +1,6 @@
 """How well an output agrees with the truth that its item carries: comparators from 0 to 1."""
 
 import json
-import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.comparator import FUNCTION_PATH
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Quality
 from firstline.workers.rules.json_paths import MISSING, Absent, brief, dig
@@ -102,10 +102,13 @@ def exact(output: Json, gold: Json) -> float:
     return float(_canonical(output) == _canonical(gold))
 
 
-def number(output: Json, gold: Json) -> float:
-    """Return 1 when the last numbers in both are equal (as decimals, to nine digits), however they are written."""
+def number(output: Json, gold: Json, *, tolerance: float = 0.0) -> float:
+    """Return 1 when the last numbers in both are equal (as decimals, to nine digits), however they are written.
+
+    `tolerance`: relative difference that is none.
+    """
     ours, truth = last_number(output), last_number(gold)
-    return float(ours is not None and truth is not None and _is_close(ours, truth))
+    return float(ours is not None and truth is not None and _is_close(ours, truth, Decimal(str(tolerance))))
 
 
 def set_f1(output: Json, gold: Json) -> float:
@@ -126,17 +129,17 @@ def last_number(value: Json) -> Decimal | None:
     return found[0].value if found else None
 
 
-def _is_close(first: Decimal, second: Decimal) -> bool:
+def _is_close(first: Decimal, second: Decimal, tolerance: Decimal = _TOLERANCE) -> bool:
     if not (first.is_finite() and second.is_finite()):
         return False
-    return abs(first - second) <= _TOLERANCE * max(abs(first), abs(second))
+    return abs(first - second) <= max(tolerance, _TOLERANCE) * max(abs(first), abs(second))
 
 
 COMPARATORS: dict[str, Callable[[Json, Json], float]] = {"exact": exact, "number": number, "set_f1": set_f1}
 
 
 def _by_user(path: str, output: Json, gold: Json, folders: tuple[Path, ...]) -> float:
-    if not re.search(r"[.:]", path):
+    if not FUNCTION_PATH.search(path):
         raise UserError(f"compare: expected {', '.join(COMPARATORS)} or a function as module:function, got {path!r}")
     if output is None or gold is None:
         return float(output is gold)

@@ -1,15 +1,20 @@
 """Labels for a calibration: what the cheap and the frontier model answered on the same items, and who was right."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from firstline.config.catalogue.answer_fields import comparators_of
 from firstline.schemas.base import Json, JsonObject, digest
+from firstline.schemas.comparator import JUDGE, Comparator
 from firstline.schemas.errors import UserError
-from firstline.schemas.plan import Quality
+from firstline.schemas.plan import Plan, PlannedStep, Quality
 from firstline.schemas.policy import Confidence
+from firstline.schemas.skill import Skill
 from firstline.workers.rules.json_paths import MISSING, Absent, dig
+from firstline.workers.rules.likeness import Likeness, likeness
 from firstline.workers.rules.scoring import compare, gold_as, gold_of
 
 #: Stands for "no confidence": below every signal's 0..1, so such an answer escalates.
@@ -47,6 +52,31 @@ class Truth:
     #: Dotted path that is compared; the whole answer when missing.
     field: str | None = None
     folders: tuple[Path, ...] = ()
+    #: Without gold: how each field of two answers is compared; None: they are compared as `compare` says.
+    fields: Mapping[str, Comparator | None] | None = None
+    #: What a judge has said of two texts, by `Likeness.key`; grows as it is asked.
+    judged: dict[str, bool] = dataclasses.field(default_factory=dict)
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether a judge may have to tell if two answers are the same."""
+        return self.quality is None and any(one is not None and one.by == JUDGE for one in (self.fields or {}).values())
+
+    @property
+    def judge_alone(self) -> bool:
+        """Whether nothing but what the judge says is compared."""
+        return self.has_judge and all(one is None or one.by == JUDGE for one in (self.fields or {}).values())
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether nobody compares any field, so that no two answers can be called the same or not."""
+        return self.quality is None and self.fields is not None and not any(self.fields.values())
+
+    @property
+    def uncompared(self) -> list[str]:
+        """The fields that nobody compares, for people; where gold or one comparison decides there are none."""
+        silent = () if self.quality is not None else [path for path, one in (self.fields or {}).items() if one is None]
+        return [path or "the answer" for path in silent]
 
     def score(self, answer: Json | Absent, item: JsonObject) -> float | None:
         """Return how well an answer meets the item's gold, 0..1; None where the item carries none."""
@@ -61,9 +91,27 @@ class Truth:
         return compare(self.compare, found, wanted, folders=self.folders)
 
     def agreement(self, answer: Json | Absent, other: Json | Absent) -> float | None:
-        """Return how far an answer agrees with the frontier's, 0..1; None where the frontier has none."""
-        reference = _part(other, self.field)
-        return None if reference is MISSING else self._like(answer, reference, self.field)
+        """Return how far an answer agrees with the frontier's, 0..1.
+
+        None where nobody can tell: the frontier has no answer, no field is compared, or the judge was not asked.
+        """
+        if self.fields is None:
+            reference = _part(other, self.field)
+            return None if reference is MISSING else self._like(answer, reference, self.field)
+        if other is MISSING or self.tells_nothing:
+            return None
+        if answer is MISSING:
+            return 0.0
+        found = likeness(self.fields, answer, other, folders=self.folders)
+        same = self.judged.get(found.key) if found.needs_judge else found.is_same
+        return None if same is None else float(same)
+
+    def open_question(self, answer: Json | Absent, other: Json | Absent) -> Likeness | None:
+        """Return what a judge has to be asked about two answers, before anybody can tell; None: nothing."""
+        if not self.has_judge or answer is MISSING or other is MISSING:
+            return None
+        found = likeness(self.fields or {}, answer, other, folders=self.folders)
+        return found if found.needs_judge and found.key not in self.judged else None
 
     def _like(self, answer: Json | Absent, wanted: Json, field: str | None) -> float:
         found = _part(answer, field)
@@ -75,16 +123,78 @@ def _part(answer: Json | Absent, field: str | None) -> Json | Absent:
 
 
 def truth_of(
-    quality: Quality | None, step: str, *, output: str | Mapping[str, str], folders: tuple[Path, ...]
+    quality: Quality | None,
+    step: str,
+    *,
+    output: str | Mapping[str, str],
+    folders: tuple[Path, ...],
+    skill: Skill | None = None,
 ) -> Truth:
-    """Return what is right for one step: the workflow's gold where its output is that step's answer, else agreement."""
+    """Return what is right for one step: the workflow's gold where its output is that step's answer, else agreement.
+
+    Answers of a `skill` are compared field by field, as it declares or its schema says.
+    """
+    fields = comparators_of(skill) if skill is not None else None
     if quality is None:
-        return Truth(folders=folders)
+        return Truth(folders=folders, fields=fields)
     field = _field_within(step, output, quality.field)
     if field is MISSING:
-        return Truth(folders=folders)
+        return Truth(folders=folders, fields=fields)
     mine = quality.evolve(field=field)
     return Truth(quality=mine, compare=quality.compare, field=field, folders=folders)
+
+
+def step_truth(
+    plan: Plan,
+    planned: PlannedStep,
+    quality: Quality | None,
+    *,
+    compare: str | None,
+    field: str | None,
+    folders: tuple[Path, ...],
+) -> Truth:
+    """Return what is right for a step of a plan; a comparison that was named counts where there is no gold."""
+    skill = plan.skills[planned.step.skill or ""]
+    found = truth_of(quality, planned.step.name, output=plan.output, folders=folders, skill=skill)
+    return Truth(compare=compare, field=field, folders=folders) if found.quality is None and compare else found
+
+
+def refuse_uncompared(truth: Truth, skill: Skill) -> None:
+    """Raise a UserError before anything is paid where no two answers of a skill could be called the same or not."""
+    if truth.tells_nothing:
+        raise UserError(
+            f"nobody compares two answers of skill '{skill.name}': {', '.join(truth.uncompared)} may hold any text; "
+            "say how in the skill, such as `compare: judge` (a model judges) or `compare: exact`, name --compare, or name "
+            "the field with the right answers by --gold"
+        )
+
+
+def output_truth(plan: Plan, *, folders: tuple[Path, ...]) -> Truth:
+    """Return what is right for a workflow's output without gold: its parts are compared as their steps' fields are."""
+    if isinstance(plan.output, str):
+        skill = _skill_of(plan, plan.output)
+        return Truth(folders=folders, fields=comparators_of(skill) if skill else None)
+    fields: dict[str, Comparator | None] = {}
+    for name, reference in plan.output.items():
+        root, _, path = reference.partition(".")
+        skill = _skill_of(plan, root)
+        known = comparators_of(skill) if skill else {path: Comparator(by=EXACT)}
+        fields |= {_joined(name, at, path): by for at, by in known.items() if _within(at, path) or _within(path, at)}
+    return Truth(folders=folders, fields=fields)
+
+
+def _skill_of(plan: Plan, step: str) -> Skill | None:
+    names = {planned.step.name: planned.step.skill for planned in plan.steps}
+    return plan.skills.get(names.get(step) or "")
+
+
+def _within(path: str, other: str) -> bool:
+    return not other or path == other or path.startswith(f"{other}.")
+
+
+def _joined(name: str, path: str, below: str) -> str:
+    rest = path.removeprefix(below).removeprefix(".") if _within(path, below) else ""
+    return f"{name}.{rest}" if rest else name
 
 
 def _field_within(step: str, output: str | Mapping[str, str], field: str | None) -> str | Absent | None:
