@@ -25,7 +25,7 @@ T = TypeVar("T", bound=Frozen)
 
 BUILT_IN = Path(__file__).parents[1]
 #: Built-in skills of the engine itself: plans, reviews, referrals, better prompts. A user's own file may replace one.
-ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver"})
+ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver", "judge"})
 #: Tools that need no declaration: a step names them and gives their options.
 BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "regex_extract", "dates", "units", "dedupe")
 

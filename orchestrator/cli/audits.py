@@ -48,6 +48,9 @@ def _show(*, as_json: bool) -> None:
     elif found:
         columns = ("skill", "model", "audited", "lost", "live loss", "95% interval", "borne", "state", "if it drifts")
         show_table(columns, map(_row, found), right=("audited", "lost", "live loss", "borne"))
+        for one in found:
+            for note in one.notes:
+                typer.echo(f"{one.skill} v{one.skill_version}: {note}")
     else:
         typer.echo("no audits yet; set `audit_share` in a skill's policy, such as 0.05, and run a job")
 
@@ -56,15 +59,15 @@ def _row(one: "Audit") -> tuple[object, ...]:
     from firstline.orchestrator.reports.formatting import UNKNOWN, percent
 
     open_ = f" (+{one.pending} open)" if one.pending else ""
-    interval = f"{percent(one.loss.low)} to {percent(one.loss.high)}" if one.loss.audited else UNKNOWN
+    interval = f"{percent(one.loss.low)} to {percent(one.loss.high)}" if one.claims else UNKNOWN
     return (
         f"{one.skill} v{one.skill_version}",
         one.model,
         f"{one.loss.audited}{open_}",
         one.loss.losses,
-        percent(one.loss.estimate),
+        percent(one.loss.estimate) if one.claims else UNKNOWN,
         interval,
         percent(one.max_loss),
-        "nothing audited yet" if one.state == "unaudited" else one.state,
+        one.state_in_words,
         one.on_drift,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping
 
@@ -15,6 +16,9 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.single_tier import one_step
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
 from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
+from firstline.orchestrator.quality.judge.asking import JudgeBench, ask_judge, error_of
+from firstline.orchestrator.quality.judge.error import JudgeError
+from firstline.orchestrator.quality.judge.questions import Question
 from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs, subtasks
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import CalibrationRow
@@ -24,7 +28,6 @@ from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Prio
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.policy import Policy
 from firstline.schemas.skill import Skill
-from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 _log = logging.getLogger(__name__)
@@ -33,6 +36,11 @@ PURPOSE = "audit"
 #: Drawn answers of a job that still runs which are asked together; what is left is asked when it has ended.
 LOT = 25
 
+_IN_WORDS = {
+    "unaudited": "nothing audited yet",
+    "uncompared": "not compared",
+    "unmeasured": "the judge's error is not measured",
+}
 #: item -> step -> value.
 _Settled = Mapping[int, Mapping[str, Json]]
 
@@ -50,10 +58,16 @@ class Audit(Frozen):
     #: Loss that is borne: the calibration's, else the policy's.
     max_loss: float
     loss: LiveLoss
-    #: Drawn and not compared yet.
+    #: Drawn and not compared yet; answered by both, and nobody compares such answers.
     pending: int
+    uncompared: int = 0
+    #: Fields of the answers that nobody compares: nothing is said of them.
+    silent: tuple[str, ...] = ()
+    #: The model that judges prose, and how often it is wrong; None: no judge is asked.
+    judge: str | None = None
     cost_usd: float | None
-    #: unaudited, watched, sound (within `max_loss` beyond doubt), drifted (above it)
+    #: unaudited, uncompared, unmeasured (how often the judge is wrong is not known), watched, sound (within `max_loss`
+    #: beyond doubt), drifted (above it)
     state: str
     #: What a raised flag does: flag, escalate.
     on_drift: str
@@ -61,6 +75,23 @@ class Audit(Frozen):
     calibration: int | None
     #: Where its calibration stands; None where there is none.
     calibration_state: str | None
+
+    @property
+    def state_in_words(self) -> str:
+        """The state for people."""
+        return _IN_WORDS.get(self.state, self.state)
+
+    @property
+    def claims(self) -> bool:
+        """Whether the live loss and its interval say anything."""
+        return self.state not in _IN_WORDS
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the figures rest on, and what they do not speak of."""
+        judged = (f"prose is judged by {self.judge}",) if self.judge else ()
+        silent = f"nobody compares {', '.join(self.silent)}: nothing is said of it; declare `compare:` in the skill"
+        return (*judged, silent) if self.silent else judged
 
 
 @dataclass(frozen=True)
@@ -71,6 +102,7 @@ class _Subject:
     skill: Skill
     policy: Policy
     model: str
+    step: str
 
     @property
     def tenant(self) -> str:
@@ -170,32 +202,69 @@ def _items(job: Job, planned: PlannedStep, rows: Sequence[RowMapping], settled: 
 
 
 def compare(audit_job: str) -> int:
-    """Compare what an audit job has answered with what was accepted, and raise the flag on drift; return how many."""
+    """Compare what an audit job has answered with what was accepted, and raise the flag on drift; return how many.
+
+    Where a judge has to tell it is asked, in jobs under what the audit's budget has left.
+    """
     steering = api.engine()
     with steering.db.writing() as tx:
         asked = jobs.light(tx, job=audit_job)
         ended = JobState(asked["state"]).ended
-        waiting = audits.in_audit_job(tx, audit_job=audit_job, state="asked")
+        rows = [
+            row for state in ("asked", "judging") for row in audits.in_audit_job(tx, audit_job=audit_job, state=state)
+        ]
         # All of them: those that still wait may be any, when others were compared before.
         results = {int(row["item_id"]): row for row in items.stream(tx, job=audit_job, after=-1, limit=asked["items"])}
-        parsed = {job: steering.job(tx, job) for job in {row["job"] for row in waiting}}
-        done = [row for row in waiting if _conclude(tx, parsed[row["job"]], row, results.get(row["item"]), ended=ended)]
+        truths = {(row["job"], row["step"]): _truth(steering.job(tx, row["job"]), row["step"]) for row in rows}
+        bench = JudgeBench(tx, rows)
+        done = 0
+        for row in rows:
+            found = _outcome(row, results.get(row["item"]), truths[row["job"], row["step"]], bench, ended=ended)
+            if found is not None:
+                audits.conclude(tx, job=row["job"], item=row["item"], step=row["step"], **found._asdict())
+                done += 1
         for subject in _subjects(tx, audit_job=audit_job) if done else ():
             _flag(tx, subject)
-    return len(done)
+    for (job, step), questions in bench.open.items() if ended else ():
+        ask_judge(audit_job, job, step, questions)
+    return done
 
 
-def _conclude(tx: Connection, job: Job, row: RowMapping, result: RowMapping | None, *, ended: bool) -> bool:
+def judge_jobs(audit_job: str) -> list[str]:
+    """Return the jobs in which judges are asked about what an audit job has answered."""
+    with api.engine().db.reading() as tx:
+        return audits.judge_jobs(tx, audit_job=audit_job)
+
+
+class _Outcome(NamedTuple):
+    """What is to be written of an audit."""
+
+    state: str
+    agrees: bool | None
+    cost_usd: float | None
+
+
+def _outcome(
+    row: RowMapping, result: RowMapping | None, truth: Truth, bench: JudgeBench, *, ended: bool
+) -> _Outcome | None:
+    """Return what an audit showed; None: its answer is still out, or the judge's word on it."""
     answered = result is not None and result["state"] == ItemState.SETTLED.value
-    if not answered and not ended and (result is None or not ItemState(result["state"]).ended):
-        return False
-    value = result["output"] if result is not None and answered else MISSING
-    pair = Pair(row["item_id"], row["input"], Answer(row["value"]), Answer(value))
-    lost = is_loss(pair, _truth(job, row["step"])) if answered else None
-    cost_usd = result["cost_usd"] if result is not None else None
-    agrees = None if lost is None else not lost
-    audits.conclude(tx, job=job.id, item=row["item"], step=row["step"], agrees=agrees, cost_usd=cost_usd)
-    return True
+    if result is None or not answered:
+        over = ended or (result is not None and ItemState(result["state"]).ended)
+        return _Outcome("void", None, result["cost_usd"] if result is not None else None) if over else None
+    pair = Pair(row["item_id"], row["input"], Answer(row["value"]), Answer(result["output"]))
+    cost_usd = result["cost_usd"]
+    question = truth.open_question(row["value"], result["output"])
+    if question is not None:
+        word = bench.hear(row, Question(str(row["item"]), result["input"], question))
+        if word is None:
+            return None
+        cost_usd = None if cost_usd is None or word.cost_usd is None else cost_usd + word.cost_usd
+        if word.is_same is None:
+            return _Outcome("void", None, cost_usd)
+        truth.judged[question.key] = word.is_same
+    lost = is_loss(pair, truth)
+    return _Outcome("uncompared" if lost is None else "done", None if lost is None else not lost, cost_usd)
 
 
 def _truth(job: Job, step: str) -> Truth:
@@ -224,8 +293,8 @@ def _subjects(tx: Connection, *, audit_job: str | None = None, tenant: str | Non
         newest = audits.newest_job(tx, tenant=row["tenant"], skill_digest=row["skill_digest"], model=row["model"])
         job = api.engine().job(tx, newest)
         skill = job.plan.skills[row["skill"]]
-        policy = next((one.policy for one in job.plan.steps if one.step.skill == skill.name), skill.policy)
-        found.append(_Subject(job, skill, policy, row["model"]))
+        planned = next(one for one in job.plan.steps if one.step.skill == skill.name)
+        found.append(_Subject(job, skill, planned.policy, row["model"], planned.step.name))
     return found
 
 
@@ -239,11 +308,15 @@ def finding(tx: Connection, subject: _Subject) -> Audit:
     # A step that says what it bears is held to that; else the calibration says what it was made for.
     says = known is None or "max_loss" in policy.model_fields_set
     max_loss = policy.max_loss if says or known is None else known["max_loss"]
+    truth = _truth(subject.job, subject.step)
+    judge = error_of(tx, subject.job.profile, skill, tenant=subject.tenant) if truth.has_judge else None
     loss = live_loss(
         audits.outcomes(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since),
         accepted=accepted.get(subject.model, 0),
         answered=sum(accepted.values()),
         max_loss=max_loss,
+        judge=judge.error if judge else None,
+        judge_alone=truth.judge_alone,
     )
     return Audit(
         tenant=subject.tenant,
@@ -255,18 +328,23 @@ def finding(tx: Connection, subject: _Subject) -> Audit:
         max_loss=max_loss,
         loss=loss,
         pending=tally["pending"],
+        uncompared=tally["uncompared"],
+        silent=tuple(truth.uncompared),
+        judge=str(judge) if judge else None,
         cost_usd=tally["cost_usd"],
-        state=state_of(loss, max_loss),
+        state=state_of(loss, max_loss, judge=judge.error if judge else None, uncompared=tally["uncompared"]),
         on_drift=policy.on_drift,
         calibration=known["id"] if known is not None else None,
         calibration_state=known["state"] if known is not None else None,
     )
 
 
-def state_of(loss: LiveLoss, max_loss: float) -> str:
+def state_of(loss: LiveLoss, max_loss: float, *, judge: JudgeError | None = None, uncompared: int = 0) -> str:
     """Return what the interval of the live loss allows to say."""
     if not loss.audited:
-        return "unaudited"
+        return "uncompared" if uncompared else "unaudited"
+    if judge is not None and not judge.is_measured:
+        return "unmeasured"
     if loss.drifted(max_loss):
         return "drifted"
     return "sound" if loss.sound(max_loss) else "watched"

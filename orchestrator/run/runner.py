@@ -120,6 +120,9 @@ def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd:
                 api.resume(audit_job)
             follow(audit_job, View(quiet=view.quiet), check, title="audit: ")
             audits.compare(audit_job)
+            for judge_job in audits.judge_jobs(audit_job):
+                follow(judge_job, View(quiet=view.quiet), check, title="judge: ")
+            audits.compare(audit_job)
 
 
 def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None:

@@ -4,12 +4,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, and_, case, cast, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, String, and_, case, cast, func, or_, select, union, update
 
 from firstline.orchestrator.store.items import insert_or_ignore
 from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.job import JobState
 
+#: States of audits that the top tier was asked for and that wait for a word.
+_OPEN = ("asked", "judging")
 #: States of jobs in which nothing more happens.
 _ENDED = tuple(state.value for state in JobState if state.ended)
 
@@ -42,7 +44,7 @@ def due(tx: Connection, *, lot: int) -> list[str]:
 
 def asked(tx: Connection, *, job: str | None = None) -> list[str]:
     """Return the audit jobs whose answers have not all been compared, of one job or of all."""
-    query = select(_audit.c.audit_job).where(_audit.c.state == "asked").distinct().order_by(_audit.c.audit_job)
+    query = select(_audit.c.audit_job).where(_audit.c.state.in_(_OPEN)).distinct().order_by(_audit.c.audit_job)
     return list(tx.scalars(query if job is None else query.where(_audit.c.job == job)))
 
 
@@ -76,17 +78,38 @@ def ask(tx: Connection, *, job: str, step: str, items: Collection[int], audit_jo
     tx.execute(query.values(state="asked", audit_job=audit_job))
 
 
-def conclude(tx: Connection, *, job: str, item: int, step: str, agrees: bool | None, cost_usd: float | None) -> None:
-    """Write what an audit showed; `agrees` None: the top tier gave no answer."""
+def conclude(
+    tx: Connection, *, job: str, item: int, step: str, state: str, agrees: bool | None, cost_usd: float | None
+) -> None:
+    """Write what an audit showed; `agrees` None: nothing, and `state` says why."""
     query = update(_audit).where(
-        _audit.c.job == job, _audit.c.item == item, _audit.c.step == step, _audit.c.state == "asked"
+        _audit.c.job == job, _audit.c.item == item, _audit.c.step == step, _audit.c.state.in_(_OPEN)
     )
-    tx.execute(query.values(state="void" if agrees is None else "done", agrees=agrees, cost_usd=cost_usd))
+    tx.execute(query.values(state=state, agrees=agrees, cost_usd=cost_usd))
+
+
+def ask_judge(tx: Connection, *, job: str, step: str, items: Collection[int], judge_job: str) -> None:
+    """Note in which job a judge is asked."""
+    query = update(_audit).where(
+        _audit.c.job == job, _audit.c.step == step, _audit.c.item.in_(items), _audit.c.state == "asked"
+    )
+    tx.execute(query.values(state="judging", judge_job=judge_job))
+
+
+def judge_jobs(tx: Connection, *, audit_job: str) -> list[str]:
+    """Return the jobs in which judges are asked about what an audit job has answered."""
+    query = select(_audit.c.judge_job).where(_audit.c.audit_job == audit_job, _audit.c.state == "judging")
+    return list(tx.scalars(query.distinct().order_by(_audit.c.judge_job)))
 
 
 def budgets_of(tx: Connection, *, job: str) -> float:
     """Return the dollars that the audits of a job may spend together, those that have ended what they spent."""
-    own = select(_audit.c.audit_job).where(_audit.c.job == job, _audit.c.audit_job.is_not(None)).distinct()
+    own = union(
+        *(
+            select(column).where(_audit.c.job == job, column.is_not(None))
+            for column in (_audit.c.audit_job, _audit.c.judge_job)
+        )
+    )
     spent = select(func.sum(_attempt.c.cost_usd)).where(_attempt.c.job == _job.c.id).scalar_subquery()
     used = case((_job.c.state.in_(_ENDED), func.coalesce(spent, 0.0)), else_=_job.c.budget_usd)
     return float(tx.scalar(select(func.sum(used)).where(_job.c.id.in_(own))) or 0.0)
@@ -109,9 +132,10 @@ def newest_job(tx: Connection, *, tenant: str, skill_digest: str, model: str) ->
 
 
 def tally(tx: Connection, *, tenant: str, skill_digest: str, model: str, since: datetime | None) -> RowMapping:
-    """Return `pending` and `cost_usd` of the audits of a skill's answers by one model, since a time."""
+    """Return `pending`, `uncompared` and `cost_usd` of the audits of a skill's answers by one model, since a time."""
     query = select(
-        func.count().filter(_audit.c.state.in_(("wanted", "asked"))).label("pending"),
+        func.count().filter(_audit.c.state.in_(("wanted", *_OPEN))).label("pending"),
+        func.count().filter(_audit.c.state == "uncompared").label("uncompared"),
         func.sum(_audit.c.cost_usd).label("cost_usd"),
     ).where(_audit.c.tenant == tenant, _audit.c.skill_digest == skill_digest, _audit.c.model == model)
     return tx.execute(query if since is None else query.where(_audit.c.at >= since)).mappings().one()

@@ -344,10 +344,12 @@ class AuditRow(SQLModel, table=True):
     #: The tier and the model whose answer was accepted.
     tier: str
     model: str
-    #: wanted, asked, done, void (the top tier gave no answer)
+    #: wanted, asked, judging, done, void (the top tier gave no answer, or the judge was not asked for want of money),
+    #: uncompared (nobody compares such answers)
     state: str = "wanted"
-    #: The job in which the top tier was asked.
+    #: The jobs in which the top tier was asked, and a judge whether its answer is the same.
     audit_job: str | None = None
+    judge_job: str | None = None
     #: False: the accepted answer was lost (wrong where the top tier is right; without gold, not the same).
     agrees: bool | None = None
     cost_usd: float | None = None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
+from firstline.orchestrator.quality.judge.error import JudgeError, called_different, corrected
 from firstline.schemas.base import Frozen
 
 #: Beta prior of the mixture: Jeffreys', which is sharpest where losses are rare.
@@ -10,6 +11,8 @@ _PRIOR = 0.5
 _BISECTIONS = 60
 #: Share of delta that goes to how many answers are accepted; the rest goes to how many of these are lost.
 _DELTA_OF_SHARE = 0.2
+#: Share of delta that goes to how often a judge is wrong, where one was asked.
+_DELTA_OF_JUDGE = 0.3
 #: The change that is watched for: from this part of the loss that is borne to this multiple of it.
 _CALM, _CHANGED = 0.75, 2.0
 #: Evidence for a change, in nats, at which the alarm is raised.
@@ -43,39 +46,57 @@ class LiveLoss(Frozen):
 
 
 def live_loss(
-    outcomes: Sequence[bool], *, accepted: int, answered: int, max_loss: float, delta: float = 0.05
+    outcomes: Sequence[bool],
+    *,
+    accepted: int,
+    answered: int,
+    max_loss: float,
+    delta: float = 0.05,
+    judge: JudgeError | None = None,
+    judge_alone: bool = False,
 ) -> LiveLoss:
     """Return the running estimate and its interval from audits in order: `outcomes` says which were lost.
 
     Audited is an even random share of the `accepted` answers of a model among `answered` ones of all models. The
     interval is a confidence sequence: valid at every number of audits at once, so it may be looked at after each and
     acted upon at once, where a fixed-sample interval would raise false alarms sooner or later. The share that is
-    accepted is counted too, and not known any better than that.
+    accepted is counted too, and not known any better than that. Where a `judge` said which were lost its own error is
+    carried along; `judge_alone`: no other field is compared.
     """
     losses, audited = sum(outcomes), len(outcomes)
-    low, high = confidence_sequence(losses, audited, delta=delta * (1 - _DELTA_OF_SHARE))
+    of_losses = 1 - _DELTA_OF_SHARE - (_DELTA_OF_JUDGE if judge else 0.0)
+    low, high = confidence_sequence(losses, audited, delta=delta * of_losses)
+    box = judge.box(delta * _DELTA_OF_JUDGE) if judge else None
+    if box is not None:
+        low, high = corrected(low, high, box, judge_alone=judge_alone)
     least, most = confidence_sequence(accepted, answered, delta=delta * _DELTA_OF_SHARE)
     share = accepted / answered if answered else 1.0
+    called = losses / audited if audited else None
+
+    def seen(true: float) -> float:
+        return called_different(true, box, judge_alone=judge_alone) if box is not None else true
+
     return LiveLoss(
         audited=audited,
         losses=losses,
         accepted_share=share,
-        changed=has_changed(outcomes, max_loss / share) if share else False,
-        estimate=losses / audited * share if audited else None,
+        changed=has_changed(outcomes, max_loss / share, seen=seen) if share else False,
+        estimate=None if called is None else (judge.estimate(called) if judge else called) * share,
         low=low * least,
         high=high * most,
         delta=delta,
     )
 
 
-def has_changed(outcomes: Sequence[bool], borne: float) -> bool:
+def has_changed(outcomes: Sequence[bool], borne: float, *, seen: Callable[[float], float] = lambda true: true) -> bool:
     """Say whether losses have come so thick of late that their rate must have risen to twice the `borne` one.
 
     Page's cumulative sum (Page 1954, "Continuous inspection schemes"): the evidence for the higher rate against one
     somewhat below the borne one, never less than none, so that a long calm does not outweigh a late change. The alarm
-    stays raised. `bench/promises.py` measures how soon it comes and how often without cause.
+    stays raised. `bench/promises.py` measures how soon it comes and how often without cause. `seen` says how often at
+    most losses are seen at a true rate, where a judge sees them that is wrong at times.
     """
-    calm, changed = _CALM * borne, min(_CHANGED * borne, 0.99)
+    calm, changed = seen(min(_CALM * borne, 0.99)), min(seen(min(_CHANGED * borne, 0.99)), 0.99)
     if not 0 < calm < changed:
         return False
     lost, kept = math.log(changed / calm), math.log1p(-changed) - math.log1p(-calm)

@@ -164,8 +164,8 @@ def refuse_uncompared(truth: Truth, skill: Skill) -> None:
     if truth.tells_nothing:
         raise UserError(
             f"nobody compares two answers of skill '{skill.name}': {', '.join(truth.uncompared)} may hold any text; "
-            "say how in the skill, such as `compare: judge` (a model judges) or `compare: exact`, name --compare, or name "
-            "the field with the right answers by --gold"
+            "say how in the skill, such as `compare: judge` (a model judges) or `compare: exact`, name --compare, or "
+            "name the field with the right answers by --gold"
         )
 
 

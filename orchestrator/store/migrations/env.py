@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from firstline.orchestrator.store import access_tables, tables
+from firstline.orchestrator.store import access_tables, quality_tables, tables
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -14,5 +14,6 @@ context.configure(
     compare_type=True,
 )
 assert access_tables.TokenRow.metadata is tables.JobRow.metadata is SQLModel.metadata
+assert quality_tables.JudgeErrorRow.metadata is SQLModel.metadata
 with context.begin_transaction():
     context.run_migrations()
