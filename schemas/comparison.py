@@ -86,3 +86,7 @@ class Comparison(Frozen):
     agreement: dict[str, dict[str, float | None]]
     start: tuple[StartTier, ...]
     rows: tuple[ComparedItem, ...]
+    #: Fields of the outputs that nobody compares: nothing is said of them.
+    silent: tuple[str, ...] = ()
+    #: Whether it is known how often the judge of prose is wrong; None: no judge was asked.
+    judge_is_measured: bool | None = None

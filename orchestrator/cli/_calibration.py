@@ -54,6 +54,8 @@ def show_calibrated(found: "Sequence[Calibrated]", *, as_json: bool) -> None:
             models = f"{one.cheap_model} under {one.frontier_model}"
             typer.echo(f"{one.step}: {one.skill} version {one.skill_version}, {models}")
             typer.echo(f"  {_basis(one)}{one.said}")
+            if one.silent:
+                typer.echo(f"  nobody compared {', '.join(one.silent)}: nothing is certified of it")
     if all(one.calibration is None for one in found):
         raise typer.Exit(1)
 

@@ -74,7 +74,15 @@ def compare(
         _show(found)
 
 
+def _notes(found: "Comparison") -> None:
+    if found.silent:
+        typer.echo(f"nobody compares {', '.join(found.silent)}: nothing is said of it; declare `compare:` in the skill")
+    if found.judge_is_measured is False:
+        typer.echo("prose was compared by a judge, and nobody has measured how often it is wrong: `firstline judge`")
+
+
 def _show(found: "Comparison") -> None:
+    _notes(found)
     from firstline.orchestrator.cli._show import show_table
     from firstline.orchestrator.experiments.comparison_text import candidate_columns, candidate_row, item_row
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
 from firstline.orchestrator.experiments.labelling import Labelling, Row
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials
@@ -87,6 +88,8 @@ class Calibrated(Frozen):
     #: Items that the model answered; labels were bought for some of them.
     items: int
     gold: bool
+    #: Fields of the answers that nobody compared: nothing is certified of them.
+    silent: tuple[str, ...] = ()
     #: Which look at this model's answers it is: each further one has less of delta to spend.
     look: int
     #: None: no threshold could be sought; `said` tells why.
@@ -133,15 +136,19 @@ class _Setting:
         return self.frontier.models[0].name
 
 
-def _truths(workflow: Workflow, plan: Plan, aim: Aim, functions: tuple[Path, ...]) -> dict[str, Truth]:
+def _truths(workflow: Workflow, plan: Plan, aim: Aim, order: Order) -> dict[str, Truth]:
     """Return what is right for each step's answers; UserError where nobody could tell of any."""
     found = {}
     for planned in plan.steps:
         if planned.step.skill:
-            truth = step_truth(plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=functions)
-            if plan.skills[planned.step.skill].confidence:
-                refuse_uncompared(truth, plan.skills[planned.step.skill])
-            found[planned.step.name] = truth
+            skill = plan.skills[planned.step.skill]
+            truth = step_truth(
+                plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=order.functions
+            )
+            found[planned.step.name] = judged(order, skill, truth)
+            if skill.confidence:
+                refuse_uncompared(truth, skill)
+                refuse_unmeasured(found[planned.step.name], skill)
     return found
 
 
@@ -156,12 +163,12 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
     tiers = _tiers(ladder, aim.tier)
     plan = _plan(workflow, ladder)
     _refuse_silent(plan)
-    truths = _truths(workflow, plan, aim, order.functions)
+    truths = _truths(workflow, plan, aim, order)
     steps = [planned for planned in plan.steps if planned.step.skill]
     subjects = [one for planned in steps for one in _subjects(planned, plan, tiers, ladder, aim)]
     with order.checked() as usable:
         drawn = sample(usable.items(), _draws(plan, aim), seed=aim.seed)
-        _refuse_few(subjects, len(drawn), aim)
+        _refuse_few(subjects, truths, len(drawn))
         with crew_for(replace(usable, profile=by_model(ladder)), record) as crew:
             tenant = order.request.options.tenant
             setting = _Setting(aim, workflow, plan, crew.profile, order.functions, order.home, tenant)
@@ -174,7 +181,10 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
             for one in subjects:
                 step = one.planned.step.name
                 truth = truths[step]
-                buyer = labelled.setdefault(step, Labelling(trials, plan, one.planned, setting.frontier.name, truth))
+                jury = Jury(trials, one.skill, known_judge(order, one.skill)) if truth.has_judge else None
+                buyer = labelled.setdefault(
+                    step, Labelling(trials, plan, one.planned, setting.frontier.name, truth, jury)
+                )
                 found.append(_certify(setting, one, jobs[one.alone], buyer))
             return found
 
@@ -272,13 +282,14 @@ def _draws(plan: Plan, aim: Aim) -> int:
     return aim.labels * (1 if kinds & _COSTLY else DRAWS_PER_LABEL)
 
 
-def _refuse_few(subjects: Sequence[_Subject], drawn: int, aim: Aim) -> None:
+def _refuse_few(subjects: Sequence[_Subject], truths: Mapping[str, Truth], drawn: int) -> None:
     """Raise a UserError before anything is paid where not even right answers alone could certify anything."""
     if drawn < 2:
-        raise UserError(f"expected a few hundred different items to draw {aim.labels} from, got {drawn}")
-    needed = min(
-        (fewest_draws(one.max_loss, Source.spent * delta_of_look(one.delta, 1)) for one in subjects), default=0
-    )
+        raise UserError(f"expected a few hundred different items to draw labels from, got {drawn}")
+    targets = [
+        truths[one.planned.step.name].through(Target(one.max_loss, delta_of_look(one.delta, 1))) for one in subjects
+    ]
+    needed = min((fewest_draws(one.max_loss, Source.spent * one.delta) for one in targets), default=0)
     if drawn < needed:
         raise UserError(
             f"{drawn} different items cannot certify a loss of {subjects[0].max_loss:.1%} even if every answer is "
@@ -303,6 +314,7 @@ def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labellin
         signal=signal,
         items=len(rows),
         gold=labelling.truth.quality is not None,
+        silent=tuple(labelling.truth.uncompared),
         look=1,
         calibration=None,
         said=_why_silent(subject),
@@ -320,13 +332,15 @@ def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labellin
     found = certify(
         scores.confidence,
         lambda numbers: dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True)),
-        target=Target(subject.max_loss, delta_of_look(subject.delta, look)),
+        target=labelling.truth.through(Target(subject.max_loss, delta_of_look(subject.delta, look))),
         labels=setting.aim.labels,
         seed=setting.aim.seed,
         free={n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None},
     )
     # A threshold below every value of the signal accepts all that has a value, no more.
-    known = found.evolve(threshold=max(0.0, found.threshold)) if found.threshold is not None else found
+    threshold = None if found.threshold is None else max(0.0, found.threshold)
+    certified = None if threshold is None else subject.max_loss
+    known = found.evolve(threshold=threshold, certified_max_loss=certified, delta=delta_of_look(subject.delta, look))
     done = blank.evolve(look=look, calibration=known, said=explain(known, max_loss=subject.max_loss))
     _store(done, setting, subject, job, question)
     return done

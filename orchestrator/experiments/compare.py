@@ -1,18 +1,20 @@
 """`firstline compare`: each model answers the same items alone, as an ordinary job, and they are laid side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments.calibrate import with_gold
-from firstline.orchestrator.experiments.comparison import Called, Measured, Run, build
+from firstline.orchestrator.experiments.comparison import Called, Measured, Run, build, dearest
+from firstline.orchestrator.experiments.jury import Asked, Jury, judged, known_judge
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import nothing_certified
-from firstline.orchestrator.quality.calibration.labels import Truth, output_truth, truth_of
+from firstline.orchestrator.quality.calibration.labels import EXACT, Truth, output_skill, output_truth, truth_of
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_reader import InputItem
@@ -22,6 +24,7 @@ from firstline.schemas.comparison import Comparison
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import Plan, Workflow
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier, TierKind
 from firstline.workers.rules.json_paths import MISSING, Absent
 
@@ -54,14 +57,25 @@ def compare_models(order: Order, question: Question, view: View, *, record: Path
             # One after the other, so that none slows another down.
             trials = Trials(usable, crew, view, PURPOSE)
             found = [_run(trials, workflow, items, tier) for tier in crew.profile.ladder]
-    return laid_out(
-        found,
-        {item.item_id: item.input for item in items},
-        plan=_plan(workflow, profile),
-        compare=question.compare,
-        field=question.field,
-        folders=order.functions,
-    )
+            return laid_out(
+                found,
+                {item.item_id: item.input for item in items},
+                plan=_plan(workflow, profile),
+                compare=question.compare,
+                field=question.field,
+                folders=order.functions,
+                judged=partial(judged, order),
+                settle=partial(_settle, order, trials),
+            )
+
+
+def _settle(order: Order, trials: Trials, skill: Skill, truth: Truth, asked: Iterable[Asked]) -> None:
+    if truth.has_judge:
+        Jury(trials, skill, known_judge(order, skill)).settle(truth, asked)
+
+
+#: Has a judge asked what only it can tell of answers to a skill.
+Settle = Callable[[Skill, Truth, Iterable[Asked]], None]
 
 
 def laid_out(
@@ -72,34 +86,47 @@ def laid_out(
     compare: str | None = None,
     field: str | None = None,
     folders: tuple[Path, ...] = (),
+    judged: Callable[[Skill, Truth], Truth] = lambda skill, truth: truth,
+    settle: Settle = lambda skill, truth, asked: None,
 ) -> Comparison:
-    """Return runs of one plan side by side; `compare` and `field` say how outputs are compared where it has no gold."""
-    quality = plan.quality
-    if quality is None and compare is None and field is None:
-        truth = output_truth(plan, folders=folders)
-    else:
-        truth = Truth(
-            quality=quality,
-            compare=quality.compare if quality else compare or "exact",
-            field=quality.field if quality else field,
-            folders=folders,
-        )
-    steps = [
-        Measured(
-            planned.step.name,
-            planned.step.skill,
-            truth_of(
-                quality,
-                planned.step.name,
-                output=plan.output,
-                folders=folders,
-                skill=plan.skills[planned.step.skill],
-            ),
-        )
-        for planned in plan.steps
-        if planned.step.skill
-    ]
+    """Return runs of one plan side by side; `compare` and `field` say how outputs are compared where it has no gold.
+
+    Without a judge that `settle` asks, prose that is left to one is neither the same nor not.
+    """
+    quality, reference = plan.quality, dearest(runs)
+    steps = []
+    for planned in plan.steps:
+        if planned.step.skill:
+            name, skill = planned.step.name, plan.skills[planned.step.skill]
+            truth = truth_of(quality, name, output=plan.output, folders=folders, skill=skill)
+            steps.append(Measured(name, skill.name, judged(skill, truth)))
+            answers = [(run.answers.get(name, {}), reference.answers.get(name, {})) for run in runs]
+            settle(skill, steps[-1].truth, _asked(answers, fields))
+    truth = _output_truth(plan, compare=compare, field=field, folders=folders)
+    whole = output_skill(plan)
+    if truth.has_judge and whole is not None:
+        truth = judged(whole, truth)
+        for step in steps:
+            truth.judged.update(step.truth.judged)
+        settle(whole, truth, _asked([(run.outputs, reference.outputs) for run in runs], fields))
     return build(runs, fields, workflow=plan.workflow, truth=truth, steps=steps)
+
+
+def _asked(
+    answers: Iterable[tuple[Mapping[str, Json | Absent], Mapping[str, Json | Absent]]], fields: Mapping[str, JsonObject]
+) -> Iterator[Asked]:
+    for ours, theirs in answers:
+        if ours is not theirs:
+            yield from ((fields[one], value, theirs.get(one, MISSING)) for one, value in ours.items() if one in fields)
+
+
+def _output_truth(plan: Plan, *, compare: str | None, field: str | None, folders: tuple[Path, ...]) -> Truth:
+    quality = plan.quality
+    if quality is not None:
+        return Truth(quality=quality, compare=quality.compare, field=quality.field, folders=folders)
+    if compare is None and field is None:
+        return output_truth(plan, folders=folders)
+    return Truth(compare=compare or EXACT, field=field, folders=folders)
 
 
 def compare_profile(profile: Profile, names: Sequence[str]) -> Profile:

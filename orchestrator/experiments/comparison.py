@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from firstline.orchestrator.core.statistics import clopper_pearson
 from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.orchestrator.quality.judge.error import corrected
 from firstline.orchestrator.reports.report import percentiles
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import Json, JsonObject
@@ -24,6 +25,9 @@ MALFORMED = frozenset(
         ErrorKind.EMPTY.value,
     }
 )
+
+#: Share of an interval's error that goes to how often a judge is wrong.
+_DELTA_OF_JUDGE = 0.4
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def build(
         candidates=tuple(_candidate(run, judge, len(items)) for run in runs),
         agreement={run.model: {other.model: judge.alike(run, other) for other in runs} for run in runs},
         start=tuple(_start(measured, runs, reference, items) for measured in steps),
+        silent=tuple(truth.uncompared),
+        judge_is_measured=truth.error.is_measured if truth.has_judge else None,
         rows=tuple(_row(item_id, fields, runs, judge) for item_id, fields in items.items()),
     )
 
@@ -134,8 +140,10 @@ def _candidate(run: Run, judge: _Judge, count: int) -> Candidate:
         job=run.job,
         settled=len(run.outputs) - len(run.failures),
         failed=len(run.failures),
-        accuracy=share([judge.right(run, one) for one in run.outputs]) if gold else None,
-        agreement=share([judge.agrees(run, one) for one in run.outputs]) if run is not judge.reference else None,
+        accuracy=share([judge.right(run, one) for one in run.outputs], judge.truth) if gold else None,
+        agreement=None
+        if run is judge.reference
+        else share([judge.agrees(run, one) for one in run.outputs], judge.truth),
         usd_per_1000_items=_per_1000(_cost(run.calls), count),
         latency_s=percentiles(call.latency_s for call in run.calls),
         calls=len(run.calls),
@@ -144,11 +152,19 @@ def _candidate(run: Run, judge: _Judge, count: int) -> Candidate:
     )
 
 
-def share(right: Sequence[bool | None]) -> Share | None:
-    """Return how many are right with the interval; what nobody can tell is left out. None where nothing is left."""
+def share(right: Sequence[bool | None], truth: Truth) -> Share | None:
+    """Return how many are right with the interval; what nobody can tell is left out. None where nothing is left.
+
+    Where a judge told, its own error is in the interval: from 0 to 1 if nobody has measured that.
+    """
     known = [one for one in right if one is not None]
     if not known:
         return None
+    if truth.has_judge:
+        found = clopper_pearson(sum(known), len(known), level=1 - 0.05 * (1 - _DELTA_OF_JUDGE))
+        box = truth.error.box(0.05 * _DELTA_OF_JUDGE)
+        low, high = corrected(1 - found.high, 1 - found.low, box, judge_alone=truth.judge_alone)
+        return Share(right=found.successes, of=found.trials, low=1 - high, high=1 - low)
     found = clopper_pearson(sum(known), len(known))
     return Share(right=found.successes, of=found.trials, low=found.low, high=found.high)
 
@@ -239,7 +255,7 @@ def _start(measured: Measured, runs: Sequence[Run], reference: Run, items: Mappi
 def _option(
     measured: Measured, run: Run, reference: Run, items: Mapping[str, JsonObject], top_usd: float | None
 ) -> _Option | None:
-    counted = share(_rights(measured, run, reference, items))
+    counted = share(_rights(measured, run, reference, items), measured.truth)
     usd = _step_usd(run, measured.step, len(items))
     if counted is None or usd is None or not top_usd:
         return None

@@ -51,16 +51,34 @@ def _score(
     return truth.agreement(answer, reference.get(item.item_id, MISSING))
 
 
-def evaluation(pairs: Sequence[tuple[bool, bool]], *, model: str, against: str) -> Evaluation:
+def evaluation(pairs: Sequence[tuple[bool, bool]], truth: Truth, *, model: str, against: str) -> Evaluation:
     """Return what the pairs (old right, new right) say; UserError where there are none."""
-    old, new = share([first for first, _ in pairs]), share([second for _, second in pairs])
+    old, new = share([first for first, _ in pairs], truth), share([second for _, second in pairs], truth)
     only_old = sum(first and not second for first, second in pairs)
     only_new = sum(second and not first for first, second in pairs)
     found = paired_difference(only_old, only_new, len(pairs))
     if old is None or new is None or found is None:
         raise UserError("none of the held-out items could be scored; name their right answers with --gold FIELD")
+    if truth.has_judge:
+        found = through_judge(found, truth)
     said = verdict(found)
     return Evaluation(items=len(pairs), model=model, against=against, old=old, new=new, difference=found, said=said)
+
+
+def through_judge(found: Difference, truth: Truth) -> Difference:
+    """Return the difference of two versions from that of what a judge calls right.
+
+    The same errors on both shrink a difference d to d (1 - miss - alarm), and leave its sign: the interval is taken at
+    the corners of the errors' own bounds, and says nothing where the judge may be no better than a coin.
+    """
+    box = truth.error.box(1 - found.level)
+    least = 1 - box.miss_high - box.alarm_high
+    most = 1 - (box.miss_low if truth.judge_alone else 0.0) - box.alarm_low
+    if least <= 0:
+        return Difference(estimate=found.estimate, low=-1.0, high=1.0, level=found.level)
+    low = found.low / (most if found.low >= 0 else least)
+    high = found.high / (least if found.high >= 0 else most)
+    return Difference(estimate=found.estimate, low=max(-1.0, low), high=min(1.0, high), level=found.level)
 
 
 def verdict(found: Difference) -> str:

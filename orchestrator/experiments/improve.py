@@ -12,6 +12,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.engine.review import gold_set
 from firstline.orchestrator.experiments.calibrate import with_gold
 from firstline.orchestrator.experiments.evaluation import Evaluation, evaluation, rights
+from firstline.orchestrator.experiments.jury import Jury, judged, known_judge
 from firstline.orchestrator.experiments.prompt_versions import SkillFile, dump, keep, next_version, text_difference
 from firstline.orchestrator.experiments.proposal import CAUSES, Right, brief, revised
 from firstline.orchestrator.experiments.sampling import item_key, sample
@@ -70,7 +71,7 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
     UserError: nothing went wrong with the live version, too few held-out items, or the model has nothing to change.
     """
     skill = found.skill
-    truth = _truth(order, skill, test)
+    truth = judged(order, skill, _truth(order, skill, test))
     refuse_uncompared(truth, skill)
     failures = _failures(skill, tenant=order.request.options.tenant)
     if not failures:
@@ -183,8 +184,16 @@ def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: Sequence[InputIt
     low, top = ladder[0], ladder[-1]
     before, after = (_answers(trials, skill, held_out, low.name) for skill in (old, new))
     reference = {} if truth.quality else _answers(trials, old, held_out, top.name)
+    if truth.has_judge:
+        asked = [
+            (one.input, answers.get(one.item_id, MISSING), reference.get(one.item_id, MISSING))
+            for answers in (before, after)
+            for one in held_out
+        ]
+        Jury(trials, old, known_judge(trials.order, old)).settle(truth, asked)
     against = f"`{truth.quality.gold}`" if truth.quality else f"agreement with {top.models[0].name}"
-    return evaluation(rights(held_out, truth, before, after, reference), model=low.models[0].name, against=against)
+    pairs = rights(held_out, truth, before, after, reference)
+    return evaluation(pairs, truth, model=low.models[0].name, against=against)
 
 
 def _truth(order: Order, skill: Skill, test: Test) -> Truth:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firstline.orchestrator import api
+from firstline.orchestrator.experiments.jury import Jury
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.single_tier import one_step
 from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss
@@ -34,6 +35,7 @@ class Labelling:
     #: Name of the tier that is asked, and of its model.
     tier: str
     truth: Truth
+    jury: Jury | None = None
     _answers: dict[str, Json | Absent] = field(default_factory=dict)
 
     def free(self, row: Row) -> bool | None:
@@ -53,6 +55,10 @@ class Labelling:
         asked = {self._key(row): row for row in rows if self._key(row) not in self._answers}
         if asked:
             self._answers |= self._ask(asked)
+        if self.jury is not None:
+            self.jury.settle(
+                self.truth, ((row.inputs, row.answer.value, self._answers[self._key(row)]) for row in rows)
+            )
         return [self._is_lost(row) for row in rows]
 
     def _is_lost(self, row: Row) -> bool:

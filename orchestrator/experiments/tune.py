@@ -9,6 +9,7 @@ from firstline.config.providers.prices import price_of
 from firstline.orchestrator import api
 from firstline.orchestrator.core.statistics import clopper_pearson
 from firstline.orchestrator.experiments.calibrate import with_gold
+from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.experiments.tuning.bought import Purse, StepSource
@@ -155,15 +156,21 @@ class Prepared:
     @property
     def steps(self) -> list[tuple[str, Skill, Truth]]:
         """The steps that models answer, with what is right for each."""
-        return _truths(self.workflow, self.plan, self.aim, self.order.functions)
+        return _truths(self.workflow, self.plan, self.aim, self.order)
 
 
-def _truths(workflow: Workflow, plan: Plan, aim: TuneAim, folders: tuple[Path, ...]) -> list[tuple[str, Skill, Truth]]:
+def _truths(workflow: Workflow, plan: Plan, aim: TuneAim, order: Order) -> list[tuple[str, Skill, Truth]]:
     return [
         (
             planned.step.name,
             plan.skills[planned.step.skill],
-            step_truth(plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=folders),
+            judged(
+                order,
+                plan.skills[planned.step.skill],
+                step_truth(
+                    plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=order.functions
+                ),
+            ),
         )
         for planned in plan.steps
         if planned.step.skill
@@ -186,8 +193,9 @@ def prepare(order: Order, aim: TuneAim) -> Prepared:
     if refused:
         raise UserError(refused)
     plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
-    for _, skill, truth in _truths(workflow, plan, aim, order.functions):
+    for _, skill, truth in _truths(workflow, plan, aim, order):
         refuse_uncompared(truth, skill)
+        refuse_unmeasured(truth, skill)
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
     return Prepared(order, workflow, plan, profile, aim, at_most)
 
@@ -246,7 +254,9 @@ def carry_out(prepared: Prepared, view: View, *, record: Path | None = None) -> 
 
 def _tune_step(prepared: Prepared, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
     cheaper = [tier.name for tier in prepared.profile.ladder[:-1]]
-    found = tune(StepSource(purse, step, truth, cheaper), purse.labels, prepared.aim.target, seed=prepared.aim.seed)
+    jury = Jury(purse.trials, skill, known_judge(prepared.order, skill)) if truth.has_judge else None
+    source = StepSource(purse, step, truth, cheaper, jury)
+    found = tune(source, purse.labels, truth.through(prepared.aim.target), seed=prepared.aim.seed)
     top_usd = purse.mean_usd(prepared.top, step)
     chosen = found.candidate
     saving = found.saving

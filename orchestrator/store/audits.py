@@ -171,6 +171,21 @@ def accepted_by(tx: Connection, *, tenant: str, skill_digest: str, since: dateti
     return {str(model): int(count) for model, count in found}
 
 
+def judged(tx: Connection, *, tenant: str, skill_digest: str) -> list[RowMapping]:
+    """Return `input` (the skill's), `value` and `right` (the top tier's) of audits that went to a judge."""
+    audited = _item.alias()
+    same = (_subtask.c.job == _audit.c.job, _subtask.c.item == _audit.c.item, _subtask.c.step == _audit.c.step)
+    query = (
+        select(audited.c.input, _subtask.c.value, audited.c.output.label("right"))
+        .select_from(_audit)
+        .join(_subtask, and_(*same))
+        .join(audited, and_(audited.c.job == _audit.c.audit_job, audited.c.item_id == cast(_audit.c.item, String)))
+        .where(_audit.c.tenant == tenant, _audit.c.skill_digest == skill_digest, _audit.c.judge_job.is_not(None))
+        .order_by(_audit.c.job, _audit.c.item)
+    )
+    return list(tx.execute(query).mappings())
+
+
 def lost(tx: Connection, *, tenant: str, skill_digest: str, limit: int = 500) -> list[RowMapping]:
     """Return accepted answers that an audit found lost, newest first, each with the top tier's own in `right`."""
     audited = _item.alias()

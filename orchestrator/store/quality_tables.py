@@ -23,6 +23,4 @@ class JudgeErrorRow(SQLModel, table=True):
     alarms: int
     different: int
     missed: int
-    #: The job in which it was asked.
-    job: str
     at: datetime = Field(sa_type=UtcDateTime)

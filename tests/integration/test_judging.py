@@ -55,7 +55,7 @@ def judge(engine, audit_job: str, *, different: int = 0, torn: int = 0) -> str:
 
 def measured(engine, *, same=60, alarms=6, different=60, missed=6) -> None:
     known = {"same": same, "alarms": alarms, "different": different, "missed": missed}
-    row = JudgeErrorRow(skill="sort", skill_digest=JUDGED.digest, model="openai/large", job="j", at=now(), **known)
+    row = JudgeErrorRow(skill="sort", skill_digest=JUDGED.digest, model="openai/large", at=now(), **known)
     with engine.db.writing() as tx:
         judge_errors.insert(tx, row=row)
 

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import RowMapping
 
 from firstline.orchestrator import api
+from firstline.orchestrator.experiments.jury import Asked, Jury
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.experiments.tuning.answers import Answers, Bools, Floats, Ints
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE, Answer, Pair, Truth, is_loss
@@ -115,6 +116,7 @@ class StepSource:
     step: str
     truth: Truth
     candidates: Sequence[str]
+    jury: Jury | None = None
     _ahead: list[int] = field(default_factory=list)
 
     @property
@@ -150,7 +152,13 @@ class StepSource:
 
     def lost(self, candidate: str, rows: Ints) -> Bools:
         """Say on which rows taking the candidate's answer loses; where nobody can tell it counts as lost."""
+        if self.jury is not None:
+            self.jury.settle(self.truth, (self._asked(candidate, int(row)) for row in rows))
         return np.array([self._is_lost(candidate, int(row)) for row in rows], dtype=np.bool_)
+
+    def _asked(self, candidate: str, row: int) -> Asked:
+        cheap, top = (self.purse.cell(tier, row, self.step).answer.value for tier in (candidate, self.purse.top))
+        return self.purse.items[row].input, cheap, top
 
     def _is_lost(self, candidate: str, row: int) -> bool:
         item = self.purse.items[row]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstline.config.catalogue.answer_fields import comparators_of
+from firstline.orchestrator.quality.calibration.threshold import Target
+from firstline.orchestrator.quality.judge.error import UNMEASURED, JudgeError
 from firstline.schemas.base import Json, JsonObject, digest
 from firstline.schemas.comparator import JUDGE, Comparator
 from firstline.schemas.errors import UserError
@@ -21,6 +23,8 @@ from firstline.workers.rules.scoring import compare, gold_as, gold_of
 NO_CONFIDENCE = -1e9
 #: How answers are compared where nothing says otherwise.
 EXACT = "exact"
+#: Share of a certificate's delta that goes to how often its judge misses a difference.
+DELTA_OF_JUDGE = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Truth:
     fields: Mapping[str, Comparator | None] | None = None
     #: What a judge has said of two texts, by `Likeness.key`; grows as it is asked.
     judged: dict[str, bool] = dataclasses.field(default_factory=dict)
+    #: How often that judge is wrong.
+    error: JudgeError = UNMEASURED
 
     @property
     def has_judge(self) -> bool:
@@ -77,6 +83,17 @@ class Truth:
         """The fields that nobody compares, for people; where gold or one comparison decides there are none."""
         silent = () if self.quality is not None else [path for path, one in (self.fields or {}).items() if one is None]
         return [path or "the answer" for path in silent]
+
+    def through(self, target: Target) -> Target:
+        """Return what has to be shown of what a judge calls lost, so that `target` holds of what is lost.
+
+        Of a true loss L at least L (1 - miss) is called lost, however often the same is called different; part of
+        delta goes to how often the judge misses a difference at most. Without a judge: the target itself.
+        """
+        if not self.has_judge:
+            return target
+        missed = self.error.most_missed(DELTA_OF_JUDGE * target.delta)
+        return Target(target.max_loss * (1 - missed), target.delta * (1 - DELTA_OF_JUDGE))
 
     def score(self, answer: Json | Absent, item: JsonObject) -> float | None:
         """Return how well an answer meets the item's gold, 0..1; None where the item carries none."""
@@ -181,6 +198,13 @@ def output_truth(plan: Plan, *, folders: tuple[Path, ...]) -> Truth:
         known = comparators_of(skill) if skill else {path: Comparator(by=EXACT)}
         fields |= {_joined(name, at, path): by for at, by in known.items() if _within(at, path) or _within(path, at)}
     return Truth(folders=folders, fields=fields)
+
+
+def output_skill(plan: Plan) -> Skill | None:
+    """Return the skill whose answers a workflow's output is made of; None where there is none, or several."""
+    roots = [plan.output] if isinstance(plan.output, str) else [one.partition(".")[0] for one in plan.output.values()]
+    skills = {skill.name: skill for root in roots if (skill := _skill_of(plan, root))}
+    return next(iter(skills.values())) if len(skills) == 1 else None
 
 
 def _skill_of(plan: Plan, step: str) -> Skill | None:

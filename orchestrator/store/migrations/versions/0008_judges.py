@@ -18,7 +18,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         *(sa.Column(name, sa.String(), nullable=False) for name in ("tenant", "skill", "skill_digest", "model")),
         *(sa.Column(name, sa.Integer(), nullable=False) for name in ("same", "alarms", "different", "missed")),
-        sa.Column("job", sa.String(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

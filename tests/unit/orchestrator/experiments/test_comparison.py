@@ -101,8 +101,8 @@ def test_more_items_are_asked_for_where_they_would_tell():
 
 
 def test_a_share_of_what_nobody_can_tell_is_none():
-    assert share([None, None]) is None
-    assert (share([True, None, False]).right, share([True, None, False]).of) == (1, 2)
+    assert share([None, None], NO_GOLD) is None
+    assert (share([True, None, False], NO_GOLD).right, share([True, None, False], NO_GOLD).of) == (1, 2)
 
 
 def test_the_page_holds_everything_and_escapes_what_items_say():

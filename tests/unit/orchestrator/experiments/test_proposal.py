@@ -89,7 +89,7 @@ def test_versions_are_measured_on_the_items_that_can_be_told_a_failed_answer_is_
     ],
 )
 def test_the_verdict_follows_the_interval_of_the_difference(pairs, word):
-    found = evaluation(pairs, model="small", against="gold")
+    found = evaluation(pairs, Truth(), model="small", against="gold")
     assert found.said.startswith(word)
     assert found.said == verdict(found.difference)
     assert found.old.of == found.new.of == len(pairs)
@@ -97,4 +97,4 @@ def test_the_verdict_follows_the_interval_of_the_difference(pairs, word):
 
 def test_nothing_to_measure_is_a_sentence():
     with pytest.raises(UserError, match="none of the held-out items could be scored"):
-        evaluation([], model="small", against="gold")
+        evaluation([], Truth(), model="small", against="gold")

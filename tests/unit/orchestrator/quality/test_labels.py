@@ -8,12 +8,15 @@ from firstline.orchestrator.quality.calibration.labels import (
     Truth,
     is_loss,
     main_signal,
+    output_truth,
     refuse_contradictions,
     truth_of,
 )
+from firstline.schemas.comparator import Comparator
 from firstline.schemas.errors import UserError
-from firstline.schemas.plan import Quality
-from firstline.schemas.policy import Confidence
+from firstline.schemas.plan import Plan, PlannedStep, Quality, Step
+from firstline.schemas.policy import Confidence, Policy
+from firstline.schemas.skill import Skill
 from firstline.workers.rules.json_paths import MISSING
 
 GOLD = Truth(quality=Quality(gold="gold"))
@@ -79,3 +82,50 @@ def test_equal_items_with_different_gold_are_refused_by_name():
 def test_a_step_is_measured_by_gold_only_where_the_output_is_its_answer(output, field, expected):
     found = truth_of(Quality(gold="gold", field=field), "sort", output=output, folders=())
     assert (found.quality is not None, found.field) == expected
+
+
+PROSE = {"label": Comparator(by="exact"), "text": Comparator(by="judge")}
+
+
+def test_without_a_comparator_nothing_is_lost_and_nothing_is_kept():
+    silent = Truth(fields={"text": None})
+    assert is_loss(pair({"text": "a"}, {"text": "b"}), silent) is None
+    assert (silent.tells_nothing, silent.uncompared) == (True, ["text"])
+
+
+def test_what_a_judge_has_to_tell_is_open_until_it_was_asked():
+    truth = Truth(fields=PROSE)
+    asked = pair({"label": "x", "text": "a"}, {"label": "x", "text": "b"})
+    assert is_loss(asked, truth) is None
+    question = truth.open_question(asked.cheap.value, asked.frontier.value)
+    truth.judged[question.key] = True
+    assert is_loss(asked, truth) is False
+    assert truth.open_question(asked.cheap.value, asked.frontier.value) is None
+    assert is_loss(pair({"label": "x", "text": "a"}, {"label": "y", "text": "b"}), truth) is True, (
+        "settled by the label"
+    )
+
+
+def test_a_workflows_output_is_compared_as_the_fields_that_it_is_made_of():
+    skill = Skill.model_validate(
+        {
+            "name": "s",
+            "instructions": "-",
+            "input": {"text": {}},
+            "output": {"type": "object", "properties": {"label": {"enum": ["a"]}, "reply": {"type": "string"}}},
+            "compare": {"reply": "judge"},
+        }
+    )
+    step = PlannedStep(step=Step(name="one", skill="s"), segment=0, start_tier="cheap", policy=Policy())
+    whole = Plan(workflow="w", steps=(step,), skills={"s": skill}, output="one")
+    parts = whole.evolve(output={"said": "one.reply", "id": "item.id", "all": "one"})
+    assert {at: by.by for at, by in output_truth(whole, folders=()).fields.items()} == {
+        "label": "exact",
+        "reply": "judge",
+    }
+    assert {at: by.by for at, by in output_truth(parts, folders=()).fields.items()} == {
+        "said": "judge",
+        "id": "exact",
+        "all.label": "exact",
+        "all.reply": "judge",
+    }
