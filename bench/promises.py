@@ -9,6 +9,7 @@ is the share of runs whose delivered loss is above the loss that the job's thres
 most delta in every cell. Audits are Bernoulli draws.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from functools import partial
 
 import numpy as np
 
+from bench.free_text import audited_run, certified_run
 from bench.kit.figures import at_least, at_most, finish, parser, show
 from firstline.orchestrator.plans.thresholds import Certificate, thresholds_of
 from firstline.orchestrator.quality.calibration.audit import has_changed, live_loss
@@ -32,6 +34,14 @@ from firstline.workers.rules.policy import Situation, decide, first_tier
 DELTA, MAX_LOSS, LABELS, SERVED = 0.1, 0.05, 200, 20_000
 #: Simulated runs of audits; they cost little.
 DRIFTS = 2000
+#: Right in so many of either kind of pairs.
+JUDGED = 0.9
+#: Answers in prose: (accuracy, how well confidence tells right from wrong), and how often the judge is right.
+PROSE = (
+    ("free text, a judge of 90%", (0.85, 2.0), JUDGED),
+    ("free text, a judge of 97%", (0.85, 2.0), 0.97),
+    ("free text, a judge of 90%, a signal that says nothing", (0.949, 0.0), JUDGED),
+)
 SKILL = Skill.model_validate(
     {
         "name": "s",
@@ -82,6 +92,7 @@ def main() -> int:
         missed, served = _misses(cell, runs, seed=number)
         show(f"{cell.name:<52} missed {missed:6.1%}   served below the top {served:6.1%}", options)
         targets.append(at_most(f"runs above their claim: {cell.name}", missed, DELTA, digits=3))
+    targets += _free_text(runs, options)
     found, alarms, covered = _drift(DRIFTS)
     targets += [
         at_least("drift to twice the borne loss found within 150 audits", found, 0.9, digits=3),
@@ -89,6 +100,32 @@ def main() -> int:
         at_least("live loss within its interval, 20% accepted", covered, 0.95, digits=3),
     ]
     return finish({"bench": "promises", "runs": runs, "targets": targets}, options)
+
+
+def _free_text(runs: int, options: argparse.Namespace) -> list[dict[str, object]]:
+    """Return the targets of answers in prose, certified and audited on the word of a judge."""
+    targets = []
+    for name, model, accuracy in PROSE:
+        rng = np.random.default_rng([100, len(targets)])
+        ran = [certified_run(model, accuracy, rng, max_loss=MAX_LOSS, delta=DELTA, labels=LABELS) for _ in range(runs)]
+        missed = float(np.mean([lost > claimed for lost, claimed, _ in ran]))
+        show(f"{name:<52} missed {missed:6.1%}   served below the top {np.mean([on for *_, on in ran]):6.1%}", options)
+        targets.append(at_most(f"runs above their claim: {name}", missed, DELTA, digits=3))
+    rng = np.random.default_rng(101)
+    calm = [audited_run(MAX_LOSS / 2, JUDGED, rng, max_loss=MAX_LOSS) for _ in range(5 * runs)]
+    naive = [audited_run(MAX_LOSS / 2, JUDGED, rng, max_loss=MAX_LOSS, known=False) for _ in range(runs)]
+    risen = [audited_run(0.3, JUDGED, rng, max_loss=MAX_LOSS) for _ in range(runs)]
+    alarms, found = (float(np.mean([flagged for _, flagged in one])) for one in (calm, risen))
+    missed = float(np.mean([missed for missed, _ in calm + risen]))
+    taken = float(np.mean([flagged for _, flagged in naive]))
+    name = "free text, audited 400 times at half the borne loss"
+    show(f"{name:<52} flagged {alarms:6.1%}  (the judge taken at its word: {taken:6.1%})", options)
+    return [
+        *targets,
+        at_most("free text: live loss ever outside of its interval", missed, 0.05, digits=3),
+        at_most("free text: drift flagged at half of the borne loss", alarms, 0.05, digits=3),
+        at_least("free text: a loss of 30% is found within 400 audits", found, 0.9, digits=3),
+    ]
 
 
 def _misses(cell: Cell, runs: int, *, seed: int) -> tuple[float, float]:
