@@ -1,4 +1,4 @@
-"""Free text under a judge that is wrong at times, for `bench/promises.py`: do certificates and live losses hold?
+"""Free text under a judge that is wrong at times, for `bench/promises.py`: whether certificates and live losses hold.
 
 A judge calls the same different and the different the same with a known probability, by a coin for each pair. It is
 measured on labelled pairs as `firstline judge` does, and everything that rests on its word goes through the code that
