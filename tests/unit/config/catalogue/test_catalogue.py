@@ -53,7 +53,7 @@ def told(ask, *, home=None):
 def test_everything_that_is_built_in_is_in_order():
     report = check_path(BUILT_IN)
     assert report.problems == ()
-    assert report.summary == "7 skills, 1 workflow and 4 profiles: in order"
+    assert report.summary == "8 skills, 1 workflow and 4 profiles: in order"
 
 
 def test_own_files_stand_beside_the_built_in_ones(home):
