@@ -120,8 +120,8 @@ def _remarks(document: Document, catalogue: Catalogue) -> list[str]:
         )
     if skill.pack > 1 and not {check.kind for check in skill.checks} - _OF_ANSWERS_ALONE:
         found.append(
-            f"{whose} packs {skill.pack} items into a call, and none of its checks holds "
-            "an answer against its item: add one (`grounded`, `citations`, `expression`), or answers may be another item's"
+            f"{whose} packs {skill.pack} items into a call, and none of its checks holds an answer against its item: "
+            "add one (`grounded`, `citations`, `expression`), or answers may be another item's"
         )
     return found
 
