@@ -5,8 +5,8 @@ from alembic import op
 
 from firstline.orchestrator.store.types import UtcDateTime
 
-revision = "0008_judges"
-down_revision = "0007_students"
+revision = "0009_judges"
+down_revision = "0008_purposes_of_outcomes"
 branch_labels = None
 depends_on = None
 
