@@ -31,7 +31,7 @@ if not __package__:
 import numpy as np
 
 from firstline.orchestrator.experiments.tuning.pipeline import tune
-from firstline.orchestrator.experiments.tuning.recorded import Recorded, Records, read_records
+from firstline.orchestrator.experiments.tuning.recorded import RecordedSource, Records, read_records
 from firstline.orchestrator.quality.calibration.methods import learn_then_test
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.schemas.errors import UserError
@@ -108,7 +108,7 @@ def _refuse(records: Records, setting: Setting) -> None:
 
 
 def _tuned(records: Records, setting: Setting, split: int) -> Outcome:
-    source = Recorded(records)
+    source = RecordedSource(records)
     found = tune(source, setting.labels, setting.target, seed=setting.seed + split)
     spent = source.spent_usd / float(records.top_usd.sum())
     if found.candidate is None or found.threshold is None:

@@ -47,7 +47,7 @@ class Work(Frozen):
     todo: tuple[Todo, ...] = Field(min_length=1)
 
 
-class Ration(Frozen):
+class BudgetCap(Frozen):
     """A budget that a call must fit in: its key in Redis and its cap."""
 
     key: str
@@ -75,7 +75,7 @@ class Batch(Frozen):
     tools: dict[str, ToolSpec] = Field(default_factory=dict)
     #: Folders of the user's own functions.
     folders: tuple[str, ...] = ()
-    rations: tuple[Ration, ...] = ()
+    rations: tuple[BudgetCap, ...] = ()
     #: Use the shared response cache.
     cache: bool = False
     #: Of its job; 0 goes first.

@@ -99,7 +99,7 @@ class PlanLimits(Frozen):
     budget_usd: float | None = None
 
 
-class Given(Frozen):
+class PlannerInput(Frozen):
     """All that a planner is given: the input fields of the skills `planner` and `adapt`, by name."""
 
     goal: str
@@ -111,7 +111,7 @@ class Given(Frozen):
     limits: PlanLimits = PlanLimits()
 
     @classmethod
-    def of(cls, inputs: JsonObject) -> "Given":
+    def of(cls, inputs: JsonObject) -> "PlannerInput":
         """Return what a subtask's inputs give; fields that a prompt has besides are left out."""
         return cls.model_validate({name: inputs[name] for name in cls.model_fields if name in inputs})
 

@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from firstline.config.catalogue.references import ITEM, ITEMS, dependencies, target
 from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
-from firstline.config.drafts.draft import RESERVED, Draft, Given, KnownStep, OfferedSkill, tidy
+from firstline.config.drafts.draft import RESERVED, Draft, KnownStep, OfferedSkill, PlannerInput, tidy
 from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
 from firstline.config.errors.model_errors import model_flaws
 from firstline.schemas.base import Json
@@ -19,7 +19,7 @@ MOST = 12
 _MOST_STEPS_READ = 200
 
 
-def draft_flaws(value: Json, given: Given) -> tuple[Draft | None, tuple[str, ...]]:
+def draft_flaws(value: Json, given: PlannerInput) -> tuple[Draft | None, tuple[str, ...]]:
     """Return the plan in an answer, if it has the form of one, and what is wrong with it, the first dozen faults."""
     data = tidy(value)
     steps = data.get("steps")
@@ -36,12 +36,12 @@ def _told(flaws: Iterator[Flaw] | tuple[Flaw, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))[:MOST]
 
 
-def _too_many(count: int, given: Given) -> str:
+def _too_many(count: int, given: PlannerInput) -> str:
     return f"expected at most {given.limits.steps} steps, got {count:,}; a step runs once for each item by itself"
 
 
 class _Checker:
-    def __init__(self, draft: Draft, given: Given) -> None:
+    def __init__(self, draft: Draft, given: PlannerInput) -> None:
         self.draft = draft
         self.given = given
         self.own = {skill.name: skill.skill for skill in draft.skills}

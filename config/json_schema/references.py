@@ -10,7 +10,7 @@ from firstline.schemas.base import Json, JsonObject
 _REFERENCES = ("$ref", "$dynamicRef")
 
 
-class Placed(NamedTuple):
+class PlacedSchema(NamedTuple):
     """A schema made ready to stand somewhere within another one."""
 
     schema: JsonObject
@@ -18,7 +18,7 @@ class Placed(NamedTuple):
     root: JsonObject
 
 
-def placed(schema: JsonObject, pointer: str) -> Placed:
+def placed(schema: JsonObject, pointer: str) -> PlacedSchema:
     """Return the schema ready to stand at a JSON pointer (`/properties/answer`) of another schema.
 
     Definitions go to the new root, so that `#/$defs/name` stays; other references to places of the schema (`#`,
@@ -26,7 +26,7 @@ def placed(schema: JsonObject, pointer: str) -> Placed:
     """
     own = urldefrag(str(schema.get("$id", ""))).url
     moved = rebuilt(schema, lambda part: _following(part, pointer, own), leave=_is_document)
-    return Placed(
+    return PlacedSchema(
         {keyword: value for keyword, value in moved.items() if keyword not in ROOT},
         {keyword: value for keyword, value in moved.items() if keyword in ROOT},
     )

@@ -51,7 +51,7 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
         broker=url,
         backend=_results_url(url),
         set_as_current=False,
-        task_cls="firstline.config.queues.task:Labelled",
+        task_cls="firstline.config.queues.task:LabelledTask",
     )
     app.conf.update(_options(settings))
     if producer:

@@ -7,7 +7,7 @@ from celery.canvas import Signature
 from celery.worker.request import Request
 
 
-class Labelled(Task):  # type: ignore[misc] # celery has no types
+class LabelledTask(Task):  # type: ignore[misc] # celery has no types
     """A task whose messages keep their label when they are tried again, and whose answers stay out of events."""
 
     Request = "firstline.config.queues.task:Discreet"

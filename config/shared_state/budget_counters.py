@@ -7,7 +7,7 @@ from typing import Any, cast
 import redis
 
 from firstline.config.shared_state.keys import Keys
-from firstline.schemas.batch import Ration
+from firstline.schemas.batch import BudgetCap
 
 #: Money is counted in whole nanodollars: sums of integers are exact, sums of floats drift.
 NANOS = 1_000_000_000
@@ -48,9 +48,9 @@ class Money:
         return max(0.0, self.cap_usd - self.spent_usd - self.reserved_usd)
 
 
-def seed(client: redis.Redis, keys: Keys, ration: Ration, spent_usd: float) -> None:
+def seed(client: redis.Redis, keys: Keys, cap: BudgetCap, spent_usd: float) -> None:
     """Tell Redis a budget's cap and what SQL says was spent; safe to repeat, also while calls are in flight."""
-    client.eval(_SEED, 1, keys.budget(ration.key), nanos(spent_usd), nanos(ration.cap_usd), KEPT_S)
+    client.eval(_SEED, 1, keys.budget(cap.key), nanos(spent_usd), nanos(cap.cap_usd), KEPT_S)
 
 
 def raise_cap(client: redis.Redis, keys: Keys, key: str, cap_usd: float) -> bool:

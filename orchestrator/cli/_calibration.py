@@ -10,7 +10,7 @@ from firstline.orchestrator.cli._show import show_json, show_table
 from firstline.orchestrator.reports.formatting import percent
 
 if TYPE_CHECKING:
-    from firstline.orchestrator.experiments.calibrate import Calibrated
+    from firstline.orchestrator.experiments.calibrate import CalibrationResult
     from firstline.orchestrator.quality.calibration.standing import Standing
     from firstline.orchestrator.quality.calibration.threshold import Promise
 
@@ -45,7 +45,7 @@ def show_feasibility(labels: int, max_loss: float | None, delta: float) -> None:
     typer.echo(feasibility(labels, max_loss=loss, delta=delta), err=True)
 
 
-def show_calibrated(found: "Sequence[Calibrated]", *, as_json: bool) -> None:
+def show_calibrated(found: "Sequence[CalibrationResult]", *, as_json: bool) -> None:
     """Print what came out for each skill; exits with 1 where no threshold could be sought for any."""
     if as_json:
         show_json(found)
@@ -60,7 +60,7 @@ def show_calibrated(found: "Sequence[Calibrated]", *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _basis(one: "Calibrated") -> str:
+def _basis(one: "CalibrationResult") -> str:
     if one.calibration is None:
         return ""
     truth = "gold" if one.gold else "agreement with the frontier"

@@ -11,7 +11,7 @@ from firstline.orchestrator.cli._show import show_json, show_table
 
 if TYPE_CHECKING:
     from firstline.orchestrator.reports.plan_text import PlanLine, PlanView
-    from firstline.orchestrator.run.plan_approval import Planned
+    from firstline.orchestrator.run.plan_approval import PlanDraft
 
 _COLUMNS = ("step", "kind", "does", "starts on", "after", "when", "calls", "cost", "why")
 
@@ -21,10 +21,10 @@ def is_job(target: str) -> bool:
     return re.fullmatch(r"\d{4}-[0-9a-f]{8}", target) is not None
 
 
-def yes_to(*, asking: bool, as_json: bool) -> "Callable[[Planned], bool]":
+def yes_to(*, asking: bool, as_json: bool) -> "Callable[[PlanDraft], bool]":
     """Return what shows a plan and asks for a yes to it, if there is somebody to ask."""
 
-    def yes(planned: "Planned") -> bool:
+    def yes(planned: "PlanDraft") -> bool:
         show_plan(planned, as_json=as_json)
         return asking and sys.stdin.isatty() and typer.confirm("Run this plan?", err=True)
 
@@ -36,7 +36,7 @@ def tell_it_waits(job: str | None) -> None:
     typer.echo(f"nothing but the planning was spent; run it: firstline approve {job}", err=True)
 
 
-def show_plan(planned: "Planned", *, as_json: bool) -> None:
+def show_plan(planned: "PlanDraft", *, as_json: bool) -> None:
     """Print a plan with its estimated cost."""
     view = planned.view
     if as_json:

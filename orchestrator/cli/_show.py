@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from firstline.orchestrator.run.runner import Finished
+    from firstline.orchestrator.run.runner import RunResult
     from firstline.schemas.base import Frozen
     from firstline.schemas.errors import UserError
     from firstline.schemas.job import JobStatus
@@ -47,7 +47,7 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(str(value))
 
 
-def finish(finished: "Finished", *, as_json: bool, out: str | None, fail_over: float = 1.0) -> None:
+def finish(finished: "RunResult", *, as_json: bool, out: str | None, fail_over: float = 1.0) -> None:
     """Print how a run ended; exits with 1 when its job did not get to its end, settled nothing or failed too much.
 
     `fail_over` is the share of items that may fail.

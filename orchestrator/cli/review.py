@@ -9,7 +9,7 @@ import typer
 from firstline.orchestrator.cli._options import Json
 
 if TYPE_CHECKING:
-    from firstline.orchestrator.engine.review import Answered, Question
+    from firstline.orchestrator.engine.review import Question, ReviewOutcome
     from firstline.schemas.base import Json as JsonValue
 
 PANEL = "Quality"
@@ -149,7 +149,7 @@ def _show(asked: "Question", *, as_json: bool) -> None:
     typer.echo(f"\nanswer: firstline review answer {asked.job} {asked.item_id} JSON")
 
 
-def _tell(said: "Answered", *, as_json: bool) -> None:
+def _tell(said: "ReviewOutcome", *, as_json: bool) -> None:
     from firstline.orchestrator.cli._show import show_json
 
     if as_json:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 _LONGEST = 300
 
 
-class Deed(Frozen):
+class AuditEntry(Frozen):
     """What somebody did, or tried to do."""
 
     id: int
@@ -77,8 +77,8 @@ def note_command(db: Database, *, action: str, target: str) -> None:
     note(db, action=action, target=target, source="command line", who=who)
 
 
-def deeds(db: Database, *, limit: int = 100, tenant: str | None = None, before: int | None = None) -> list[Deed]:
+def deeds(db: Database, *, limit: int = 100, tenant: str | None = None, before: int | None = None) -> list[AuditEntry]:
     """Return what was done last, newest first."""
     with db.reading() as tx:
         rows = audit_log.latest(tx, limit=limit, tenant=tenant, before=before)
-    return [Deed.model_validate(dict(row)) for row in rows]
+    return [AuditEntry.model_validate(dict(row)) for row in rows]

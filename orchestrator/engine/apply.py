@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Standing, Sub, keep_earlier, output, record, stand
-from firstline.orchestrator.engine.messages import Seen, lane, subs_of, values_of
+from firstline.orchestrator.engine.messages import BatchContents, lane, subs_of, values_of
 from firstline.orchestrator.engine.segments import close_shard, fail, open_segment, settles_after
 from firstline.orchestrator.plans import barriers
 from firstline.orchestrator.plans.referral import carry_out, note_referred
@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 _OPEN = (ItemState.PENDING.value, ItemState.REVIEW.value)
 
 
-class Concluded(NamedTuple):
+class ShardUpdate(NamedTuple):
     """What came of it: ids of new batches, whether the shard closed, and what these batches are made of."""
 
     batches: list[str]
     closed: bool
-    seen: Seen
+    seen: BatchContents
 
 
 def conclude(
@@ -49,7 +49,7 @@ def conclude(
     trails: Mapping[int, ItemTrail] | None = None,
     tier: str = "",
     size: Callable[[str], int] | None = None,
-) -> Concluded:
+) -> ShardUpdate:
     """Bring items' standing up to date, after trails if there are any.
 
     `size` gives the items of one batch on a tier; without it what goes on to a tier goes on together.
@@ -87,11 +87,11 @@ def conclude(
     if WHOLE_JOB in standings:
         ahead = _pass_barrier(tx, job, standings[WHOLE_JOB], before.get(WHOLE_JOB, {}), trails.get(WHOLE_JOB))
         if ahead is None:
-            return Concluded([], False, Seen())
+            return ShardUpdate([], False, BatchContents())
         job = ahead
     closed = close_shard(tx, job=job, segment=segment, shard=shard, finished=finished)
     whole = {WHOLE_JOB: before[WHOLE_JOB]} if WHOLE_JOB in before else {}
-    return Concluded([batch["id"] for batch in made], closed, Seen(made, loaded, {**whole, **subs}))
+    return ShardUpdate([batch["id"] for batch in made], closed, BatchContents(made, loaded, {**whole, **subs}))
 
 
 def _start(job: Job, item: int, planned: PlannedStep) -> str:

@@ -11,7 +11,7 @@ from firstline.orchestrator.core.subtask_names import is_referral
 from firstline.orchestrator.engine.apply import conclude, cost_row
 from firstline.orchestrator.engine.audit_draw import draw_audits
 from firstline.orchestrator.engine.economics import note_outcomes
-from firstline.orchestrator.engine.messages import Seen, see
+from firstline.orchestrator.engine.messages import BatchContents, see
 from firstline.orchestrator.store import batches, items, subtasks
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import ItemTrail, Trail
@@ -23,10 +23,10 @@ REPEATED_FROM = 1000
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What came of judging: the batches that go on, and what else is to be done."""
 
-    going: Seen = field(default_factory=Seen)
+    going: BatchContents = field(default_factory=BatchContents)
     #: A shard was closed: the window may move on.
     closed: bool = False
     #: Why subtasks came back unanswered.
@@ -45,11 +45,11 @@ class Judged:
         return next((defer.reason for defer in self.deferred if defer.cause is cause), None)
 
 
-def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
+def judge(tx: Connection, *, trail: Trail, job: Job) -> Judgement:
     """Record a trail and decide what follows; of a trail that was judged before only calls paid anew are recorded."""
     row = batches.get(tx, batch=trail.batch, lock=True)
     if row is None:
-        return Judged()
+        return Judgement()
     numbers = [one.item for one in trail.items]
     items.lock(tx, job=job.id, numbers=numbers)
     new = _new_calls(tx, job=job, row=row, trail=trail)
@@ -58,7 +58,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
     if row["state"] == BatchState.JUDGED:
         items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
         going = [child for child in batches.children(tx, parent=trail.batch) if child["state"] == BatchState.READY]
-        return Judged(see(tx, job=job, rows=going), attempts=attempts)
+        return Judgement(see(tx, job=job, rows=going), attempts=attempts)
     concluded = conclude(
         tx,
         job=job,
@@ -80,7 +80,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judged:
             among=(BatchState.READY, BatchState.SENT, BatchState.DROPPED),
         )
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
-    return Judged(concluded.seen, concluded.closed, tuple(defers), attempts)
+    return Judgement(concluded.seen, concluded.closed, tuple(defers), attempts)
 
 
 def labelled(attempt: Attempt) -> Attempt:

@@ -12,7 +12,7 @@ from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.economics import reconsider
-from firstline.orchestrator.engine.judge import Judged, judge
+from firstline.orchestrator.engine.judge import Judgement, judge
 from firstline.orchestrator.engine.release import claim, release
 from firstline.orchestrator.engine.segments import advance, fail, open_segment
 from firstline.orchestrator.engine.tracing import trace_job
@@ -115,7 +115,7 @@ def stop_at(tx: Connection, job: Job, over: Defer) -> None:
     jobs.move(tx, job=job.id, to=JobState.PAUSED, among=WORKING, reason=budgets.told(tx, job, over), **holder)
 
 
-def _note(tx: Connection, job: Job, judged: Judged) -> None:
+def _note(tx: Connection, job: Job, judged: Judgement) -> None:
     """Say at the job why it does not get on; take the word back when it does."""
     stuck = judged.because(DeferCause.NO_MODEL)
     if job.state is JobState.RUNNING and (stuck or not judged.deferred) and stuck != job.reason:

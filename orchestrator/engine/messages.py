@@ -9,13 +9,13 @@ from sqlalchemy import Connection, RowMapping
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
 from firstline.orchestrator.core.subtask_names import base_of, is_referral
-from firstline.orchestrator.money.budgets import rations
+from firstline.orchestrator.money.budgets import caps
 from firstline.orchestrator.plans import barriers, referral
 from firstline.orchestrator.plans.patterns.base import View
 from firstline.orchestrator.plans.referral import planned_of
 from firstline.orchestrator.store import items, subtasks
 from firstline.schemas.base import Json
-from firstline.schemas.batch import WHOLE_JOB, Batch, Ration, Todo, Work
+from firstline.schemas.batch import WHOLE_JOB, Batch, BudgetCap, Todo, Work
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.states import SubtaskState
@@ -30,7 +30,7 @@ def assemble(tx: Connection, *, job: Job, row: Row) -> Batch | None:
 
 
 @dataclass(frozen=True)
-class Seen:
+class BatchContents:
     """What a transaction knows of batches that it made, without another look."""
 
     #: The batches' own rows.
@@ -40,15 +40,15 @@ class Seen:
     subs: Mapping[int, Mapping[str, Sub]] = field(default_factory=dict)
 
 
-def see(tx: Connection, *, job: Job, rows: Sequence[Row]) -> Seen:
+def see(tx: Connection, *, job: Job, rows: Sequence[Row]) -> BatchContents:
     """Read what batches are made of, all at once."""
     numbers = sorted({n for row in rows for n in row["items"]})
-    return Seen(rows, items.load(tx, job=job.id, numbers=numbers), subs_of(tx, job=job, numbers=numbers))
+    return BatchContents(rows, items.load(tx, job=job.id, numbers=numbers), subs_of(tx, job=job, numbers=numbers))
 
 
-def assemble_all(tx: Connection, *, job: Job, seen: Seen) -> list[Batch]:
+def assemble_all(tx: Connection, *, job: Job, seen: BatchContents) -> list[Batch]:
     """Return the messages of batches in turn, as `assemble` does, without those of which nothing is left to ask."""
-    owed = rations(tx, job) if seen.rows else ()
+    owed = caps(tx, job) if seen.rows else ()
     made = (_assemble(tx, job=job, row=row, loaded=seen.items, subs=seen.subs, owed=owed) for row in seen.rows)
     return [one for one in made if one is not None]
 
@@ -60,7 +60,7 @@ def _assemble(
     row: Row,
     loaded: Mapping[int, RowMapping],
     subs: Mapping[int, Mapping[str, Sub]],
-    owed: tuple[Ration, ...],
+    owed: tuple[BudgetCap, ...],
 ) -> Batch | None:
     context = subs.get(WHOLE_JOB, {})
     work = tuple(
@@ -91,7 +91,7 @@ def _assemble(
         skills=skills,
         tools={name: tool for name, tool in job.plan.tools.items() if name in wanted},
         folders=job.folders,
-        rations=owed,
+        caps=owed,
         cache=job.options.cache,
         priority=job.priority,
         deadline=job.deadline,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.engine.messages import Seen, assemble_all, see
+from firstline.orchestrator.engine.messages import BatchContents, assemble_all, see
 from firstline.orchestrator.store import batches
 from firstline.schemas.batch import Batch
 from firstline.schemas.provider_batch import ProviderBatchOrder
@@ -75,7 +75,7 @@ def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:
     return made_just_now(tx, job=job, seen=see(tx, job=job, rows=rows))
 
 
-def made_just_now(tx: Connection, *, job: Job, seen: Seen) -> list[Batch]:
+def made_just_now(tx: Connection, *, job: Job, seen: BatchContents) -> list[Batch]:
     """Return the messages of batches that this transaction has read or made, as `assembled` does."""
     rows = [row for row in seen.rows if row["state"] in (BatchState.READY, BatchState.SENT)]
     found = assemble_all(tx, job=job, seen=replace(seen, rows=rows))

@@ -27,7 +27,7 @@ PROBED = 20
 
 
 @dataclass(frozen=True)
-class Released:
+class Release:
     """Shards that may be sent now."""
 
     job: Job
@@ -59,14 +59,14 @@ def release(engine: Context, job_id: str) -> int:
     return released.send(engine)
 
 
-def claim(engine: Context, tx: Connection, job_id: str) -> Released:
+def claim(engine: Context, tx: Connection, job_id: str) -> Release:
     """Take for a running job as many shards as its window has room for."""
     jobs.hold(tx, job=job_id)
     job = engine.job(tx, job_id)
     if not job.state.works or job.segment >= job.plan.segments:
-        return Released(job)
+        return Release(job)
     claimed = batches.claim_shards(tx, job=job.id, segment=job.segment, room=_room(engine, tx, job))
-    return Released(job, claimed, _cut(engine, tx, job, job.segment, claimed[0]) if claimed else None)
+    return Release(job, claimed, _cut(engine, tx, job, job.segment, claimed[0]) if claimed else None)
 
 
 def _room(engine: Context, tx: Connection, job: Job) -> int:

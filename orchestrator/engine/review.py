@@ -42,7 +42,7 @@ class Waiting(Frozen):
     reason: str | None
 
 
-class Refused(Frozen):
+class RefusedAnswer(Frozen):
     """An answer that models gave and that was not accepted."""
 
     tier: str
@@ -64,7 +64,7 @@ class Question(Frozen):
     inputs: JsonObject
     #: JSON Schema of the answer.
     output: JsonObject
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedAnswer, ...]
 
     @property
     def is_text(self) -> bool:
@@ -72,7 +72,7 @@ class Question(Frozen):
         return self.output.get("type") == "string" and not self.output.get("enum")
 
 
-class Answered(Frozen):
+class ReviewOutcome(Frozen):
     """What came of a person's word."""
 
     job: str
@@ -143,9 +143,9 @@ def question(engine: Context, *, job: str, item_id: str, step: str | None = None
     )
 
 
-def _refused(row: RowMapping) -> Refused:
+def _refused(row: RowMapping) -> RefusedAnswer:
     reasons = tuple(f"{check['check']}: {check['reason']}" for check in row["checks"] if check["reason"])
-    return Refused(
+    return RefusedAnswer(
         tier=row["tier"],
         model=row["model"],
         value=row["value"],
@@ -156,7 +156,7 @@ def _refused(row: RowMapping) -> Refused:
 
 def answer(
     engine: Context, *, job: str, item_id: str, value: Json, step: str | None = None, note: str = ""
-) -> Answered:
+) -> ReviewOutcome:
     """Settle a subtask with a person's answer, keep that as gold, and let the item go on.
 
     UserError when nothing waits there or the answer fails the skill's schema or checks; nothing is changed then.
@@ -172,7 +172,7 @@ def answer(
     return answered
 
 
-def reject(engine: Context, *, job: str, item_id: str, reason: str, step: str | None = None) -> Answered:
+def reject(engine: Context, *, job: str, item_id: str, reason: str, step: str | None = None) -> ReviewOutcome:
     """Give a subtask up with a person's reason: its item fails."""
     with engine.db.writing() as tx:
         case = _case(tx, engine, job, item_id, step)
@@ -251,7 +251,7 @@ def _gold(case: _Case, skill: Skill, value: Json, note: str) -> GoldRow:
 
 def _settle(
     tx: Connection, case: _Case, sub: Sub, *, choice: str, reason: str, data: JsonObject
-) -> tuple[Answered, list[str]]:
+) -> tuple[ReviewOutcome, list[str]]:
     """Write the subtask as it stands now and let the engine conclude what follows; return that and the new batches."""
     job = case.job
     subtasks.save(tx, rows=[subtask_row(job.id, case.n, sub)])
@@ -261,7 +261,7 @@ def _settle(
     shard = shard_of(case.n)
     made = conclude(tx, job=job, segment=case.segment, shard=shard, numbers=[case.n]).batches
     state = items.load(tx, job=job.id, numbers=[case.n])[case.n]["state"]
-    return Answered(job=job.id, item_id=case.item_id, step=sub.step, state=state, goes_on=bool(made)), made
+    return ReviewOutcome(job=job.id, item_id=case.item_id, step=sub.step, state=state, goes_on=bool(made)), made
 
 
 class Gold(Frozen):

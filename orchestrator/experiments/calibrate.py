@@ -75,7 +75,7 @@ class Aim:
     compare: str | None = None
 
 
-class Calibrated(Frozen):
+class CalibrationResult(Frozen):
     """What came out for one step's skill, as answered by one model."""
 
     step: str
@@ -152,7 +152,7 @@ def _truths(workflow: Workflow, plan: Plan, aim: Aim, order: Order) -> dict[str,
     return found
 
 
-def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[Calibrated]:
+def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[CalibrationResult]:
     """Run every model that could answer on a random sample, and store a threshold for each skill and model.
 
     UserError: no skill has a confidence signal, the input is too small, or the budget is used up (the same command goes
@@ -300,11 +300,11 @@ def _refuse_few(subjects: Sequence[_Subject], truths: Mapping[str, Truth], drawn
 # Certifying -------------------------------------------------------------------------------------------------------
 
 
-def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labelling) -> Calibrated:
+def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labelling) -> CalibrationResult:
     """Seek the threshold of one model's answers, and store it."""
     rows = [row for row in _rows(setting, subject, job) if _has_label(labelling.truth, row)]
     signal = main_signal([row.answer for row in rows])
-    blank = Calibrated(
+    blank = CalibrationResult(
         step=subject.planned.step.name,
         skill=subject.skill.name,
         skill_version=subject.skill.version,
@@ -395,7 +395,7 @@ def _look(setting: _Setting, subject: _Subject, question: str) -> int:
         )
 
 
-def _store(done: Calibrated, setting: _Setting, subject: _Subject, job: str, question: str) -> None:
+def _store(done: CalibrationResult, setting: _Setting, subject: _Subject, job: str, question: str) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
         tenant=setting.tenant,

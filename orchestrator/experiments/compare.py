@@ -8,7 +8,7 @@ from pathlib import Path
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments.calibrate import with_gold
-from firstline.orchestrator.experiments.comparison import Called, Measured, Run, build, dearest
+from firstline.orchestrator.experiments.comparison import CallRecord, ComparedStep, Run, build, dearest
 from firstline.orchestrator.experiments.jury import Asked, Jury, judged, known_judge
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
@@ -99,7 +99,7 @@ def laid_out(
         if planned.step.skill:
             name, skill = planned.step.name, plan.skills[planned.step.skill]
             truth = truth_of(quality, name, output=plan.output, folders=folders, skill=skill)
-            steps.append(Measured(name, skill.name, judged(skill, truth)))
+            steps.append(ComparedStep(name, skill.name, judged(skill, truth)))
             answers = [(run.answers.get(name, {}), reference.answers.get(name, {})) for run in runs]
             settle(skill, steps[-1].truth, _asked(answers, fields))
     truth = _output_truth(plan, compare=compare, field=field, folders=folders)
@@ -191,14 +191,16 @@ def read_run(job: str, model: str) -> Run:
     return Run(model, job, outputs, failures, answers, calls)
 
 
-def _answers(job: str) -> tuple[Mapping[str, Mapping[str, Json | Absent]], list[Called]]:
+def _answers(job: str) -> tuple[Mapping[str, Mapping[str, Json | Absent]], list[CallRecord]]:
     answers: dict[str, dict[str, Json | Absent]] = {}
-    calls: list[Called] = []
+    calls: list[CallRecord] = []
     with api.engine().db.reading() as tx:
         for row in views.answers(tx, job=job):
             accepted = row["verdict"] == "accept"
             answers.setdefault(row["step"], {})[row["item_id"]] = row["value"] if accepted else MISSING
             calls.append(
-                Called(row["step"], row["latency_s"], row["cost_usd"], row["error"], answered=row["verdict"] != "fault")
+                CallRecord(
+                    row["step"], row["latency_s"], row["cost_usd"], row["error"], answered=row["verdict"] != "fault"
+                )
             )
     return answers, calls

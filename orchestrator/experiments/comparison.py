@@ -31,7 +31,7 @@ _DELTA_OF_JUDGE = 0.4
 
 
 @dataclass(frozen=True)
-class Called:
+class CallRecord:
     """One call of a run."""
 
     step: str
@@ -54,11 +54,11 @@ class Run:
     failures: Mapping[str, str] = field(default_factory=dict)
     #: Step -> item id -> answer; `MISSING` where none was accepted.
     answers: Mapping[str, Mapping[str, Json | Absent]] = field(default_factory=dict)
-    calls: Sequence[Called] = ()
+    calls: Sequence[CallRecord] = ()
 
 
 @dataclass(frozen=True)
-class Measured:
+class ComparedStep:
     """A step whose skill is to be started somewhere, and what is right for it."""
 
     step: str
@@ -67,7 +67,7 @@ class Measured:
 
 
 def build(
-    runs: Sequence[Run], items: Mapping[str, JsonObject], *, workflow: str, truth: Truth, steps: Sequence[Measured]
+    runs: Sequence[Run], items: Mapping[str, JsonObject], *, workflow: str, truth: Truth, steps: Sequence[ComparedStep]
 ) -> Comparison:
     """Return the comparison of runs over the same items (id -> fields); the dearest run is the reference."""
     reference = dearest(runs)
@@ -174,7 +174,7 @@ def said_share(counted: Share) -> str:
     return f"{counted.right} of {counted.of}; 95% interval {100 * counted.low:.0f}-{100 * counted.high:.0f}%"
 
 
-def _cost(calls: Sequence[Called]) -> float | None:
+def _cost(calls: Sequence[CallRecord]) -> float | None:
     """Return what calls cost; None where one that answered has no known price."""
     if any(call.cost_usd is None and call.answered for call in calls):
         return None
@@ -220,7 +220,7 @@ class _Option:
     expected_usd: float
 
 
-def _start(measured: Measured, runs: Sequence[Run], reference: Run, items: Mapping[str, JsonObject]) -> StartTier:
+def _start(measured: ComparedStep, runs: Sequence[Run], reference: Run, items: Mapping[str, JsonObject]) -> StartTier:
     """Recommend the model that a step should start on.
 
     Whoever starts on a cheap model pays it for every item, and the reference again for the share that it gets wrong:
@@ -253,7 +253,7 @@ def _start(measured: Measured, runs: Sequence[Run], reference: Run, items: Mappi
 
 
 def _option(
-    measured: Measured, run: Run, reference: Run, items: Mapping[str, JsonObject], top_usd: float | None
+    measured: ComparedStep, run: Run, reference: Run, items: Mapping[str, JsonObject], top_usd: float | None
 ) -> _Option | None:
     counted = share(_rights(measured, run, reference, items), measured.truth)
     usd = _step_usd(run, measured.step, len(items))
@@ -263,7 +263,7 @@ def _option(
     return _Option(run.model, counted, usd, usd / top_usd, expected)
 
 
-def _rights(measured: Measured, run: Run, reference: Run, items: Mapping[str, JsonObject]) -> list[bool | None]:
+def _rights(measured: ComparedStep, run: Run, reference: Run, items: Mapping[str, JsonObject]) -> list[bool | None]:
     ours, theirs = (one.answers.get(measured.step, {}) for one in (run, reference))
     truth = measured.truth
     scores = [
@@ -304,7 +304,7 @@ def _said(sure: _Option | None, hopeful: _Option | None, reference: str, top_usd
     return f"start on {reference}: no cheaper model was right often enough to pay for itself"
 
 
-def _untold(measured: Measured, reference: str) -> str:
+def _untold(measured: ComparedStep, reference: str) -> str:
     """Return why nothing is said where no answer could be told right or wrong, or no other model has a price."""
     if measured.truth.quality is None:
         return f"nothing to compare: {reference} has no answers, or no other model's price is known"

@@ -14,7 +14,7 @@ from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.experiments.tuning.bought import Purse, StepSource
 from firstline.orchestrator.experiments.tuning.choice import WORTH
-from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, Tuned, infeasible, rows_needed, tune
+from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, TuningResult, infeasible, rows_needed, tune
 from firstline.orchestrator.money.estimate import estimate
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
@@ -131,7 +131,7 @@ class TuneReport(Frozen):
 
 
 @dataclass(frozen=True)
-class Prepared:
+class TuningPlan:
     """A tuning that can begin: what it looks at, and what it will cost at most."""
 
     order: Order
@@ -177,7 +177,7 @@ def _truths(workflow: Workflow, plan: Plan, aim: TuneAim, order: Order) -> list[
     ]
 
 
-def prepare(order: Order, aim: TuneAim) -> Prepared:
+def prepare(order: Order, aim: TuneAim) -> TuningPlan:
     """Look at what is to be tuned, and say what it will cost at most; nothing is called.
 
     UserError: a goal, no cheaper model, or too few labels or rows for the loss that was named.
@@ -197,7 +197,7 @@ def prepare(order: Order, aim: TuneAim) -> Prepared:
         refuse_uncompared(truth, skill)
         refuse_unmeasured(truth, skill)
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
-    return Prepared(order, workflow, plan, profile, aim, at_most)
+    return TuningPlan(order, workflow, plan, profile, aim, at_most)
 
 
 def tried_profile(profile: Profile) -> Profile:
@@ -229,7 +229,7 @@ def _at_most(order: Order, profile: Profile, aim: TuneAim) -> float | None:
     return _MARGIN * (rows_usd[-1] * min(rows, aim.labels) * (1 + WORTH) + certifying)
 
 
-def carry_out(prepared: Prepared, view: View, *, record: Path | None = None) -> TuneReport:
+def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -> TuneReport:
     """Buy answers, choose and certify, step by step; the same command goes on where one was broken off.
 
     Raises Interrupted when the budget is used up, UserError where a model has no price.
@@ -252,7 +252,7 @@ def carry_out(prepared: Prepared, view: View, *, record: Path | None = None) -> 
     return _summed(prepared, purse, steps)
 
 
-def _tune_step(prepared: Prepared, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
+def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
     cheaper = [tier.name for tier in prepared.profile.ladder[:-1]]
     jury = Jury(purse.trials, skill, known_judge(prepared.order, skill)) if truth.has_judge else None
     source = StepSource(purse, step, truth, cheaper, jury)
@@ -279,7 +279,7 @@ def _tune_step(prepared: Prepared, purse: Purse, step: str, skill: Skill, truth:
     )
 
 
-def _figures(prepared: Prepared, found: Tuned, candidate: str, top_usd: float) -> CandidateFigures:
+def _figures(prepared: TuningPlan, found: TuningResult, candidate: str, top_usd: float) -> CandidateFigures:
     one = next(one for one in found.prospects if one.candidate == candidate)
     kept = clopper_pearson(one.labelled - one.lost, one.labelled)
     return CandidateFigures(
@@ -296,7 +296,7 @@ def _figures(prepared: Prepared, found: Tuned, candidate: str, top_usd: float) -
     )
 
 
-def _said(found: Tuned, candidate: str) -> str:
+def _said(found: TuningResult, candidate: str) -> str:
     """Return that a candidate is certified, or why not."""
     one = next(one for one in found.prospects if one.candidate == candidate)
     if candidate == found.candidate:
@@ -313,7 +313,7 @@ def _said(found: Tuned, candidate: str) -> str:
     return "not certified: another is likely cheaper"
 
 
-def _summed(prepared: Prepared, purse: Purse, steps: Sequence[StepTuned]) -> TuneReport:
+def _summed(prepared: TuningPlan, purse: Purse, steps: Sequence[StepTuned]) -> TuneReport:
     weights = [step.top_usd_per_1000_rows for step in steps]
     total = sum(weights) or 1.0
 

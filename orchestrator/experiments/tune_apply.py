@@ -5,7 +5,7 @@ from firstline.config.catalogue.file_kinds import FileKind
 from firstline.config.catalogue.own_files import save_own
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments.tune import Prepared, StepTuned, TuneReport
+from firstline.orchestrator.experiments.tune import StepTuned, TuneReport, TuningPlan
 from firstline.orchestrator.store import calibrations
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import CalibrationRow
@@ -17,7 +17,7 @@ METHOD = "tune-two-stage"
 BY = "firstline tune"
 
 
-def apply_tuning(prepared: Prepared, found: TuneReport) -> list[str]:
+def apply_tuning(prepared: TuningPlan, found: TuneReport) -> list[str]:
     """Write what was certified, and say where; nothing where nothing was."""
     certified = [step for step in found.steps if step.model]
     if not certified:
@@ -30,7 +30,7 @@ def apply_tuning(prepared: Prepared, found: TuneReport) -> list[str]:
     return [f"profile: {file}", kept, f"run it: firstline run {found.workflow} --profile {profile.name}"]
 
 
-def tuned_profile(prepared: Prepared, certified: list[StepTuned]) -> Profile:
+def tuned_profile(prepared: TuningPlan, certified: list[StepTuned]) -> Profile:
     """Return the order's profile with the certified models below its top one, the cheapest first."""
     profile = prepared.order.profile
     chosen = {step.model for step in certified}
@@ -44,7 +44,7 @@ def tuned_profile(prepared: Prepared, certified: list[StepTuned]) -> Profile:
     )
 
 
-def _store(prepared: Prepared, step: StepTuned, found: TuneReport) -> None:
+def _store(prepared: TuningPlan, step: StepTuned, found: TuneReport) -> None:
     skill = prepared.plan.skills[step.skill]
     if step.signal is None:
         # Without a signal its answers are taken on their checks alone, as the policy has it.

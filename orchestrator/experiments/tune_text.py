@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstline.orchestrator.experiments.tune import CandidateFigures, CurvePoint, Prepared, StepTuned, TuneReport
+from firstline.orchestrator.experiments.tune import CandidateFigures, CurvePoint, StepTuned, TuneReport, TuningPlan
 from firstline.orchestrator.reports.formatting import UNKNOWN, dollars, percent
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -15,7 +15,7 @@ _WIDTH = 40
 _PAGE = (560, 260, 40)
 
 
-def cost_line(prepared: Prepared) -> str:
+def cost_line(prepared: TuningPlan) -> str:
     """Return what a tuning will cost at most, before it starts."""
     aim, top = prepared.aim, prepared.model(prepared.top).name
     tried = len(prepared.profile.ladder) - 1

@@ -13,7 +13,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.store import budgets, jobs
 from firstline.schemas.base import Frozen
-from firstline.schemas.batch import Ration
+from firstline.schemas.batch import BudgetCap
 from firstline.schemas.verdict import Defer
 
 #: Stands for all tenants together.
@@ -34,9 +34,9 @@ class Cap:
     spent: Callable[[Connection], float]
 
     @property
-    def ration(self) -> Ration:
+    def cap(self) -> BudgetCap:
         """What travels with a batch."""
-        return Ration(key=self.key, cap_usd=self.cap_usd)
+        return BudgetCap(key=self.key, cap_usd=self.cap_usd)
 
 
 class Allowance(Frozen):
@@ -57,17 +57,17 @@ def caps(tx: Connection, job: Job) -> tuple[Cap, ...]:
     return (*own, *(cap for row in rows if day is not None for cap in _of_tenant(row, day)))
 
 
-def rations(tx: Connection, job: Job) -> tuple[Ration, ...]:
+def caps(tx: Connection, job: Job) -> tuple[BudgetCap, ...]:
     """Return the same as what travels with a batch."""
-    return tuple(cap.ration for cap in caps(tx, job))
+    return tuple(cap.cap for cap in caps(tx, job))
 
 
 def tell(engine: Context, job: Job) -> None:
     """Tell Redis what a job's budgets allow and what was spent of them."""
     with engine.db.reading() as tx:
-        known = [(cap.ration, cap.spent(tx)) for cap in caps(tx, job)]
-    for ration, spent_usd in known:
-        seed(engine.redis, engine.settings.keys, ration, spent_usd=spent_usd)
+        known = [(cap.cap, cap.spent(tx)) for cap in caps(tx, job)]
+    for cap, spent_usd in known:
+        seed(engine.redis, engine.settings.keys, cap, spent_usd=spent_usd)
 
 
 def told(tx: Connection, job: Job, over: Defer) -> str:

@@ -96,7 +96,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TierRecords:
     """A skill's records on one tier: of subtasks that began there, and of those that climbed to it."""
 
     started: Record = Record()
@@ -135,7 +135,7 @@ class Finding:
 
 def weigh(
     ladder: Sequence[str],
-    measured: Mapping[str, Measured],
+    measured: Mapping[str, TierRecords],
     *,
     top_usd: float | None,
     route: Route,
@@ -147,12 +147,12 @@ def weigh(
     flips at each new figure. `pinned`: tiers that a policy names.
     """
     found: list[Finding] = []
-    top = measured.get(ladder[-1], Measured())
+    top = measured.get(ladder[-1], TierRecords())
     climbing_usd = starting_usd = (top.climbed.first + top.started.first).each_usd or top_usd
     for tier in reversed(ladder[:-1]):
         if climbing_usd is None or starting_usd is None:
             break
-        seen = measured.get(tier, Measured())
+        seen = measured.get(tier, TierRecords())
         again = _weigh_again(tier, seen.started.again + seen.climbed.again, climbing_usd, tier not in route.once)
         above = climbing_usd, starting_usd
         entered = _weigh_first("start", tier, seen.started, again, above, tier not in route.not_started)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.providers.prices import price_of
-from firstline.orchestrator.money.cost_model import Finding, Measured, Record, Tries, rerouted, weigh
+from firstline.orchestrator.money.cost_model import Finding, Record, TierRecords, Tries, rerouted, weigh
 from firstline.orchestrator.store import outcomes
 from firstline.schemas.attempt import Usage
 from firstline.schemas.plan import PlannedStep, Route
@@ -31,7 +31,7 @@ def recent(
     ]
 
 
-def measured_of(rows: Iterable[RowMapping]) -> Measured:
+def measured_of(rows: Iterable[RowMapping]) -> TierRecords:
     """Add up a tier's outcomes, the newest first, until enough subtasks of each kind are seen."""
     sums = {False: Record(), True: Record()}
     for row in rows:
@@ -41,7 +41,7 @@ def measured_of(rows: Iterable[RowMapping]) -> Measured:
                 Tries(row["asked"], row["accepted"], row["usd"]),
                 Tries(row["again_asked"], row["again_accepted"], row["again_usd"]),
             )
-    return Measured(sums[False], sums[True])
+    return TierRecords(sums[False], sums[True])
 
 
 def weighed(

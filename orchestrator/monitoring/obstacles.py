@@ -13,7 +13,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.monitoring.live_workers import Crowd, look
 from firstline.orchestrator.monitoring.model_health import ModelHealth, model_health
 from firstline.orchestrator.store import gauges
-from firstline.orchestrator.store.gauges import Out, Parked
+from firstline.orchestrator.store.gauges import Out, ParkedCount
 from firstline.schemas.base import Frozen
 from firstline.schemas.job import JobState
 
@@ -61,7 +61,7 @@ class Scene:
     #: The budget that paused it.
     held_by: str | None
     outs: Sequence[Out]
-    parked: Sequence[Parked]
+    parked: Sequence[ParkedCount]
     #: None: Redis could not be asked, at the address in `redis` (None: there is none).
     crowd: Crowd | None
     redis: str | None

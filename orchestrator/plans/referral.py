@@ -41,7 +41,7 @@ class Word(BaseModel):
 
 
 @dataclass(frozen=True)
-class Referred:
+class ReferralRecord:
     """A decision that was carried out, for the record."""
 
     step: str
@@ -67,10 +67,10 @@ def planned_of(plan: Plan, name: str) -> PlannedStep:
 
 def carry_out(
     subs: Mapping[str, Sub], *, plan: Plan, ladder: tuple[str, ...]
-) -> tuple[dict[str, Sub], tuple[Referred, ...]]:
+) -> tuple[dict[str, Sub], tuple[ReferralRecord, ...]]:
     """Return an item's subtasks with what is referred asked about or done as was decided, and those decisions."""
     after = dict(subs)
-    decided: list[Referred] = []
+    decided: list[ReferralRecord] = []
     for sub in subs.values():
         if sub.state == SubtaskState.REFERRED:
             changed, word = _carry_out_one(sub, after, plan, ladder)
@@ -89,7 +89,7 @@ def _closed(sub: Sub, subs: Mapping[str, Sub]) -> Sub:
 
 def _carry_out_one(
     sub: Sub, subs: Mapping[str, Sub], plan: Plan, ladder: tuple[str, ...]
-) -> tuple[dict[str, Sub], list[Referred]]:
+) -> tuple[dict[str, Sub], list[ReferralRecord]]:
     name = referral(sub.step, sub.referrals)
     asked = subs.get(name)
     if asked is None:
@@ -111,7 +111,7 @@ def _carry_out_one(
                 state=SubtaskState.FAILED, reason=f"{sub.reason}; the referral's answer was no decision"
             )
         }, []
-    return _obey(sub, word, plan, ladder), [Referred(sub.step, name, word.decision, word.reason, _data(word))]
+    return _obey(sub, word, plan, ladder), [ReferralRecord(sub.step, name, word.decision, word.reason, _data(word))]
 
 
 def _data(word: Word) -> JsonObject:
@@ -212,7 +212,9 @@ def _why(checks: list[JsonObject], reason: str) -> str:
     return "; ".join(failed) or reason
 
 
-def note_referred(tx: Connection, *, job: str, item: int, decided: Sequence[Referred], trail: ItemTrail | None) -> None:
+def note_referred(
+    tx: Connection, *, job: str, item: int, decided: Sequence[ReferralRecord], trail: ItemTrail | None
+) -> None:
     """Record what was decided about an item's subtasks, and by which model."""
     models = {one.step: one.model for one in trail.attempts} if trail else {}
     for one in decided:

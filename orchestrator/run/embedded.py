@@ -28,7 +28,7 @@ _SERVICE_READY_S = 120.0
 _GRACE_S = 5.0
 
 
-class Stopped(KeyboardInterrupt):
+class StopSignal(KeyboardInterrupt):
     """The run was asked to stop by a signal other than Ctrl-C's."""
 
     def __init__(self, number: int) -> None:
@@ -141,7 +141,7 @@ def _signals_interrupt() -> Iterator[None]:
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
+        raise StopSignal(number)
 
     wanted = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: stop}
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

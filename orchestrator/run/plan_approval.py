@@ -10,7 +10,7 @@ from firstline.orchestrator.api import preview
 from firstline.orchestrator.money import job_estimate
 from firstline.orchestrator.money.estimate import Sample, estimate, of_plan
 from firstline.orchestrator.reports.plan_text import PlanView, as_file, as_workflow, plan_view
-from firstline.orchestrator.run.runner import Finished, View, audit, crew_for, follow, submit
+from firstline.orchestrator.run.runner import RunResult, View, audit, crew_for, follow, submit
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import UserError
@@ -22,14 +22,14 @@ ASSUMED = Sample(1_000, [{"text": "x" * 1_000}])
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanDraft:
     """A plan, as it is shown and as it would be saved."""
 
     view: PlanView
     workflow: Workflow
 
 
-def of_job(job_id: str) -> Planned:
+def of_job(job_id: str) -> PlanDraft:
     """Return the plan of a job as it stands."""
     steering = api.engine()
     with steering.db.reading() as tx:
@@ -40,10 +40,10 @@ def of_job(job_id: str) -> Planned:
     shown = plan_view(job.plan, expected).evolve(
         name=row["name"], job=job_id, state=row["state"], reason=row["reason"], goal=row["goal"], spent_usd=spent_usd
     )
-    return Planned(shown, as_workflow(job.plan, goal=row["goal"], name=row["workflow"], catalogue=load_catalogue()))
+    return PlanDraft(shown, as_workflow(job.plan, goal=row["goal"], name=row["workflow"], catalogue=load_catalogue()))
 
 
-def of_order(order: Order) -> Planned:
+def of_order(order: Order) -> PlanDraft:
     """Return the plan that a workflow stands for, with what it would cost for the order's items; nothing is spent."""
     workflow = order.request.workflow
     if not isinstance(workflow, Workflow):
@@ -55,12 +55,12 @@ def of_order(order: Order) -> Planned:
         else:
             with order.checked() as usable:
                 expected = estimate(tx, usable)
-        return Planned(plan_view(plan, expected), workflow)
+        return PlanDraft(plan_view(plan, expected), workflow)
 
 
 def run_with_yes(
-    order: Order, view: View, yes: Callable[[Planned], bool], *, record: Path | None = None
-) -> tuple[Planned, Finished | None]:
+    order: Order, view: View, yes: Callable[[PlanDraft], bool], *, record: Path | None = None
+) -> tuple[PlanDraft, RunResult | None]:
     """Have a goal's plan written, and run it if `yes` says so of it; else the job waits for `firstline approve`.
 
     UserError with the reasons when no usable plan was written.
@@ -78,7 +78,7 @@ def run_with_yes(
         api.approve(job)
         status = follow(job, view, crew.check)
         audit(job, crew.check, view)
-        return planned, Finished(status, api.report(job))
+        return planned, RunResult(status, api.report(job))
 
 
 def approve(job: str) -> None:
@@ -87,7 +87,7 @@ def approve(job: str) -> None:
         raise UserError(f"job {job} is {api.status(job).state.value}; no plan of it waits for a yes")
 
 
-def save(planned: Planned, file: Path) -> None:
+def save(planned: PlanDraft, file: Path) -> None:
     """Write a plan as a workflow file, named for the file."""
     text = as_file(planned.workflow)
     try:

@@ -16,7 +16,7 @@ from firstline.orchestrator.quality import audits
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.progress import show_progress
 from firstline.orchestrator.reports.results_file import check_writable, write_results
-from firstline.orchestrator.run.embedded import Stopped, embedded, running_redis, using_redis
+from firstline.orchestrator.run.embedded import StopSignal, embedded, running_redis, using_redis
 from firstline.orchestrator.submission.resumed_items import expect_same
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import FirstlineError, UserError
@@ -62,7 +62,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Finished:
+class RunResult:
     """How a run ended."""
 
     status: JobStatus
@@ -76,7 +76,7 @@ def run(
     record: Path | None = None,
     resuming: str | None = None,
     yes: Callable[[str], bool] = lambda doubt: True,
-) -> Finished:
+) -> RunResult:
     """Run an order to its end, or go on with the job of an earlier run of it.
 
     `yes` is asked where it is expected to cost more than the top tier alone. Raises UserError before anything has
@@ -100,7 +100,7 @@ def _agreed(order: Order, yes: Callable[[str], bool]) -> Estimate:
     return expected
 
 
-def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expected: Estimate | None) -> Finished:
+def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expected: Estimate | None) -> RunResult:
     if resuming and usable.source:
         expect_same(api.engine().db, resuming, usable.items())
     job = resuming or submit(usable, crew.profile, expected)
@@ -109,7 +109,7 @@ def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expecte
     status = follow(job, view, crew.check)
     measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
     audit(job, crew.check, view)
-    return Finished(status, baselines.compared(api.report(job), measured, crew.profile))
+    return RunResult(status, baselines.compared(api.report(job), measured, crew.profile))
 
 
 def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd: float | None = None) -> None:
@@ -125,7 +125,7 @@ def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd:
             audits.compare(audit_job)
 
 
-def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None:
+def go_on(job: str, act: Callable[[str], object], view: View) -> RunResult | None:
     """Do something to a job that makes it go on; None when workers that run already go on with it.
 
     Without any, what it needs is started here, followed and stopped at its end, as `run` does.
@@ -138,10 +138,10 @@ def go_on(job: str, act: Callable[[str], object], view: View) -> Finished | None
         return None
     with embedded(api.profile(job), settings, resuming=job) as runtime:
         act(job)
-        return Finished(follow(job, view, runtime.check), api.report(job))
+        return RunResult(follow(job, view, runtime.check), api.report(job))
 
 
-def retry(job: str, items: Sequence[str] | None, view: View) -> Finished | None:
+def retry(job: str, items: Sequence[str] | None, view: View) -> RunResult | None:
     """Try failed items again (None: all that failed) and follow the job as `go_on` does."""
 
     def again(job: str) -> None:
@@ -219,7 +219,7 @@ def _kept(job: str, check: Callable[[], None] | None) -> Iterator[None]:
     except KeyboardInterrupt as stop:
         if check:
             check()
-        code = stop.exit_code if isinstance(stop, Stopped) else CTRL_C
+        code = stop.exit_code if isinstance(stop, StopSignal) else CTRL_C
         raise Interrupted(_farewell(job, embedded_run=check is not None), exit_code=code) from None
 
 

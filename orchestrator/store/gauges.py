@@ -82,7 +82,7 @@ def parked(tx: Connection) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Parked:
+class ParkedCount:
     """Subtasks of one job that wait for something other than a worker."""
 
     #: deferred, paused, referred, review; or bulked: they are with a provider's Batch API.
@@ -93,7 +93,7 @@ class Parked:
     due_at: datetime | None
 
 
-def parked_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, list[Parked]]:
+def parked_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, list[ParkedCount]]:
     """Return job -> what of it waits for a time, for money, for a person, or for a provider's Batch API."""
     keys = (_subtask.c.job, _subtask.c.state, _subtask.c.tier)
     subtasks = (
@@ -106,11 +106,11 @@ def parked_of(tx: Connection, *, jobs: Collection[str]) -> dict[str, list[Parked
         .where(_batch.c.job.in_(list(jobs)), _batch.c.state.in_((BatchState.FILLING, BatchState.HANDED_IN)))
         .group_by(_batch.c.job, _batch.c.tier)
     )
-    found: dict[str, list[Parked]] = {}
+    found: dict[str, list[ParkedCount]] = {}
     for job, state, tier, count, due_at in tx.execute(subtasks):
-        found.setdefault(job, []).append(Parked(state, tier, int(count), due_at))
+        found.setdefault(job, []).append(ParkedCount(state, tier, int(count), due_at))
     for job, tier, size in tx.execute(batched):
-        found.setdefault(job, []).append(Parked("bulked", tier, int(size), None))
+        found.setdefault(job, []).append(ParkedCount("bulked", tier, int(size), None))
     return found
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, ex
 from sqlalchemy.dialects import postgresql, sqlite
 
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.many import Given, Many
+from firstline.orchestrator.store.many import Many, StatementRows
 from firstline.orchestrator.store.tables import AttemptRow, BatchRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
@@ -146,7 +146,7 @@ def _attempt_row(job: str, worker: str, attempt: Attempt) -> dict[str, Any]:
     return row
 
 
-def _changed(given: Given, _: str) -> Any:
+def _changed(given: StatementRows, _: str) -> Any:
     return (
         update(_item)
         .where(

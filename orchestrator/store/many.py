@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeEngine
 _ROWS = "rows"
 
 
-class Given:
+class StatementRows:
     """The rows in a statement: `given[name]` is a row's value, `given.into(insert)` the insert of them all."""
 
     def __init__(self, types: Mapping[str, TypeEngine[Any]], *, at_once: bool) -> None:
@@ -50,7 +50,7 @@ class Many:
     """A statement for many rows."""
 
     #: What makes the statement.
-    make: Callable[[Given, str], ClauseElement]
+    make: Callable[[StatementRows, str], ClauseElement]
     #: Names in a row, and the types of their values.
     types: Mapping[str, TypeEngine[Any]]
 
@@ -83,7 +83,7 @@ def _without_nul(value: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _at_once(many: Many, dialect: str) -> Any:
-    return many.make(Given(many.types, at_once=True), dialect)
+    return many.make(StatementRows(many.types, at_once=True), dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class _Prepared:
 
 @lru_cache(maxsize=64)
 def _prepare(many: Many, dialect: Dialect) -> _Prepared:
-    statement = many.make(Given(many.types, at_once=False), dialect.name)
+    statement = many.make(StatementRows(many.types, at_once=False), dialect.name)
     compiled: Any = statement.compile(dialect=dialect)
     names = compiled.positiontup
     converters = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]

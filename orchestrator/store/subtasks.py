@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, RowMapping, and_, or_, select, update
 from firstline.orchestrator.store.batches import OUT
 from firstline.orchestrator.store.items import insert_for, these, told, types_of
 from firstline.orchestrator.store.jobs import clock
-from firstline.orchestrator.store.many import Given, Many
+from firstline.orchestrator.store.many import Many, StatementRows
 from firstline.orchestrator.store.tables import BatchRow, JobRow, SubtaskRow
 from firstline.schemas.job import WORKING
 from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
@@ -63,7 +63,7 @@ def standings(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row
 _NAMES = tuple(_subtask.c.keys())
 
 
-def _over_open_ones(given: Given, dialect: str) -> Any:
+def _over_open_ones(given: StatementRows, dialect: str) -> Any:
     insert = insert_for(dialect, _subtask)
     keys = ("job", "item", "step")
     changes = {name: insert.excluded[name] for name in _NAMES if name not in keys}

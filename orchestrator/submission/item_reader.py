@@ -256,7 +256,7 @@ def _identified(records: Iterator[Record], name: str, id_field: str | None) -> I
     if id_field and not head[-1].error and not head[-1].item_id and field not in head[-1].fields:
         have = ", ".join(head[-1].fields) or "none"
         raise UserError(f"{name} has no field '{field}' to take ids from; its fields are: {have}")
-    seen = _Seen(name)
+    seen = _IdSet(name)
     for position, record in enumerate(chain(head, records), 1):
         yield _item(record, field, seen) if named or id_field else _by_position(record, position)
 
@@ -275,7 +275,7 @@ def _by_position(record: Record, position: int) -> InputItem:
     return InputItem(str(position), record.fields, record.error)
 
 
-def _item(record: Record, field: str, seen: "_Seen") -> InputItem:
+def _item(record: Record, field: str, seen: "_IdSet") -> InputItem:
     item_id = record.item_id or _id(record.fields.get(field))
     if item_id is not None:
         seen.add(item_id, record.place)
@@ -291,7 +291,7 @@ def _id(value: Json) -> str | None:
     return text if 0 < len(text) <= MAX_ID_CHARS else None
 
 
-class _Seen:
+class _IdSet:
     """The ids seen so far, in a temporary SQLite file: a million ids cost no memory."""
 
     def __init__(self, name: str) -> None:

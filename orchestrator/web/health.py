@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core import audit_log
-from firstline.orchestrator.core.audit_log import Deed
+from firstline.orchestrator.core.audit_log import AuditEntry
 from firstline.orchestrator.store import tokens
 from firstline.orchestrator.web.access import Admin
 from firstline.orchestrator.web.fields import Limit
@@ -33,7 +33,7 @@ def get_health() -> Health:
 @router.get("/v1/audit-log", responses=documented(), summary="Who did what, when, from where")
 def get_audit_log(
     visitor: Admin, limit: Limit = 50, before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None
-) -> list[Deed]:
+) -> list[AuditEntry]:
     """Return what was sent to API and pages and done with tokens, newest first; `before`: the id of one of them."""
     return audit_log.deeds(api.engine().db, limit=limit, before=before)
 

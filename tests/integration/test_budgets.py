@@ -35,7 +35,7 @@ def reason(engine: Context, job: str) -> str:
 
 def rations_of(engine: Context, job: str) -> dict[str, float]:
     with engine.db.reading() as tx:
-        return {ration.key: ration.cap_usd for ration in budgets.rations(tx, engine.job(tx, job))}
+        return {cap.key: cap.cap_usd for cap in budgets.caps(tx, engine.job(tx, job))}
 
 
 def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Context) -> None:

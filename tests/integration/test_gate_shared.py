@@ -16,7 +16,7 @@ from firstline.config.shared_state.budget_counters import read, seed
 from firstline.config.shared_state.keys import Keys
 from firstline.config.shared_state.redis import connect, connect_async
 from firstline.schemas.attempt import ErrorKind, Usage
-from firstline.schemas.batch import Ration
+from firstline.schemas.batch import BudgetCap
 from firstline.schemas.tier import Limits, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.limits import reservations
@@ -53,9 +53,9 @@ def tier_of(model: Model) -> Tier:
 class Spending:
     """Calls that cost about what was estimated, and the most that was ever spent or on its way."""
 
-    def __init__(self, url: str, rations: tuple[Ration, ...], *, seed: int, off: float) -> None:
+    def __init__(self, url: str, caps: tuple[BudgetCap, ...], *, seed: int, off: float) -> None:
         self.gates = [gate_of(url) for _ in range(4)]
-        self.rations = rations
+        self.caps = caps
         self.random = Random(seed)
         self.off = off
         self.spent_usd = 0.0
@@ -66,7 +66,7 @@ class Spending:
 
     async def call(self, number: int) -> None:
         gate, guess = self.gates[number % len(self.gates)], self.random.uniform(0.005, 0.015)
-        permit = await gate.enter(tier=tier_of(MODEL), model=MODEL, rations=self.rations, cost_usd=guess)
+        permit = await gate.enter(tier=tier_of(MODEL), model=MODEL, caps=self.caps, cost_usd=guess)
         if isinstance(permit, Defer):
             self.causes.append(permit.cause)
             return
@@ -82,12 +82,12 @@ class Spending:
 
 @pytest.mark.parametrize("off", [0.0, 0.5], ids=["exact estimates", "estimates off by half"])
 def test_hundreds_of_concurrent_calls_never_exceed_the_budget(url: str, client: redis.Redis, off: float) -> None:
-    rations = (Ration(key="job:1", cap_usd=1.0), Ration(key="tenant:a", cap_usd=3.0))
-    for ration in rations:
-        seed(client, KEYS, ration, 0.0)
+    caps = (BudgetCap(key="job:1", cap_usd=1.0), BudgetCap(key="tenant:a", cap_usd=3.0))
+    for cap in caps:
+        seed(client, KEYS, cap, 0.0)
 
     async def scenario() -> Spending:
-        spending = Spending(url, rations, seed=7, off=off)
+        spending = Spending(url, caps, seed=7, off=off)
         await asyncio.gather(*(spending.call(number) for number in range(600)))
         return spending
 
@@ -102,10 +102,10 @@ def test_hundreds_of_concurrent_calls_never_exceed_the_budget(url: str, client: 
         assert money.spent_usd == pytest.approx(spending.spent_usd, abs=1e-6)
 
 
-def _hold_for_ever(url: str, model: Model, ration: Ration, ready: "multiprocessing.synchronize.Event") -> None:
+def _hold_for_ever(url: str, model: Model, cap: BudgetCap, ready: "multiprocessing.synchronize.Event") -> None:
     async def hold() -> None:
         gate = gate_of(url)
-        permit = await gate.enter(tier=tier_of(model), model=model, rations=(ration,), cost_usd=0.9)
+        permit = await gate.enter(tier=tier_of(model), model=model, caps=(cap,), cost_usd=0.9)
         assert isinstance(permit, Permit)
         ready.set()
         while True:
@@ -121,16 +121,16 @@ def test_a_killed_workers_reservations_expire_and_not_before(
 ) -> None:
     monkeypatch.setattr(reservations, "LEASE_S", 1.0)
     monkeypatch.setattr(reservations, "LONGEST_WAIT_S", 0.1)
-    model, ration = Model(name="openai/narrow", limits=Limits(in_flight=1)), Ration(key="job:2", cap_usd=1.0)
-    seed(client, KEYS, ration, 0.0)
+    model, cap = Model(name="openai/narrow", limits=Limits(in_flight=1)), BudgetCap(key="job:2", cap_usd=1.0)
+    seed(client, KEYS, cap, 0.0)
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
-    worker = context.Process(target=_hold_for_ever, args=(url, model, ration, ready))
+    worker = context.Process(target=_hold_for_ever, args=(url, model, cap, ready))
     worker.start()
     assert ready.wait(30)
 
     async def enter() -> Permit | Defer:
-        return await gate_of(url).enter(tier=tier_of(model), model=model, rations=(ration,), cost_usd=0.9)
+        return await gate_of(url).enter(tier=tier_of(model), model=model, caps=(cap,), cost_usd=0.9)
 
     time.sleep(1.5)
     assert isinstance(asyncio.run(enter()), Defer)
@@ -139,7 +139,7 @@ def test_a_killed_workers_reservations_expire_and_not_before(
     worker.join()
     time.sleep(1.1)
     assert isinstance(asyncio.run(enter()), Permit)
-    money = read(client, KEYS, ration.key)
+    money = read(client, KEYS, cap.key)
     assert money is not None
     assert money.reserved_usd == 0.9
 

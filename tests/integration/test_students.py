@@ -23,7 +23,7 @@ from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.policy import Policy
 from firstline.schemas.tier import Profile, Tier, TierKind
 from firstline.workers.durability.students import Students
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.student_step import AUDITED, answer_by_student
 from firstline.workers.execution.subtask import Subtask
 from tests.integration.jobs import PROFILE, SKILL, cut, flying, rows
@@ -86,7 +86,7 @@ class OneWorker:
         todo = work.todo[0]
         if batch.tier.kind is TierKind.STUDENT:
             subtask = Subtask(batch, work, batch.steps[0], todo, {}, {})
-            outcome = await answer_by_student(subtask, {"text": work.input["text"]}, Line.of(todo), self)
+            outcome = await answer_by_student(subtask, {"text": work.input["text"]}, AttemptState.of(todo), self)
             settled = (outcome.end,) if isinstance(outcome.end, Settled) else ()
             left = () if settled else (outcome.end,)
             return ItemTrail(item=work.item, attempts=outcome.attempts, settled=settled, left=left)

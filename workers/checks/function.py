@@ -4,7 +4,7 @@ from firstline.schemas.base import Json
 from firstline.schemas.check import Executable
 from firstline.workers.checks.subject import Subject
 from firstline.workers.rules.json_paths import brief
-from firstline.workers.rules.user_functions import Broken, Returned, call
+from firstline.workers.rules.user_functions import Broken, FunctionResult, call
 
 
 def reason(spec: Executable, value: Json, subject: Subject) -> str | None:
@@ -12,11 +12,11 @@ def reason(spec: Executable, value: Json, subject: Subject) -> str | None:
     match call(spec.path, value, subject.item, folders=subject.folders):
         case Broken(reason):
             return reason
-        case Returned(True | None):
+        case FunctionResult(True | None):
             return None
-        case Returned(str() as said):
+        case FunctionResult(str() as said):
             return said or None
-        case Returned(False):
+        case FunctionResult(False):
             return f"{spec.path} did not pass it"
-        case Returned(other):
+        case FunctionResult(other):
             return f"{spec.path}: expected True, False, None or a reason, got {brief(other, 60)}"

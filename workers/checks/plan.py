@@ -1,6 +1,6 @@
 """A planner model's plan can be carried out."""
 
-from firstline.config.drafts.draft import Draft, Given
+from firstline.config.drafts.draft import Draft, PlannerInput
 from firstline.config.drafts.draft_flaws import draft_flaws, offered_skill
 from firstline.schemas.base import Json
 from firstline.schemas.skill import Skill
@@ -12,12 +12,12 @@ def reason(value: Json, subject: Subject) -> str | None:
     """Say what is wrong with a plan, each fault at its place; None: it can be compiled and fits its budget."""
     if isinstance(value, dict) and value.get("decision") in ("continue", "stop"):
         return None
-    given = Given.of(subject.item)
+    given = PlannerInput.of(subject.item)
     draft, flaws = draft_flaws(value, given)
     return "; ".join(flaws) or (_too_dear(draft, given) if draft else None)
 
 
-def _too_dear(draft: Draft, given: Given) -> str | None:
+def _too_dear(draft: Draft, given: PlannerInput) -> str | None:
     budget_usd = given.limits.budget_usd
     if budget_usd is None or not draft.steps or not given.tiers:
         return None

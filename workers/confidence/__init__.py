@@ -7,15 +7,15 @@ from typing import assert_never
 from firstline.schemas.policy import Confidence, Signal
 from firstline.schemas.skill import Skill
 from firstline.workers.confidence.agreement import agreement
-from firstline.workers.confidence.answered import Answered
 from firstline.workers.confidence.ask import Ask, Caller
+from firstline.workers.confidence.checked_answer import CheckedAnswer
 from firstline.workers.confidence.function import by_function
 from firstline.workers.confidence.logprob import mean_logprob, min_logprob
 from firstline.workers.confidence.margin import margin
 from firstline.workers.confidence.spans import answer_tokens
 from firstline.workers.confidence.verifier import verified
 
-__all__ = ["Answered", "Ask", "Caller", "assess", "measure", "top_logprobs"]
+__all__ = ["Ask", "Caller", "CheckedAnswer", "assess", "measure", "top_logprobs"]
 
 #: Alternatives per token to ask a provider for; OpenAI gives at most 20, others 5.
 _ALTERNATIVES = 5
@@ -29,7 +29,7 @@ def top_logprobs(skill: Skill) -> int | None:
     return 0 if kinds & {"mean_logprob", "min_logprob"} else None
 
 
-async def assess(answered: Answered, call: Caller) -> Confidence | None:
+async def assess(answered: CheckedAnswer, call: Caller) -> Confidence | None:
     """Return the first signal of the skill that has a value, or None.
 
     Later signals are not computed, so that calls which cost money (agreement, verifier) are made only where the free
@@ -42,7 +42,7 @@ async def assess(answered: Answered, call: Caller) -> Confidence | None:
     return None
 
 
-async def measure(signal: Signal, answered: Answered, call: Caller) -> float | None:
+async def measure(signal: Signal, answered: CheckedAnswer, call: Caller) -> float | None:
     """Return one signal's value in 0..1, None where it has none."""
     tokens = answer_tokens(answered.reply, plain=answered.skill.is_text)
     match signal.kind:

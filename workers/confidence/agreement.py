@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.errors import UserError
 from firstline.schemas.policy import Signal
-from firstline.workers.confidence.answered import Answered
 from firstline.workers.confidence.ask import Ask, Caller
+from firstline.workers.confidence.checked_answer import CheckedAnswer
 from firstline.workers.prompts.prompt import user
 from firstline.workers.providers.gateway import Message, Reply
 from firstline.workers.rules.json_paths import MISSING, dig
@@ -24,7 +24,7 @@ _VARIANTS = (
 _NO_ANSWER = (ErrorKind.MALFORMED, ErrorKind.OFF_SCHEMA, ErrorKind.EMPTY, ErrorKind.REFUSED, ErrorKind.TRUNCATED)
 
 
-async def agreement(signal: Signal, answered: Answered, call: Caller) -> float | None:
+async def agreement(signal: Signal, answered: CheckedAnswer, call: Caller) -> float | None:
     """Return the mean agreement of the samples with the answer, 0..1; None when no sample came back.
 
     Self-consistency (Wang et al. 2022, arXiv:2203.11171), over differently worded prompts as well as temperature.
@@ -33,7 +33,7 @@ async def agreement(signal: Signal, answered: Answered, call: Caller) -> float |
     return agreed(signal, answered, [reply for reply in replies if reply is not None])
 
 
-def samples(signal: Signal, answered: Answered) -> tuple[Ask, ...]:
+def samples(signal: Signal, answered: CheckedAnswer) -> tuple[Ask, ...]:
     """Return the calls to make: the same messages, so that the prefix stays cached, worded and drawn differently."""
     skill, messages = answered.skill, answered.messages
     schema = None if skill.is_text else skill.output
@@ -44,7 +44,7 @@ def samples(signal: Signal, answered: Answered) -> tuple[Ask, ...]:
     )
 
 
-def agreed(signal: Signal, answered: Answered, replies: Sequence[Reply]) -> float | None:
+def agreed(signal: Signal, answered: CheckedAnswer, replies: Sequence[Reply]) -> float | None:
     """Return the mean of the samples' likeness to the answer (at the signal's field) by the signal's comparison.
 
     None when nothing is known of any sample, or when the user's comparator breaks.
@@ -66,7 +66,7 @@ def _varied(messages: tuple[Message, ...], n: int) -> tuple[Message, ...]:
     return (*messages[:-1], user(f"{last['content']}\n\n{variant}")) if joins else (*messages, user(variant))
 
 
-def _likeness(signal: Signal, answered: Answered, reply: Reply) -> float:
+def _likeness(signal: Signal, answered: CheckedAnswer, reply: Reply) -> float:
     if reply.error is not None:
         return 0.0
     theirs = reply.plain if answered.skill.is_text else reply.value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstline.schemas.base import Json, JsonObject
-from firstline.workers.confidence.spans import AnswerTokens, Placed
+from firstline.workers.confidence.spans import AnswerTokens, PlacedToken
 from firstline.workers.rules.json_text import Leaf, read_json, same
 
 _NO_LABEL = object()
@@ -75,7 +75,7 @@ def _spelt(label: Json, chosen: str | None) -> _Label:
     return _Label(frozenset(ways if chosen is None else ways | {chosen}))
 
 
-def _part(token: Placed, leaf: Leaf, chosen: str, possible: Sequence[_Label], written: str) -> float | None:
+def _part(token: PlacedToken, leaf: Leaf, chosen: str, possible: Sequence[_Label], written: str) -> float | None:
     """Return the chosen label's share of the mass at one token; None where alternatives or masses are unknown."""
     lead = token.token.token[: max(0, leaf.start - token.start)]
     alternatives = {token.token.token: token.token.logprob, **dict(token.token.top)}

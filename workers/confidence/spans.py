@@ -10,7 +10,7 @@ from firstline.workers.rules.json_text import Leaf, Unreadable, read_value
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedToken:
     """A token and where it stands in the text of all tokens."""
 
     token: TokenLogprob
@@ -27,10 +27,10 @@ class AnswerTokens:
     """A text, the tokens that it is made of, and the values of the answer in it."""
 
     text: str
-    tokens: tuple[Placed, ...]
+    tokens: tuple[PlacedToken, ...]
     leaves: tuple[Leaf, ...]
 
-    def within(self, start: int, end: int) -> tuple[Placed, ...]:
+    def within(self, start: int, end: int) -> tuple[PlacedToken, ...]:
         """Return the tokens that hold a part of `text[start:end]`; of an empty one, the token that ends it."""
         last = max(end, start + 1)
         return tuple(token for token in self.tokens if token.start < last and token.end > start)
@@ -54,14 +54,14 @@ def answer_tokens(reply: Reply, *, plain: bool = False) -> AnswerTokens | None:
     return AnswerTokens(reply.text, tokens, leaves(reply.text, reply.span, plain=plain))
 
 
-def place(tokens: Sequence[TokenLogprob], text: str) -> tuple[Placed, ...] | None:
+def place(tokens: Sequence[TokenLogprob], text: str) -> tuple[PlacedToken, ...] | None:
     """Return the tokens with their places in a text; None unless they make it up, spaces around it apart."""
     said = "".join(token.token for token in tokens)
     if not said or said.strip() != text.strip():
         return None
     begin = (len(text) - len(text.lstrip())) - (len(said) - len(said.lstrip()))
     starts = accumulate((len(token.token) for token in tokens), initial=begin)
-    return tuple(Placed(token, start) for token, start in zip(tokens, starts, strict=False))
+    return tuple(PlacedToken(token, start) for token, start in zip(tokens, starts, strict=False))
 
 
 def leaves(text: str, span: AnswerSpan, *, plain: bool = False) -> tuple[Leaf, ...]:

@@ -5,8 +5,8 @@ import re
 
 from firstline.schemas.attempt import TokenLogprob
 from firstline.schemas.policy import Signal
-from firstline.workers.confidence.answered import Answered
 from firstline.workers.confidence.ask import Ask, Caller
+from firstline.workers.confidence.checked_answer import CheckedAnswer
 from firstline.workers.confidence.spans import AnswerTokens, place
 from firstline.workers.prompts.prompt import fields, user
 from firstline.workers.prompts.schema_outline import describe
@@ -23,13 +23,13 @@ _FIRST = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 _ALTERNATIVES = 10
 
 
-async def verified(signal: Signal, answered: Answered, call: Caller) -> float | None:
+async def verified(signal: Signal, answered: CheckedAnswer, call: Caller) -> float | None:
     """Return the verifier's probability that the answer holds, 0..1; None when it gave no word."""
     reply = await call(verification(signal, answered))
     return None if reply is None else probability(reply)
 
 
-def verification(signal: Signal, answered: Answered) -> Ask:
+def verification(signal: Signal, answered: CheckedAnswer) -> Ask:
     """Return the call to the verifier: task and rubric first (the same for all items), then the item."""
     skill = answered.skill
     rubric = f"\n\n# What to look at\n{signal.rubric.strip()}" if signal.rubric else ""

@@ -19,7 +19,7 @@ KEPT_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PaidAnswer:
     """An answer with the time of its call: by that the same call is known in two trails."""
 
     started_at: datetime
@@ -28,7 +28,7 @@ class Kept:
     model: str | None = None
 
 
-_kept = TypeAdapter(Kept)
+_kept = TypeAdapter(PaidAnswer)
 
 
 @dataclass
@@ -42,7 +42,7 @@ class PaidAnswers:
     _next: "asyncio.Task[None] | None" = None
     _now: "asyncio.Task[None] | None" = None
 
-    def keep(self, *, batch: str, item: int, step: str, n: int, kept: Kept) -> None:
+    def keep(self, *, batch: str, item: int, step: str, n: int, kept: PaidAnswer) -> None:
         """Have an answer written soon; `written` waits for it."""
         text = _kept.dump_json(kept, exclude_defaults=True)
         self._queue.append((self.keys.answers(batch), f"{item}:{step}:{n}", text))
@@ -55,7 +55,7 @@ class PaidAnswers:
         if last is not None:
             await asyncio.wait([last])
 
-    async def of(self, batch: str) -> dict[str, Kept]:
+    async def of(self, batch: str) -> dict[str, PaidAnswer]:
         """Return what an earlier delivery of this batch was answered: `item:step:n` -> answer."""
         try:
             texts = await self.client.hgetall(self.keys.answers(batch))
@@ -83,7 +83,7 @@ class PaidAnswers:
             _log.warning("paid_answers.unwritten", extra={"answers": len(waiting)})
 
 
-def _read(text: str | bytes) -> Kept | None:
+def _read(text: str | bytes) -> PaidAnswer | None:
     try:
         return _kept.validate_json(text)
     except ValidationError:

@@ -23,14 +23,14 @@ _LARGEST_BYTES = 256_000
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class CachedAnswer:
     """An accepted answer, and how sure it was."""
 
     reply: Reply
     confidence: Confidence | None = None
 
 
-_shared = TypeAdapter(Shared)
+_shared = TypeAdapter(CachedAnswer)
 
 
 @dataclass
@@ -41,7 +41,7 @@ class ResponseCache:
     keys: Keys
     _background: Background = field(default_factory=Background)
 
-    async def find(self, digest: str) -> Shared | None:
+    async def find(self, digest: str) -> CachedAnswer | None:
         """Return the answer under a digest (`digest_of`)."""
         try:
             text = await self.client.get(self.keys.cached(digest))
@@ -50,7 +50,7 @@ class ResponseCache:
             _log.warning("cache.unreadable", extra={"error": type(error).__name__})
             return None
 
-    def keep(self, digest: str, shared: Shared) -> None:
+    def keep(self, digest: str, shared: CachedAnswer) -> None:
         """Have an accepted answer written soon; `written` waits for it."""
         text = _shared.dump_json(shared, exclude_defaults=True)
         if len(text) <= _LARGEST_BYTES:

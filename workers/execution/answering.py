@@ -14,10 +14,10 @@ from firstline.schemas.plan import StepKind
 from firstline.schemas.tier import Model, TierKind
 from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
 from firstline.workers.confidence import top_logprobs
-from firstline.workers.durability.response_cache import Shared, digest_of
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.durability.response_cache import CachedAnswer, digest_of
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.booking import book, book_cached, book_sent
-from firstline.workers.execution.judging import Said, judge
+from firstline.workers.execution.judging import ModelAnswer, judge
 from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, Sent, is_short
 from firstline.workers.execution.student_step import answer_by_student
@@ -42,7 +42,7 @@ _MOST_ROOM = 4
 
 async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
     """Try a subtask on its batch's tier until a verdict ends it here."""
-    todo, line = subtask.todo, Line.of(subtask.todo)
+    todo, line = subtask.todo, AttemptState.of(subtask.todo)
     try:
         if subtask.planned.step.kind is StepKind.TOOL:
             return await answer_by_tool(subtask, line, worker)
@@ -84,13 +84,13 @@ async def _answer(asking: "_Asking") -> Outcome:
                 assert_never(verdict)
 
 
-def _feedback(line: Line) -> tuple[str, ...]:
+def _feedback(line: AttemptState) -> tuple[str, ...]:
     """Return what a stronger tier should know: what the checks said of the last answer."""
     failed = [check for check in line.attempts[-1].checks if not check.passed] if line.attempts else []
     return tuple(check.feedback for check in failed if check.feedback) or line.feedback
 
 
-def call_of(subtask: Subtask, inputs: JsonObject, line: Line, model: Model, tools: Tools) -> Call:
+def call_of(subtask: Subtask, inputs: JsonObject, line: AttemptState, model: Model, tools: Tools) -> Call:
     """Return the call that asks a model about a subtask."""
     skill = subtask.skill
     params: JsonObject = dict(skill.params)
@@ -127,7 +127,7 @@ class _Asking:
 
     subtask: Subtask
     inputs: JsonObject
-    line: Line
+    line: AttemptState
     worker: Worker
     packer: Packer
 
@@ -153,7 +153,7 @@ class _Asking:
         line.avoid.clear()
         return await self._take(said, tools, shared)
 
-    def _is_the_models_fault(self, said: Said, model: Model) -> bool:
+    def _is_the_models_fault(self, said: ModelAnswer, model: Model) -> bool:
         """Say whether another model is to answer instead, and note why."""
         line, error, detail = self.line, said.reply.error, said.reply.detail or ""
         if error is not None and error in FAULTS:
@@ -168,7 +168,7 @@ class _Asking:
             return True
         return False
 
-    async def _take(self, said: Said, tools: Tools, shared: str | None) -> Verdict | Defer | None:
+    async def _take(self, said: ModelAnswer, tools: Tools, shared: str | None) -> Verdict | Defer | None:
         """Do what an answer asks for: its tool calls, or a verdict."""
         reply, line = said.reply, self.line
         if not reply.tool_calls or reply.error is not None:
@@ -201,21 +201,21 @@ class _Asking:
             )
         )
 
-    async def _say(self, call: Call, shared: str | None) -> Said | Defer:
+    async def _say(self, call: Call, shared: str | None) -> ModelAnswer | Defer:
         """Return what is said to a call: paid for already, shared by an earlier job, as part of a pack, or alone."""
         subtask, line, tier = self.subtask, self.line, self.subtask.batch.tier
         sent: Sent | None = None
         if subtask.paid_for(line.n) is None:
             if shared and (hit := await self.worker.cache.find(shared)) is not None:
                 attempt = book_cached(subtask, call, tier, line, hit.reply)
-                return Said(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
+                return ModelAnswer(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
             if self._may_be_packed():
                 sent = await self.packer.ask(subtask.skill, self.inputs, call)
         if sent is None:
             booked = await book(subtask, call, tier, line, self.worker)
         else:
             booked = book_sent(subtask, call, tier, line, self.worker, sent)
-        return booked if isinstance(booked, Defer) else Said(*booked, call.messages, self.inputs)
+        return booked if isinstance(booked, Defer) else ModelAnswer(*booked, call.messages, self.inputs)
 
     def _may_be_packed(self) -> bool:
         """Say whether the item may share its call.
@@ -228,12 +228,12 @@ class _Asking:
             return False
         return skill.pack > 1 and is_plain and not line.alone and is_short(self.inputs)
 
-    async def _judge(self, said: Said, shared: str | None) -> Verdict | None:
+    async def _judge(self, said: ModelAnswer, shared: str | None) -> Verdict | None:
         verdict, line = await judge(self.subtask, said, self.line, self.worker), self.line
         last = line.attempts[-1]
         if isinstance(verdict, Accept):
             if shared and not last.from_cache:
-                self.worker.cache.keep(shared, Shared(said.reply, last.confidence))
+                self.worker.cache.keep(shared, CachedAnswer(said.reply, last.confidence))
             return verdict
         if said.reply.packed == 1:
             return verdict

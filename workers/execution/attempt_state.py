@@ -11,7 +11,7 @@ from firstline.workers.prompts.prompt import ToolRound
 
 
 @dataclass(slots=True)
-class Line:
+class AttemptState:
     """What changes while a subtask is tried."""
 
     #: Number of the next attempt.

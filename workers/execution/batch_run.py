@@ -8,7 +8,7 @@ from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
 from firstline.schemas.plan import PlannedStep
-from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.answering import answer
 from firstline.workers.execution.packer import Packer
 from firstline.workers.execution.subtask import Outcome, Subtask
@@ -42,7 +42,7 @@ class _Holding:
     worker: Worker
     packer: Packer
     #: Answers of an earlier delivery, already paid for.
-    paid: Mapping[str, Kept]
+    paid: Mapping[str, PaidAnswer]
 
 
 @dataclass

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from firstline.schemas.attempt import Attempt, Usage
 from firstline.schemas.tier import Tier
 from firstline.schemas.verdict import Defer
-from firstline.workers.durability.paid_answers import Kept
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.durability.paid_answers import PaidAnswer
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.calling import BrokenOff, send
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.providers.gateway import Call, Reply
@@ -18,7 +18,9 @@ from firstline.workers.worker import Worker
 CACHE = "cache"
 
 
-async def book(subtask: Subtask, call: Call, tier: Tier, line: Line, worker: Worker) -> tuple[Attempt, Reply] | Defer:
+async def book(
+    subtask: Subtask, call: Call, tier: Tier, line: AttemptState, worker: Worker
+) -> tuple[Attempt, Reply] | Defer:
     """Return a call's attempt and reply: the one kept from an earlier delivery, or a new one that is kept at once."""
     kept = subtask.paid_for(line.n)
     if kept is not None:
@@ -29,7 +31,7 @@ async def book(subtask: Subtask, call: Call, tier: Tier, line: Line, worker: Wor
 
 
 def book_sent(
-    subtask: Subtask, call: Call, tier: Tier, line: Line, worker: Worker, sent: Kept | Defer | BrokenOff
+    subtask: Subtask, call: Call, tier: Tier, line: AttemptState, worker: Worker, sent: PaidAnswer | Defer | BrokenOff
 ) -> tuple[Attempt, Reply] | Defer:
     """Enter what came of sending a call, and keep an answer before anything else is done with it."""
     match sent:
@@ -38,14 +40,14 @@ def book_sent(
         case BrokenOff(why=why):
             line.add(_enter(subtask, call, tier, line, sent.kept), verdict="cancelled", reason=why.reason)
             return why
-        case Kept():
+        case PaidAnswer():
             worker.paid.keep(
                 batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=line.n, kept=sent
             )
             return _enter(subtask, call, tier, line, sent), sent.reply
 
 
-def _enter_refusals(attempt: Attempt, line: Line, reply: Reply) -> None:
+def _enter_refusals(attempt: Attempt, line: AttemptState, reply: Reply) -> None:
     """Enter the requests that were refused on the way to an answer: they cost nothing, and count for limits."""
     for refusal in reply.refusals:
         told = {"usage": Usage(), "cost_usd": 0.0, "text": None, "finish_reason": None, "latency_s": refusal.latency_s}
@@ -55,14 +57,14 @@ def _enter_refusals(attempt: Attempt, line: Line, reply: Reply) -> None:
         line.add(attempt, verdict="refused", reason=refusal.reason, **{**told, **how, **lane})
 
 
-def book_cached(subtask: Subtask, call: Call, tier: Tier, line: Line, reply: Reply) -> Attempt:
+def book_cached(subtask: Subtask, call: Call, tier: Tier, line: AttemptState, reply: Reply) -> Attempt:
     """Enter an answer of the response cache: nothing was paid, and what it once cost was saved."""
-    attempt = _enter(subtask, call, tier, line, Kept(datetime.now(UTC), replace(reply, refusals=())))
+    attempt = _enter(subtask, call, tier, line, PaidAnswer(datetime.now(UTC), replace(reply, refusals=())))
     saved = {"from_cache": True, "latency_s": 0.0, "cost_usd": 0.0, "saved_usd": reply.cost_usd}
     return attempt.model_copy(update={**saved, "price_source": CACHE})
 
 
-def _enter(subtask: Subtask, call: Call, tier: Tier, line: Line, made: Kept) -> Attempt:
+def _enter(subtask: Subtask, call: Call, tier: Tier, line: AttemptState, made: PaidAnswer) -> Attempt:
     skill, reply, n = subtask.skill, made.reply, line.n
     line.n += 1
     attempt = Attempt(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from firstline.schemas.batch import Batch
 from firstline.schemas.tier import Tier, TierKind
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.lane_calls import ask, lane_now, may_cost
 from firstline.workers.execution.tracing import call_span
 from firstline.workers.limits.cooldown_rules import FAULTS
@@ -24,14 +24,14 @@ class BrokenOff:
     why: Defer
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> PaidAnswer:
         """The call as an answer without content, tokens or price."""
-        return Kept(self.started_at, Reply(latency_s=(datetime.now(UTC) - self.started_at).total_seconds()))
+        return PaidAnswer(self.started_at, Reply(latency_s=(datetime.now(UTC) - self.started_at).total_seconds()))
 
 
 async def send(
     call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Struck | None = None
-) -> Kept | Defer | BrokenOff:
+) -> PaidAnswer | Defer | BrokenOff:
     """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made.
 
     `who` it is made for: what fails again and again on one item is not held against its model.
@@ -47,7 +47,7 @@ async def send(
         permit = await worker.gate.enter(
             tier=tier,
             model=call.model,
-            rations=batch.rations,
+            caps=batch.caps,
             tokens=guess.tokens,
             cost_usd=guess.cost_usd,
             firm=guess.firm,
@@ -72,4 +72,4 @@ async def send(
     elif reply.error not in FAULTS:
         worker.gate.success(tier, call.model)
     worker.estimator.learn(call, reply)
-    return Kept(started_at, reply)
+    return PaidAnswer(started_at, reply)

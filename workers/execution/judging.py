@@ -9,8 +9,8 @@ from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
 from firstline.schemas.verdict import Defer, Escalate, Verdict
 from firstline.workers.checks import run_checks, runs_user_code
-from firstline.workers.confidence import Answered, Ask, assess
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.confidence import Ask, CheckedAnswer, assess
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.booking import book
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.providers.gateway import Call, Message, Reply
@@ -19,7 +19,7 @@ from firstline.workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ModelAnswer:
     """What a model said to a subtask."""
 
     attempt: Attempt
@@ -30,7 +30,7 @@ class Said:
     confidence: Confidence | None = None
 
 
-async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Verdict:
+async def judge(subtask: Subtask, said: ModelAnswer, line: AttemptState, worker: Worker) -> Verdict:
     """Return what follows from an answer; the line's last attempt is the judged one."""
     skill, reply, place = subtask.skill, said.reply, len(line.attempts)
     # It was paid for, so it is on record whatever happens from here on.
@@ -56,7 +56,9 @@ async def judge(subtask: Subtask, said: Said, line: Line, worker: Worker) -> Ver
     return verdict
 
 
-def _situation(subtask: Subtask, line: Line, reply: Reply, checks: tuple[CheckResult, ...], *, model: str) -> Situation:
+def _situation(
+    subtask: Subtask, line: AttemptState, reply: Reply, checks: tuple[CheckResult, ...], *, model: str
+) -> Situation:
     tier = subtask.batch.tier.name
     attempts = subtask.planned.attempts_on(tier, subtask.work.item)
     return Situation(
@@ -78,12 +80,16 @@ def _is_weighed(situation: Situation) -> bool:
     return threshold is not None and threshold.value is not None
 
 
-async def _weigh(subtask: Subtask, said: Said, value: Json, line: Line, worker: Worker) -> Confidence | None:
-    answered = Answered(subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders)
+async def _weigh(
+    subtask: Subtask, said: ModelAnswer, value: Json, line: AttemptState, worker: Worker
+) -> Confidence | None:
+    answered = CheckedAnswer(
+        subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders
+    )
     return await assess(answered, _Asker(subtask, line, worker, said.attempt.model))
 
 
-async def _checks(subtask: Subtask, said: Said, value: Json) -> tuple[CheckResult, ...]:
+async def _checks(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[CheckResult, ...]:
     skill, tier = subtask.skill, subtask.batch.tier.name
     item = {**subtask.work.input, **said.inputs}
 
@@ -107,7 +113,7 @@ class _Asker:
     """Makes the further calls that a confidence signal wants, each an attempt of its own."""
 
     subtask: Subtask
-    line: Line
+    line: AttemptState
     worker: Worker
     #: Name of the model whose answer is weighed: how far another one agrees with it says nothing of that.
     model: str

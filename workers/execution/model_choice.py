@@ -6,7 +6,7 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer
 from firstline.workers.estimates.call_estimate import text_tokens
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.limits.gate import Gate
 
@@ -21,7 +21,7 @@ _SURELY = 2
 HOPELESS = 20
 
 
-def choose(gate: Gate, tier: Tier, line: Line, *, text: str) -> Model | Defer:
+def choose(gate: Gate, tier: Tier, line: AttemptState, *, text: str) -> Model | Defer:
     """Return the model that answers next; `text` is the item's own.
 
     A model whose window is surely too small is passed over where another one has more room.
@@ -33,13 +33,13 @@ def choose(gate: Gate, tier: Tier, line: Line, *, text: str) -> Model | Defer:
     return gate.pick(tier, avoid={*line.avoid, *roomy})
 
 
-def too_long(tier: Tier, line: Line, model: Model) -> bool:
+def too_long(tier: Tier, line: AttemptState, model: Model) -> bool:
     """Note that an item was too long for a model; return whether another model of the tier may have room for it."""
     line.small |= {other.name for other in tier.models if other.name == model.name or not _has_more(other, model)}
     return any(other.name not in {*line.small, *line.avoid} for other in tier.models)
 
 
-def count_round(gate: Gate, tier: Tier, line: Line, who: Struck) -> bool:
+def count_round(gate: Gate, tier: Tier, line: AttemptState, who: Struck) -> bool:
     """Count a round in which no model was left; return whether so many have passed that the item is to blame.
 
     Whatever the kind of fault: what strikes one item again and again while the model answers others is the item's.
@@ -54,7 +54,7 @@ def count_round(gate: Gate, tier: Tier, line: Line, who: Struck) -> bool:
     return line.faults >= HOPELESS
 
 
-def failures(line: Line) -> str:
+def failures(line: AttemptState) -> str:
     """Return what the models failed of."""
     kinds: Collection[str] = dict.fromkeys(f"{name}: {kind.value}" for name, kind in line.avoid.items())
     return "; ".join(kinds)

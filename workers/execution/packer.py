@@ -9,7 +9,7 @@ from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import Batch
 from firstline.schemas.skill import Skill
 from firstline.schemas.verdict import Defer
-from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.calling import BrokenOff, send
 from firstline.workers.execution.packing import packed_messages, packed_schema
 from firstline.workers.execution.shares import share_out
@@ -22,7 +22,7 @@ _LINGER_S = 0.02
 LONGEST_BYTES = 6_000
 MAX_TOKENS = ("max_tokens", "max_completion_tokens")
 
-Sent = Kept | Defer | BrokenOff
+Sent = PaidAnswer | Defer | BrokenOff
 
 
 @dataclass(slots=True)
@@ -111,6 +111,6 @@ def _packed(group: _Group) -> Call:
 
 
 def _shares(sent: Sent, group: _Group) -> list[Sent]:
-    if not isinstance(sent, Kept):
+    if not isinstance(sent, PaidAnswer):
         return [sent] * len(group.inputs)
-    return [Kept(sent.started_at, reply) for reply in share_out(sent.reply, group.skill, group.inputs)]
+    return [PaidAnswer(sent.started_at, reply) for reply in share_out(sent.reply, group.skill, group.inputs)]

@@ -19,10 +19,10 @@ from firstline.schemas.provider_batch import (
 from firstline.schemas.tier import Limits, Model
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.leases import Lease, lease
-from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.durability.provider_batch_record import Record
 from firstline.workers.execution.answering import call_of
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.provider_batch_money import charge, correct
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.limits.permit import Permit
@@ -186,7 +186,7 @@ class _HandingIn:
         return await self.worker.gate.enter(
             tier=self.order.tier,
             model=self.model.evolve(limits=Limits()),
-            rations=self.order.batches[0].rations,
+            caps=self.order.batches[0].caps,
             cost_usd=self.guess_usd,
         )
 
@@ -230,7 +230,7 @@ async def _collect(order: ProviderBatchOrder, worker: Worker, api: BatchApi) -> 
             step=question.todo.step,
             n=question.todo.n,
             # The same time whenever it is collected: by it a call is known in two trails.
-            kept=Kept(order.created_at, reply, model=model.name),
+            kept=PaidAnswer(order.created_at, reply, model=model.name),
         )
     await worker.paid.written()
     await correct(order, worker, replies.values())
@@ -263,7 +263,7 @@ def _asked(batch: Batch, model: Model) -> Iterator[_Question]:
             inputs = inputs_of(subtask.planned.step, subtask.skill, work.input, work.settled)
             # What cannot be asked is refused when its batch goes on, and says why.
             if not isinstance(inputs, Unfit) and not subtask.skill.tools:
-                yield _Question(batch, work, todo, call_of(subtask, inputs, Line.of(todo), model, {}))
+                yield _Question(batch, work, todo, call_of(subtask, inputs, AttemptState.of(todo), model, {}))
 
 
 def _guess(questions: dict[str, _Question], worker: Worker) -> float | None:

@@ -35,7 +35,7 @@ async def correct(order: ProviderBatchOrder, worker: Worker, replies: Iterable[R
 
 
 async def _add_once(order: ProviderBatchOrder, worker: Worker, what: str, amount: int) -> None:
-    rations = order.batches[0].rations if order.batches else ()
-    if rations:
-        keys = [worker.keys.claim(f"{order.id}.{what}"), *(worker.keys.budget(ration.key) for ration in rations)]
+    caps = order.batches[0].caps if order.batches else ()
+    if caps:
+        keys = [worker.keys.claim(f"{order.id}.{what}"), *(worker.keys.budget(cap.key) for cap in caps)]
         await worker.client.eval(_ADD_ONCE, len(keys), *keys, str(amount), str(KEPT_S))

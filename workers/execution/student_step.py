@@ -12,7 +12,7 @@ from firstline.schemas.policy import Confidence
 from firstline.schemas.verdict import Accept, Defer, DeferCause, Escalate
 from firstline.workers.checks import run_checks
 from firstline.workers.durability.students import StudentInForce
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.rules.closed_answers import item_text
 from firstline.workers.worker import Worker
@@ -24,7 +24,7 @@ SIGNAL = "student_margin"
 WAIT_S = 2.0
 
 
-async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: Line, worker: Worker) -> Outcome:
+async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: AttemptState, worker: Worker) -> Outcome:
     """Answer at once where the student is sure, else leave the subtask to the ladder; nothing is called or paid."""
     todo, started_at = subtask.todo, datetime.now(UTC)
     student = await worker.students.of(subtask.batch.job, todo.step)

@@ -10,7 +10,7 @@ from firstline.schemas.batch import Batch, Left, Settled, Todo, Work
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Tier
-from firstline.workers.durability.paid_answers import Kept
+from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.tools.base import Place
 
@@ -26,7 +26,7 @@ class Subtask:
     #: What earlier steps answered.
     values: Mapping[str, Json]
     #: Answers of an earlier delivery, already paid for.
-    paid: Mapping[str, Kept]
+    paid: Mapping[str, PaidAnswer]
 
     @property
     def skill(self) -> Skill:
@@ -60,7 +60,7 @@ class Subtask:
         """Whom a fault strikes that comes of it."""
         return Struck(self.batch.job, f"{self.work.item}:{self.todo.step}")
 
-    def paid_for(self, n: int) -> Kept | None:
+    def paid_for(self, n: int) -> PaidAnswer | None:
         """Return the answer of attempt `n` that an earlier delivery got."""
         return self.paid.get(f"{self.work.item}:{self.todo.step}:{n}") if self.paid else None
 

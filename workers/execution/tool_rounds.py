@@ -8,7 +8,7 @@ from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult
 from firstline.schemas.verdict import Defer
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.prompts.prompt import ToolRound
 from firstline.workers.providers.gateway import Reply, ToolCall
@@ -36,7 +36,7 @@ async def offered(subtask: Subtask, worker: Worker) -> Tools:
     return await worker.toolbox.bound({name: declared[name] for name in names}, subtask.place)
 
 
-def is_last(subtask: Subtask, line: Line) -> bool:
+def is_last(subtask: Subtask, line: AttemptState) -> bool:
     """Say whether the rounds are used up, so that the answer itself is asked for."""
     return len(line.rounds) >= subtask.skill.tool_rounds
 
@@ -48,7 +48,7 @@ def refused(reply: Reply) -> Reply:
 
 
 async def take_round(
-    subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, line: Line, worker: Worker
+    subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, line: AttemptState, worker: Worker
 ) -> Defer | None:
     """Make the calls that a model asked for, together, and note what came of them for the model and on record.
 

@@ -11,7 +11,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Step
 from firstline.schemas.tool import ToolResult
 from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.policy import Situation, decide
@@ -24,7 +24,7 @@ _MOST_CALLS = 2
 _PAUSE_S = 1.0
 
 
-async def answer_by_tool(subtask: Subtask, line: Line, worker: Worker) -> Outcome:
+async def answer_by_tool(subtask: Subtask, line: AttemptState, worker: Worker) -> Outcome:
     """Call a step's tool, once more after a passing error if the policy allows a second attempt."""
     todo, step = subtask.todo, subtask.planned.step
     try:
@@ -79,7 +79,7 @@ async def _bound(subtask: Subtask, worker: Worker) -> BoundTool:
 
 
 async def _attempt(
-    subtask: Subtask, tool: BoundTool, arguments: JsonObject, line: Line, worker: Worker
+    subtask: Subtask, tool: BoundTool, arguments: JsonObject, line: AttemptState, worker: Worker
 ) -> Verdict | Defer:
     batch, started_at = subtask.batch, datetime.now(UTC)
     try:

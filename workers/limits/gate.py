@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from firstline.config.shared_state.budget_counters import NANOS
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.attempt import ErrorKind
-from firstline.schemas.batch import Ration
+from firstline.schemas.batch import BudgetCap
 from firstline.schemas.tier import Lane, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.limits.cooldown_rules import PROBE_S
@@ -77,7 +77,7 @@ class Gate:
         *,
         tier: Tier,
         model: Model,
-        rations: tuple[Ration, ...] = (),
+        caps: tuple[BudgetCap, ...] = (),
         tokens: int = 0,
         cost_usd: float | None = None,
         firm: bool = False,
@@ -97,8 +97,8 @@ class Gate:
             if not await self._is_proven(tier, model, name):
                 return self._cooldowns.none_left(tier, (model.name,))
             probation = False
-        permit = Permit(name, model, rations, tokens, cost_usd, firm, probation)
-        if rations and cost_usd is None:
+        permit = Permit(name, model, caps, tokens, cost_usd, firm, probation)
+        if caps and cost_usd is None:
             self._warn_unpriced(model)
         try:
             refusal = await self._admit(tier, permit)
@@ -274,5 +274,5 @@ def _refusal(permit: Permit, said: list[str]) -> Defer:
             raise AssertionError(f"reserve.lua said {said!r}")
 
 
-def _ration(permit: Permit, place: str) -> Ration:
-    return permit.rations[int(float(place))]
+def _ration(permit: Permit, place: str) -> BudgetCap:
+    return permit.caps[int(float(place))]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from firstline.schemas.batch import Ration
+from firstline.schemas.batch import BudgetCap
 from firstline.schemas.tier import Limits, Model
 from firstline.workers.providers.gateway import Reply
 
@@ -13,7 +13,7 @@ class Permit:
 
     id: str
     model: Model
-    rations: tuple[Ration, ...] = ()
+    caps: tuple[BudgetCap, ...] = ()
     tokens: int = 0
     #: None: nothing is known to reserve.
     cost_usd: float | None = None
@@ -25,11 +25,11 @@ class Permit:
     @property
     def is_reserved(self) -> bool:
         """Whether Redis knows of it."""
-        return bool(self.rations) or _is_limited(self.model.limits)
+        return bool(self.caps) or _is_limited(self.model.limits)
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class CallUsage:
     """What a call used; tokens are None where nobody said."""
 
     cost_usd: float
@@ -41,19 +41,19 @@ class Used:
 
 
 #: A call that was never made.
-NOTHING = Used(cost_usd=0.0, tokens=0, calls=0)
+NOTHING = CallUsage(cost_usd=0.0, tokens=0, calls=0)
 
 
-def used(permit: Permit, reply: Reply | None) -> Used:
+def used(permit: Permit, reply: Reply | None) -> CallUsage:
     """Return what a call used; where nobody said what it cost, what was reserved for it counts as spent."""
     reserved_usd = permit.cost_usd or 0.0
     if reply is None:
-        return Used(reserved_usd)
+        return CallUsage(reserved_usd)
     usage, cost_usd = reply.usage, reply.cost_usd
     cost_usd = reserved_usd if cost_usd is None else cost_usd
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else None
-    return Used(cost_usd, tokens, reply.calls + len(reply.refusals), reply.limits, reply.latency_s)
+    return CallUsage(cost_usd, tokens, reply.calls + len(reply.refusals), reply.limits, reply.latency_s)
 
 
 def _is_limited(limits: Limits) -> bool:

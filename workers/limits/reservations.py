@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from firstline.config.shared_state.budget_counters import nanos, reservations
 from firstline.config.shared_state.keys import Keys
-from firstline.workers.limits.permit import Permit, Used
+from firstline.workers.limits.permit import CallUsage, Permit
 from firstline.workers.limits.rate_limit_headers import headroom
 from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.loop.background import Background
@@ -56,19 +56,19 @@ class Reservations:
         self._clock = clock
         self._lines: dict[tuple[str, ...], _Line] = {}
         self._held: dict[str, Permit] = {}
-        self._unsettled: list[tuple[Permit, Used]] = []
+        self._unsettled: list[tuple[Permit, CallUsage]] = []
         self._renewed_at = clock()
 
     async def take(self, permit: Permit) -> list[str]:
         """Reserve all that a permit needs, or nothing; return what came of it.
 
         `granted` and the seconds to wait before the call; else nothing is reserved: `later` (seconds), `cooling`
-        (seconds), `full` (too many calls in flight), `spent` or `held` (place of the ration, then spent, reserved and
-        cap in nanodollars: over the cap by what is spent, or by what is reserved), `unknown` (place of the ration).
+        (seconds), `full` (too many calls in flight), `spent` or `held` (place of the cap, then spent, reserved and
+        cap in nanodollars: over the cap by what is spent, or by what is reserved), `unknown` (place of the cap).
 
         Where calls in flight are in the way, it waits in line for them, first come first served.
         """
-        key = (endpoint(permit.model), *(ration.key for ration in permit.rations))
+        key = (endpoint(permit.model), *(cap.key for cap in permit.caps))
         if key not in self._lines:
             said = await self._reserve(permit)
             if said[0] not in _IN_THE_WAY:
@@ -82,7 +82,7 @@ class Reservations:
             if not line.waiting:
                 self._lines.pop(key, None)
 
-    async def settle(self, permit: Permit, use: Used) -> None:
+    async def settle(self, permit: Permit, use: CallUsage) -> None:
         """Put what was used in the place of what was reserved, even if the caller is cancelled meanwhile."""
         self._held.pop(permit.id, None)
         await asyncio.shield(self._background.do(self._settle(permit, use)))
@@ -132,7 +132,7 @@ class Reservations:
             said = await self._ask(permit)
         except BaseException:
             # Redis may take it all the same, or have taken it; its place in the pace is not given back on a guess.
-            self._background.do(self._settle(permit, Used(cost_usd=0.0)))
+            self._background.do(self._settle(permit, CallUsage(cost_usd=0.0)))
             raise
         if said[0] == "granted":
             self._held[permit.id] = permit
@@ -158,7 +158,7 @@ class Reservations:
         )
         return said
 
-    async def _settle(self, permit: Permit, use: Used) -> None:
+    async def _settle(self, permit: Permit, use: CallUsage) -> None:
         try:
             await self._send(permit, use)
         except RedisError:
@@ -168,7 +168,7 @@ class Reservations:
             for line in self._lines.values():
                 line.freed.set()
 
-    async def _send(self, permit: Permit, use: Used) -> None:
+    async def _send(self, permit: Permit, use: CallUsage) -> None:
         limits, room = permit.model.limits, headroom(use.headers)
         extra_tokens = 0 if use.tokens is None else use.tokens - permit.tokens
         if permit.firm and use.calls:
@@ -198,7 +198,7 @@ class Reservations:
         return key, f"{key}:in_flight"
 
     def _money_keys(self, permit: Permit) -> list[str]:
-        names = [ration.key for ration in permit.rations]
+        names = [cap.key for cap in permit.caps]
         return [key for name in names for key in (self._keys.budget(name), reservations(self._keys, name))]
 
 

@@ -10,7 +10,7 @@ from firstline.schemas.tier import Structured
 from firstline.workers.providers.answer_reader import NoAnswer, read_answer, read_plain
 from firstline.workers.providers.gateway import Call, Refusal, Reply, ToolCall
 from firstline.workers.providers.mode_memory import ModeMemory
-from firstline.workers.providers.structured_output import Asked, ask, strict_of
+from firstline.workers.providers.structured_output import ModeRequest, ask, strict_of
 
 N = TypeVar("N", int, float)
 
@@ -38,7 +38,7 @@ async def ask_for_json(call: Call, send: Send, memory: ModeMemory) -> Reply:
         return await _ask(call, send, memory)
 
 
-def read_json(reply: Reply, asked: Asked) -> Reply:
+def read_json(reply: Reply, asked: ModeRequest) -> Reply:
     """Return a reply that was asked for in that way with the value in its text."""
     return _read(reply, asked, proven=True)[0]
 
@@ -96,7 +96,7 @@ def _modes(call: Call, memory: ModeMemory) -> list[Structured]:
     return [mode for mode in known if not (call.tools and mode is Structured.TOOL_CALL)] or [Structured.PROMPT]
 
 
-def request_as(call: Call, asked: Asked) -> Call:
+def request_as(call: Call, asked: ModeRequest) -> Call:
     """Return the call as sent in a mode: no schema left, all in messages, tools and parameters."""
     added = {name: value for name, value in asked.params.items() if name != "tools"}
     tools = asked.params.get("tools")
@@ -118,7 +118,7 @@ def _mentions(reply: Reply, words: tuple[str, ...]) -> bool:
     return any(word in detail for word in words)
 
 
-def _read(reply: Reply, asked: Asked, *, proven: bool) -> tuple[Reply, bool]:
+def _read(reply: Reply, asked: ModeRequest, *, proven: bool) -> tuple[Reply, bool]:
     """Return the reply with its value, and whether it shows regard for the schema (unless proven, this is checked)."""
     text, wishes = _answer(reply, asked)
     answers = {call.raw for call in reply.tool_calls}
@@ -146,7 +146,7 @@ def _read(reply: Reply, asked: Asked, *, proven: bool) -> tuple[Reply, bool]:
     return told, proven or found.on_schema is True
 
 
-def _answer(reply: Reply, asked: Asked) -> tuple[str | None, tuple[ToolCall, ...]]:
+def _answer(reply: Reply, asked: ModeRequest) -> tuple[str | None, tuple[ToolCall, ...]]:
     """Return the text that holds the JSON, and the tool calls that are wishes for tools rather than the answer."""
     if asked.mode is not Structured.TOOL_CALL or not reply.tool_calls:
         return reply.text, reply.tool_calls

@@ -28,7 +28,7 @@ _NOT_STRICT = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModeRequest:
     """A request for JSON in one mode: the messages and the parameters that it adds."""
 
     mode: Structured
@@ -84,7 +84,7 @@ def strict_of(model: Model) -> Strict | None:
 
 def ask(
     mode: Structured, messages: tuple[Message, ...], schema: JsonObject, name: str, strict: Strict | None = None
-) -> Asked:
+) -> ModeRequest:
     """Return how to ask for a value of the schema in one mode; the schema is sent as a strict mode takes it.
 
     What its form leaves out is still in the prompt's outline, and the full schema decides of the answer.
@@ -98,16 +98,18 @@ def ask(
             described: JsonObject = {"name": name, "schema": form, "strict": is_strict(form)}
             asked: JsonObject = {"response_format": {"type": "json_schema", "json_schema": described}}
             has_nulls = loosened is not None and strict is not None and strict.all_required
-            return Asked(mode, messages, asked, sent, wrapped, has_nulls)
+            return ModeRequest(mode, messages, asked, sent, wrapped, has_nulls)
         case Structured.TOOL_CALL:
             function: JsonObject = {"name": name, "description": "Give the answer.", "parameters": sent}
             choice: JsonObject = {"type": "function", "function": {"name": name}}
             params: JsonObject = {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
-            return Asked(mode, messages, params, sent, wrapped)
+            return ModeRequest(mode, messages, params, sent, wrapped)
         case Structured.JSON_OBJECT:
-            return Asked(mode, instruct(messages, sent), {"response_format": {"type": "json_object"}}, sent, wrapped)
+            return ModeRequest(
+                mode, instruct(messages, sent), {"response_format": {"type": "json_object"}}, sent, wrapped
+            )
         case Structured.PROMPT:
-            return Asked(mode, instruct(messages, sent), {}, sent, wrapped)
+            return ModeRequest(mode, instruct(messages, sent), {}, sent, wrapped)
 
 
 def instruct(messages: tuple[Message, ...], schema: JsonObject) -> tuple[Message, ...]:

@@ -33,14 +33,14 @@ _NEXT_CHANNEL = re.compile(r"<\|(?:channel|start|end|return|call)\|>")
 class Mark(Enum):
     """What a mark in a text means."""
 
-    #: What follows is thought, up to `Found.end`.
+    #: What follows is thought, up to `ThoughtMark.end`.
     THOUGHT = "thought"
     #: What came before was thought.
     ANSWER = "answer"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ThoughtMark:
     """A mark in a text: from `start`; the answer may go on at `end`."""
 
     mark: Mark
@@ -60,7 +60,7 @@ _JSON_MARKS = _pattern(f"{_SURE}|{_LIKELY}")
 _TEXT_MARKS = _pattern(_SURE)
 
 
-def next_mark(text: str, start: int, *, plain: bool = False) -> Found | None:
+def next_mark(text: str, start: int, *, plain: bool = False) -> ThoughtMark | None:
     """Return the next mark from a place on; one that is only spoken of (in quotation marks) is none.
 
     `plain`: the answer is a text, in which only what is surely a mark counts.
@@ -105,20 +105,20 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
     return first, first + len(bare)
 
 
-def _meaning(text: str, found: re.Match[str]) -> Found:
+def _meaning(text: str, found: re.Match[str]) -> ThoughtMark:
     if found["closing"]:
-        return Found(Mark.ANSWER, found.start(), found.end())
+        return ThoughtMark(Mark.ANSWER, found.start(), found.end())
     if channel := found["channel"]:
         return _channel(text, found, channel.lower())
-    return Found(Mark.THOUGHT, found.start(), _end_of_thought(text, found), found.end())
+    return ThoughtMark(Mark.THOUGHT, found.start(), _end_of_thought(text, found), found.end())
 
 
-def _channel(text: str, found: re.Match[str], name: str) -> Found:
+def _channel(text: str, found: re.Match[str], name: str) -> ThoughtMark:
     is_call = name == "commentary" and "to=" in found[0]
     if name == "final" or is_call:
-        return Found(Mark.ANSWER, found.start(), found.end())
+        return ThoughtMark(Mark.ANSWER, found.start(), found.end())
     later = _NEXT_CHANNEL.search(text, found.end())
-    return Found(Mark.THOUGHT, found.start(), later.start() if later else len(text), found.end())
+    return ThoughtMark(Mark.THOUGHT, found.start(), later.start() if later else len(text), found.end())
 
 
 def _end_of_thought(text: str, found: re.Match[str]) -> int:

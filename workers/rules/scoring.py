@@ -12,7 +12,7 @@ from firstline.schemas.comparator import FUNCTION_PATH
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Quality
 from firstline.workers.rules.json_paths import MISSING, Absent, brief, dig
-from firstline.workers.rules.user_functions import Broken, Returned, call
+from firstline.workers.rules.user_functions import Broken, FunctionResult, call
 from firstline.workers.rules.written_numbers import exact as exact_decimal
 from firstline.workers.rules.written_numbers import mentions
 
@@ -144,9 +144,9 @@ def _by_user(path: str, output: Json, gold: Json, folders: tuple[Path, ...]) -> 
     if output is None or gold is None:
         return float(output is gold)
     match call(path, output, gold, folders=folders):
-        case Returned(int() | float() as said) if 0 <= said <= 1:
+        case FunctionResult(int() | float() as said) if 0 <= said <= 1:
             return float(said)
-        case Returned(other):
+        case FunctionResult(other):
             raise UserError(f"compare: {path}: expected a number from 0 to 1, got {brief(other, 60)}")
         case Broken(reason):
             raise UserError(f"compare: {reason}")

@@ -15,7 +15,7 @@ _SLOTS = threading.BoundedSemaphore(16)
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class FunctionResult:
     """What a user's function returned."""
 
     value: Any
@@ -34,7 +34,7 @@ def call(
     named: Mapping[str, object] | None = None,
     folders: tuple[Path, ...] = (),
     timeout_s: float | None = None,
-) -> Returned | Broken:
+) -> FunctionResult | Broken:
     """Call the function named `module:function` with `arguments` and `named` ones on a thread of its own; never raises.
 
     The calling thread waits, at most twice `timeout_s` (`TIMEOUT_S` when missing): on an event loop, call this in a
@@ -43,7 +43,7 @@ def call(
     limit_s = TIMEOUT_S if timeout_s is None else timeout_s
     if not _SLOTS.acquire(timeout=TIMEOUT_S):
         return Broken(f"{path}: not called, because too many functions of the user's hang")
-    box: list[Returned | Broken] = []
+    box: list[FunctionResult | Broken] = []
     given = (box, path, arguments, named or {}, folders)
     thread = threading.Thread(target=_fill, args=given, name=f"user:{path}", daemon=True)
     thread.start()
@@ -52,14 +52,14 @@ def call(
 
 
 def _fill(
-    box: list[Returned | Broken],
+    box: list[FunctionResult | Broken],
     path: str,
     arguments: tuple[object, ...],
     named: Mapping[str, object],
     folders: tuple[Path, ...],
 ) -> None:
     try:
-        box.append(Returned(load(path, folders=folders)(*arguments, **named)))
+        box.append(FunctionResult(load(path, folders=folders)(*arguments, **named)))
     except UserError as error:
         box.append(Broken(str(error)))
     except BaseException as error:  # a user's function may raise anything, SystemExit too

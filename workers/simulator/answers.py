@@ -18,7 +18,7 @@ _PROSE = "Certainly! Let me think about what would be the best answer here, all 
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SimulatedAnswer:
     """An answer before it is dressed as a response."""
 
     text: str
@@ -29,9 +29,9 @@ class Said:
     recording: Recording | None = None
 
 
-def replay(recording: Recording) -> Said:
+def replay(recording: Recording) -> SimulatedAnswer:
     """Return the answer that was recorded."""
-    return Said(
+    return SimulatedAnswer(
         recording.text or "",
         finish_reason=recording.finish_reason,
         refused=recording.refused,
@@ -40,7 +40,7 @@ def replay(recording: Recording) -> Said:
     )
 
 
-def compose(answer: Answer, chat: Chat, random: Random, *, seed: int, truth: Recordings) -> Said:
+def compose(answer: Answer, chat: Chat, random: Random, *, seed: int, truth: Recordings) -> SimulatedAnswer:
     """Return a right answer with the scripted probability, else a wrong one.
 
     What is right for a prompt depends on the seed and the last user message alone, so all models agree on it. Each item
@@ -48,37 +48,37 @@ def compose(answer: Answer, chat: Chat, random: Random, *, seed: int, truth: Rec
     """
     if parts := parts_of(chat):
         answers = [compose(answer, part, random, seed=seed, truth=truth) for part in parts]
-        return Said(joined([said.text for said in answers], chat), right=all(said.right for said in answers))
+        return SimulatedAnswer(joined([said.text for said in answers], chat), right=all(said.right for said in answers))
     right = _right(answer, chat, Random(f"{seed}:{chat.last_user}"), truth)
     if answer.accuracy >= 1 or random.random() < answer.accuracy:
-        return Said(right)
-    return Said(_wrong(answer, chat, random, right), right=False)
+        return SimulatedAnswer(right)
+    return SimulatedAnswer(_wrong(answer, chat, random, right), right=False)
 
 
-def spoil(said: Said, fault: FaultKind) -> Said:  # noqa: PLR0911 - a return for each kind
+def spoil(said: SimulatedAnswer, fault: FaultKind) -> SimulatedAnswer:  # noqa: PLR0911 - a return for each kind
     """Return the answer as a fault leaves it; faults that do not concern the answer leave it alone."""
     match fault:
         case FaultKind.TRUNCATION:
             return cut(said, max(len(said.text) // 2, 1))
         case FaultKind.MALFORMED:
-            return Said(_PROSE, right=False)
+            return SimulatedAnswer(_PROSE, right=False)
         case FaultKind.REPAIRABLE:
-            return Said(_damage(said.text), said.right)
+            return SimulatedAnswer(_damage(said.text), said.right)
         case FaultKind.OFF_SCHEMA:
-            return Said(_off_schema(said.text), right=False)
+            return SimulatedAnswer(_off_schema(said.text), right=False)
         case FaultKind.REFUSAL:
-            return Said(_REFUSAL, right=False, refused=True)
+            return SimulatedAnswer(_REFUSAL, right=False, refused=True)
         case FaultKind.FILTERED:
-            return Said("", right=False, finish_reason="content_filter")
+            return SimulatedAnswer("", right=False, finish_reason="content_filter")
         case FaultKind.EMPTY:
-            return Said("", right=False)
+            return SimulatedAnswer("", right=False)
         case _:
             return said
 
 
-def cut(said: Said, chars: int) -> Said:
+def cut(said: SimulatedAnswer, chars: int) -> SimulatedAnswer:
     """Return the first characters of an answer, ended for length."""
-    return Said(said.text[:chars], said.right, "length", recording=said.recording)
+    return SimulatedAnswer(said.text[:chars], said.right, "length", recording=said.recording)
 
 
 def _right(answer: Answer, chat: Chat, random: Random, truth: Recordings) -> str:

@@ -8,10 +8,10 @@ from firstline.schemas.attempt import TokenLogprob, Usage
 from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Lane
 from firstline.workers.simulator import logprobs, responses
-from firstline.workers.simulator.answers import Said, compose, cut, replay, spoil
+from firstline.workers.simulator.answers import SimulatedAnswer, compose, cut, replay, spoil
 from firstline.workers.simulator.buckets import Limiter
 from firstline.workers.simulator.chat import Chat, read_chat, without_unsupported
-from firstline.workers.simulator.latency import Recorded
+from firstline.workers.simulator.latency import RecordedLatency
 from firstline.workers.simulator.prefixes import PrefixCache
 from firstline.workers.simulator.recordings import load_recordings
 from firstline.workers.simulator.script import Answer, Fault, FaultKind, Rule, Script
@@ -99,7 +99,7 @@ class Engine:
             )
         return self._respond(taken, rule, random, said, fault)
 
-    def _respond(self, chat: Chat, rule: Rule, random: Random, said: Said, fault: Fault | None) -> Outcome:
+    def _respond(self, chat: Chat, rule: Rule, random: Random, said: SimulatedAnswer, fault: Fault | None) -> Outcome:
         kind = fault.kind if fault else None
         said = _limited(spoil(said, kind) if kind else said, chat)
         tokens = _tokens(chat, said, rule, random) if chat.logprobs else None
@@ -121,17 +121,17 @@ class Engine:
             key=chat.key,
         )
 
-    def _say(self, chat: Chat, rule: Rule, random: Random) -> Said | None:
+    def _say(self, chat: Chat, rule: Rule, random: Random) -> SimulatedAnswer | None:
         """Return a recorded answer, or else one by the rule; None where the script has neither."""
         if (recording := self._recordings.find(chat.model, chat.key, *chat.users)) is not None:
             return replay(recording)
         if rule.answer is None and self.script.recordings:
             return None
         if chat.may_call and chat.rounds < len(rule.tool_calls):
-            return Said("", tool_calls=(rule.tool_calls[chat.rounds],))
+            return SimulatedAnswer("", tool_calls=(rule.tool_calls[chat.rounds],))
         return compose(rule.answer or Answer(), chat, random, seed=self.script.seed, truth=self._truth)
 
-    def _usage(self, chat: Chat, said: Said, rule: Rule) -> Usage:
+    def _usage(self, chat: Chat, said: SimulatedAnswer, rule: Rule) -> Usage:
         recorded = said.recording.usage if said.recording else None
         if recorded is not None and None not in (recorded.input_tokens, recorded.output_tokens):
             return recorded
@@ -257,19 +257,19 @@ def _miss(chat: Chat) -> str:
     return f"No recording matches: model {chat.model}, messages {chat.key}, last user message {chat.last_user!r:.120}"
 
 
-def _limited(said: Said, chat: Chat) -> Said:
+def _limited(said: SimulatedAnswer, chat: Chat) -> SimulatedAnswer:
     """Cut an answer that is longer than the request allows."""
     too_long = chat.max_tokens is not None and said.recording is None and count_text(said.text) > chat.max_tokens
     return cut(said, (chat.max_tokens or 0) * CHARS_PER_TOKEN) if too_long else said
 
 
-def _tokens(chat: Chat, said: Said, rule: Rule, random: Random) -> list[TokenLogprob]:
+def _tokens(chat: Chat, said: SimulatedAnswer, rule: Rule, random: Random) -> list[TokenLogprob]:
     if said.recording is not None and said.recording.logprobs:
         return list(said.recording.logprobs)
     return logprobs.draw(said.text, chat.schema, rule.confidence, random, right=said.right)
 
 
-def _output_tokens(said: Said) -> int:
+def _output_tokens(said: SimulatedAnswer) -> int:
     return count_text(said.text) + sum(count_text(f"{call.name}{call.arguments}") for call in said.tool_calls)
 
 
@@ -283,7 +283,7 @@ def _shown(usage: Usage, fault: FaultKind | None) -> JsonObject | None:
             return responses.render_usage(usage)
 
 
-def _delay(rule: Rule, said: Said, random: Random) -> float:
-    if isinstance(rule.latency, Recorded) and said.recording is not None:
+def _delay(rule: Rule, said: SimulatedAnswer, random: Random) -> float:
+    if isinstance(rule.latency, RecordedLatency) and said.recording is not None:
         return (said.recording.latency_s or 0.0) * rule.latency.factor
     return rule.latency.draw(random)

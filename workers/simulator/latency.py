@@ -61,7 +61,7 @@ class LogNormal(Frozen):
         return random.lognormvariate(mu, sigma)
 
 
-class Recorded(Frozen):
+class RecordedLatency(Frozen):
     """The time that the recorded answer took, times a factor; no time where none was recorded."""
 
     kind: Literal["recorded"]
@@ -72,4 +72,4 @@ class Recorded(Frozen):
         return 0.0
 
 
-Latency = Constant | Uniform | LogNormal | Recorded
+Latency = Constant | Uniform | LogNormal | RecordedLatency

@@ -12,7 +12,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.tier import Lane
 
 
-class Paid(Frozen):
+class LedgerEntry(Frozen):
     """One answered call."""
 
     n: int
@@ -40,7 +40,7 @@ class Ledger:
     """Keeps paid calls in memory, appends them to a file if there is one, and counts everything."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.paid: list[Paid] = []
+        self.paid: list[LedgerEntry] = []
         self._statuses: Counter[tuple[str, str]] = Counter()
         self._faults: Counter[tuple[str, str]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
@@ -65,7 +65,9 @@ class Ledger:
 
     def charge(self, model: str, **details: object) -> None:
         """Log an answered call; one write of one line, so that several readers always see whole lines."""
-        paid = Paid.model_validate({"n": len(self.paid) + 1, "at": round(time.time(), 6), "model": model, **details})
+        paid = LedgerEntry.model_validate(
+            {"n": len(self.paid) + 1, "at": round(time.time(), 6), "model": model, **details}
+        )
         self.paid.append(paid)
         for name in ("input_tokens", "cached_tokens", "output_tokens"):
             self._tokens[model, name] += getattr(paid, name)

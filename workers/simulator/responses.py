@@ -7,7 +7,7 @@ import time
 from firstline.schemas.attempt import Usage
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.tier import Lane
-from firstline.workers.simulator.answers import Said
+from firstline.workers.simulator.answers import SimulatedAnswer
 from firstline.workers.simulator.chat import Chat
 from firstline.workers.simulator.script import Capability
 
@@ -15,7 +15,7 @@ _ids = itertools.count(1)
 
 
 def completion(
-    chat: Chat, said: Said, usage: JsonObject | None, lane: Lane | None, logprobs: JsonObject | None
+    chat: Chat, said: SimulatedAnswer, usage: JsonObject | None, lane: Lane | None, logprobs: JsonObject | None
 ) -> JsonObject:
     """Return the body of an answered request."""
     choice: JsonObject = {
@@ -53,7 +53,7 @@ def problem(message: str, kind: str, code: str | None = None, param: str | None 
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def _message(chat: Chat, said: Said) -> JsonObject:
+def _message(chat: Chat, said: SimulatedAnswer) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": said.text, "refusal": None}
     if said.refused:
         return message | {"content": None, "refusal": said.text}
@@ -67,7 +67,7 @@ def _message(chat: Chat, said: Said) -> JsonObject:
     return message
 
 
-def _finish(said: Said) -> str:
+def _finish(said: SimulatedAnswer) -> str:
     return "tool_calls" if said.tool_calls and said.finish_reason == "stop" else said.finish_reason
 
 

@@ -43,7 +43,7 @@ def _answered(value: object) -> ToolResult:
 
 def _within(given: JsonObject, options: Options, place: Place) -> ToolResult:
     match user_functions.call(options.path, named=given, folders=place.functions):
-        case user_functions.Returned(value):
+        case user_functions.FunctionResult(value):
             return _answered(value)
         case user_functions.Broken(reason):
             return failed(reason)

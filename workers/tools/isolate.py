@@ -83,7 +83,7 @@ def _in_child(
     return _read(spec, ended)
 
 
-def _read(spec: ToolSpec, ended: process.Ended) -> ToolResult:
+def _read(spec: ToolSpec, ended: process.ChildResult) -> ToolResult:
     if ended.stopped:
         return failed(f"tool {spec.name!r} was stopped: {ended.stopped}")
     try:

@@ -52,7 +52,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ChildResult:
     """How a child ended; `stopped` says why when we ended it."""
 
     exit_code: int | None
@@ -69,7 +69,7 @@ def run(
     given: bytes = b"",
     cwd: Path | None = None,
     stop: threading.Event | None = None,
-) -> Ended:
+) -> ChildResult:
     """Run a command in a session of its own with `given` on its standard input, and leave nothing of it alive.
 
     It is killed with all its descendants at a bound of time or processes, or when another thread sets `stop`.
@@ -93,7 +93,7 @@ def run(
             stopped = _watch(child, captures, bounds, stop)
         finally:
             _kill(child)
-    return Ended(child.returncode if stopped is None else None, *captures, stopped)
+    return ChildResult(child.returncode if stopped is None else None, *captures, stopped)
 
 
 def _watch(

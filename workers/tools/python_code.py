@@ -95,7 +95,7 @@ def _sandbox() -> str:
     return Path(__file__).with_name("sandbox.py").read_text(encoding="utf-8")
 
 
-def _result(ended: process.Ended) -> ToolResult:
+def _result(ended: process.ChildResult) -> ToolResult:
     if ended.exit_code == _NO_WALLS and not ended.stdout.kept:
         return failed(_WEAK.format(missing="Landlock"))
     value: JsonObject = {"stdout": ended.stdout.text, "stderr": ended.stderr.text, "exit_code": ended.exit_code}

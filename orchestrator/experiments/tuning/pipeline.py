@@ -41,7 +41,7 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuningResult:
     """What the tuning came to."""
 
     #: None: the top model answers everything, as before.
@@ -64,7 +64,7 @@ class Tuned:
         return self.threshold == NO_CONFIDENCE
 
 
-def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tuned:
+def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> TuningResult:
     """Choose the pipeline that costs least and certify it with at most `labels` labels in all.
 
     With probability `1 - target.delta` at most `target.max_loss` of all items are accepted although they are lost. The
@@ -73,11 +73,11 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tuned
     order: Ints = np.random.default_rng(seed).permutation(source.rows).astype(np.int64)
     refused = infeasible(len(source.candidates), source.rows, labels, target)
     if refused:
-        return Tuned(None, None, None, (), 0, refused)
+        return TuningResult(None, None, None, (), 0, refused)
     choice = choose(source, order, labels, target, seed=seed)
     if choice.best is None:
         reason = "no cheaper model is likely to save anything at this loss"
-        return Tuned(None, None, None, choice.prospects, choice.labels, reason)
+        return TuningResult(None, None, None, choice.prospects, choice.labels, reason)
     left = labels - choice.labels
     rows = order[len(choice.seen) :][: DRAWN * left]
     answers = source.answers(choice.best, rows)
@@ -94,15 +94,15 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tuned
     curve = _curve(source, choice, rows, labelled)
     if found.threshold is None:
         reason = f"{choice.best} is the likeliest, but no threshold of it could be certified with {left} labels"
-        return Tuned(None, None, None, choice.prospects, used, reason, choice.best, curve)
+        return TuningResult(None, None, None, choice.prospects, used, reason, choice.best, curve)
     usable = np.isfinite(answers.confidence)
     threshold = NO_CONFIDENCE if (answers.confidence[usable] >= found.threshold).all() else found.threshold
     own = source.answers(choice.best, choice.seen[: len(choice.top_usd)])
     saving = measured(answers, threshold, float(choice.top_usd.sum() / own.cost_usd.sum()))
     if saving.high >= 1:
         reason = f"{choice.best} is certified, but at {saving.cost_share:.0%} of the top model's cost"
-        return Tuned(None, None, None, choice.prospects, used, reason, choice.best, curve)
-    return Tuned(choice.best, threshold, saving, choice.prospects, used, tried=choice.best, curve=curve)
+        return TuningResult(None, None, None, choice.prospects, used, reason, choice.best, curve)
+    return TuningResult(choice.best, threshold, saving, choice.prospects, used, tried=choice.best, curve=curve)
 
 
 def rows_needed(labels: int) -> int:

@@ -71,7 +71,7 @@ class Records:
 
 
 @dataclass
-class Recorded:
+class RecordedSource:
     """A source that answers from records and counts what it was asked."""
 
     records: Records

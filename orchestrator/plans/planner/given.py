@@ -5,7 +5,15 @@ import json
 from sqlalchemy import Connection
 
 from firstline.config.catalogue.catalogue import ENGINE_SKILLS
-from firstline.config.drafts.draft import RESERVED, Given, ItemsView, KnownStep, OfferedSkill, OfferedTool, PlanLimits
+from firstline.config.drafts.draft import (
+    RESERVED,
+    ItemsView,
+    KnownStep,
+    OfferedSkill,
+    OfferedTool,
+    PlanLimits,
+    PlannerInput,
+)
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.store import items, jobs, overview
 from firstline.schemas.base import Json, JsonObject
@@ -22,12 +30,12 @@ _FIELD_CHARS = 600
 _SKILLS_CHARS = 80_000
 
 
-def given(tx: Connection, *, job: Job, planned: PlannedStep) -> Given:
+def given(tx: Connection, *, job: Job, planned: PlannedStep) -> PlannerInput:
     """Return what the planner of a step is shown."""
     level = planned.step.options.get("level")
     left = LEVELS - 1 - (level if isinstance(level, int) else 0)
     budget_usd = None if job.budget_usd is None else max(0.0, job.budget_usd - jobs.spent(tx, job=job.id))
-    return Given(
+    return PlannerInput(
         goal=goal_of(tx, job=job, planned=planned),
         skills=offered_skills(job),
         tools=offered_tools(job),

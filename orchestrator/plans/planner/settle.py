@@ -17,7 +17,7 @@ from firstline.schemas.tool import ToolSpec
 
 
 @dataclass(frozen=True)
-class Brought:
+class SubmittedCatalogue:
     """The skills and tools that a job's plan brought along when it was submitted."""
 
     plan: Plan
@@ -55,7 +55,7 @@ def compile_draft(tx: Connection, *, job: Job, planned: PlannedStep, draft: Draf
     )
     return compile_plan(
         draft.workflow(job.name).evolve(steps=steps),
-        catalogue=Brought(job.plan),
+        catalogue=SubmittedCatalogue(job.plan),
         profile=job.profile,
         tiers=job.options.tiers,
         certificates=known_certificates(tx, profile=job.profile, tenant=job.tenant),

@@ -31,7 +31,7 @@ _YAML = {
 }
 
 
-class Listed(Frozen):
+class CatalogueEntry(Frozen):
     """An entry of the catalogue, by name."""
 
     name: str
@@ -41,7 +41,7 @@ class Listed(Frozen):
     problems: tuple[str, ...] = ()
 
 
-class Kept(Frozen, Generic[T]):
+class CatalogueValue(Frozen, Generic[T]):
     """An entry of the catalogue with its value."""
 
     name: str
@@ -49,9 +49,9 @@ class Kept(Frozen, Generic[T]):
     value: T
 
 
-def _listed(shelf: Shelf[T]) -> list[Listed]:
+def _listed(shelf: Shelf[T]) -> list[CatalogueEntry]:
     return [
-        Listed(
+        CatalogueEntry(
             name=name,
             description=entry.value.description if entry.value else "",
             built_in=entry.built_in,
@@ -71,9 +71,9 @@ def found(shelf: Shelf[T], name: str) -> tuple[Entry[T], T]:
     return entry, entry.value
 
 
-def _kept(shelf: Shelf[T], name: str) -> Kept[T]:
+def _kept(shelf: Shelf[T], name: str) -> CatalogueValue[T]:
     entry, value = found(shelf, name)
-    return Kept(name=name, built_in=entry.built_in, value=value)
+    return CatalogueValue(name=name, built_in=entry.built_in, value=value)
 
 
 def _text(shelf: Shelf[T], name: str) -> PlainTextResponse:
@@ -96,13 +96,13 @@ def get_offers(visitor: Viewer) -> Offers:
 
 
 @router.get("/workflows", summary="List workflows")
-def list_workflows(visitor: Viewer) -> list[Listed]:
+def list_workflows(visitor: Viewer) -> list[CatalogueEntry]:
     """Return all workflows by name, broken ones among them."""
     return _listed(current_catalogue().workflows)
 
 
 @router.get("/workflows/{name}", responses=_MISSING, summary="One workflow")
-def get_workflow(visitor: Viewer, name: Name) -> Kept[Workflow]:
+def get_workflow(visitor: Viewer, name: Name) -> CatalogueValue[Workflow]:
     """Return a workflow."""
     return _kept(current_catalogue().workflows, name)
 
@@ -114,20 +114,20 @@ def get_workflow_text(visitor: Viewer, name: Name) -> PlainTextResponse:
 
 
 @router.put("/workflows/{name}", responses=_MISSING, summary="Save a workflow")
-def put_workflow(visitor: Admin, name: Name, body: Workflow) -> Kept[Workflow]:
+def put_workflow(visitor: Admin, name: Name, body: Workflow) -> CatalogueValue[Workflow]:
     """Write a workflow of your own; one with a built-in's name is used instead of it."""
     save(FileKind.WORKFLOW, name, body, visitor)
     return _kept(current_catalogue().workflows, name)
 
 
 @router.get("/skills", summary="List skills")
-def list_skills(visitor: Viewer) -> list[Listed]:
+def list_skills(visitor: Viewer) -> list[CatalogueEntry]:
     """Return all skills by name, broken ones among them."""
     return _listed(current_catalogue().skills)
 
 
 @router.get("/skills/{name}", responses=_MISSING, summary="One skill")
-def get_skill(visitor: Viewer, name: Name) -> Kept[Skill]:
+def get_skill(visitor: Viewer, name: Name) -> CatalogueValue[Skill]:
     """Return a skill."""
     return _kept(current_catalogue().skills, name)
 
@@ -139,20 +139,20 @@ def get_skill_text(visitor: Viewer, name: Name) -> PlainTextResponse:
 
 
 @router.put("/skills/{name}", responses=_MISSING, summary="Save a skill")
-def put_skill(visitor: Admin, name: Name, body: Skill) -> Kept[Skill]:
+def put_skill(visitor: Admin, name: Name, body: Skill) -> CatalogueValue[Skill]:
     """Write a skill of your own; one with a built-in's name is used instead of it."""
     save(FileKind.SKILL, name, body, visitor)
     return _kept(current_catalogue().skills, name)
 
 
 @router.get("/tiers", summary="List profiles")
-def list_profiles(visitor: Viewer) -> list[Listed]:
+def list_profiles(visitor: Viewer) -> list[CatalogueEntry]:
     """Return all profiles (ladders of tiers) by name, broken ones among them."""
     return _listed(current_catalogue().profiles)
 
 
 @router.get("/tiers/{name}", responses=_MISSING, summary="One profile")
-def get_profile(visitor: Viewer, name: Name) -> Kept[Profile]:
+def get_profile(visitor: Viewer, name: Name) -> CatalogueValue[Profile]:
     """Return a profile: its tiers, their models, limits and prices. It holds names of keys, never keys."""
     return _kept(current_catalogue().profiles, name)
 
@@ -164,7 +164,7 @@ def get_profile_text(visitor: Viewer, name: Name) -> PlainTextResponse:
 
 
 @router.put("/tiers/{name}", responses=_MISSING, summary="Save a profile")
-def put_profile(visitor: Admin, name: Name, body: Profile) -> Kept[Profile]:
+def put_profile(visitor: Admin, name: Name, body: Profile) -> CatalogueValue[Profile]:
     """Write a profile of your own; one with a built-in's name is used instead of it."""
     save(FileKind.PROFILE, name, body, visitor)
     return _kept(current_catalogue().profiles, name)

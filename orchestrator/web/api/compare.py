@@ -39,7 +39,7 @@ class ChosenModel(Frozen):
     model: ModelName
 
 
-class Chosen(Frozen):
+class StartChoice(Frozen):
     """The tier that the skill starts on now."""
 
     tier: str
@@ -82,8 +82,8 @@ def get_comparison(visitor: Viewer, comparison: ComparisonId) -> SideBySide:
 
 
 @router.put("/skills/{name}/model", summary="Make a model the skill's")
-def put_model(visitor: Admin, name: Name, body: ChosenModel) -> Chosen:
+def put_model(visitor: Admin, name: Name, body: ChosenModel) -> StartChoice:
     """Let a skill start on a model's tier, and the tier ask that model first; written as files of your own."""
-    return Chosen(
+    return StartChoice(
         tier=choose_model(current_catalogue(), skill=name, profile=body.profile, model=body.model, by=visitor.name)
     )

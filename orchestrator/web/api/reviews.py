@@ -8,7 +8,7 @@ from pydantic import Field
 
 from firstline.orchestrator import api
 from firstline.orchestrator.engine import review
-from firstline.orchestrator.engine.review import Answered, Question, Waiting
+from firstline.orchestrator.engine.review import Question, ReviewOutcome, Waiting
 from firstline.orchestrator.web.access import SeenJob, SteeredJob, Viewer
 from firstline.orchestrator.web.fields import Limit
 from firstline.orchestrator.web.problem import documented
@@ -49,12 +49,12 @@ def get_review(job: SeenJob, item: ItemId, step: StepName = None) -> Question:
 
 
 @router.post("/{job}/{item}/answer", responses=_MISSING, summary="Answer")
-def answer_review(job: SteeredJob, item: ItemId, body: Answer, step: StepName = None) -> Answered:
+def answer_review(job: SteeredJob, item: ItemId, body: Answer, step: StepName = None) -> ReviewOutcome:
     """Settle the subtask with a person's answer, which also joins the skill's gold set."""
     return review.answer(api.engine(), job=job, item_id=item, value=body.value, step=step, note=body.note)
 
 
 @router.post("/{job}/{item}/reject", responses=_MISSING, summary="Reject")
-def reject_review(job: SteeredJob, item: ItemId, body: Rejection, step: StepName = None) -> Answered:
+def reject_review(job: SteeredJob, item: ItemId, body: Rejection, step: StepName = None) -> ReviewOutcome:
     """Give the subtask up; its item fails with the person's reason."""
     return review.reject(api.engine(), job=job, item_id=item, reason=body.reason, step=step)

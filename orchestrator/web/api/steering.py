@@ -28,7 +28,7 @@ class Retry(Frozen):
     items: tuple[str, ...] | None = Field(default=None, max_length=10_000, description="Ids; all when missing.")
 
 
-class Retried(Frozen):
+class RetryCount(Frozen):
     """How many items are tried again."""
 
     items: int
@@ -60,9 +60,9 @@ def cancel_job(job: SteeredJob) -> JobStatus:
 
 
 @router.post("/retry", summary="Try failed items again")
-def retry_job(job: SteeredJob, body: Retry) -> Retried:
+def retry_job(job: SteeredJob, body: Retry) -> RetryCount:
     """Open failed items again, all or those named; what has settled is not paid for again."""
-    return Retried(items=api.retry(job, items=body.items))
+    return RetryCount(items=api.retry(job, items=body.items))
 
 
 @router.post("/budget", summary="Raise a job's budget")

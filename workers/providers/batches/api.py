@@ -14,7 +14,7 @@ from firstline.workers.providers.billing import free
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.provider_errors import failure_of
 from firstline.workers.providers.structured_call import read_json, read_text, request_as
-from firstline.workers.providers.structured_output import Asked, ask, strict_of
+from firstline.workers.providers.structured_output import ModeRequest, ask, strict_of
 
 #: Ways to ask for JSON that need no second call.
 _MODES = (Structured.JSON_SCHEMA, Structured.JSON_OBJECT, Structured.PROMPT)
@@ -116,7 +116,7 @@ async def _reply(provider: Provider, result: Result, call: Call) -> Reply | None
     return read_text(reply) if call.schema is None else read_json(reply, _asked(call))
 
 
-def _asked(call: Call) -> Asked:
+def _asked(call: Call) -> ModeRequest:
     """Return how a call asks for JSON: by the model's first way that needs no forced tool."""
     mode = next((mode for mode in call.model.structured if mode in _MODES), Structured.PROMPT)
     return ask(mode, call.messages, call.schema or {}, call.schema_name, strict_of(call.model))

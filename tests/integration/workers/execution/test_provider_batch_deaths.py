@@ -12,7 +12,7 @@ import pytest
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.provider_batch import ProviderBatchAct, ProviderBatchNews, ProviderBatchOrder, ProviderBatchState
 from firstline.schemas.tier import Model, Price, ProviderBatchTerms, Tier, TierKind
-from firstline.workers.durability.paid_answers import Kept, PaidAnswers
+from firstline.workers.durability.paid_answers import PaidAnswer, PaidAnswers
 from firstline.workers.execution.provider_batch import carry_message
 from firstline.workers.limits.gate import Gate
 from firstline.workers.providers.batches.api import BatchApi
@@ -92,7 +92,7 @@ def order(model: Model, act: ProviderBatchAct, tries: int, known: ProviderBatchN
     )
 
 
-async def played(gateway: LitellmGateway, model: Model, doing: str, when: str) -> dict[str, Kept]:
+async def played(gateway: LitellmGateway, model: Model, doing: str, when: str) -> dict[str, PaidAnswer]:
     """Carry a provider batch from its order to its answers; whoever has it dies once, and another one goes on."""
     redis = fakeredis.FakeAsyncRedis(decode_responses=True)
     api: Any = Mortal(gateway.batch_api, doing, when)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from firstline.config.queues.app import make_app
-from firstline.config.queues.task import Discreet, Labelled
+from firstline.config.queues.task import Discreet, LabelledTask
 from firstline.config.settings import Settings
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import publish
@@ -25,7 +25,7 @@ def task():
 
 
 def test_every_task_of_the_app_shows_labels_only(task) -> None:
-    assert isinstance(task, Labelled)
+    assert isinstance(task, LabelledTask)
     assert task.Request == "firstline.config.queues.task:Discreet"
 
 

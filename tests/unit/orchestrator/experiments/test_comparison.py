@@ -3,7 +3,15 @@
 import pytest
 
 from firstline.orchestrator.experiments.compare import compare_profile
-from firstline.orchestrator.experiments.comparison import Called, Measured, Run, build, dearest, items_needed, share
+from firstline.orchestrator.experiments.comparison import (
+    CallRecord,
+    ComparedStep,
+    Run,
+    build,
+    dearest,
+    items_needed,
+    share,
+)
 from firstline.orchestrator.experiments.comparison_text import candidate_columns, candidate_row, render_page
 from firstline.orchestrator.quality.calibration.labels import Truth
 from firstline.schemas.comparison import Share
@@ -21,14 +29,14 @@ def run(model: str, right: int, count: int, usd: float | None, *, failed: int = 
     values = ["yes"] * right + ["no"] * (count - right - failed) + [MISSING] * failed
     outputs = {str(n): value for n, value in enumerate(values)}
     failures = {key: "malformed" for key, value in outputs.items() if value is MISSING}
-    calls = [Called("s", 0.1 * (n + 1), usd, error if value is MISSING else None) for n, value in enumerate(values)]
+    calls = [CallRecord("s", 0.1 * (n + 1), usd, error if value is MISSING else None) for n, value in enumerate(values)]
     return Run(model, f"job-{model}", outputs, failures, {"s": outputs}, calls)
 
 
 def compared(*runs: Run, truth: Truth = NO_GOLD):
     count = len(runs[0].outputs)
     items = {str(n): {"text": f"<b>{n}</b>", "gold": "yes"} for n in range(count)}
-    return build(runs, items, workflow="w", truth=truth, steps=[Measured("s", "sort", truth)])
+    return build(runs, items, workflow="w", truth=truth, steps=[ComparedStep("s", "sort", truth)])
 
 
 def test_the_dearest_run_is_the_reference_and_the_last_one_where_a_price_is_unknown():
@@ -56,10 +64,10 @@ def test_with_gold_every_model_has_an_accuracy_and_a_failed_item_is_wrong():
 
 def test_the_malformed_rate_leaves_out_what_the_provider_failed():
     calls = [
-        Called("s", 1, 0.1, "off_schema"),
-        Called("s", 1, 0.1, "unsure"),
-        Called("s", 1, None, "server", answered=False),
-        Called("s", 1, 0.1, None),
+        CallRecord("s", 1, 0.1, "off_schema"),
+        CallRecord("s", 1, 0.1, "unsure"),
+        CallRecord("s", 1, None, "server", answered=False),
+        CallRecord("s", 1, 0.1, None),
     ]
     one = Run("m", "j", {"0": "yes"}, {}, {"s": {"0": "yes"}}, calls)
     found = compared(one).candidates[0]

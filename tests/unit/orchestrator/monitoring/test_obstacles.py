@@ -13,7 +13,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.monitoring.live_workers import Crowd
 from firstline.orchestrator.monitoring.model_health import ModelHealth
 from firstline.orchestrator.monitoring.obstacles import ObstacleKind, Scene, obstacles, obstacles_in
-from firstline.orchestrator.store.gauges import Out, Parked
+from firstline.orchestrator.store.gauges import Out, ParkedCount
 from firstline.schemas.job import JobState, Options
 from firstline.schemas.plan import Plan, PlannedStep, Step
 from firstline.schemas.tier import Model, Profile, Tier
@@ -90,19 +90,19 @@ def out(tier="cheap", *, queued=5, running=0) -> Out:
             id="all models cool down",
         ),
         pytest.param(
-            scene(parked=[Parked("deferred", "cheap", 1, SOON)]),
+            scene(parked=[ParkedCount("deferred", "cheap", 1, SOON)]),
             ObstacleKind.LIMIT,
             "1 subtask waits for the limits of tier 'cheap'",
             id="a limit",
         ),
         pytest.param(
-            scene(parked=[Parked("review", "frontier", 3, None)]),
+            scene(parked=[ParkedCount("review", "frontier", 3, None)]),
             ObstacleKind.PERSON,
             "3 subtasks wait for a person; firstline review list --job 1129-0000abcd",
             id="reviews",
         ),
         pytest.param(
-            scene(parked=[Parked("bulked", "cheap", 40, None)]),
+            scene(parked=[ParkedCount("bulked", "cheap", 40, None)]),
             ObstacleKind.PROVIDER_BATCH,
             "40 subtasks wait for the Batch API of tier 'cheap'",
             id="a provider's batch",

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.drafts.draft import Draft, Given, Rubric
+from firstline.config.drafts.draft import Draft, PlannerInput, Rubric
 from firstline.config.drafts.draft_flaws import draft_flaws
 from firstline.orchestrator.plans.patterns.growth import open_sub_plan, replace_rest
 from firstline.orchestrator.plans.patterns.tree import cut
@@ -18,7 +18,7 @@ from firstline.schemas.skill import Skill
 from firstline.workers.checks import run_checks
 from firstline.workers.estimates.forecast import Load, forecast, total
 
-GIVEN = Given.model_validate(
+GIVEN = PlannerInput.model_validate(
     {
         "goal": "Sort the mails.",
         "skills": [

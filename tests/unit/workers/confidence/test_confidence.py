@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from firstline.schemas.attempt import ErrorKind, TokenLogprob
 from firstline.schemas.policy import Confidence, Signal
 from firstline.schemas.skill import Skill
-from firstline.workers.confidence import Answered, Ask, assess, top_logprobs
+from firstline.workers.confidence import Ask, CheckedAnswer, assess, top_logprobs
 from firstline.workers.confidence.agreement import agreed, samples
 from firstline.workers.confidence.logprob import mean_logprob, min_logprob, value_logprobs
 from firstline.workers.confidence.margin import margin
@@ -64,9 +64,11 @@ def skill_of(*signals: dict[str, Any], output: dict[str, Any] = SCHEMA) -> Skill
     return Skill.model_validate({**declared, "confidence": list(signals)})
 
 
-def answered(skill: Skill, value: Any, reply: Reply | None = None, **more: Any) -> Answered:
+def answered(skill: Skill, value: Any, reply: Reply | None = None, **more: Any) -> CheckedAnswer:
     inputs = {"text": "where is my card"}
-    return Answered(skill, messages(skill, inputs), inputs, reply or Reply(value=value), value, item=inputs, **more)
+    return CheckedAnswer(
+        skill, messages(skill, inputs), inputs, reply or Reply(value=value), value, item=inputs, **more
+    )
 
 
 JSON_VALUES = st.recursive(
@@ -343,7 +345,7 @@ def replying(reply: Callable[[Ask], Reply | None], asked: list[str]) -> Any:
 
 
 def assessed(
-    first: Answered, reply: Callable[[Ask], Reply | None] = lambda _: None
+    first: CheckedAnswer, reply: Callable[[Ask], Reply | None] = lambda _: None
 ) -> tuple[Confidence | None, list[str]]:
     asked: list[str] = []
     return asyncio.run(assess(first, replying(reply, asked))), asked

@@ -8,11 +8,11 @@ import fakeredis
 import pytest
 
 from firstline.config.shared_state.keys import Keys
-from firstline.workers.durability.paid_answers import Kept, PaidAnswers
+from firstline.workers.durability.paid_answers import PaidAnswer, PaidAnswers
 from firstline.workers.loop.background import Background
 from firstline.workers.providers.gateway import Reply
 
-KEPT = Kept(datetime(2026, 11, 28, tzinfo=UTC), Reply(text="yes"))
+KEPT = PaidAnswer(datetime(2026, 11, 28, tzinfo=UTC), Reply(text="yes"))
 
 
 class SlowRedis(fakeredis.FakeAsyncRedis):

@@ -9,7 +9,7 @@ from firstline.config.shared_state.keys import Keys
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.execution.attempt_state import Line
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.model_choice import count_round
 from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.limits.gate import Gate
@@ -43,8 +43,8 @@ class House:
         await self.gate.close()
 
 
-def line(kind: ErrorKind, faults: int = 0) -> Line:
-    return Line(n=0, used=0, feedback=(), effort=None, faults=faults, avoid={MODEL.name: kind})
+def line(kind: ErrorKind, faults: int = 0) -> AttemptState:
+    return AttemptState(n=0, used=0, feedback=(), effort=None, faults=faults, avoid={MODEL.name: kind})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from firstline.config.shared_state.budget_counters import Money, forget, raise_cap, read, seed
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.attempt import ErrorKind, Usage
-from firstline.schemas.batch import Ration
+from firstline.schemas.batch import BudgetCap
 from firstline.schemas.tier import Limits, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.limits.gate import Gate
@@ -25,7 +25,7 @@ from firstline.workers.providers.gateway import Reply
 
 KEYS = Keys("test")
 GOOD = Reply(text="yes", usage=Usage(input_tokens=80, output_tokens=20), cost_usd=0.01)
-BUDGET = Ration(key="job:1", cap_usd=1.0)
+BUDGET = BudgetCap(key="job:1", cap_usd=1.0)
 
 
 class Clock:
@@ -72,15 +72,15 @@ def failed(kind: ErrorKind, retry_after_s: float | None = None) -> Reply:
 
 
 async def admitted(
-    gate: Gate, model: Model, *rations: Ration, tokens: int = 100, cost_usd: float | None = 0.1
+    gate: Gate, model: Model, *caps: BudgetCap, tokens: int = 100, cost_usd: float | None = 0.1
 ) -> Permit:
-    permit = await gate.enter(tier=tier_of(model), model=model, rations=rations, tokens=tokens, cost_usd=cost_usd)
+    permit = await gate.enter(tier=tier_of(model), model=model, caps=caps, tokens=tokens, cost_usd=cost_usd)
     assert isinstance(permit, Permit), permit
     return permit
 
 
-async def refused(gate: Gate, model: Model, *rations: Ration, tokens: int = 100, cost_usd: float | None = 0.1) -> Defer:
-    said = await gate.enter(tier=tier_of(model), model=model, rations=rations, tokens=tokens, cost_usd=cost_usd)
+async def refused(gate: Gate, model: Model, *caps: BudgetCap, tokens: int = 100, cost_usd: float | None = 0.1) -> Defer:
+    said = await gate.enter(tier=tier_of(model), model=model, caps=caps, tokens=tokens, cost_usd=cost_usd)
     assert isinstance(said, Defer), said
     return said
 
@@ -354,7 +354,7 @@ def test_what_counts_as_spent(reply: Reply | None, spent: float) -> None:
 
 def test_all_budgets_of_a_call_must_have_room_or_none_is_touched(house: House) -> None:
     async def scenario() -> None:
-        gate, model, day = house.gate(), model_of(requests_per_minute=60), Ration(key="day", cap_usd=0.05)
+        gate, model, day = house.gate(), model_of(requests_per_minute=60), BudgetCap(key="day", cap_usd=0.05)
         seed(house.sync, KEYS, BUDGET, 0)
         seed(house.sync, KEYS, day, 0)
         said = await refused(gate, model, BUDGET, day)

@@ -6,7 +6,7 @@ import pytest
 from bench.kit.simulated_models import simulated
 from firstline.orchestrator.experiments.tuning.answers import Answers
 from firstline.orchestrator.experiments.tuning.pipeline import infeasible, tune
-from firstline.orchestrator.experiments.tuning.recorded import Column, Recorded, Records
+from firstline.orchestrator.experiments.tuning.recorded import Column, RecordedSource, Records
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE
 from firstline.orchestrator.quality.calibration.threshold import Target
 
@@ -41,39 +41,39 @@ def _true_loss(records, found):
 @pytest.mark.parametrize("kind", ["mixed", "strong", "weak", "useless_signal"])
 def test_the_loss_is_missed_no_more_often_than_promised_although_the_best_was_chosen(kind):
     records = simulated(kind, 3)
-    found = [tune(Recorded(records), 200, TARGET, seed=seed) for seed in range(30)]
+    found = [tune(RecordedSource(records), 200, TARGET, seed=seed) for seed in range(30)]
     missed = sum(one.candidate is not None and _true_loss(records, one) > TARGET.max_loss for one in found)
     # More than 6 of 30 at a rate of 10% would be an accident of 1 in 40.
     assert missed <= 6
 
 
 def test_labels_are_kept_to():
-    source = Recorded(simulated("mixed", 4))
+    source = RecordedSource(simulated("mixed", 4))
     found = tune(source, 200, TARGET)
     assert source.labels == found.labels <= 200
 
 
 def test_a_model_that_is_nearly_always_right_replaces_the_top_one():
-    found = tune(Recorded(_records(right=0.995, confidence=NO_CONFIDENCE)), 200, TARGET)
+    found = tune(RecordedSource(_records(right=0.995, confidence=NO_CONFIDENCE)), 200, TARGET)
     assert found.replaces_top
     assert found.saving is not None
     assert found.saving.cost_share == pytest.approx(0.1)
 
 
 def test_a_model_without_confidence_that_is_often_wrong_is_not_taken():
-    found = tune(Recorded(_records(right=0.7, confidence=NO_CONFIDENCE)), 200, TARGET)
+    found = tune(RecordedSource(_records(right=0.7, confidence=NO_CONFIDENCE)), 200, TARGET)
     assert found.candidate is None
     assert found.reason
 
 
 def test_models_as_dear_as_the_top_one_are_not_taken():
-    found = tune(Recorded(_records(price=1.0, models=3)), 200, TARGET)
+    found = tune(RecordedSource(_records(price=1.0, models=3)), 200, TARGET)
     assert found.candidate is None
 
 
 @pytest.mark.parametrize("labels", [1, 2, 12, 40])
 def test_too_few_labels_are_said_before_anything_is_paid(labels):
-    source = Recorded(_records())
+    source = RecordedSource(_records())
     found = tune(source, labels, TARGET)
     assert found.candidate is None
     assert "needs 45 labels" in found.reason
@@ -85,7 +85,7 @@ def test_no_cheaper_model_is_said():
 
 
 def test_all_models_equal_gives_a_pipeline_of_one_of_them():
-    found = tune(Recorded(_records(right=0.9, models=5)), 200, TARGET)
+    found = tune(RecordedSource(_records(right=0.9, models=5)), 200, TARGET)
     assert found.candidate is not None
     assert found.saving is not None
     assert found.saving.high < 1
@@ -94,7 +94,7 @@ def test_all_models_equal_gives_a_pipeline_of_one_of_them():
 def test_the_cost_is_never_above_the_top_model():
     for seed in range(20):
         records = simulated("weak", seed)
-        found = tune(Recorded(records), 200, TARGET, seed=seed)
+        found = tune(RecordedSource(records), 200, TARGET, seed=seed)
         if found.candidate is None:
             continue
         answers = records.columns[found.candidate].answers
@@ -105,4 +105,4 @@ def test_the_cost_is_never_above_the_top_model():
 
 def test_the_same_seed_gives_the_same_pipeline():
     records = simulated("mixed", 5)
-    assert tune(Recorded(records), 200, TARGET, seed=7) == tune(Recorded(records), 200, TARGET, seed=7)
+    assert tune(RecordedSource(records), 200, TARGET, seed=7) == tune(RecordedSource(records), 200, TARGET, seed=7)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from firstline.orchestrator.experiments.tuning.recorded import Recorded, read_records
+from firstline.orchestrator.experiments.tuning.recorded import RecordedSource, read_records
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE
 from firstline.schemas.errors import UserError
 
@@ -56,7 +56,7 @@ def test_a_missing_confidence_is_the_lowest(tmp_path):
 
 
 def test_labels_and_dollars_are_counted_once(file):
-    source = Recorded(read_records(file))
+    source = RecordedSource(read_records(file))
     source.label(np.array([0, 1]))
     source.label(np.array([1, 2]))
     source.answers("small", np.array([0]))

@@ -9,7 +9,7 @@ from firstline.workers.providers.gateway import Message, Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CheckedAnswer:
     """An answer that passed its checks, and all that a signal may look at."""
 
     skill: Skill
