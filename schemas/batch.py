@@ -1,6 +1,8 @@
 """What travels: a batch of subtasks to a tier's queue, and the trail that comes back."""
 
-from pydantic import AwareDatetime, Field
+from typing import Any
+
+from pydantic import AliasChoices, AwareDatetime, Field
 
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Frozen, Json, JsonObject
@@ -16,10 +18,9 @@ MESSAGE_VERSION = 3
 WHOLE_JOB = -1
 
 
-class Todo(Frozen):
-    """A subtask that waits to be answered on this batch's tier."""
+class SubtaskProgress(Frozen):
+    """How far a subtask has come on its tier: what goes to a worker, comes back, and stands in its row."""
 
-    step: str
     #: Number of its next attempt.
     n: int = 0
     #: Attempts already used on this tier.
@@ -28,6 +29,21 @@ class Todo(Frozen):
     faults: int = 0
     feedback: tuple[str, ...] = ()
     effort: str | None = None
+
+
+#: Names of the fields of `SubtaskProgress`: whoever carries a subtask further has them under these names.
+PROGRESS = tuple(SubtaskProgress.model_fields)
+
+
+def progress_of(carrier: object) -> dict[str, Any]:
+    """Return how far a subtask has come, from a message, a row or a running attempt that carries it."""
+    return {name: getattr(carrier, name) for name in PROGRESS}
+
+
+class Todo(SubtaskProgress):
+    """A subtask that waits to be answered on this batch's tier."""
+
+    step: str
     #: Instruction added by the orchestrator model.
     instruction: str | None = None
 
@@ -75,7 +91,8 @@ class Batch(Frozen):
     tools: dict[str, ToolSpec] = Field(default_factory=dict)
     #: Folders of the user's own functions.
     folders: tuple[str, ...] = ()
-    rations: tuple[BudgetCap, ...] = ()
+    #: `rations` in messages of version 2.
+    caps: tuple[BudgetCap, ...] = Field(default=(), validation_alias=AliasChoices("caps", "rations"))
     #: Use the shared response cache.
     cache: bool = False
     #: Of its job; 0 goes first.
@@ -104,16 +121,11 @@ class Settled(Frozen):
     skipped: bool = False
 
 
-class Left(Frozen):
+class Left(SubtaskProgress):
     """A subtask that the worker did not settle, and why."""
 
     step: str
-    n: int
-    used: int = 0
-    faults: int = 0
     verdict: Parked = Field(discriminator="kind")
-    feedback: tuple[str, ...] = ()
-    effort: str | None = None
 
 
 class ItemTrail(Frozen):

@@ -7,7 +7,7 @@ from typing import NamedTuple, assert_never
 
 from firstline.orchestrator.core.subtask_names import base_of
 from firstline.schemas.base import Json, JsonObject
-from firstline.schemas.batch import ItemTrail, Left
+from firstline.schemas.batch import ItemTrail, Left, progress_of
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import Plan, PlannedStep
 from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
@@ -101,17 +101,7 @@ def _from_below(planned: PlannedStep, verdict: Escalate, item: int, ladder: tupl
 
 
 def _leave(known: Sub, left: Left, *, ladder: tuple[str, ...], tier: str) -> Sub:
-    sub = known._replace(
-        tier=tier,
-        n=left.n,
-        used=left.used,
-        faults=left.faults,
-        feedback=left.feedback,
-        effort=left.effort,
-        reason=left.verdict.reason,
-        batch=None,
-        wait_s=None,
-    )
+    sub = known._replace(tier=tier, reason=left.verdict.reason, batch=None, wait_s=None, **progress_of(left))
     match left.verdict:
         case Escalate():
             return climb(sub, ladder=ladder)

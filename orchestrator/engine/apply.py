@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -35,28 +36,57 @@ class ShardUpdate(NamedTuple):
 
     batches: list[str]
     closed: bool
-    seen: BatchContents
+    contents: BatchContents
 
 
-def conclude(
+class Place(NamedTuple):
+    """Where in a job items are brought up to date: a shard of a segment, after a batch where one came back."""
+
+    job: Job
+    segment: int
+    shard: int
+    parent: str | None = None
+    #: Tier of that batch.
+    tier: str = ""
+
+
+def apply(
     tx: Connection,
-    *,
-    job: Job,
-    segment: int,
-    shard: int,
+    place: Place,
     numbers: Sequence[int],
-    parent: str | None = None,
+    *,
     trails: Mapping[int, ItemTrail] | None = None,
-    tier: str = "",
     size: Callable[[str], int] | None = None,
 ) -> ShardUpdate:
-    """Bring items' standing up to date, after trails if there are any.
+    """Bring items' standing up to date, after trails if there are any: decide, write, move on.
 
     `size` gives the items of one batch on a tier; without it what goes on to a tier goes on together.
     """
-    trails = trails or {}
+    job, trails = place.job, trails or {}
     loaded = items.load(tx, job=job.id, numbers=numbers, lock=True)
     before = subs_of(tx, job=job, numbers=list(numbers))
+    standings = _decide(tx, place, loaded, before, trails)
+    contents, finished = _write(tx, place, standings, loaded=loaded, trails=trails, size=size)
+    if WHOLE_JOB in standings:
+        ahead = _pass_barrier(tx, job, standings[WHOLE_JOB], before.get(WHOLE_JOB, {}), trails.get(WHOLE_JOB))
+        if ahead is None:
+            return ShardUpdate([], False, BatchContents())
+        job = ahead
+    closed = close_shard(tx, job=job, segment=place.segment, shard=place.shard, finished=finished)
+    if WHOLE_JOB in before:
+        contents = replace(contents, subs={WHOLE_JOB: before[WHOLE_JOB], **contents.subs})
+    return ShardUpdate([batch["id"] for batch in contents.rows], closed, contents)
+
+
+def _decide(
+    tx: Connection,
+    place: Place,
+    loaded: Mapping[int, RowMapping],
+    before: Mapping[int, Mapping[str, Sub]],
+    trails: Mapping[int, ItemTrail],
+) -> dict[int, Standing]:
+    """Return where each item stands now; what was decided on referrals is noted."""
+    job, parent = place.job, place.parent
     context = values_of(before.get(WHOLE_JOB, {})) if job.plan.segments > 1 else {}
     standings: dict[int, Standing] = {}
     for n, item in loaded.items():
@@ -64,7 +94,8 @@ def conclude(
         after: Mapping[str, Sub] = known
         if n in trails:
             freed = {step: sub._replace(batch=None) if sub.batch == parent else sub for step, sub in known.items()}
-            after = record(freed, _current(trails[n], known, parent), ladder=job.ladder, tier=tier, plan=job.plan)
+            current = _current(trails[n], known, parent)
+            after = record(freed, current, ladder=job.ladder, tier=place.tier, plan=job.plan)
         after, decided = carry_out(after, plan=job.plan, ladder=job.ladder)
         note_referred(tx, job=job.id, item=n, decided=decided, trail=trails.get(n))
         after = keep_earlier(after)
@@ -74,24 +105,29 @@ def conclude(
             after,
             before=known,
             plan=job.plan,
-            segment=segment,
+            segment=place.segment,
             item=item["input"],
             context=context,
             start=partial(_start, job, n),
         )
-    place = {"job": job.id, "segment": segment, "shard": shard, "parent": parent, "changed_at": clock(tx)}
-    made = _batches(job, place, standings, loaded, size)
-    subs = _save_subtasks(tx, job=job, standings=standings, made=made)
-    finished = _save_items(tx, job=job, segment=segment, trails=trails, standings=standings, loaded=loaded)
+    return standings
+
+
+def _write(
+    tx: Connection,
+    place: Place,
+    standings: Mapping[int, Standing],
+    *,
+    loaded: Mapping[int, RowMapping],
+    trails: Mapping[int, ItemTrail],
+    size: Callable[[str], int] | None,
+) -> tuple[BatchContents, int]:
+    """Write subtasks, items and what goes on as new batches; return these and how many items are through."""
+    made = _batches(tx, place, standings, loaded, size)
+    subs = _save_subtasks(tx, job=place.job, standings=standings, made=made)
+    finished = _save_items(tx, job=place.job, segment=place.segment, trails=trails, standings=standings, loaded=loaded)
     batches.insert(tx, rows=made)
-    if WHOLE_JOB in standings:
-        ahead = _pass_barrier(tx, job, standings[WHOLE_JOB], before.get(WHOLE_JOB, {}), trails.get(WHOLE_JOB))
-        if ahead is None:
-            return ShardUpdate([], False, BatchContents())
-        job = ahead
-    closed = close_shard(tx, job=job, segment=segment, shard=shard, finished=finished)
-    whole = {WHOLE_JOB: before[WHOLE_JOB]} if WHOLE_JOB in before else {}
-    return ShardUpdate([batch["id"] for batch in made], closed, BatchContents(made, loaded, {**whole, **subs}))
+    return BatchContents(made, loaded, subs), finished
 
 
 def _start(job: Job, item: int, planned: PlannedStep) -> str:
@@ -140,13 +176,14 @@ def _current(trail: ItemTrail, known: Mapping[str, Sub], batch: str | None) -> I
 
 
 def _batches(
-    job: Job,
-    place: Mapping[str, Any],
+    tx: Connection,
+    place: Place,
     standings: Mapping[int, Standing],
     loaded: Mapping[int, RowMapping],
     size: Callable[[str], int] | None,
 ) -> list[dict[str, Any]]:
     """Return a batch row for each tier that something goes on to, cut to size."""
+    job, changed_at = place.job, clock(tx)
     together: dict[tuple[str, str], list[int]] = {}
     for n, standing in standings.items():
         if loaded[n]["state"] in _OPEN:
@@ -157,8 +194,12 @@ def _batches(
         step = _even(len(numbers), size(tier) if size else len(numbers))
         rows += [
             {
-                **place,
                 "id": uuid4().hex[:16],
+                "job": job.id,
+                "segment": place.segment,
+                "shard": place.shard,
+                "parent": place.parent,
+                "changed_at": changed_at,
                 "tier": tier,
                 "lane": own,
                 "items": numbers[at : at + step],

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.subtask_names import is_referral
-from firstline.orchestrator.engine.apply import conclude, cost_row
+from firstline.orchestrator.engine.apply import Place, apply, cost_row
 from firstline.orchestrator.engine.audit_draw import draw_audits
 from firstline.orchestrator.engine.economics import note_outcomes
 from firstline.orchestrator.engine.messages import BatchContents, see
@@ -59,16 +59,8 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judgement:
         items.add_costs(tx, rows=[cost_row(job.id, one.item, one.attempts) for one in new if one.attempts])
         going = [child for child in batches.children(tx, parent=trail.batch) if child["state"] == BatchState.READY]
         return Judgement(see(tx, job=job, rows=going), attempts=attempts)
-    concluded = conclude(
-        tx,
-        job=job,
-        segment=trail.segment,
-        shard=trail.shard,
-        numbers=numbers,
-        parent=trail.batch,
-        trails={one.item: one for one in new},
-        tier=trail.tier,
-    )
+    place = Place(job, trail.segment, trail.shard, trail.batch, trail.tier)
+    update = apply(tx, place, numbers, trails={one.item: one for one in new})
     note_outcomes(tx, job=job, trails=new, tier=trail.tier)
     draw_audits(tx, job=job, trails={one.item: one for one in trail.items}, tier=trail.tier)
     # A trail may bring a part of its batch; the batch is judged with the last one.
@@ -80,7 +72,7 @@ def judge(tx: Connection, *, trail: Trail, job: Job) -> Judgement:
             among=(BatchState.READY, BatchState.SENT, BatchState.DROPPED),
         )
     defers = [left.verdict for one in trail.items for left in one.left if isinstance(left.verdict, Defer)]
-    return Judgement(concluded.seen, concluded.closed, tuple(defers), attempts)
+    return Judgement(update.contents, update.closed, tuple(defers), attempts)
 
 
 def labelled(attempt: Attempt) -> Attempt:

@@ -69,7 +69,7 @@ def settle_trail(engine: Context, trail: Trail) -> Signature | None:
         jobs.hold(tx, job=trail.job)
         job = engine.job(tx, trail.job)
         judged = judge(tx, trail=trail, job=job)
-        going = publish.made_just_now(tx, job=job, seen=judged.going) if job.state.works else []
+        going = publish.made_just_now(tx, job=job, contents=judged.going) if job.state.works else []
         if (over := judged.over) is not None:
             stop_at(tx, job, over)
         called_off = job.state.works and judged.because(DeferCause.CANCELLED) is not None

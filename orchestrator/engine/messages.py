@@ -9,13 +9,13 @@ from sqlalchemy import Connection, RowMapping
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
 from firstline.orchestrator.core.subtask_names import base_of, is_referral
-from firstline.orchestrator.money.budgets import caps
+from firstline.orchestrator.money.budgets import budget_caps
 from firstline.orchestrator.plans import barriers, referral
 from firstline.orchestrator.plans.patterns.base import View
 from firstline.orchestrator.plans.referral import planned_of
 from firstline.orchestrator.store import items, subtasks
 from firstline.schemas.base import Json
-from firstline.schemas.batch import WHOLE_JOB, Batch, BudgetCap, Todo, Work
+from firstline.schemas.batch import WHOLE_JOB, Batch, BudgetCap, Todo, Work, progress_of
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.states import SubtaskState
@@ -26,7 +26,7 @@ Row = RowMapping | Mapping[str, Any]
 
 def assemble(tx: Connection, *, job: Job, row: Row) -> Batch | None:
     """Return the message of a batch, or None when nothing of it is left to ask."""
-    return next(iter(assemble_all(tx, job=job, seen=see(tx, job=job, rows=[row]))), None)
+    return next(iter(assemble_all(tx, job=job, contents=see(tx, job=job, rows=[row]))), None)
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def see(tx: Connection, *, job: Job, rows: Sequence[Row]) -> BatchContents:
     return BatchContents(rows, items.load(tx, job=job.id, numbers=numbers), subs_of(tx, job=job, numbers=numbers))
 
 
-def assemble_all(tx: Connection, *, job: Job, seen: BatchContents) -> list[Batch]:
+def assemble_all(tx: Connection, *, job: Job, contents: BatchContents) -> list[Batch]:
     """Return the messages of batches in turn, as `assemble` does, without those of which nothing is left to ask."""
-    owed = caps(tx, job) if seen.rows else ()
-    made = (_assemble(tx, job=job, row=row, loaded=seen.items, subs=seen.subs, owed=owed) for row in seen.rows)
+    owed = budget_caps(tx, job) if contents.rows else ()
+    made = (_assemble(tx, job=job, row=row, contents=contents, owed=owed) for row in contents.rows)
     return [one for one in made if one is not None]
 
 
@@ -58,10 +58,10 @@ def _assemble(
     *,
     job: Job,
     row: Row,
-    loaded: Mapping[int, RowMapping],
-    subs: Mapping[int, Mapping[str, Sub]],
+    contents: BatchContents,
     owed: tuple[BudgetCap, ...],
 ) -> Batch | None:
+    loaded, subs = contents.items, contents.subs
     context = subs.get(WHOLE_JOB, {})
     work = tuple(
         made
@@ -181,12 +181,4 @@ def _view(tx: Connection, *, job: Job, row: Row, item: RowMapping, values: dict[
 
 
 def _todo(sub: Sub) -> Todo:
-    return Todo(
-        step=sub.step,
-        n=sub.n,
-        used=sub.used,
-        faults=sub.faults,
-        feedback=sub.feedback,
-        effort=sub.effort,
-        instruction=sub.instruction,
-    )
+    return Todo(step=sub.step, instruction=sub.instruction, **progress_of(sub))

@@ -11,7 +11,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import lifecycle, publish
-from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.messages import assemble
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.store import batches, decisions, jobs
@@ -136,7 +136,7 @@ def _lift(tx: Connection, job: Job, tier: str, rows: Sequence[RowMapping], why: 
     batches.set_state(tx, batches=ids, to=BatchState.DROPPED, among=(BatchState.FILLING,))
     made: list[str] = []
     for row in rows:
-        made += conclude(tx, job=job, segment=row["segment"], shard=row["shard"], numbers=row["items"]).batches
+        made += apply(tx, Place(job, row["segment"], row["shard"]), row["items"]).batches
     decisions.note(tx, job=job.id, kind="batch", by="engine", choice=f"climb to {higher}", reason=why)
     jobs.say(tx, job=job.id, reason=why)
     return publish.assembled(tx, job=job, ids=made)

@@ -72,13 +72,13 @@ def assembled(tx: Connection, *, job: Job, ids: Sequence[str]) -> list[Batch]:
     if not ids:
         return []
     rows = [row for row in batches.these(tx, ids=ids) if row["state"] in (BatchState.READY, BatchState.SENT)]
-    return made_just_now(tx, job=job, seen=see(tx, job=job, rows=rows))
+    return made_just_now(tx, job=job, contents=see(tx, job=job, rows=rows))
 
 
-def made_just_now(tx: Connection, *, job: Job, seen: BatchContents) -> list[Batch]:
+def made_just_now(tx: Connection, *, job: Job, contents: BatchContents) -> list[Batch]:
     """Return the messages of batches that this transaction has read or made, as `assembled` does."""
-    rows = [row for row in seen.rows if row["state"] in (BatchState.READY, BatchState.SENT)]
-    found = assemble_all(tx, job=job, seen=replace(seen, rows=rows))
+    rows = [row for row in contents.rows if row["state"] in (BatchState.READY, BatchState.SENT)]
+    found = assemble_all(tx, job=job, contents=replace(contents, rows=rows))
     nothing_left = {row["id"] for row in rows} - {made.id for made in found}
     batches.set_state(tx, batches=nothing_left, to=BatchState.JUDGED, among=(BatchState.READY, BatchState.SENT))
     return found

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import publish
-from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.economics import is_weighed, tried
 from firstline.orchestrator.engine.fairness import Claimant, share
 from firstline.orchestrator.store import batches, items, jobs
@@ -104,17 +104,15 @@ def _cut(engine: Context, tx: Connection, job: Job, segment: int, n: int) -> lis
     shard = batches.get_shard(tx, job=job.id, segment=segment, n=n)
     if not job.state.works or shard is None or shard["state"] != ShardState.RELEASED:
         return None
-    concluded = conclude(
+    update = apply(
         tx,
-        job=job,
-        segment=segment,
-        shard=n,
-        numbers=items.pending(tx, job=job.id, segment=segment, lo=shard["lo"], hi=shard["hi"]),
+        Place(job, segment, n),
+        items.pending(tx, job=job.id, segment=segment, lo=shard["lo"], hi=shard["hi"]),
         size=lambda tier: max(pack_of(job, segment, tier), _size(engine, job, tier)),
     )
-    ready = publish.made_just_now(tx, job=job, seen=concluded.seen)
+    ready = publish.made_just_now(tx, job=job, contents=update.contents)
     going = ready or batches.alive(tx, job=job.id, segment=segment, shard=n)
-    if not concluded.closed:
+    if not update.closed:
         batches.set_shard(
             tx,
             job=job.id,

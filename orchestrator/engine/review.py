@@ -11,7 +11,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
 from firstline.orchestrator.engine import publish
-from firstline.orchestrator.engine.apply import conclude, subtask_row
+from firstline.orchestrator.engine.apply import Place, apply, subtask_row
 from firstline.orchestrator.engine.messages import sub_of, subs_of, values_of
 from firstline.orchestrator.engine.release import release
 from firstline.orchestrator.engine.segments import shard_of
@@ -252,14 +252,14 @@ def _gold(case: _Case, skill: Skill, value: Json, note: str) -> GoldRow:
 def _settle(
     tx: Connection, case: _Case, sub: Sub, *, choice: str, reason: str, data: JsonObject
 ) -> tuple[ReviewOutcome, list[str]]:
-    """Write the subtask as it stands now and let the engine conclude what follows; return that and the new batches."""
+    """Write the subtask as it stands now and let the engine apply it; return that and the new batches."""
     job = case.job
     subtasks.save(tx, rows=[subtask_row(job.id, case.n, sub)])
     decisions.note(
         tx, job=job.id, item=case.n, step=sub.step, kind="review", by=PERSON, choice=choice, reason=reason, data=data
     )
     shard = shard_of(case.n)
-    made = conclude(tx, job=job, segment=case.segment, shard=shard, numbers=[case.n]).batches
+    made = apply(tx, Place(job, case.segment, shard), [case.n]).batches
     state = items.load(tx, job=job.id, numbers=[case.n])[case.n]["state"]
     return ReviewOutcome(job=job.id, item_id=case.item_id, step=sub.step, state=state, goes_on=bool(made)), made
 

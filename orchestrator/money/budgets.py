@@ -34,7 +34,7 @@ class Cap:
     spent: Callable[[Connection], float]
 
     @property
-    def cap(self) -> BudgetCap:
+    def as_message(self) -> BudgetCap:
         """What travels with a batch."""
         return BudgetCap(key=self.key, cap_usd=self.cap_usd)
 
@@ -57,15 +57,15 @@ def caps(tx: Connection, job: Job) -> tuple[Cap, ...]:
     return (*own, *(cap for row in rows if day is not None for cap in _of_tenant(row, day)))
 
 
-def caps(tx: Connection, job: Job) -> tuple[BudgetCap, ...]:
+def budget_caps(tx: Connection, job: Job) -> tuple[BudgetCap, ...]:
     """Return the same as what travels with a batch."""
-    return tuple(cap.cap for cap in caps(tx, job))
+    return tuple(cap.as_message for cap in caps(tx, job))
 
 
 def tell(engine: Context, job: Job) -> None:
     """Tell Redis what a job's budgets allow and what was spent of them."""
     with engine.db.reading() as tx:
-        known = [(cap.cap, cap.spent(tx)) for cap in caps(tx, job)]
+        known = [(cap.as_message, cap.spent(tx)) for cap in caps(tx, job)]
     for cap, spent_usd in known:
         seed(engine.redis, engine.settings.keys, cap, spent_usd=spent_usd)
 

@@ -16,7 +16,7 @@ from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.engine import lifecycle, provider_batches, publish
-from firstline.orchestrator.engine.apply import conclude
+from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
 from firstline.orchestrator.engine.segments import advance, shard_of
@@ -144,7 +144,7 @@ def _again(
         made: list[str] = []
         for (segment, shard), members in by_shard.items():
             cut = None if size is None else (lambda _tier: size)
-            made += conclude(tx, job=job, segment=segment, shard=shard, numbers=members, size=cut).batches
+            made += apply(tx, Place(job, segment, shard), members, size=cut).batches
         ready = publish.assembled(tx, job=job, ids=made)
     if heirs_of is not None:
         _bequeath(engine, heirs_of, made)

@@ -29,7 +29,7 @@ def of_items(tx: Connection, *, job: str, numbers: Collection[int]) -> dict[int,
     return found
 
 
-#: Columns of a subtask that say where it stands, in the order of `Sub`.
+#: Columns of a subtask that say where it stands, in the order of `Sub`; progress is `schemas.batch.SubtaskProgress`.
 STANDING = (
     "step",
     "tier",

@@ -33,9 +33,9 @@ def reason(engine: Context, job: str) -> str:
     return str(rows(engine, JobRow, id=job)[0]["reason"])
 
 
-def rations_of(engine: Context, job: str) -> dict[str, float]:
+def caps_of(engine: Context, job: str) -> dict[str, float]:
     with engine.db.reading() as tx:
-        return {cap.key: cap.cap_usd for cap in budgets.caps(tx, engine.job(tx, job))}
+        return {cap.key: cap.cap_usd for cap in budgets.budget_caps(tx, engine.job(tx, job))}
 
 
 def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Context) -> None:
@@ -43,8 +43,8 @@ def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Context
     budgets.allow(engine, "*", per_day_usd=9)
     budgets.allow(engine, "bob", per_day_usd=1)
     job = submitted(1, tenant="ann", budget_usd=2)
-    assert rations_of(engine, job) == {f"job.{job}": 2, f"{TODAY}.ann": 3, "total.ann": 30, f"{TODAY}.*": 9}
-    assert rations_of(engine, submitted(1)) == {f"{TODAY}.*": 9}
+    assert caps_of(engine, job) == {f"job.{job}": 2, f"{TODAY}.ann": 3, "total.ann": 30, f"{TODAY}.*": 9}
+    assert caps_of(engine, submitted(1)) == {f"{TODAY}.*": 9}
 
 
 def test_what_other_jobs_of_the_tenant_have_spent_counts(engine: Context) -> None:
@@ -111,7 +111,7 @@ def test_a_cap_that_is_lifted_holds_nobody(engine: Context) -> None:
     assert budgets.lift(engine, "ann")
     assert not budgets.lift(engine, "ann")
     assert lifecycle.let_go(engine) == 1
-    assert rations_of(engine, job) == {}
+    assert caps_of(engine, job) == {}
 
 
 def test_who_pauses_a_job_that_a_budget_has_paused_means_it(engine: Context) -> None:

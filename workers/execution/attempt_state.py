@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from firstline.schemas.attempt import Attempt, ErrorKind
-from firstline.schemas.batch import Left, Todo
+from firstline.schemas.batch import Left, Todo, progress_of
 from firstline.schemas.verdict import Parked
 from firstline.workers.execution.subtask import Outcome
 from firstline.workers.prompts.prompt import ToolRound
@@ -38,8 +38,8 @@ class AttemptState:
 
     @classmethod
     def of(cls, todo: Todo) -> Self:
-        """Return the line that a todo goes on with."""
-        return cls(todo.n, todo.used, todo.feedback, todo.effort, faults=todo.faults)
+        """Return the state that a todo goes on with."""
+        return cls(**progress_of(todo))
 
     def add(self, attempt: Attempt, *, verdict: str, reason: str, **changes: object) -> None:
         """Record an attempt with what followed from it."""
@@ -47,13 +47,5 @@ class AttemptState:
 
     def leave(self, todo: Todo, verdict: Parked) -> Outcome:
         """Return the outcome of a subtask that is left to others."""
-        left = Left(
-            step=todo.step,
-            n=self.n,
-            used=self.used,
-            faults=self.faults,
-            verdict=verdict,
-            feedback=self.feedback,
-            effort=self.effort,
-        )
+        left = Left(step=todo.step, verdict=verdict, **progress_of(self))
         return Outcome(tuple(self.attempts), left)

@@ -19,54 +19,54 @@ CACHE = "cache"
 
 
 async def book(
-    subtask: Subtask, call: Call, tier: Tier, line: AttemptState, worker: Worker
+    subtask: Subtask, call: Call, tier: Tier, state: AttemptState, worker: Worker
 ) -> tuple[Attempt, Reply] | Defer:
     """Return a call's attempt and reply: the one kept from an earlier delivery, or a new one that is kept at once."""
-    kept = subtask.paid_for(line.n)
+    kept = subtask.paid_for(state.n)
     if kept is not None:
-        return _enter(subtask, call, tier, line, kept), kept.reply
+        return _enter(subtask, call, tier, state, kept), kept.reply
     return book_sent(
-        subtask, call, tier, line, worker, await send(call, tier, subtask.batch, worker, who=subtask.struck)
+        subtask, call, tier, state, worker, await send(call, tier, subtask.batch, worker, who=subtask.struck)
     )
 
 
 def book_sent(
-    subtask: Subtask, call: Call, tier: Tier, line: AttemptState, worker: Worker, sent: PaidAnswer | Defer | BrokenOff
+    subtask: Subtask, call: Call, tier: Tier, state: AttemptState, worker: Worker, sent: PaidAnswer | Defer | BrokenOff
 ) -> tuple[Attempt, Reply] | Defer:
     """Enter what came of sending a call, and keep an answer before anything else is done with it."""
     match sent:
         case Defer():
             return sent
         case BrokenOff(why=why):
-            line.add(_enter(subtask, call, tier, line, sent.kept), verdict="cancelled", reason=why.reason)
+            state.add(_enter(subtask, call, tier, state, sent.kept), verdict="cancelled", reason=why.reason)
             return why
         case PaidAnswer():
             worker.paid.keep(
-                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=line.n, kept=sent
+                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=sent
             )
-            return _enter(subtask, call, tier, line, sent), sent.reply
+            return _enter(subtask, call, tier, state, sent), sent.reply
 
 
-def _enter_refusals(attempt: Attempt, line: AttemptState, reply: Reply) -> None:
+def _enter_refusals(attempt: Attempt, state: AttemptState, reply: Reply) -> None:
     """Enter the requests that were refused on the way to an answer: they cost nothing, and count for limits."""
     for refusal in reply.refusals:
         told = {"usage": Usage(), "cost_usd": 0.0, "text": None, "finish_reason": None, "latency_s": refusal.latency_s}
-        how = {"n": line.n, "structured": refusal.mode, "error": refusal.error, "detail": refusal.detail}
+        how = {"n": state.n, "structured": refusal.mode, "error": refusal.error, "detail": refusal.detail}
         lane = {"service_tier": refusal.lane, "price_source": REFUSED.source}
-        line.n += 1
-        line.add(attempt, verdict="refused", reason=refusal.reason, **{**told, **how, **lane})
+        state.n += 1
+        state.add(attempt, verdict="refused", reason=refusal.reason, **{**told, **how, **lane})
 
 
-def book_cached(subtask: Subtask, call: Call, tier: Tier, line: AttemptState, reply: Reply) -> Attempt:
+def book_cached(subtask: Subtask, call: Call, tier: Tier, state: AttemptState, reply: Reply) -> Attempt:
     """Enter an answer of the response cache: nothing was paid, and what it once cost was saved."""
-    attempt = _enter(subtask, call, tier, line, PaidAnswer(datetime.now(UTC), replace(reply, refusals=())))
+    attempt = _enter(subtask, call, tier, state, PaidAnswer(datetime.now(UTC), replace(reply, refusals=())))
     saved = {"from_cache": True, "latency_s": 0.0, "cost_usd": 0.0, "saved_usd": reply.cost_usd}
     return attempt.model_copy(update={**saved, "price_source": CACHE})
 
 
-def _enter(subtask: Subtask, call: Call, tier: Tier, line: AttemptState, made: PaidAnswer) -> Attempt:
-    skill, reply, n = subtask.skill, made.reply, line.n
-    line.n += 1
+def _enter(subtask: Subtask, call: Call, tier: Tier, state: AttemptState, made: PaidAnswer) -> Attempt:
+    skill, reply, n = subtask.skill, made.reply, state.n
+    state.n += 1
     attempt = Attempt(
         item=subtask.work.item,
         step=subtask.todo.step,
@@ -87,7 +87,7 @@ def _enter(subtask: Subtask, call: Call, tier: Tier, line: AttemptState, made: P
         skill=skill.name,
         skill_version=skill.version,
         skill_digest=skill.digest,
-        effort=line.effort,
+        effort=state.effort,
     )
-    _enter_refusals(attempt, line, reply)
+    _enter_refusals(attempt, state, reply)
     return attempt

@@ -30,21 +30,21 @@ class ModelAnswer:
     confidence: Confidence | None = None
 
 
-async def judge(subtask: Subtask, said: ModelAnswer, line: AttemptState, worker: Worker) -> Verdict:
-    """Return what follows from an answer; the line's last attempt is the judged one."""
-    skill, reply, place = subtask.skill, said.reply, len(line.attempts)
+async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker: Worker) -> Verdict:
+    """Return what follows from an answer; its last attempt is the judged one."""
+    skill, reply, place = subtask.skill, said.reply, len(state.attempts)
     # It was paid for, so it is on record whatever happens from here on.
-    line.attempts.append(said.attempt)
+    state.attempts.append(said.attempt)
     value: Json = reply.plain if skill.is_text else reply.value
     checks = await _checks(subtask, said, value) if reply.error is None else ()
-    situation = _situation(subtask, line, reply, checks, model=said.attempt.model)
+    situation = _situation(subtask, state, reply, checks, model=said.attempt.model)
     if reply.error is None and not situation.failed and _is_weighed(situation):
-        found = said.confidence or await _weigh(subtask, said, value, line, worker)
+        found = said.confidence or await _weigh(subtask, said, value, state, worker)
         situation = replace(situation, confidence=found)
     verdict = decide(situation)
     # What was asked to weigh the answer stands before it: the last attempt is the one that was judged.
-    del line.attempts[place]
-    line.add(
+    del state.attempts[place]
+    state.add(
         said.attempt,
         value=value,
         error=_error(situation, verdict),
@@ -57,7 +57,7 @@ async def judge(subtask: Subtask, said: ModelAnswer, line: AttemptState, worker:
 
 
 def _situation(
-    subtask: Subtask, line: AttemptState, reply: Reply, checks: tuple[CheckResult, ...], *, model: str
+    subtask: Subtask, state: AttemptState, reply: Reply, checks: tuple[CheckResult, ...], *, model: str
 ) -> Situation:
     tier = subtask.batch.tier.name
     attempts = subtask.planned.attempts_on(tier, subtask.work.item)
@@ -66,12 +66,12 @@ def _situation(
         attempts=attempts,
         tier=tier,
         ladder=subtask.batch.ladder,
-        used=line.used + 1,
+        used=state.used + 1,
         error=reply.error,
         detail=reply.detail,
         checks=checks,
         threshold=subtask.planned.threshold(tier, model),
-        effort=line.effort,
+        effort=state.effort,
     )
 
 
@@ -81,12 +81,12 @@ def _is_weighed(situation: Situation) -> bool:
 
 
 async def _weigh(
-    subtask: Subtask, said: ModelAnswer, value: Json, line: AttemptState, worker: Worker
+    subtask: Subtask, said: ModelAnswer, value: Json, state: AttemptState, worker: Worker
 ) -> Confidence | None:
     answered = CheckedAnswer(
         subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders
     )
-    return await assess(answered, _Asker(subtask, line, worker, said.attempt.model))
+    return await assess(answered, _Asker(subtask, state, worker, said.attempt.model))
 
 
 async def _checks(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[CheckResult, ...]:
@@ -113,7 +113,7 @@ class _Asker:
     """Makes the further calls that a confidence signal wants, each an attempt of its own."""
 
     subtask: Subtask
-    line: AttemptState
+    state: AttemptState
     worker: Worker
     #: Name of the model whose answer is weighed: how far another one agrees with it says nothing of that.
     model: str
@@ -133,10 +133,10 @@ class _Asker:
             params=ask.params,
             top_logprobs=ask.top_logprobs if model.logprobs else None,
         )
-        said = await book(self.subtask, call, tier, self.line, self.worker)
+        said = await book(self.subtask, call, tier, self.state, self.worker)
         if isinstance(said, Defer):
             return None
         attempt, reply = said
         value: Json = reply.plain if ask.schema is None else reply.value
-        self.line.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
+        self.state.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
         return reply

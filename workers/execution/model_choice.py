@@ -21,42 +21,42 @@ _SURELY = 2
 HOPELESS = 20
 
 
-def choose(gate: Gate, tier: Tier, line: AttemptState, *, text: str) -> Model | Defer:
+def choose(gate: Gate, tier: Tier, state: AttemptState, *, text: str) -> Model | Defer:
     """Return the model that answers next; `text` is the item's own.
 
     A model whose window is surely too small is passed over where another one has more room.
     """
     tokens = text_tokens(text) if any(model.context_tokens for model in tier.models) else 0
     surely = {model.name for model in tier.models if _is_over(model, tokens)}
-    small = line.small | surely
-    roomy = small if len(small) < len(tier.models) else line.small
-    return gate.pick(tier, avoid={*line.avoid, *roomy})
+    small = state.small | surely
+    roomy = small if len(small) < len(tier.models) else state.small
+    return gate.pick(tier, avoid={*state.avoid, *roomy})
 
 
-def too_long(tier: Tier, line: AttemptState, model: Model) -> bool:
+def too_long(tier: Tier, state: AttemptState, model: Model) -> bool:
     """Note that an item was too long for a model; return whether another model of the tier may have room for it."""
-    line.small |= {other.name for other in tier.models if other.name == model.name or not _has_more(other, model)}
-    return any(other.name not in {*line.small, *line.avoid} for other in tier.models)
+    state.small |= {other.name for other in tier.models if other.name == model.name or not _has_more(other, model)}
+    return any(other.name not in {*state.small, *state.avoid} for other in tier.models)
 
 
-def count_round(gate: Gate, tier: Tier, line: AttemptState, who: Struck) -> bool:
+def count_round(gate: Gate, tier: Tier, state: AttemptState, who: Struck) -> bool:
     """Count a round in which no model was left; return whether so many have passed that the item is to blame.
 
     Whatever the kind of fault: what strikes one item again and again while the model answers others is the item's.
     """
-    tried = [model for model in tier.models if model.name in line.avoid]
-    if len(tried) + len(line.small) < len(tier.models) or not tried:
+    tried = [model for model in tier.models if model.name in state.avoid]
+    if len(tried) + len(state.small) < len(tier.models) or not tried:
         return False
-    is_its_own = all(gate.is_its_own(model, who, line.avoid[model.name]) for model in tried)
-    if not is_its_own and not all(kind in _OF_THE_ITEM for kind in line.avoid.values()):
+    is_its_own = all(gate.is_its_own(model, who, state.avoid[model.name]) for model in tried)
+    if not is_its_own and not all(kind in _OF_THE_ITEM for kind in state.avoid.values()):
         return False
-    line.faults += _WHILE_OTHERS_ARE_ANSWERED if is_its_own or gate.answers(tried) else _IN_AN_OUTAGE
-    return line.faults >= HOPELESS
+    state.faults += _WHILE_OTHERS_ARE_ANSWERED if is_its_own or gate.answers(tried) else _IN_AN_OUTAGE
+    return state.faults >= HOPELESS
 
 
-def failures(line: AttemptState) -> str:
+def failures(state: AttemptState) -> str:
     """Return what the models failed of."""
-    kinds: Collection[str] = dict.fromkeys(f"{name}: {kind.value}" for name, kind in line.avoid.items())
+    kinds: Collection[str] = dict.fromkeys(f"{name}: {kind.value}" for name, kind in state.avoid.items())
     return "; ".join(kinds)
 
 

@@ -24,15 +24,15 @@ SIGNAL = "student_margin"
 WAIT_S = 2.0
 
 
-async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: AttemptState, worker: Worker) -> Outcome:
+async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: AttemptState, worker: Worker) -> Outcome:
     """Answer at once where the student is sure, else leave the subtask to the ladder; nothing is called or paid."""
     todo, started_at = subtask.todo, datetime.now(UTC)
     student = await worker.students.of(subtask.batch.job, todo.step)
     if student is None:
-        return line.leave(todo, Escalate(reason="no student answers this step just now"))
+        return state.leave(todo, Escalate(reason="no student answers this step just now"))
     numbers, margins = student.model.answer([item_text(inputs)])
     if float(margins[0]) < student.margin:
-        return line.leave(todo, Escalate(reason="the student is not sure enough"))
+        return state.leave(todo, Escalate(reason="the student is not sure enough"))
     value: Json = json.loads(student.model.answers[int(numbers[0])])
     item = {**subtask.work.input, **inputs}
     checks = run_checks(
@@ -40,13 +40,15 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: AttemptS
     )
     failed = next((check for check in checks if not check.passed), None)
     if failed is None and not student.has_room:
-        return line.leave(todo, Defer(cause=DeferCause.LIMIT, wait_s=WAIT_S, reason="the student waits for its audits"))
+        return state.leave(
+            todo, Defer(cause=DeferCause.LIMIT, wait_s=WAIT_S, reason="the student waits for its audits")
+        )
     verdict = _verdict(subtask, student, failed)
     if isinstance(verdict, Escalate) and verdict.to_top:
         await worker.students.draw(subtask.batch.job, todo.step, subtask.work.item)
     confidence = Confidence(signal=SIGNAL, value=float(margins[0]))
-    attempt = _attempt(subtask, line.n, f"student/{student.id}", started_at)
-    line.add(
+    attempt = _attempt(subtask, state.n, f"student/{student.id}", started_at)
+    state.add(
         attempt,
         verdict=verdict.kind,
         reason=verdict.reason,
@@ -55,10 +57,10 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, line: AttemptS
         confidence=confidence,
         error=ErrorKind.CHECKS if failed is not None else None,
     )
-    line.n += 1
+    state.n += 1
     if isinstance(verdict, Accept):
-        return Outcome(tuple(line.attempts), Settled(step=todo.step, n=line.n - 1, value=value))
-    return line.leave(todo, verdict)
+        return Outcome(tuple(state.attempts), Settled(step=todo.step, n=state.n - 1, value=value))
+    return state.leave(todo, verdict)
 
 
 def is_audited(job: str, item: int, step: str, share: float) -> bool:

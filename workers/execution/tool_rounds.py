@@ -36,9 +36,9 @@ async def offered(subtask: Subtask, worker: Worker) -> Tools:
     return await worker.toolbox.bound({name: declared[name] for name in names}, subtask.place)
 
 
-def is_last(subtask: Subtask, line: AttemptState) -> bool:
+def is_last(subtask: Subtask, state: AttemptState) -> bool:
     """Say whether the rounds are used up, so that the answer itself is asked for."""
-    return len(line.rounds) >= subtask.skill.tool_rounds
+    return len(state.rounds) >= subtask.skill.tool_rounds
 
 
 def refused(reply: Reply) -> Reply:
@@ -48,14 +48,14 @@ def refused(reply: Reply) -> Reply:
 
 
 async def take_round(
-    subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, line: AttemptState, worker: Worker
+    subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, state: AttemptState, worker: Worker
 ) -> Defer | None:
     """Make the calls that a model asked for, together, and note what came of them for the model and on record.
 
     A `Defer` when the job was cancelled, or the worker stopped, meanwhile.
     """
-    at = len(line.attempts)
-    line.add(attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(reply.tool_calls)}")
+    at = len(state.attempts)
+    state.add(attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(reply.tool_calls)}")
     calls = reply.tool_calls
     try:
         with worker.calling(subtask.batch.job):
@@ -65,9 +65,9 @@ async def take_round(
         if off is None:
             raise
         return off
-    line.rounds.append(ToolRound(calls, tuple(results), reply.text, reply.message))
+    state.rounds.append(ToolRound(calls, tuple(results), reply.text, reply.message))
     record: list[Json] = [_record(call, result) for call, result in zip(calls, results, strict=True)]
-    line.attempts[at] = line.attempts[at].model_copy(update={"value": record})
+    state.attempts[at] = state.attempts[at].model_copy(update={"value": record})
     return None
 
 

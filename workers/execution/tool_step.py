@@ -24,27 +24,27 @@ _MOST_CALLS = 2
 _PAUSE_S = 1.0
 
 
-async def answer_by_tool(subtask: Subtask, line: AttemptState, worker: Worker) -> Outcome:
+async def answer_by_tool(subtask: Subtask, state: AttemptState, worker: Worker) -> Outcome:
     """Call a step's tool, once more after a passing error if the policy allows a second attempt."""
     todo, step = subtask.todo, subtask.planned.step
     try:
         tool = await _bound(subtask, worker)
     except UserError as error:
-        return line.leave(todo, Reject(reason=str(error)))
+        return state.leave(todo, Reject(reason=str(error)))
     arguments = arguments_of(step, tool.parameters, subtask.work.input, subtask.values)
     if isinstance(arguments, Unfit):
-        return line.leave(todo, Reject(reason=arguments.reason))
+        return state.leave(todo, Reject(reason=arguments.reason))
     while True:
-        verdict = await _attempt(subtask, tool, arguments, line, worker)
+        verdict = await _attempt(subtask, tool, arguments, state, worker)
         match verdict:
             case Accept():
-                last = line.attempts[-1]
-                return Outcome(tuple(line.attempts), Settled(step=todo.step, n=last.n, value=last.value))
+                last = state.attempts[-1]
+                return Outcome(tuple(state.attempts), Settled(step=todo.step, n=last.n, value=last.value))
             case Retry():
-                line.used += 1
+                state.used += 1
                 await asyncio.sleep(_PAUSE_S)
             case Escalate() | Refer() | Review() | Reject() | Defer():
-                return line.leave(todo, verdict)
+                return state.leave(todo, verdict)
 
 
 def arguments_of(
@@ -79,7 +79,7 @@ async def _bound(subtask: Subtask, worker: Worker) -> BoundTool:
 
 
 async def _attempt(
-    subtask: Subtask, tool: BoundTool, arguments: JsonObject, line: AttemptState, worker: Worker
+    subtask: Subtask, tool: BoundTool, arguments: JsonObject, state: AttemptState, worker: Worker
 ) -> Verdict | Defer:
     batch, started_at = subtask.batch, datetime.now(UTC)
     try:
@@ -93,9 +93,9 @@ async def _attempt(
         if off is None:
             raise
         return off
-    verdict = _verdict(subtask, result, used=line.used + 1)
-    line.attempts.append(_record(subtask, result, line.n, started_at, verdict))
-    line.n += 1
+    verdict = _verdict(subtask, result, used=state.used + 1)
+    state.attempts.append(_record(subtask, result, state.n, started_at, verdict))
+    state.n += 1
     return verdict
 
 

@@ -259,11 +259,11 @@ def _refusal(permit: Permit, said: list[str]) -> Defer:
             reason = f"{model.limits.in_flight} calls of {model.name} are in flight, its limit"
             return Defer(cause=DeferCause.LIMIT, wait_s=_NO_PLACE_S, reason=reason)
         case ["unknown", place]:
-            reason = f"Redis does not know what was spent of budget '{_ration(permit, place).key}'"
+            reason = f"Redis does not know what was spent of budget '{_cap(permit, place).key}'"
             return Defer(cause=DeferCause.BUDGET_UNKNOWN, wait_s=1.0, reason=reason)
         case ["spent" | "held" as why, place, *amounts]:
             spent, reserved, cap = (int(amount) / NANOS for amount in amounts)
-            key = _ration(permit, place).key
+            key = _cap(permit, place).key
             wait_s = _NO_PLACE_S if why == "held" else 0.0
             reason = (
                 f"budget '{key}': ${spent:.4f} spent and ${reserved:.4f} reserved of ${cap:.4f}; "
@@ -274,5 +274,5 @@ def _refusal(permit: Permit, said: list[str]) -> Defer:
             raise AssertionError(f"reserve.lua said {said!r}")
 
 
-def _ration(permit: Permit, place: str) -> BudgetCap:
+def _cap(permit: Permit, place: str) -> BudgetCap:
     return permit.caps[int(float(place))]
