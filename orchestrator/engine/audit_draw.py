@@ -9,7 +9,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.subtask_names import base_of
 from firstline.orchestrator.store import audits
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import AuditRow
+from firstline.orchestrator.store.quality_tables import AuditRow
 from firstline.schemas.batch import ItemTrail
 
 #: Only what was asked for in earnest is audited, not what was asked to measure.

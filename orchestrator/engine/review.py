@@ -17,7 +17,7 @@ from firstline.orchestrator.engine.release import release
 from firstline.orchestrator.engine.segments import shard_of
 from firstline.orchestrator.store import decisions, items, jobs, reviews, subtasks
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import GoldRow
+from firstline.orchestrator.store.quality_tables import GoldRow
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.errors import UserError

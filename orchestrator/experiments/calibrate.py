@@ -14,6 +14,7 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
 from firstline.orchestrator.experiments.labelling import Labelling, Row
+from firstline.orchestrator.experiments.model_tiers import alone, by_model, weighed_tiers
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
@@ -38,14 +39,14 @@ from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import calibrations, views
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.store.quality_tables import CalibrationRow
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen, Json, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Quality, Workflow
 from firstline.schemas.policy import Confidence
 from firstline.schemas.skill import Skill
-from firstline.schemas.tier import Profile, Tier, TierKind
+from firstline.schemas.tier import Profile, Tier
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.policy import start_tier
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
@@ -160,7 +161,7 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
     """
     workflow = _workflow(order, aim)
     ladder = order.profile
-    tiers = _tiers(ladder, aim.tier)
+    tiers = weighed_tiers(ladder, aim.tier)
     plan = _plan(workflow, ladder)
     _refuse_silent(plan)
     truths = _truths(workflow, plan, aim, order)
@@ -206,34 +207,6 @@ def with_gold(quality: Quality | None, gold: str | None, field: str | None, comp
         return quality
     base = quality or Quality(gold=gold)
     return base.evolve(gold=gold, field=field or base.field, compare=compare or base.compare)
-
-
-def _tiers(profile: Profile, chosen: str | None) -> tuple[Tier, ...]:
-    """Return the tiers below the top one that are weighed, cheapest first."""
-    names = [tier.name for tier in profile.ladder]
-    if len(names) < 2:
-        raise UserError(f"profile '{profile.name}' has one tier of models, {names[0]}; there is nothing to escalate to")
-    if chosen is not None and chosen not in names[:-1]:
-        raise UserError(f"--tier: expected one of {', '.join(names[:-1])}, got '{chosen}'")
-    return tuple(tier for tier in profile.ladder[:-1] if chosen in (None, tier.name))
-
-
-def by_model(profile: Profile) -> Profile:
-    """Return the profile with a tier for each model that may answer on one: `cheap`, `cheap-2` and so on."""
-    return profile.evolve(tiers=tuple(one for tier in profile.tiers for one in _split(tier)))
-
-
-def _split(tier: Tier) -> tuple[Tier, ...]:
-    if tier.kind is not TierKind.MODEL:
-        return (tier,)
-    return tuple(
-        tier.evolve(name=alone(tier.name, number), models=(model,)) for number, model in enumerate(tier.models)
-    )
-
-
-def alone(tier: str, number: int) -> str:
-    """Return the name of the tier that is made for a tier's model of that number alone."""
-    return tier if number == 0 else f"{tier}-{number + 1}"
 
 
 def _plan(workflow: Workflow, profile: Profile) -> Plan:

@@ -8,7 +8,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.experiments.tune import StepTuned, TuneReport, TuningPlan
 from firstline.orchestrator.store import calibrations
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.store.quality_tables import CalibrationRow
 from firstline.schemas.tier import Profile, TierKind
 
 #: How the thresholds were found.

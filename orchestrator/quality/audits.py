@@ -21,7 +21,7 @@ from firstline.orchestrator.quality.judge.error import JudgeError
 from firstline.orchestrator.quality.judge.questions import Question
 from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs, subtasks
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.store.quality_tables import CalibrationRow
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.schemas.base import Frozen, Json, digest
 from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Priority

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, String, and_, case, cast, func, or_, select, union, update
 
 from firstline.orchestrator.store.items import insert_or_ignore
-from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.job import JobState
 
 #: States of audits that the top tier was asked for and that wait for a word.

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import CalibrationRow
+from firstline.orchestrator.store.quality_tables import CalibrationRow
 
 _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from firstline.orchestrator.store.jobs import clock
-from firstline.orchestrator.store.tables import AuditRow, BatchRow, JobRow, ShardRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import BatchRow, JobRow, ShardRow, SubtaskRow
 from firstline.schemas.job import WORKING
 from firstline.schemas.states import BatchState, ShardState, SubtaskState
 

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator
 
 from sqlalchemy import Connection, RowMapping, and_, case, func, select
 
-from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _audit = AuditRow.__table__  # type: ignore[attr-defined]

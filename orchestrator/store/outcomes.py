@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select
 
-from firstline.orchestrator.store.tables import OutcomeRow
+from firstline.orchestrator.store.quality_tables import OutcomeRow
 
 _outcome = OutcomeRow.__table__  # type: ignore[attr-defined]
 

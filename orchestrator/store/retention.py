@@ -7,9 +7,9 @@ from sqlalchemy import Connection, delete, select
 from sqlmodel import SQLModel
 
 from firstline.orchestrator.store.jobs import clock
+from firstline.orchestrator.store.quality_tables import AuditRow
 from firstline.orchestrator.store.tables import (
     AttemptRow,
-    AuditRow,
     BatchRow,
     DecisionRow,
     ItemRow,

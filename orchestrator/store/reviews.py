@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, RowMapping, and_, select
 
 from firstline.orchestrator.store.items import insert_or_ignore
-from firstline.orchestrator.store.tables import GoldRow, ItemRow, JobRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import GoldRow
+from firstline.orchestrator.store.tables import ItemRow, JobRow, SubtaskRow
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]

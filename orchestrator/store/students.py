@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
-from firstline.orchestrator.store.tables import AttemptRow, ItemRow, StudentRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import StudentRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
 from firstline.schemas.base import Json
 
 _student = StudentRow.__table__  # type: ignore[attr-defined]

@@ -8,7 +8,8 @@ from firstline.orchestrator.plans.thresholds import known_certificates, threshol
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import calibrations, decisions
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import AttemptRow, AuditRow, CalibrationRow, ItemRow, JobRow
+from firstline.orchestrator.store.quality_tables import AuditRow, CalibrationRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy, Signal, Threshold
 from firstline.schemas.verdict import Escalate

@@ -16,7 +16,8 @@ from firstline.orchestrator.monitoring.live_workers import Crowd, look
 from firstline.orchestrator.monitoring.snapshot import Lookout
 from firstline.orchestrator.monitoring.tier_load import loads
 from firstline.orchestrator.store import audits, gauges
-from firstline.orchestrator.store.tables import AuditRow, ShardRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import ShardRow, SubtaskRow
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import ItemTrail, Trail
 from firstline.schemas.plan import Step

@@ -9,7 +9,8 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.money import bill, spending
 from firstline.orchestrator.reports import model_stats
-from firstline.orchestrator.store.tables import AttemptRow, AuditRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import AttemptRow
 from firstline.schemas.plan import Step, StepKind
 from firstline.schemas.policy import Demand
 from firstline.schemas.verdict import Escalate

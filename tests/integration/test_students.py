@@ -15,7 +15,8 @@ from firstline.orchestrator.quality.students.promise import promise_for
 from firstline.orchestrator.quality.students.school import DELTA, School
 from firstline.orchestrator.service.sweep import wake_due
 from firstline.orchestrator.store import decisions
-from firstline.orchestrator.store.tables import AttemptRow, StudentRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import StudentRow
+from firstline.orchestrator.store.tables import AttemptRow, SubtaskRow
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import Batch, ItemTrail, Settled, Trail
 from firstline.schemas.job import JobRequest, Options

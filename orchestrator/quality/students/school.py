@@ -17,7 +17,7 @@ from firstline.orchestrator.quality.students.promise import StudentPromise, prom
 from firstline.orchestrator.quality.students.training import HeldOut, Lesson, train
 from firstline.orchestrator.store import decisions, jobs, students
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import StudentRow
+from firstline.orchestrator.store.quality_tables import StudentRow
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import WORKING

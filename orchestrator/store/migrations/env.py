@@ -13,7 +13,7 @@ context.configure(
     transaction_per_migration=False,
     compare_type=True,
 )
-assert access_tables.TokenRow.metadata is tables.JobRow.metadata is SQLModel.metadata
-assert quality_tables.JudgeErrorRow.metadata is SQLModel.metadata
+own = (access_tables.TokenRow, quality_tables.AuditRow, tables.JobRow)
+assert all(table.metadata is SQLModel.metadata for table in own)
 with context.begin_transaction():
     context.run_migrations()
