@@ -123,9 +123,12 @@ def _show(made: "Improvement") -> None:
     typer.echo(f"{made.failures} failures of version {made.old_version}:")
     for cause in made.causes:
         typer.echo(f"  {cause.count} x {cause.check}: {cause.reason}")
+    for rule in made.rules:
+        typer.echo(f"  a reviewer said: {rule}")
     tested = made.evaluation
     typer.echo(f"\n{made.diagnosis}\n\n{made.difference}\n")
-    typer.echo(f"{tested.items} held-out items, answered by {tested.model}, right by {tested.against}:")
+    kinds = f" ({tested.failed} of them had failed)" if tested.failed else ""
+    typer.echo(f"{tested.items} held-out items{kinds}, answered by {tested.model}, right by {tested.against}:")
     typer.echo(f"  version {made.old_version}: {said_share(tested.old)}")
     typer.echo(f"  version {made.new_version}: {said_share(tested.new)}")
     typer.echo(f"  {tested.said}")

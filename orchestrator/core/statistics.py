@@ -1,6 +1,7 @@
 """Intervals of a share that was counted once: `37 of 40; 95% interval 80-98%`."""
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 from firstline.schemas.base import Frozen
@@ -75,4 +76,19 @@ def paired_difference(only_first: int, only_second: int, pairs: int, *, level: f
         low=max(-1.0, centre - half),
         high=min(1.0, centre + half),
         level=level,
+    )
+
+
+def weighted_difference(parts: Sequence[tuple[Difference, float]]) -> Difference:
+    """Return the difference over a whole from those of its parts, each measured on a sample of its own, with weights.
+
+    Variances of independent parts add up (stratified sampling: Cochran 1977, "Sampling Techniques", chapter 5).
+    """
+    centre = sum(weight * (one.low + one.high) / 2 for one, weight in parts)
+    half = math.sqrt(sum((weight * (one.high - one.low) / 2) ** 2 for one, weight in parts))
+    return Difference(
+        estimate=sum(weight * one.estimate for one, weight in parts),
+        low=max(-1.0, centre - half),
+        high=min(1.0, centre + half),
+        level=min(one.level for one, _ in parts),
     )

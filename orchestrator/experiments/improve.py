@@ -15,13 +15,13 @@ from firstline.orchestrator.experiments.evaluation import Evaluation, evaluation
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge
 from firstline.orchestrator.experiments.prompt_versions import SkillFile, dump, keep, next_version, text_difference
 from firstline.orchestrator.experiments.proposal import CAUSES, Right, brief, revised
-from firstline.orchestrator.experiments.sampling import item_key, sample
+from firstline.orchestrator.experiments.sampling import HeldOut, hold_out, item_key
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.quality.calibration.labels import EXACT, Truth, refuse_uncompared
 from firstline.orchestrator.reports.failures import causes, read_failures
 from firstline.orchestrator.run.runner import View, crew_for
-from firstline.orchestrator.store import audits
+from firstline.orchestrator.store import audits, decisions
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen, Json, JsonObject
@@ -57,6 +57,8 @@ class Improvement(Frozen):
     new_version: int
     failures: int
     causes: tuple[Cause, ...]
+    #: What reviewers told the models in the middle of a job.
+    rules: tuple[str, ...] = ()
     diagnosis: str
     #: Unified difference of the two files.
     difference: str
@@ -74,20 +76,29 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
     truth = judged(order, skill, _truth(order, skill, test))
     refuse_uncompared(truth, skill)
     failures = _failures(skill, tenant=order.request.options.tenant)
-    if not failures:
+    rules = reviewers_rules(skill, tenant=order.request.options.tenant)
+    if not failures and not rules:
         raise UserError(
-            f"no answer of version {skill.version} of '{skill.name}' was rejected or lost in an audit, so there is "
-            "nothing to learn from; run it on more items, or with `audit_share` in its policy"
+            f"no answer of version {skill.version} of '{skill.name}' was rejected, lost in an audit or sent back by a "
+            "reviewer, so there is nothing to learn from; run it on more items, or with `audit_share` in its policy"
         )
     learnt = learnt_from(failures)
     candidates = _candidates(skill, learnt)
     with order.checked() as usable:
-        held_out = sample(usable.items(), test.labels, seed=test.seed, but=[one.input for one in learnt])
-        if len(held_out) < 2:
-            raise UserError(f"expected items that nothing is learnt from to measure on, got {len(held_out)}; add more")
+        held_out = hold_out(
+            usable.items(),
+            test.labels,
+            seed=test.seed,
+            learnt=[one.input for one in learnt],
+            failed=[one.input for one in failures],
+        )
+        if len(held_out.items) < 2:
+            raise UserError(
+                f"expected items that nothing is learnt from to measure on, got {len(held_out.items)}; add more"
+            )
         with crew_for(usable) as crew:
             trials = Trials(usable, crew, view, PURPOSE)
-            proposal = _propose(trials, brief(skill, learnt, candidates))
+            proposal = _propose(trials, brief(skill, learnt, candidates, rules))
             new = revised(skill, proposal, candidates, version=next_version(found))
             measured = _evaluate(trials, skill, new, held_out, truth)
     return Improvement(
@@ -95,6 +106,7 @@ def improve(found: SkillFile, order: Order, test: Test, view: View) -> Improveme
         old_version=skill.version,
         new_version=new.version,
         failures=len(failures),
+        rules=tuple(rules),
         causes=tuple(causes(failures)[:CAUSES]),
         diagnosis=str(proposal["diagnosis"]),
         difference=text_difference(dump(skill), dump(new), f"version {skill.version}", f"version {new.version}"),
@@ -118,6 +130,20 @@ def _failures(skill: Skill, *, tenant: str) -> list[Failure]:
     with steering.db.reading() as tx:
         lost = [_lost(row, skill) for row in audits.lost(tx, tenant=tenant, skill_digest=skill.digest)]
     return [*lost, *read_failures(steering, skill=skill.name, digest=skill.digest, tenant=tenant)]
+
+
+def reviewers_rules(skill: Skill, *, tenant: str, most: int = 10) -> list[str]:
+    """Return what reviewers told the models when they had this version's answers done again, newest first."""
+    steering = api.engine()
+    found: dict[str, None] = {}
+    with steering.db.reading() as tx:
+        for row in decisions.restarts(tx, tenant=tenant, skill=skill.name):
+            plan = steering.job(tx, row["job"]).plan
+            reviewed = plan.step(plan.step(row["step"]).step.reviews or "").step.skill
+            feedback = row["data"].get("feedback")
+            if reviewed and plan.skills[reviewed].digest == skill.digest and isinstance(feedback, str) and feedback:
+                found[feedback] = None
+    return list(found)[:most]
 
 
 def _lost(row: RowMapping, skill: Skill) -> Failure:
@@ -178,22 +204,24 @@ def _propose(trials: Trials, told: JsonObject) -> JsonObject:
     return result.output
 
 
-def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: Sequence[InputItem], truth: Truth) -> Evaluation:
+def _evaluate(trials: Trials, old: Skill, new: Skill, held_out: HeldOut, truth: Truth) -> Evaluation:
     """Let the lowest tier answer the held-out items with either version, and compare what is right."""
     ladder = trials.crew.profile.ladder
     low, top = ladder[0], ladder[-1]
-    before, after = (_answers(trials, skill, held_out, low.name) for skill in (old, new))
-    reference = {} if truth.quality else _answers(trials, old, held_out, top.name)
+    before, after = (_answers(trials, skill, held_out.items, low.name) for skill in (old, new))
+    reference = {} if truth.quality else _answers(trials, old, held_out.items, top.name)
     if truth.has_judge:
         asked = [
             (one.input, answers.get(one.item_id, MISSING), reference.get(one.item_id, MISSING))
             for answers in (before, after)
-            for one in held_out
+            for one in held_out.items
         ]
         Jury(trials, old, known_judge(trials.order, old)).settle(truth, asked)
     against = f"`{truth.quality.gold}`" if truth.quality else f"agreement with {top.models[0].name}"
-    pairs = rights(held_out, truth, before, after, reference)
-    return evaluation(pairs, truth, model=low.models[0].name, against=against)
+    failed, others = (rights(part, truth, before, after, reference) for part in (held_out.failed, held_out.others))
+    return evaluation(
+        failed, others, truth, failed_share=held_out.failed_share, model=low.models[0].name, against=against
+    )
 
 
 def _truth(order: Order, skill: Skill, test: Test) -> Truth:

@@ -27,13 +27,17 @@ class Right:
     answer: Json
 
 
-def brief(skill: Skill, failures: Sequence[Failure], candidates: Sequence[Right]) -> JsonObject:
-    """Return the improver's inputs: the prompt as it is, the causes with samples, the candidates by number."""
+def brief(
+    skill: Skill, failures: Sequence[Failure], candidates: Sequence[Right], rules: Sequence[str] = ()
+) -> JsonObject:
+    """Return the improver's inputs: the prompt as it is, causes with samples, reviewers' rules, numbered candidates."""
     told: JsonObject = {
         "instructions": skill.instructions,
         "output": skill.output,
-        "causes": "\n".join(_told(cause, failures) for cause in causes(failures)[:CAUSES]),
+        "causes": "\n".join(_told(cause, failures) for cause in causes(failures)[:CAUSES]) or "none on record",
     }
+    if rules:
+        told["rules"] = "\n".join(f"- {_short(rule)}" for rule in rules)
     if skill.examples:
         told["examples"] = "\n".join(_pair(one.input, one.output) for one in skill.examples)
     if candidates:

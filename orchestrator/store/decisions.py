@@ -3,10 +3,12 @@
 from sqlalchemy import Connection, RowMapping, func, select
 
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.tables import DecisionRow
+from firstline.orchestrator.store.tables import AttemptRow, DecisionRow, JobRow
 from firstline.schemas.base import JsonObject
 
 _decision = DecisionRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
 
 
 def note(
@@ -32,6 +34,20 @@ def of(tx: Connection, *, job: str, kind: str | None = None) -> list[RowMapping]
     """Return a job's decisions in order, all or those of one kind."""
     query = select(_decision).where(_decision.c.job == job).order_by(_decision.c.id)
     return list(tx.execute(query if kind is None else query.where(_decision.c.kind == kind)).mappings())
+
+
+def restarts(tx: Connection, *, tenant: str, skill: str, limit: int = 200) -> list[RowMapping]:
+    """Return `job`, `step` and `data` of reviews that had a step done again, newest first, in jobs that asked a skill."""
+    asked = select(_attempt.c.job).where(_attempt.c.skill == skill).distinct()
+    query = (
+        select(_decision.c.job, _decision.c.step, _decision.c.data)
+        .join(_job, _job.c.id == _decision.c.job)
+        .where(_job.c.tenant == tenant, _decision.c.kind == "checkpoint", _decision.c.choice == "restart")
+        .where(_decision.c.job.in_(asked))
+        .order_by(_decision.c.id.desc())
+        .limit(limit)
+    )
+    return list(tx.execute(query).mappings())
 
 
 def count(tx: Connection, *, job: str, kind: str, choice: str, step: str) -> int:

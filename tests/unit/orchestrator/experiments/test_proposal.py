@@ -48,6 +48,9 @@ def test_the_brief_names_causes_samples_right_answers_and_candidates_by_number()
     told = brief(SKILL, [failure("got 12", settled={"label": "a"}, settled_by="frontier"), failure("got 7")], RIGHTS)
     assert "2 times, regex: got <number>" in told["causes"]
     assert 'right, by frontier: {"label": "a"}' in told["causes"]
+    assert "rules" not in told
+    ruled = brief(SKILL, [], RIGHTS, ["Mark only the number."])
+    assert (ruled["causes"], ruled["rules"]) == ("none on record", '- "Mark only the number."')
     assert told["candidates"].splitlines()[1] == '2. {"text": "two"} -> {"label": "a"}'
 
 
@@ -89,7 +92,7 @@ def test_versions_are_measured_on_the_items_that_can_be_told_a_failed_answer_is_
     ],
 )
 def test_the_verdict_follows_the_interval_of_the_difference(pairs, word):
-    found = evaluation(pairs, Truth(), model="small", against="gold")
+    found = evaluation([], pairs, Truth(), failed_share=0.0, model="small", against="gold")
     assert found.said.startswith(word)
     assert found.said == verdict(found.difference)
     assert found.old.of == found.new.of == len(pairs)
@@ -97,4 +100,4 @@ def test_the_verdict_follows_the_interval_of_the_difference(pairs, word):
 
 def test_nothing_to_measure_is_a_sentence():
     with pytest.raises(UserError, match="none of the held-out items could be scored"):
-        evaluation([], Truth(), model="small", against="gold")
+        evaluation([], [], Truth(), failed_share=0.0, model="small", against="gold")
