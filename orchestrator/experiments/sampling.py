@@ -77,9 +77,8 @@ def hold_out(
             held_back += key in bad
         else:
             parts[key not in bad].take(item)
-    failures, others = (
-        random.Random(f"{seed}/{len(part.drawn)}").sample(part.drawn, len(part.drawn)) for part in parts
-    )
+    shuffled = random.Random(seed)
+    failures, others = (shuffled.sample(part.drawn, len(part.drawn)) for part in parts)
     taken = min(len(failures), max(count // 2, count - len(others)))
     total = held_back + parts[0].seen + parts[1].seen
     share = (held_back + parts[0].seen) / total if total else 0.0

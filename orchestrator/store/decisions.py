@@ -37,7 +37,7 @@ def of(tx: Connection, *, job: str, kind: str | None = None) -> list[RowMapping]
 
 
 def restarts(tx: Connection, *, tenant: str, skill: str, limit: int = 200) -> list[RowMapping]:
-    """Return `job`, `step` and `data` of reviews that had a step done again, newest first, in jobs that asked a skill."""
+    """Return `job`, `step`, `data` of reviews that had a step done again, newest first, in jobs that asked a skill."""
     asked = select(_attempt.c.job).where(_attempt.c.skill == skill).distinct()
     query = (
         select(_decision.c.job, _decision.c.step, _decision.c.data)
