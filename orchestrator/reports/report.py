@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
+from firstline.config.catalogue.answer_fields import uncompared
 from firstline.config.providers.prices import price_of
 from firstline.orchestrator.core.statistics import wilson
 from firstline.orchestrator.reports.frontier_alone import frontier_alone
@@ -72,7 +73,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
         wall_s=items.latency_s(row),
         estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
         promise=_promise(tx, row, profile),
-        notes=(*_notes(unpriced, price, ended, status.items), *scripted_notes(profile)),
+        notes=(*_notes(unpriced, price, ended, status.items), *_silent(plan), *scripted_notes(profile)),
     )
 
 
@@ -93,6 +94,20 @@ def _notes(unpriced: int, price: Price | None, ended: int, count: int) -> tuple[
     if ended < count:
         notes.append(f"{count - ended} of {count} items have not ended as settled or failed")
     return tuple(notes)
+
+
+def _silent(plan: Plan | None) -> list[str]:
+    """Return, of steps that are audited or calibrated without gold, which fields nobody compares."""
+    if plan is None or plan.quality is not None:
+        return []
+    claiming = [one for one in plan.steps if one.step.skill and (one.policy.audit_share or one.thresholds)]
+    silent = {one.step.name: uncompared(plan.skills[one.step.skill or ""]) for one in claiming}
+    return [
+        f"{step}: nobody compares {', '.join(fields)}, so that audits and calibrations say nothing of it; declare "
+        "`compare:` in the skill"
+        for step, fields in silent.items()
+        if fields
+    ]
 
 
 def _models(tx: Connection, job: str, lines: Sequence[RowMapping]) -> tuple[ModelLine, ...]:
