@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from firstline.config.catalogue.answer_fields import uncompared
-from firstline.config.catalogue.catalogue import BUILT_IN, ENGINE_SKILLS, Catalogue, in_one_line, load_catalogue
+from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, in_one_line, load_catalogue
 from firstline.config.catalogue.collection import SUFFIXES
 from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
 from firstline.config.catalogue.functions import load
@@ -113,7 +113,8 @@ def _remarks(document: Document, catalogue: Catalogue) -> list[str]:
         return []
     whose = f"skill '{skill.name}' of {document.file}"
     found = [f"{whose}: output.{'.'.join(map(str, at))}: {text}" for at, text in unchecked(skill.output)]
-    silent = uncompared(skill) if skill.name not in ENGINE_SKILLS else []
+    # Nobody has to mend what is built in.
+    silent = uncompared(skill) if BUILT_IN not in document.file.parents else []
     if silent:
         found.append(
             f"{whose}: nobody compares {listed(silent)}; without `compare:` audits and calibrations say nothing of it"
