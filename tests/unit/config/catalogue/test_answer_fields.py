@@ -3,6 +3,7 @@
 import pytest
 
 from firstline.config.catalogue.answer_fields import answer_fields, comparators_of, uncompared
+from firstline.config.catalogue.check import check_path
 from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.schemas.comparator import Comparator
 from firstline.schemas.skill import Skill
@@ -97,3 +98,17 @@ def test_what_cannot_be_compared_is_a_flaw_of_the_skill(compare, words):
 
 def test_a_comparator_may_be_written_as_its_name():
     assert skill(compare={"label": "judge"}).compare == {"label": Comparator(by="judge")}
+
+
+def test_check_names_what_nobody_compares_and_is_silent_where_all_is(tmp_path):
+    file = tmp_path / "skills" / "s.yaml"
+    file.parent.mkdir()
+    text = (
+        "name: s\ninstructions: '-'\ninput: {text: {}}\noutput: {type: object, properties: {reply: {type: string}}}\n"
+    )
+    file.write_text(text)
+    assert [note for note in check_path(file).notes if "nobody compares reply" in note]
+    file.write_text(f"{text}compare: judge\n")
+    assert check_path(file).notes == ()
+    file.write_text(f"{text}compare: {{reply: absent:function}}\n")
+    assert ["absent" in str(one) for one in check_path(file).problems] == [True]
