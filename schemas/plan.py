@@ -70,10 +70,12 @@ class Step(Frozen):
     scope: Literal["item", "job"] = "item"
     reasoning: Demand | None = None
     policy: Policy | None = None
-    #: Checkpoints: share of items shown, steps reviewed, rounds of restarts allowed.
+    #: Checkpoints: share of items shown, step reviewed, rounds of restarts allowed; and after how many answers each the
+    #: reviewer also looks while the step goes on (None: only when all are there).
     sample: float = Field(default=1.0, gt=0, le=1)
     reviews: str | None = None
     rounds: int = Field(default=1, ge=0, le=5)
+    every: int | None = Field(default=None, ge=2)
     options: dict[str, Json] = Field(default_factory=dict)
     why: str = ""
 

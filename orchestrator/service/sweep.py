@@ -20,7 +20,7 @@ from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
 from firstline.orchestrator.engine.segments import advance, shard_of
-from firstline.orchestrator.quality import audits
+from firstline.orchestrator.quality import audits, looks
 from firstline.orchestrator.store import batches, items, jobs, subtasks
 from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
@@ -346,4 +346,5 @@ _DUTIES: tuple[tuple[int, int, Callable[[Context], object]], ...] = (
     (4, 1, nudge),
     (4, 2, _teach),
     (40, 39, audits.sweep),
+    (8, 7, looks.sweep),
 )

@@ -1,6 +1,6 @@
 """Shards and batches: what is released, what was sent, what was judged."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,23 @@ def insert_shards(tx: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
     """Write the shards of a segment."""
     if rows:
         tx.execute(_shard.insert(), rows)
+
+
+def reopen(tx: Connection, *, job: str, segment: int, counts: Mapping[int, int]) -> None:
+    """Let shards that are closed be released again, with so many items each that take the segment once more."""
+    for n, count in counts.items():
+        mine = (_shard.c.job == job, _shard.c.segment == segment, _shard.c.n == n)
+        found = tx.execute(select(_shard).where(*mine, _shard.c.state == ShardState.CLOSED)).mappings().one()
+        tx.execute(delete(_shard).where(*mine))
+        tx.execute(_shard.insert(), [{**found, "open": count, "state": ShardState.WAITING}])
+
+
+def closed(tx: Connection, *, job: str, segment: int, among: Collection[int]) -> set[int]:
+    """Return which of these shards of a segment are closed."""
+    query = select(_shard.c.n).where(
+        _shard.c.job == job, _shard.c.segment == segment, _shard.c.n.in_(among), _shard.c.state == ShardState.CLOSED
+    )
+    return set(tx.scalars(query))
 
 
 #: Statements of the way of every batch are made once: making one takes longer than most take to run.

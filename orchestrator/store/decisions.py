@@ -1,6 +1,6 @@
 """Decisions that are no verdicts on one answer: by the orchestrator model, a person or the engine."""
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, func, select, tuple_
 
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import AttemptRow, DecisionRow, JobRow
@@ -42,7 +42,10 @@ def restarts(tx: Connection, *, tenant: str, skill: str, limit: int = 200) -> li
     query = (
         select(_decision.c.job, _decision.c.step, _decision.c.data)
         .join(_job, _job.c.id == _decision.c.job)
-        .where(_job.c.tenant == tenant, _decision.c.kind == "checkpoint", _decision.c.choice == "restart")
+        .where(
+            _job.c.tenant == tenant,
+            tuple_(_decision.c.kind, _decision.c.choice).in_([("checkpoint", "restart"), ("look", "heard")]),
+        )
         .where(_decision.c.job.in_(asked))
         .order_by(_decision.c.id.desc())
         .limit(limit)

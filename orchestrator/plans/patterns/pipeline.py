@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
@@ -43,7 +43,30 @@ def view(tx: Connection, *, job: Job, planned: PlannedStep) -> View:
     reviewed = _reviewed(job, planned)
     counts = overview.steps_by_state(tx, job=job.id).get(reviewed.step.name, {})
     rounds_left = _rounds_left(tx, job, planned)
-    shown = _shown(tx, job, planned, reviewed, settled=counts.get("settled", 0), rounds_left=rounds_left)
+    count = math.ceil(counts.get("settled", 0) * planned.step.sample)
+    shown = _shown(tx, job, planned, reviewed, count=count, salt=str(rounds_left))
+    asked = _told(tx, job, reviewed, counts, shown, rounds_left)
+    return View(asked, all_items(tx, job=job, planned=planned))
+
+
+def early_view(
+    tx: Connection, *, job: Job, planned: PlannedStep, count: int, number: int, seen: Collection[str]
+) -> JsonObject:
+    """Return what a reviewer is shown while its step goes on: up to `count` answers that it has not seen yet."""
+    reviewed = _reviewed(job, planned)
+    counts = overview.steps_by_state(tx, job=job.id).get(reviewed.step.name, {})
+    shown = _shown(tx, job, planned, reviewed, count=count, salt=f"look {number}", seen=seen)
+    return _told(tx, job, reviewed, counts, shown, _rounds_left(tx, job, planned))
+
+
+def _told(
+    tx: Connection,
+    job: Job,
+    reviewed: PlannedStep,
+    counts: Mapping[str, int],
+    shown: list[Json],
+    rounds_left: int,
+) -> JsonObject:
     skill = job.plan.skills.get(reviewed.step.skill or "")
     task: JsonObject = {
         "step": reviewed.step.name,
@@ -57,8 +80,7 @@ def view(tx: Connection, *, job: Job, planned: PlannedStep) -> View:
         "failed": states.get("failed", 0),
         "shown": len(shown),
     }
-    asked: JsonObject = {"task": task, _OUTPUTS: shown, "statistics": statistics, "rounds_left": rounds_left}
-    return View(asked, all_items(tx, job=job, planned=planned))
+    return {"task": task, _OUTPUTS: shown, "statistics": statistics, "rounds_left": rounds_left}
 
 
 def follow(tx: Connection, *, job: Job, planned: PlannedStep, value: Json, by: str) -> Next:
@@ -111,18 +133,24 @@ def _rounds_left(tx: Connection, job: Job, planned: PlannedStep) -> int:
 
 
 def _shown(
-    tx: Connection, job: Job, planned: PlannedStep, reviewed: PlannedStep, *, settled: int, rounds_left: int
+    tx: Connection,
+    job: Job,
+    planned: PlannedStep,
+    reviewed: PlannedStep,
+    *,
+    count: int,
+    salt: str,
+    seen: Collection[str] = (),
 ) -> list[Json]:
-    """Return a share of the answers with what they answer, other ones each round, as many as the reviewer can take."""
+    """Return some answers with what they answer, other ones by each salt, as many as the reviewer can take."""
     if reviewed.step.is_barrier:
         row = subtasks.of_items(tx, job=job.id, numbers=[WHOLE_JOB]).get(WHOLE_JOB, {}).get(reviewed.step.name)
         return [{"id": _JOB_ID, "value": row["value"]}] if row is not None else []
-    count = min(MOST_SHOWN, math.ceil(settled * planned.step.sample))
     drawn = heapq.nsmallest(
-        count,
-        items.outputs(tx, job=job.id, step=reviewed.step.name),
+        min(MOST_SHOWN, count),
+        (one for one in items.outputs(tx, job=job.id, step=reviewed.step.name) if one[1] not in seen),
         # The same items are drawn in every job: a run can be replayed, and a cached review found again.
-        key=lambda one: hashlib.sha256(f"{planned.step.name}:{rounds_left}:{one[1]}".encode()).digest(),
+        key=lambda one: hashlib.sha256(f"{planned.step.name}:{salt}:{one[1]}".encode()).digest(),
     )
     numbers = [n for n, _, _ in drawn]
     loaded = items.load(tx, job=job.id, numbers=numbers)
@@ -243,6 +271,12 @@ def _to_redo(tx: Connection, job: Job, named: Sequence[str]) -> list[int]:
     if named:
         return sorted(set(overview.numbers_of(tx, job=job.id, item_ids=list(dict.fromkeys(named))).values()))
     return overview.pending_numbers(tx, job=job.id)
+
+
+def named_wrong(said: JsonObject) -> list[str]:
+    """Return the ids that a reviewer calls wrong, whatever it decides."""
+    corrected = said.get("corrections") if said.get("decision") == "correct" else None
+    return list(dict.fromkeys([*_ids(said.get("wrong")), *_ids(said.get("redo")), *_ids(corrected)]))
 
 
 def _ids(said: Json) -> list[str]:
