@@ -140,9 +140,8 @@ def _hear(engine: Context, job_id: str, asked: RowMapping) -> None:
     with engine.db.writing() as tx:
         jobs.hold(tx, job=job_id, alone=True)
         job = engine.job(tx, job_id)
-        again = _again(
-            tx, job, job.plan.step(asked["step"]), wrong, str(said.get("feedback") or said.get("reason") or "")
-        )
+        feedback = str(said.get("feedback") or said.get("reason") or "")
+        again = _again(tx, job, job.plan.step(asked["step"]), wrong, feedback)
         data: JsonObject = {"look": name, "wrong": list(wrong), "again": again, "feedback": feedback if wrong else ""}
         counted = len(asked["data"]["shown"]) if said else 0
         reason = _counted(decisions.of(tx, job=job_id, kind=PURPOSE), asked, wrong=len(wrong), shown=counted)
