@@ -37,15 +37,13 @@ def of(tx: Connection, *, job: str, kind: str | None = None) -> list[RowMapping]
 
 
 def restarts(tx: Connection, *, tenant: str, skill: str, limit: int = 200) -> list[RowMapping]:
-    """Return `job`, `step`, `data` of reviews that had a step done again, newest first, in jobs that asked a skill."""
+    """Return `job`, `step`, `data` of reviews that had answers done again, newest first, in jobs of a skill."""
     asked = select(_attempt.c.job).where(_attempt.c.skill == skill).distinct()
     query = (
         select(_decision.c.job, _decision.c.step, _decision.c.data)
         .join(_job, _job.c.id == _decision.c.job)
-        .where(
-            _job.c.tenant == tenant,
-            tuple_(_decision.c.kind, _decision.c.choice).in_([("checkpoint", "restart"), ("look", "heard")]),
-        )
+        .where(_job.c.tenant == tenant)
+        .where(tuple_(_decision.c.kind, _decision.c.choice).in_([("checkpoint", "restart"), ("look", "heard")]))
         .where(_decision.c.job.in_(asked))
         .order_by(_decision.c.id.desc())
         .limit(limit)

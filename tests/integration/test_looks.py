@@ -81,7 +81,7 @@ def test_feedback_of_a_look_reaches_what_is_asked_again_and_the_improver(engine)
     hear(engine, job, decision="restart", redo=named, feedback=FEEDBACK)
     numbers = [int(one[1:]) for one in named]
     told = {row["item"]: row["feedback"] for row in rows(engine, SubtaskRow, job=job, step="s0") if row["feedback"]}
-    assert told == dict.fromkeys(numbers, [f"a reviewer of many answers found: {FEEDBACK}"])
+    assert told == {n: [f"a reviewer of many answers found: {FEEDBACK}"] for n in numbers}
     change(engine, AttemptRow, {"skill": "sort"}, job=job, step="s0")
     assert reviewers_rules(SKILL, tenant="a") == [FEEDBACK]
     looks.look(engine, job)
