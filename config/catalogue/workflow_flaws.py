@@ -61,6 +61,8 @@ class _Checker:
                 yield Flaw((*at, "after", number), self._no_step(name))
         if step.reviews is not None and step.reviews not in self.steps:
             yield Flaw((*at, "reviews"), self._no_step(step.reviews))
+        if step.every is not None and step.kind is not StepKind.CHECKPOINT:
+            yield Flaw((*at, "every"), f"only a checkpoint looks while a step goes on; this is of kind {step.kind}")
         for field, reference in step.inputs.items():
             yield from self._reference(reference, (*at, "inputs", field))
         yield from self._inputs(step, at)

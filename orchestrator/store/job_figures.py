@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator
 from sqlalchemy import Connection, RowMapping, and_, case, func, select
 
 from firstline.orchestrator.store.quality_tables import AuditRow
-from firstline.orchestrator.store.tables import AttemptRow, ItemRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
 
+_job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _audit = AuditRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
@@ -92,8 +93,11 @@ def answers_once(tx: Connection, *, jobs: Collection[str]) -> list[RowMapping]:
 
 
 def audit_cost(tx: Connection, *, job: str) -> float:
-    """Return what the audits of a job's answers cost."""
-    return float(tx.scalar(select(func.sum(_audit.c.cost_usd)).where(_audit.c.job == job)) or 0.0)
+    """Return what the audits of a job's answers cost, their judges, and the looks of reviewers while it ran."""
+    audits = tx.scalar(select(func.sum(_audit.c.cost_usd)).where(_audit.c.job == job)) or 0.0
+    mine = _job.c.idempotency_key.startswith(f"look:{job}:", autoescape=True)
+    looks = select(func.sum(_attempt.c.cost_usd)).join(_job, _job.c.id == _attempt.c.job).where(mine)
+    return float(audits + (tx.scalar(looks) or 0.0))
 
 
 def accepted_by(tx: Connection, *, job: str) -> list[RowMapping]:

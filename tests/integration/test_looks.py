@@ -9,7 +9,7 @@ from firstline.orchestrator.quality import looks
 from firstline.orchestrator.store import decisions
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.plan import Step, StepKind
-from tests.integration.jobs import SKILL, answered, begun, change, cut, flying, rows, state, work
+from tests.integration.jobs import PRICE_USD, SKILL, answered, begun, change, cut, flying, rows, state, work
 
 FEEDBACK = "Mark only the number."
 
@@ -58,17 +58,18 @@ def test_what_a_look_calls_wrong_is_asked_again_while_the_step_goes_on_and_nothi
     assert heard(engine, job) == [], "nothing to look at yet"
     answer_first_shard(engine, job)
     looks.look(engine, job)
-    look = hear(engine, job, wrong=[{"id": "i3", "why": "-"}, {"id": "i59", "why": "never shown"}], feedback=FEEDBACK)
+    with engine.db.reading() as tx:
+        shown = decisions.of(tx, job=job, kind="look")[0]["data"]["shown"]
+    look = hear(engine, job, wrong=[{"id": shown[0], "why": "-"}, {"id": "i59", "why": "never shown"}])
     assert rows(engine, JobRow, id=look)[0]["purpose"] == "look"
+    assert [one["id"] for one in rows(engine, ItemRow, job=look)[0]["input"]["outputs"]] == shown
     (found,) = heard(engine, job)
-    shown = rows(engine, ItemRow, job=look)[0]["input"]["outputs"]
-    assert len(shown) == 10
-    named = int("i3" in [one["id"] for one in shown])
-    assert (found["data"]["wrong"], found["data"]["again"]) == (["i3"] * named, named)
-    assert found["reason"].startswith(f"{named} of 10 answers shown so far are wrong (")
+    assert (len(shown), found["data"]["wrong"], found["data"]["again"]) == (10, shown[:1], 1)
+    assert found["reason"].startswith("1 of 10 answers shown so far are wrong (")
     work(engine, job)
     assert state(engine, job) == "done"
-    assert asked_of(engine, job) == {n: 1 + (n == 3 and named) for n in range(60)}
+    assert api.report(job).audit_cost_usd == PRICE_USD, "the look is in the total"
+    assert asked_of(engine, job) == {n: 1 + (f"i{n}" == shown[0]) for n in range(60)}
 
 
 def test_feedback_of_a_look_reaches_what_is_asked_again_and_the_improver(engine):
