@@ -88,6 +88,57 @@ def postgresql() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def pgbouncer(server: Postgres) -> Iterator[str]:
+    """Share out a server's connections transaction by transaction; yield the URL without a database's name.
+
+    Missing where pgbouncer is not installed.
+    """
+    binary = shutil.which("pgbouncer", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
+    if binary is None:
+        raise Missing("pgbouncer: neither on the PATH nor in /usr/sbin")
+    folder, port = Path(tempfile.mkdtemp(prefix="firstline-pgbouncer-")), free_port()
+    options = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "any",
+        "pool_mode": "transaction",
+        "default_pool_size": 4,
+        "max_client_conn": 200,
+        "max_prepared_statements": 0,
+        # A server that is started again is found again at once.
+        "server_login_retry": 1,
+        "logfile": folder / "log",
+    }
+    lines = (f"{name} = {value}" for name, value in options.items())
+    config = folder / "pgbouncer.ini"
+    config.write_text(
+        "\n".join([f"[databases]\n* = host=127.0.0.1 port={server.port} user=owner\n[pgbouncer]", *lines])
+    )
+    if server.user:
+        shutil.chown(folder, server.user)
+    pooler = subprocess.Popen(
+        [binary, str(config)], user=server.user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait_for_port(port)
+        yield f"postgresql://owner@127.0.0.1:{port}"
+    finally:
+        pooler.terminate()
+        pooler.wait(timeout=10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port}")
+
+
 @dataclass
 class RedisServer:
     """A Redis with an append-only file: the Valkey that comes with Firstline, or another binary."""

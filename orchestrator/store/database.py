@@ -96,7 +96,7 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() != "postgresql":
         raise UserError(f"FIRSTLINE_DATABASE_URL: expected sqlite or postgresql, got '{parsed.drivername}'")
     parsed, prepared = _prepare_threshold(parsed)
-    return create_engine(
+    engine = create_engine(
         parsed,
         # Whatever the role's default: a judge's transactions lock what they change, and none has to be tried again.
         isolation_level="READ COMMITTED",
@@ -110,12 +110,27 @@ def _engine(url: str) -> Engine:
         # A database of the encoding SQL_ASCII takes any bytes, and the driver would give back nothing but bytes.
         connect_args={"client_encoding": "utf8", **prepared},
     )
+    if not prepared:
+        event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
+    return engine
+
+
+def _prepare_nothing_behind_a_pooler(connection: Any, _record: object) -> None:
+    """Have a connection that others share (pgbouncer's) prepare no statements: the next one may not know them.
+
+    Such a pooler tells its clients another process than the one that answers.
+    """
+    with connection.cursor() as cursor:
+        (answering,) = cursor.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if answering != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _prepare_threshold(url: URL) -> tuple[URL, dict[str, int | None]]:
     """Take `?prepare_threshold=N` out of a URL: the driver wants a number; 0 or `none` means no prepared statements.
 
-    A pooler that shares connections between transactions (pgbouncer) needs that, unless it knows prepared statements.
+    A pooler that shares connections between transactions is known without it.
     """
     asked = url.query.get("prepare_threshold")
     if asked is None:

@@ -7,8 +7,9 @@ from typing import IO, NoReturn
 
 from firstline.orchestrator.submission.encodings import UTF_8, Encoding
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
-from firstline.schemas.base import Json
+from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_text import same
 
 _CHUNK = 1 << 18
 
@@ -17,8 +18,19 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value; expected a number or null")
 
 
+def _each_once(pairs: list[tuple[str, Json]]) -> JsonObject:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        for name, one in pairs:
+            if not same(one, value[name]):
+                raise ValueError(f"'{name}' stands twice with different values; keep one")
+    return value
+
+
 #: Built once: `json.loads` with options builds its own at every call.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_each_once)
+#: Finds where a value ends that is not to be taken.
+_LENIENT = json.JSONDecoder(parse_int=str)
 
 
 def jsonl_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
@@ -41,8 +53,7 @@ def jsonl_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[
 def array_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
     """Yield the elements of a JSON array as they are read; UserError where its text breaks off or is malformed."""
     stream.seek(encoding.mark)
-    for number, (value, size) in enumerate(_elements(_Text(stream, encoding, name), name), 1):
-        yield as_record(f"element {number}", value, size=size)
+    yield from _elements(_Text(stream, encoding, name), name)
 
 
 def _as_utf_8(stream: IO[bytes], encoding: Encoding) -> IO[bytes]:
@@ -70,7 +81,12 @@ def _parsed(place: str, raw: bytes, size: int) -> Record:
     except RecursionError:
         return Record(place, {}, f"{place} is nested too deeply")
     except ValueError as error:
-        return Record(place, {}, f"{place} is not valid JSON: {error}")
+        return Record(place, {}, f"{place} is not valid JSON: {_why(error)}")
+
+
+def _why(error: ValueError) -> str:
+    """Return what is wrong; Python's own words on a number that is too long speak of its settings."""
+    return "a number has too many digits" if "integer string conversion" in str(error) else str(error)
 
 
 class _Text:
@@ -108,8 +124,8 @@ class _Text:
             self.more()
 
 
-def _elements(text: _Text, name: str) -> Iterator[tuple[Json, int]]:
-    """Yield the elements of an array and their lengths in characters."""
+def _elements(text: _Text, name: str) -> Iterator[Record]:
+    """Yield the elements of an array; one that holds what JSON does not have fails alone."""
     text.skip_space()
     text.at += 1
     number, following = 0, text.skip_space()
@@ -128,28 +144,41 @@ def _elements(text: _Text, name: str) -> Iterator[tuple[Json, int]]:
         raise _broken(name, number, "something follows the end of the array")
 
 
-def _element(text: _Text, number: int, name: str) -> tuple[Json, int]:
-    wanted = _CHUNK
+def _element(text: _Text, number: int, name: str) -> Record:
+    wanted, place = _CHUNK, f"element {number}"
     while True:
         try:
-            value, end = _DECODER.raw_decode(text.held, text.at)
+            value, end, wrong = *_DECODER.raw_decode(text.held, text.at), ""
         except RecursionError:
             raise _broken(name, number, "it is nested too deeply") from None
-        except ValueError as error:
+        except json.JSONDecodeError as error:
             # It may only break off where what was read so far ends.
-            if text.ended or "is not a JSON value" in str(error) or len(text.held) - text.at > MAX_ITEM_BYTES:
+            if text.ended or len(text.held) - text.at > MAX_ITEM_BYTES:
                 raise _broken(name, number, _reason(error, text)) from None
-        else:
-            if end < len(text.held) or text.ended:
-                size, text.at = end - text.at, end
-                return value, size
+            end = len(text.held)
+        except ValueError as error:
+            value, end, wrong = *_lenient(text), _why(error)
+        if end < len(text.held) or text.ended:
+            size, text.at = end - text.at, end
+            return (
+                Record(place, {}, f"{place} is not valid JSON: {wrong}")
+                if wrong
+                else as_record(place, value, size=size)
+            )
         text.more(wanted)
         wanted *= 2
 
 
-def _reason(error: ValueError, text: _Text) -> str:
-    if not isinstance(error, json.JSONDecodeError):
-        return str(error)
+def _lenient(text: _Text) -> tuple[Json, int]:
+    """Return a value that holds what JSON does not have, and where it ends; as far as was read if it goes on."""
+    try:
+        value, end = _LENIENT.raw_decode(text.held, text.at)
+    except ValueError:
+        return None, len(text.held)
+    return value, end
+
+
+def _reason(error: json.JSONDecodeError, text: _Text) -> str:
     found = text.held[error.pos : error.pos + 30]
     return f"{error.msg[0].lower()}{error.msg[1:]}, got {found!r}" if found else "the text breaks off in it"
 

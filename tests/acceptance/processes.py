@@ -54,11 +54,11 @@ class Deployment:
 
     folder: Path
     database_url: str
-    #: What the provider plays, in YAML.
+    #: What the provider plays, in YAML; empty: there is none.
     script: str
     redis: RedisServer
     orchestrators: int = 2
-    #: Tier queue -> worker processes.
+    #: Tier queue, or several between commas -> worker processes.
     workers: Mapping[str, int] = field(default_factory=lambda: {"cheap": 1, "frontier": 1})
     env: Mapping[str, str] = field(default_factory=dict)
     #: What only workers and orchestrators are given, such as a clock that can be set.
@@ -106,12 +106,14 @@ class Deployment:
         self.redis.start()
         (self.folder / "script.yaml").write_text(self.script)
         sim = ("firstline.workers.simulator", str(self.folder / "script.yaml"), "--port", str(self.sim_port))
-        self._add("simulator", *sim, "--log", str(self.paid_log))
+        if self.script:
+            self._add("simulator", *sim, "--log", str(self.paid_log))
         for n in range(self.orchestrators):
             self._add(f"orchestrator-{n}", "firstline.orchestrator.service.process")
         for queue, count in self.workers.items():
             for n in range(count):
-                self._add(f"worker-{queue}-{n}", "firstline.workers.process", "--queue", queue)
+                flags = [part for name in queue.split(",") for part in ("--queue", name)]
+                self._add(f"worker-{queue}-{n}", "firstline.workers.process", *flags)
         for child in self.children.values():
             child.start()
         threading.Thread(target=self._revive, daemon=True).start()

@@ -15,7 +15,7 @@ from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.store.migrate import migrate
 from firstline.schemas.errors import InfrastructureError, UserError
 from tests.integration.jobs import answered, begun, flying, money, state
-from tests.servers import Postgres
+from tests.servers import Missing, Postgres, pgbouncer
 
 
 def test_a_database_newer_than_the_code_is_refused(engine: Context) -> None:
@@ -116,6 +116,25 @@ def test_prepared_statements_are_set_by_the_url(postgres: Postgres, query: str) 
         prepared = tx.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
     assert (prepared == 0) is (query in ("?prepare_threshold=0", "?prepare_threshold=none"))
     database.close()
+
+
+def test_behind_a_pooler_that_shares_connections_nothing_is_prepared(postgres: Postgres) -> None:
+    name = postgres.new_database(f"t{secrets.token_hex(6)}").rpartition("/")[2]
+    try:
+        with pgbouncer(postgres) as url:
+            _use_by_turns(Database(f"{url}/{name}"), Database(f"{url}/{name}"))
+    except Missing as missing:
+        pytest.skip(f"not installed: {missing}")
+
+
+def _use_by_turns(*databases: Database) -> None:
+    for turn in range(12):
+        for database in databases:
+            with database.writing() as tx:
+                assert tx.scalar(text("SELECT :n + 1"), {"n": turn}) == turn + 1
+                assert tx.scalar(text("SELECT count(*) FROM pg_prepared_statements")) == 0
+    for database in databases:
+        database.close()
 
 
 def test_a_threshold_that_is_no_number_is_a_sentence() -> None:

@@ -13,6 +13,8 @@ from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Re
 
 #: Reasoning efforts in rising order.
 _EFFORTS = ("minimal", "low", "medium", "high")
+#: Of why a check failed, this much stands in a verdict; the attempt has it whole.
+_WHY_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def decide(situation: Situation) -> Verdict:  # noqa: PLR0911 - one return a kin
     """
     match situation.error:
         case None | ErrorKind.CHECKS if situation.failed:
-            return _again_or_up(situation, "failed " + ", ".join(check.check for check in situation.failed))
+            return _again_or_up(situation, "failed " + ", ".join(map(_in_words, situation.failed)))
         case None:
             return _weigh(situation)
         case ErrorKind.INPUT:
@@ -92,6 +94,11 @@ def decide(situation: Situation) -> Verdict:  # noqa: PLR0911 - one return a kin
             # Other models of the tier have been tried before a provider's fault comes here.
             return _up(situation, _because(situation, "no model of this tier could answer"))
     assert_never(situation.error)
+
+
+def _in_words(check: CheckResult) -> str:
+    why = " ".join((check.reason or "").split())
+    return f"{check.check} ({why if len(why) <= _WHY_CHARS else f'{why[:_WHY_CHARS]}...'})"
 
 
 def start_tier(demand: Demand, ladder: tuple[str, ...], policy: Policy) -> str:

@@ -11,7 +11,8 @@ from firstline.orchestrator.submission.item_reader import as_item, count_items, 
 from firstline.schemas.errors import UserError
 
 SUITES = Path(__file__).parents[3] / "suites"
-EXPORTS = SUITES / "csv_exports"
+CASES = Path(__file__).parents[3] / "data" / "cases"
+EXPORTS, LINES = CASES / "01-csv-exports", CASES / "02-jsonl-hostile"
 SPECTRUM = SUITES / "csv_spectrum"
 QUESTION, REFUND = "Where is my kettle, please?", "I want my money back"
 
@@ -96,7 +97,7 @@ def test_commas_in_the_only_column_are_text():
 
 
 def test_of_hostile_lines_each_bad_one_fails_alone_with_its_number():
-    items = list(read_items(EXPORTS / "items.jsonl"))
+    items = list(read_items(LINES / "items.jsonl"))
     settled = {item.item_id for item in items if item.error is None}
     assert settled >= {"ok1", "pair", "u2028", "12", "spaced", "bomline", "ok2", "last"}
     failed = [str(item.error) for item in items if item.error]
@@ -108,6 +109,32 @@ def test_of_hostile_lines_each_bad_one_fails_alone_with_its_number():
     assert "\u2028" in str(separators.input["text"])
 
 
+BAD_ELEMENTS = {
+    '{"id": "a", "n": NaN}': "NaN is not a JSON value",
+    '{"id": "a", "text": "no", "text": "kettle"}': "'text' stands twice with different values",
+    f'{{"id": "a", "n": {"9" * 6000}}}': "a number has too many digits",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ELEMENTS)
+@pytest.mark.parametrize("pad", [0, 1 << 18])
+def test_what_json_does_not_have_fails_its_line_or_element_alone(tmp_path, bad, pad):
+    good = json.dumps({"id": "g", "text": "x" * pad})
+    (tmp_path / "a.jsonl").write_text("\n".join([good, bad, '{"id": "h"}']))
+    (tmp_path / "a.json").write_text(f'[{good}, {bad}, {{"id": "h"}}]')
+    for name in ("a.jsonl", "a.json"):
+        first, failed, last = read_items(tmp_path / name)
+        assert (first.item_id, last.item_id) == ("g", "h")
+        assert BAD_ELEMENTS[bad] in str(failed.error)
+        assert str(failed.error).startswith(("line 2 ", "element 2 "))
+
+
+def test_a_field_that_stands_twice_with_one_value_is_no_fault(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "n": 1, "n": 1.0}\n')
+    (item,) = read_items(tmp_path / "a.jsonl")
+    assert item.error is None
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -117,7 +144,7 @@ def test_of_hostile_lines_each_bad_one_fails_alone_with_its_number():
 )
 def test_a_file_that_is_no_list_says_what_to_do(name, sentence):
     with pytest.raises(UserError, match=sentence):
-        count_items(EXPORTS / name)
+        count_items(LINES / name)
 
 
 #: The suite's own JSON has other numbers than its CSV, or a `\ufffd` that only one of them has.

@@ -111,6 +111,14 @@ def test_the_figures_stand_in_the_reason():
     assert "margin 0.790, calibrated threshold 0.800" in decide(at(threshold=SURE, confidence=conf(0.79))).reason
 
 
+def test_why_a_check_failed_stands_in_the_reason():
+    cents = CheckResult(check="schema", reason="`price`: 12.345 is\nnot a multiple of 0.01")
+    assert decide(at("frontier", checks=(cents, GOOD), used=2)).reason == (
+        "failed schema (`price`: 12.345 is not a multiple of 0.01); 2 of 2 attempts used"
+    )
+    assert len(decide(at("frontier", checks=(CheckResult(check="x", reason="y" * 9000),), used=2)).reason) < 300
+
+
 SITUATIONS = st.builds(
     Situation,
     policy=st.builds(
