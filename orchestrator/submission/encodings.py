@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 from typing import IO, NamedTuple
+from unicodedata import combining
 
 from charset_normalizer import from_bytes
 
@@ -148,10 +149,12 @@ def _share_of_common(sample: bytes, name: str) -> float:
 
 
 def _is_odd(text: str, at: int) -> bool:
-    """Say whether a sign or a letter of another script stands within a word, or a capital after a small letter."""
+    """Say whether a sign or another script's letter is within a word, a capital behind a small letter, a mark alone."""
     before, letter, after = text[at - 1 : at], text[at], text[at + 1 : at + 2]
     within = before.isalpha() and after.isalpha()
     mixed = "\u0370" <= letter <= "\u0700" and (_LATIN.match(before) or _LATIN.match(after))
+    if combining(letter):
+        return not (before.isalpha() or combining(before or " "))
     return bool(mixed) or (within and not letter.isalpha()) or (before.islower() and letter.isupper())
 
 
