@@ -106,7 +106,6 @@ def pgbouncer(server: Postgres) -> Iterator[str]:
         "pool_mode": "transaction",
         "default_pool_size": 4,
         "max_client_conn": 200,
-        "max_prepared_statements": 0,
         # A server that is started again is found again at once.
         "server_login_retry": 1,
         "logfile": folder / "log",

@@ -65,6 +65,11 @@ class Ran:
         return {line["item_id"]: line for line in self.lines}
 
     @property
+    def report(self) -> dict[str, Any]:
+        """The report that `--json` prints last."""
+        return dict(json.loads(self.told[self.told.index("{\n") :]))
+
+    @property
     def statuses(self) -> list[int]:
         return [reply.get("status", 200) for _, reply in self.log]
 

@@ -96,7 +96,7 @@ def test_04_however_a_batch_ends_what_is_paid_is_kept_and_nothing_is_paid_twice(
     usd = [line["cost_usd"] for line in ran.lines]
     match row["mode"]:
         case "noout":
-            assert endings.direct == 4
+            assert sum(endings.submitted) + endings.direct == 8
             _, told = typed(tmp_path, "failures", "--json")
             assert row["reason_told"] in told
         case "failed":
@@ -137,9 +137,12 @@ def test_05_a_bill_is_what_the_provider_writes(house, tmp_path, tier):
                 assert found["cost_usd"] is None
             case float() as usd:
                 assert found["cost_usd"] == pytest.approx(usd, abs=1e-9)
+            case _ if tier == "mid":
+                # Half of 1,000 x 0.15 + 100 x 0.6 dollars a million, where the price list has flex; else it is unknown.
+                assert found["cost_usd"] in (None, pytest.approx(0.000105, abs=1e-9))
             case _:
-                # Flex is half of 1,000 x 0.15 + 100 x 0.6 dollars a million; more cached than sent is never a gain.
-                assert 0 < found["cost_usd"] <= (0.000105 if tier == "mid" else 0.00028)
+                # More cached than sent is never a gain.
+                assert 0 < found["cost_usd"] <= 0.00028
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,8 @@ def test_06_to_14_every_row_comes_out_right(house, tmp_path, name):
         assert "internal error" not in (found["reason"] or "")
     for row in (row for row in ran.expected if "settled" in row):
         assert sum(line["status"] == "settled" for line in ran.lines) == row["settled"]
-        assert ran.statuses.count(400) <= row["refused_calls_in_stub_log_at_most"]
+        assert 0 < ran.statuses.count(400) <= row["refused_calls_in_stub_log_at_most"]
+        assert sum(one["unanswered"] for one in ran.report["models"]) == ran.statuses.count(400)
     if name.startswith("06"):
         assert {item for item, line in ran.results.items() if line["repaired"]} == {"think_then_fence", "tool_call_tag"}
 
@@ -196,7 +200,7 @@ def look_at_characters(folder: Path) -> None:
     assert {row["item_id"] for row in ran.expected} == ran.results.keys()
     assert "internal error" not in json.dumps(ran.lines)
     first = {
-        play["contains"]: json.loads(play["replies"][0]["body"]["choices"][0]["message"]["content"])
+        play["contains"]: json.loads(play["replies"][0]["body"]["choices"][0]["message"]["content"], strict=False)
         for play in json.loads((CASES / "16-broken-characters-in-answers" / "plays.json").read_text("utf-8"))
         if any(f"{name}" in play["contains"] for name in KEPT)
     }
@@ -272,7 +276,9 @@ def test_21_what_is_too_long_for_a_model_goes_to_a_larger_one_or_fails_with_numb
     for item in ("none", "over_max"):
         line = ran.results[item]
         assert (line["status"], line["cost_usd"]) == ("failed", 0)
-        assert re.search(r"\d", line["reason"])
+        assert re.search(r"\d{3}", line["reason"])
+    assert ran.results["over_max"]["attempts"] == 0
+    assert ran.results["cheap_no"]["attempts"] <= 2
 
 
 def test_one_flagged_item_switches_no_model_off(house, tmp_path):

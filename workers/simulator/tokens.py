@@ -1,9 +1,11 @@
-"""Tokens by rule of thumb: a token is four characters, a message costs four more."""
+"""Tokens by rule of thumb: a token is four Latin letters or one Chinese character, a message costs four more."""
 
 import re
 from collections.abc import Sequence
+from math import ceil
 
 from firstline.schemas.base import Json, JsonObject
+from firstline.workers.estimates.call_estimate import text_tokens
 
 _PIECES = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
 
@@ -12,8 +14,8 @@ TOKENS_PER_MESSAGE = 4
 
 
 def count_text(text: str) -> int:
-    """Return the number of tokens of a text: a quarter of its characters, rounded up."""
-    return -(-len(text) // CHARS_PER_TOKEN)
+    """Return the number of tokens of a text by its scripts: a quarter of its Latin letters, rounded up."""
+    return ceil(text_tokens(text))
 
 
 def count_prompt(texts: Sequence[str]) -> int:
