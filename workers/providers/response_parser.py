@@ -86,8 +86,16 @@ def _content(response: Any, call: Call, blank: Reply) -> Reply:
 def read_logprobs(logprobs: Any, text: str) -> tuple[TokenLogprob, ...]:
     """Return the tokens of the answer with their log-probabilities and alternatives; what is no number is None.
 
-    A character that is spread over several tokens stands in the last of them, where their bytes are told.
+    A character that is spread over several tokens stands in the last of them, where their bytes are told. Of what
+    cannot be read there are none: the answer beside it is an answer all the same.
     """
+    try:
+        return _tokens(logprobs, text)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return ()
+
+
+def _tokens(logprobs: Any, text: str) -> tuple[TokenLogprob, ...]:
     listed = _field(logprobs, "content")
     tokens = [token for token in listed if isinstance(token, Mapping) or hasattr(token, "token")] if listed else []
     words = [str(_field(token, "token") or "") for token in tokens]

@@ -1,5 +1,7 @@
 """What came over the wire is read as it is: broken-off answers are none, and what cannot be read was paid for."""
 
+from dataclasses import replace
+
 import pytest
 
 from firstline.schemas.attempt import ErrorKind
@@ -77,6 +79,26 @@ def test_what_brings_no_answer_has_its_kind_and_never_raises(given, kind):
     reply = read_reply(given, CALL)
     assert reply.error is kind
     assert reply.detail
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        3,
+        "x",
+        [1],
+        {"content": 3},
+        {"content": "x"},
+        {"content": [1, None]},
+        {"content": [{"token": ANSWER, "logprob": "-0.1", "top_logprobs": 3}]},
+        {"content": [{"token": None, "logprob": True, "bytes": [999, -1], "top_logprobs": {"a": -0.1}}]},
+        {"tokens": [ANSWER], "token_logprobs": [-0.1]},
+    ],
+)
+def test_log_probabilities_that_cannot_be_read_cost_no_answer(logprobs):
+    reply = read_reply(response(logprobs=logprobs), replace(CALL, top_logprobs=5))
+    assert (reply.text, reply.error) == (ANSWER, None)
+    assert all(token.logprob is None for token in reply.logprobs)
 
 
 def test_thoughts_that_used_up_all_tokens_are_told_as_such():
