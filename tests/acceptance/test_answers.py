@@ -97,7 +97,7 @@ def test_04_however_a_batch_ends_what_is_paid_is_kept_and_nothing_is_paid_twice(
     match row["mode"]:
         case "noout":
             assert sum(endings.submitted) + endings.direct == 8
-            _, told = typed(tmp_path, "failures", "--json")
+            _, told = typed(tmp_path, "item", latest(tmp_path), ran.lines[0]["item_id"], "--json")
             assert row["reason_told"] in told
         case "failed":
             assert 1 <= len(endings.submitted) <= row["submitted_at_most"]
