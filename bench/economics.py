@@ -132,9 +132,9 @@ def run(cell: Cell, number: int, items: Sequence[str]) -> float:
 class _Fallible(Deployment):
     """A deployment whose workers fail as their models' names say."""
 
-    def _add(self, name: str, *module: str) -> None:
+    def add(self, name: str, *module: str) -> None:
         what = ("bench.kit.fallible", *module[1:]) if module[0] == "firstline.workers.process" else module
-        super()._add(name, *what)
+        super().add(name, *what)
 
 
 @contextmanager

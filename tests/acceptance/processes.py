@@ -107,13 +107,13 @@ class Deployment:
         (self.folder / "script.yaml").write_text(self.script)
         sim = ("firstline.workers.simulator", str(self.folder / "script.yaml"), "--port", str(self.sim_port))
         if self.script:
-            self._add("simulator", *sim, "--log", str(self.paid_log))
+            self.add("simulator", *sim, "--log", str(self.paid_log))
         for n in range(self.orchestrators):
-            self._add(f"orchestrator-{n}", "firstline.orchestrator.service.process")
+            self.add(f"orchestrator-{n}", "firstline.orchestrator.service.process")
         for queue, count in self.workers.items():
             for n in range(count):
                 flags = [part for name in queue.split(",") for part in ("--queue", name)]
-                self._add(f"worker-{queue}-{n}", "firstline.workers.process", *flags)
+                self.add(f"worker-{queue}-{n}", "firstline.workers.process", *flags)
         for child in self.children.values():
             child.start()
         threading.Thread(target=self._revive, daemon=True).start()
@@ -152,7 +152,8 @@ class Deployment:
             return []
         return [json.loads(line) for line in self.paid_log.read_text().splitlines()]
 
-    def _add(self, name: str, *module: str) -> None:
+    def add(self, name: str, *module: str) -> None:
+        """Have a module run as one of its processes, with the arguments that follow it."""
         clocked = {} if name == "simulator" else self.clocked
         env = {**os.environ, **self.settings, **clocked, "PYTHONPATH": str(_ROOT)}
         argv = (sys.executable, "-m", *module)

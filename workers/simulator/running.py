@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from firstline.schemas.errors import InfrastructureError
 from firstline.workers.simulator.script import Script
@@ -16,8 +17,15 @@ from firstline.workers.simulator.server import build_app, listen, server_config
 @contextmanager
 def running(script: Script, *, log: Path | None = None) -> Iterator[str]:
     """Play a script on a free port while the block runs; yields the server's URL, such as `http://127.0.0.1:40123`."""
+    with serving(build_app(script, log)) as url:
+        yield url
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """Serve an application on a free port while the block runs; yields its URL."""
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(server_config(build_app(script, log)))
+    server = uvicorn.Server(server_config(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="simulator", daemon=True)
     thread.start()
     try:

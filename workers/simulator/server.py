@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
@@ -148,7 +148,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server_config(app: Starlette) -> uvicorn.Config:
+def server_config(app: ASGIApp) -> uvicorn.Config:
     """Return uvicorn's settings: quiet, since broken connections are played on purpose, and quick to stop."""
     return uvicorn.Config(
         app,
