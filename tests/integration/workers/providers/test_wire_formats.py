@@ -89,7 +89,7 @@ class Stage:
             self.asked.append(asked)
             assert path == self.form.path
             if asked.mode is not Structured.PROMPT and asked.mode not in takes:
-                return self.form.unknown_mode
+                return self.form.refuses(asked.mode)
             if self.form.unsealed is not None and not sealed.items() <= asked.seals.items():
                 return self.form.unsealed
             turn = left.pop(0) if len(left) > 1 else left[0]
@@ -266,6 +266,13 @@ def test_a_fault_is_told_by_its_kind_in_the_providers_words(stage_of, name, faul
         assert (reply.error, reply.retry_after_s) == (expected.kind, expected.wait_s), reply
         assert expected.words in (reply.detail or "")
         assert (reply.cost_usd, reply.calls) == (expected.cost_usd, 1)
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_every_format_plays_every_scene_or_says_why_not(form: WireFormat) -> None:
+    assert {"overflow", "filtered before an answer"} <= form.faults.keys()
+    assert ErrorKind.RATE in {fault.kind for fault in form.throttled.values()}
+    assert form.lacks.keys() <= {"thoughts", "hidden thoughts", *Finish}
 
 
 @pytest.mark.parametrize("kind", ["seconds", "date"])

@@ -156,13 +156,13 @@ class Mistral(Chat):
 
 
 class DeepSeek(Chat):
-    """DeepSeek's own platform (api-docs.deepseek.com)."""
+    """DeepSeek's own platform (api-docs.deepseek.com); its models think unless told not to."""
 
     model = "deepseek/deepseek-v4-flash"
     answering = "deepseek-v4-flash"
     base = "/v1"
     path = "/v1/chat/completions"
-    modes = (Structured.TOOL_CALL, Structured.JSON_OBJECT)
+    modes = (Structured.JSON_OBJECT, Structured.PROMPT)
     usage = Usage(input_tokens=1500, cached_tokens=1000, output_tokens=90, reasoning_tokens=60)
     details: JsonObject = {
         "prompt_cache_hit_tokens": 1000,
@@ -172,7 +172,7 @@ class DeepSeek(Chat):
     unknown_mode = openai_error(400, "This response_format type is unavailable now", code="invalid_request_error")
     unsealed = openai_error(
         400,
-        "Missing `reasoning_content` field in the assistant message at message index 2.",
+        "The `reasoning_content` in the thinking mode must be passed back to the API.",
         code="invalid_request_error",
     )
     ids = ("call_00_p1Xq", "call_00_Zr7b")
@@ -204,6 +204,11 @@ class DeepSeek(Chat):
         "refused": "a refusal is a text like any other",
         "hidden thoughts": "its thoughts are open, and come back as they are",
     }
+
+    def refuses(self, mode: Structured) -> Response:
+        if mode is Structured.TOOL_CALL:
+            return openai_error(400, "Thinking mode does not support this tool_choice", code="invalid_request_error")
+        return self.unknown_mode
 
     def thinking(self, said: Said) -> JsonObject:
         return {"reasoning_content": said.thoughts} if said.thoughts else {}

@@ -119,6 +119,10 @@ class WireFormat(ABC):
         with suppress(ModuleNotFoundError):
             getattr(import_module(module), name).model_validate(answered)
 
+    def refuses(self, mode: Structured) -> Response:
+        """Say no to a way of asking for JSON."""
+        return self.unknown_mode
+
     def seal(self, thoughts: str | None, proof: str) -> str:
         """Return what proves thoughts to this provider."""
         return proof
