@@ -24,9 +24,9 @@ _LOOK_S = 0.05
 class Instant(Deployment):
     """A deployment whose workers answer at once, without a provider and without HTTP."""
 
-    def _add(self, name: str, *module: str) -> None:
+    def add(self, name: str, *module: str) -> None:
         what = ("bench.kit.instant", *module[1:]) if module[0] == "firstline.workers.process" else module
-        super()._add(name, *what)
+        super().add(name, *what)
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     made = Deployment(
         folder,
         f"sqlite:///{folder / 'firstline.db'}",
-        "models: {unused: {}}",
+        "",
         RedisServer(folder / "redis"),
         orchestrators=1,
         workers={},
