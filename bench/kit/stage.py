@@ -25,6 +25,7 @@ class Instant(Deployment):
     """A deployment whose workers answer at once, without a provider and without HTTP."""
 
     def add(self, name: str, *module: str) -> None:
+        """Have a module run as one of its processes; workers are those that answer at once."""
         what = ("bench.kit.instant", *module[1:]) if module[0] == "firstline.workers.process" else module
         super().add(name, *what)
 
