@@ -9,7 +9,7 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments.calibrate import with_gold
 from firstline.orchestrator.experiments.comparison import CallRecord, ComparedStep, Run, build, dearest
-from firstline.orchestrator.experiments.jury import Asked, Jury, judged, known_judge
+from firstline.orchestrator.experiments.jury import AnswerPair, Jury, judged, known_judge
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
@@ -69,13 +69,13 @@ def compare_models(order: Order, question: Question, view: View, *, record: Path
             )
 
 
-def _settle(order: Order, trials: Trials, skill: Skill, truth: Truth, asked: Iterable[Asked]) -> None:
+def _settle(order: Order, trials: Trials, skill: Skill, truth: Truth, asked: Iterable[AnswerPair]) -> None:
     if truth.has_judge:
         Jury(trials, skill, known_judge(order, skill)).settle(truth, asked)
 
 
 #: Has a judge asked what only it can tell of answers to a skill.
-Settle = Callable[[Skill, Truth, Iterable[Asked]], None]
+Settle = Callable[[Skill, Truth, Iterable[AnswerPair]], None]
 
 
 def laid_out(
@@ -114,7 +114,7 @@ def laid_out(
 
 def _asked(
     answers: Iterable[tuple[Mapping[str, Json | Absent], Mapping[str, Json | Absent]]], fields: Mapping[str, JsonObject]
-) -> Iterator[Asked]:
+) -> Iterator[AnswerPair]:
     for ours, theirs in answers:
         if ours is not theirs:
             yield from ((fields[one], value, theirs.get(one, MISSING)) for one, value in ours.items() if one in fields)

@@ -16,7 +16,7 @@ from firstline.schemas.skill import Skill
 from firstline.workers.rules.json_paths import MISSING, Absent
 
 #: What a skill was given, and two answers to it.
-Asked = tuple[JsonObject, Json | Absent, Json | Absent]
+AnswerPair = tuple[JsonObject, Json | Absent, Json | Absent]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Jury:
     skill: Skill
     judge: KnownJudge
 
-    def settle(self, truth: Truth, asked: Iterable[Asked]) -> None:
+    def settle(self, truth: Truth, asked: Iterable[AnswerPair]) -> None:
         """Have the judge asked what only it can tell of pairs of answers, each pair of texts once."""
         questions: dict[str, Question] = {}
         for inputs, one, other in asked:

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import RowMapping
 
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments.jury import Asked, Jury
+from firstline.orchestrator.experiments.jury import AnswerPair, Jury
 from firstline.orchestrator.experiments.trials import Trials
 from firstline.orchestrator.experiments.tuning.answers import Answers, Bools, Floats, Ints
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE, Answer, Pair, Truth, is_loss
@@ -156,7 +156,7 @@ class StepSource:
             self.jury.settle(self.truth, (self._asked(candidate, int(row)) for row in rows))
         return np.array([self._is_lost(candidate, int(row)) for row in rows], dtype=np.bool_)
 
-    def _asked(self, candidate: str, row: int) -> Asked:
+    def _asked(self, candidate: str, row: int) -> AnswerPair:
         cheap, top = (self.purse.cell(tier, row, self.step).answer.value for tier in (candidate, self.purse.top))
         return self.purse.items[row].input, cheap, top
 
