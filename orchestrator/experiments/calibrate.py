@@ -138,7 +138,7 @@ class _Setting:
 
 
 def _truths(workflow: Workflow, plan: Plan, aim: Aim, order: Order) -> dict[str, Truth]:
-    """Return what is right for each step's answers; UserError where nobody could tell of any."""
+    """Return what is right for each step's answers."""
     found = {}
     for planned in plan.steps:
         if planned.step.skill:
@@ -147,10 +147,22 @@ def _truths(workflow: Workflow, plan: Plan, aim: Aim, order: Order) -> dict[str,
                 plan, planned, workflow.quality, compare=aim.compare, field=aim.field, folders=order.functions
             )
             found[planned.step.name] = judged(order, skill, truth)
-            if skill.confidence:
-                refuse_uncompared(truth, skill)
-                refuse_unmeasured(found[planned.step.name], skill)
     return found
+
+
+def refused_steps(plan: Plan, truths: Mapping[str, Truth]) -> dict[str, str]:
+    """Return why nothing can be certified for some steps; UserError where that holds of all with a signal."""
+    reasons = {}
+    able = {name: plan.skills[plan.step(name).step.skill or ""] for name in truths}
+    for name, skill in able.items():
+        try:
+            refuse_uncompared(truths[name], skill)
+            refuse_unmeasured(truths[name], skill)
+        except UserError as error:
+            reasons[name] = str(error)
+    if all(name in reasons for name, skill in able.items() if skill.confidence):
+        raise UserError(next(reasons[name] for name, skill in able.items() if skill.confidence))
+    return reasons
 
 
 def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[CalibrationResult]:
@@ -165,11 +177,12 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
     plan = _plan(workflow, ladder)
     _refuse_silent(plan)
     truths = _truths(workflow, plan, aim, order)
+    refused = refused_steps(plan, truths)
     steps = [planned for planned in plan.steps if planned.step.skill]
     subjects = [one for planned in steps for one in _subjects(planned, plan, tiers, ladder, aim)]
     with order.checked() as usable:
         drawn = sample(usable.items(), _draws(plan, aim), seed=aim.seed)
-        _refuse_few(subjects, truths, len(drawn))
+        _refuse_few([one for one in subjects if one.planned.step.name not in refused], truths, len(drawn))
         with crew_for(replace(usable, profile=by_model(ladder)), record) as crew:
             tenant = order.request.options.tenant
             setting = _Setting(aim, workflow, plan, crew.profile, order.functions, order.home, tenant)
@@ -182,6 +195,9 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
             for one in subjects:
                 step = one.planned.step.name
                 truth = truths[step]
+                if step in refused:
+                    found.append(_blank(setting, one, truth, refused[step]))
+                    continue
                 jury = Jury(trials, one.skill, known_judge(order, one.skill)) if truth.has_judge else None
                 buyer = labelled.setdefault(
                     step, Labelling(trials, plan, one.planned, setting.frontier.name, truth, jury)
@@ -277,21 +293,7 @@ def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labellin
     """Seek the threshold of one model's answers, and store it."""
     rows = [row for row in _rows(setting, subject, job) if _has_label(labelling.truth, row)]
     signal = main_signal([row.answer for row in rows])
-    blank = CalibrationResult(
-        step=subject.planned.step.name,
-        skill=subject.skill.name,
-        skill_version=subject.skill.version,
-        tier=subject.tier,
-        cheap_model=subject.model,
-        frontier_model=setting.frontier_model,
-        signal=signal,
-        items=len(rows),
-        gold=labelling.truth.quality is not None,
-        silent=tuple(labelling.truth.uncompared),
-        look=1,
-        calibration=None,
-        said=_why_silent(subject),
-    )
+    blank = _blank(setting, subject, labelling.truth, _why_silent(subject)).evolve(signal=signal, items=len(rows))
     if signal is None:
         return blank
     refuse_contradictions([(row.item_id, row.item) for row in rows], labelling.truth.quality)
@@ -317,6 +319,25 @@ def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labellin
     done = blank.evolve(look=look, calibration=known, said=explain(known, max_loss=subject.max_loss))
     _store(done, setting, subject, job, question)
     return done
+
+
+def _blank(setting: _Setting, subject: _Subject, truth: Truth, said: str) -> CalibrationResult:
+    """Return what is told of a step and model for which no threshold could be sought."""
+    return CalibrationResult(
+        step=subject.planned.step.name,
+        skill=subject.skill.name,
+        skill_version=subject.skill.version,
+        tier=subject.tier,
+        cheap_model=subject.model,
+        frontier_model=setting.frontier_model,
+        signal=None,
+        items=0,
+        gold=truth.quality is not None,
+        silent=tuple(truth.uncompared),
+        look=1,
+        calibration=None,
+        said=said,
+    )
 
 
 def _has_label(truth: Truth, row: Row) -> bool:

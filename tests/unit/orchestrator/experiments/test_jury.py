@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from firstline.config.catalogue.answer_fields import comparators_of
 from firstline.orchestrator.experiments import jury as jury_module
+from firstline.orchestrator.experiments.calibrate import refused_steps
 from firstline.orchestrator.experiments.compare import laid_out
 from firstline.orchestrator.experiments.comparison import CallRecord, Run
 from firstline.orchestrator.experiments.evaluation import evaluation
@@ -136,3 +138,20 @@ def test_nothing_is_certified_on_nobodys_word():
     refuse_unmeasured(Truth(fields=FIELDS, error=KNOWN), SKILL)
     with pytest.raises(UserError, match="nobody compares two answers of skill 'reply': reply"):
         refuse_uncompared(Truth(fields={"reply": None}), SKILL)
+
+
+def test_a_step_whose_prose_nobody_compares_keeps_no_other_step_from_its_calibration():
+    sure = {"confidence": [{"kind": "mean_logprob"}]}
+    prose = Skill.model_validate(SKILL.model_dump() | sure | {"name": "prose", "compare": {}})
+    closed = Skill.model_validate(
+        SKILL.model_dump() | sure | {"name": "closed", "compare": {}, "output": {"enum": ["a", "b"]}}
+    )
+    steps = [
+        PlannedStep(step=Step(name=name, skill=name), segment=0, start_tier="cheap", policy=Policy())
+        for name in ("prose", "closed")
+    ]
+    plan = Plan(workflow="w", steps=tuple(steps), skills={"prose": prose, "closed": closed}, output="prose")
+    truths = {one.name: Truth(fields=comparators_of(one)) for one in (prose, closed)}
+    assert list(refused_steps(plan, truths)) == ["prose"]
+    with pytest.raises(UserError, match="nobody compares two answers of skill 'prose'"):
+        refused_steps(plan, {"prose": truths["prose"]})
