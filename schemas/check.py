@@ -32,7 +32,8 @@ def _iso_date(text: str) -> str:
     return text
 
 
-def _python_expression(text: str) -> str:
+def python_expression(text: str) -> str:
+    """Return an expression that Python can read; ValueError for any other text."""
     try:
         ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -121,7 +122,7 @@ class Expression(_Check):
     """A simpleeval expression over `answer` and `item` is true: `answer.total == answer.net + answer.tax`."""
 
     kind: Literal["expression"]
-    expression: Annotated[str, AfterValidator(_python_expression)] = Field(min_length=1, max_length=2000)
+    expression: Annotated[str, AfterValidator(python_expression)] = Field(min_length=1, max_length=2000)
 
 
 class Grounded(_Check):

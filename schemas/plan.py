@@ -1,5 +1,6 @@
 """A workflow as declared, and the plan of one job: the graph of steps with everything resolved."""
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -13,7 +14,27 @@ from firstline.schemas.policy import Demand, Policy, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tool import ToolSpec
 
+#: Stands in the references of a step over a list for the element that it is asked about.
+EACH = "each"
+#: `write__each3` is step `write` about the fourth element of its list.
+_ELEMENT = re.compile(r"(?P<step>.+)__each(?P<number>\d+)")
+#: The tier of what was gathered from a list's elements: nobody was asked.
+GATHERED = ""
+#: Elements that a step takes at most, however high its own bound is set.
+MOST_ELEMENTS = 500
+
 Reference = str  # `item.text`, `classify.intent`, `items` (all items' outputs), or a literal after `=`
+
+
+def step_of(name: str) -> str:
+    """Return the step that a subtask belongs to: that of its list for one about an element, else what it is called."""
+    found = _ELEMENT.fullmatch(name)
+    return found["step"] if found else name
+
+
+def subtask_label(name: str) -> str:
+    """Return a subtask's name for people: `write[3]` for one about an element."""
+    return _ELEMENT.sub(r"\g<step>[\g<number>]", name)
 
 
 class StepKind(StrEnum):
@@ -64,6 +85,10 @@ class Step(Frozen):
     #: Input field or tool argument -> reference; item fields of the same name when missing.
     inputs: dict[str, Reference] = Field(default_factory=dict)
     after: tuple[str, ...] = ()
+    #: A list (a reference): the step is asked about each element, `each` in its inputs, and its answer is the list of
+    #: theirs in order. An item whose list has more elements than `at_most` fails, as one does whose element fails.
+    for_each: Reference | None = None
+    at_most: int = Field(default=50, ge=1, le=MOST_ELEMENTS)
     #: A simpleeval condition over `item` and earlier steps; the step is skipped where it is false.
     when: str | None = None
     #: `item`: once per item; `job`: once, at a barrier.
@@ -83,6 +108,15 @@ class Step(Frozen):
     def is_barrier(self) -> bool:
         """Whether it is one subtask of the whole job, not one an item."""
         return self.kind.is_barrier or self.scope == "job"
+
+    def element(self, number: int) -> "Step":
+        """Return the step about one element of its list."""
+        place = f"{self.for_each}.{number}"
+        inputs = {
+            name: place + reference[len(EACH) :] if reference == EACH or reference.startswith(f"{EACH}.") else reference
+            for name, reference in self.inputs.items()
+        }
+        return self.evolve(name=f"{self.name}__each{number}", inputs=inputs, for_each=None, when=None)
 
 
 class Quality(Frozen):
@@ -143,6 +177,16 @@ class PlannedStep(Frozen):
     #: Tier -> model -> threshold; a tier without any accepts what passes its checks.
     thresholds: dict[str, dict[str, Threshold]] = Field(default_factory=dict)
     route: Route = Route()
+
+    def element(self, number: int) -> "PlannedStep":
+        """Return the step about one element of its list; made once."""
+        if number not in self._elements:
+            self._elements[number] = self.evolve(step=self.step.element(number))
+        return self._elements[number]
+
+    @cached_property
+    def _elements(self) -> "dict[int, PlannedStep]":
+        return {}
 
     def start_of(self, item: int, ladder: Sequence[str]) -> str:
         """Return the tier that an item starts on: the student's, the declared one, or the first above it that pays."""
@@ -213,8 +257,16 @@ class Plan(Frozen):
         return {n: tuple(planned for planned in self.steps if planned.segment == n) for n in numbers}
 
     def step(self, name: str) -> PlannedStep:
-        """Return the step of that name; KeyError when there is none."""
-        for planned in self.steps:
-            if planned.step.name == name:
-                return planned
+        """Return the step of that name, or one about an element of its list; KeyError when there is none."""
+        return named(self.steps, name)
+
+
+def named(steps: Sequence[PlannedStep], name: str) -> PlannedStep:
+    """Return a subtask's step by its name, one about an element of a list among them; KeyError when there is none."""
+    for planned in steps:
+        if planned.step.name == name:
+            return planned
+    found = _ELEMENT.fullmatch(name)
+    if found is None:
         raise KeyError(name)
+    return named(steps, found["step"]).element(int(found["number"]))

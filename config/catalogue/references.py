@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from firstline.schemas.plan import Step
+from firstline.schemas.plan import EACH, Step
 
 #: What is always there besides the steps: the item's fields, and all items' outputs.
 ITEM, ITEMS = "item", "items"
@@ -69,7 +69,8 @@ def _names(node: ast.AST) -> Iterator[ast.Name]:
 
 def dependencies(step: Step) -> tuple[str, ...]:
     """Return the names of the steps that must have ended before this one: those it names, and those it reads from."""
-    read = (found for reference in step.inputs.values() if (found := target(reference)))
+    references = [*step.inputs.values(), *filter(None, (step.for_each,))]
+    read = (found for reference in references if (found := target(reference)))
     asked = condition_targets(step.when) if step.when else ()
     names = [*step.after, *(found.name for found in (*read, *asked)), *filter(None, (step.reviews,))]
-    return tuple(dict.fromkeys(name for name in names if name not in (ITEM, ITEMS)))
+    return tuple(dict.fromkeys(name for name in names if name not in (ITEM, ITEMS, EACH)))

@@ -11,7 +11,7 @@ from firstline.config.catalogue.references import ITEM, ITEMS, Target, condition
 from firstline.config.catalogue.schema_fields import field_flaw
 from firstline.config.catalogue.tool_inputs import input_flaws
 from firstline.config.errors.error_messages import Flaw, Location, listed, suggestion
-from firstline.schemas.plan import Step, StepKind, Workflow
+from firstline.schemas.plan import EACH, Step, StepKind, Workflow
 from firstline.schemas.skill import Skill
 from firstline.schemas.tool import ToolSpec
 
@@ -50,8 +50,9 @@ class _Checker:
         for number, step in enumerate(self.workflow.steps):
             if step.name in first:
                 yield Flaw(("steps", number, "name"), f"two steps are called '{step.name}'; rename one")
-            if step.name in (ITEM, ITEMS):
-                yield Flaw(("steps", number, "name"), f"'{step.name}' always means the input; rename the step")
+            if step.name in (ITEM, ITEMS, EACH):
+                means = "an element" if step.name == EACH else "the input"
+                yield Flaw(("steps", number, "name"), f"'{step.name}' always means {means}; rename the step")
             first.setdefault(step.name, number)
 
     def _step(self, step: Step, at: Location) -> Iterator[Flaw]:
@@ -64,9 +65,43 @@ class _Checker:
         if step.every is not None and step.kind is not StepKind.CHECKPOINT:
             yield Flaw((*at, "every"), f"only a checkpoint looks while a step goes on; this is of kind {step.kind}")
         for field, reference in step.inputs.items():
-            yield from self._reference(reference, (*at, "inputs", field))
+            pointed = target(reference)
+            if step.for_each is not None and pointed is not None and pointed.name == EACH:
+                yield from self._of_element(step.for_each, pointed, (*at, "inputs", field))
+            else:
+                yield from self._reference(reference, (*at, "inputs", field))
+        yield from self._list(step, at)
         yield from self._inputs(step, at)
         yield from self._condition(step, (*at, "when"))
+
+    def _list(self, step: Step, at: Location) -> Iterator[Flaw]:
+        """Yield what is wrong with the list that a step is asked about, and with what looks at a step's list."""
+        reviewed = self.steps.get(step.reviews or "")
+        if reviewed is not None and reviewed.for_each is not None:
+            text = f"step '{reviewed.name}' is asked about each element of a list, and no checkpoint can review that"
+            yield Flaw((*at, "reviews"), f"{text}; review what makes the list, or what is made of the answers")
+        if step.for_each is None:
+            return
+        where = (*at, "for_each")
+        if step.is_barrier or step.kind not in (StepKind.SKILL, StepKind.TOOL):
+            yield Flaw(where, "only steps of kind `skill` or `tool` that see one item go over a list; leave it out")
+        pointed = target(step.for_each)
+        if pointed is None or pointed.name == ITEMS or (pointed.name == ITEM and not pointed.field):
+            yield Flaw(where, f"expected a list of an item or of an earlier step's answer, got `{step.for_each}`")
+            return
+        yield from self._target(pointed, where)
+        found = self._field(pointed)
+        if found is not None and isinstance(kind := found.get("type"), str) and kind != "array":
+            yield Flaw(where, f"expected a list, `{step.for_each}` is of type `{kind}`")
+
+    def _of_element(self, listed: str, pointed: Target, at: Location) -> Iterator[Flaw]:
+        """Yield what is wrong with a reference to an element, as far as the schema of its list says."""
+        found = self._field(of_list) if (of_list := target(listed)) is not None else None
+        schema = found.get("items") if found is not None else None
+        if pointed.field and isinstance(schema, dict):
+            wrong = field_flaw(schema, pointed.field, owner=f"an element of `{listed}`")
+            if wrong:
+                yield Flaw(at, wrong)
 
     def _worker(self, step: Step, at: Location) -> Iterator[Flaw]:
         if step.skill is None and step.kind.names_a_skill:
@@ -107,6 +142,9 @@ class _Checker:
         skill = self._skill(step) if step else None
         if step is None or skill is None:
             return None
+        if step.for_each is not None:
+            listed: Mapping[str, Any] = {"type": "array", "items": skill.output}
+            return schema_at(listed, pointed.field)
         labels = step.options.get("labels")
         if step.kind is StepKind.ROUTE and isinstance(labels, list) and step.options.get("field") == pointed.field:
             return {"enum": labels}
@@ -128,6 +166,9 @@ class _Checker:
 
     def _target(self, pointed: Target, at: Location) -> Iterator[Flaw]:
         if pointed.name in (ITEM, ITEMS):
+            return
+        if pointed.name == EACH:
+            yield Flaw(at, "`each` is an element of the list that a step's `for_each` names, in its `inputs` alone")
             return
         if pointed.name not in self.steps:
             yield Flaw(at, f"{self._no_step(pointed.name)}; the input is `item`, a literal begins with =")

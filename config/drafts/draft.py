@@ -1,14 +1,15 @@
 """A plan as a planner model writes it: what it may choose from, what it answers, and the workflow that this becomes."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.check import Expression, python_expression
 from firstline.schemas.plan import Reference, Step, Workflow
-from firstline.schemas.policy import Demand
-from firstline.schemas.skill import InputField, Skill
+from firstline.schemas.policy import Demand, Signal
+from firstline.schemas.skill import Example, InputField, Skill
 
 #: From these sums on; the most is 8.
 _MEDIUM, _HIGH = 3, 6
@@ -116,6 +117,13 @@ class PlannerInput(Frozen):
         return cls.model_validate({name: inputs[name] for name in cls.model_fields if name in inputs})
 
 
+class DraftCheck(Frozen):
+    """A check that the planner writes: an expression, which can reach nothing but the answer and the inputs."""
+
+    expression: Annotated[str, AfterValidator(python_expression)] = Field(min_length=1, max_length=500)
+    hint: str | None = None
+
+
 class DraftSkill(Frozen):
     """A skill that the planner writes for one plan."""
 
@@ -125,19 +133,39 @@ class DraftSkill(Frozen):
     #: Input field -> description.
     input: dict[str, str] = Field(min_length=1)
     output: JsonObject
+    examples: tuple[Example, ...] = ()
+    checks: tuple[DraftCheck, ...] = ()
     demand: Rubric
 
     @property
     def skill(self) -> Skill:
-        """The skill itself, its reasoning demand scored by the rubric."""
+        """The skill itself: its reasoning demand scored by the rubric, its signals chosen by its answers' form."""
+        margin = (Signal(kind="margin"),) if _has_labels(self.output) else (Signal(kind="mean_logprob"),)
         return Skill(
             name=self.name,
             description=self.description,
             instructions=self.instructions,
             input={name: InputField(description=text) for name, text in self.input.items()},
             output=self.output,
+            examples=self.examples,
+            checks=tuple(
+                Expression(kind="expression", expression=one.expression, hint=one.hint) for one in self.checks
+            ),
             reasoning=self.demand.demand,
+            # Free where the model gives log-probabilities, else by what further answers say.
+            confidence=(*margin, Signal(kind="agreement")),
         )
+
+
+def _has_labels(schema: Json) -> bool:
+    """Whether answers of a schema have an enum somewhere, between whose labels a margin is."""
+    match schema:
+        case dict():
+            return "enum" in schema or any(map(_has_labels, schema.values()))
+        case list():
+            return any(map(_has_labels, schema))
+        case _:
+            return False
 
 
 class Draft(Frozen):

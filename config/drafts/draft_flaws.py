@@ -133,6 +133,9 @@ class _Checker:
 
     def _inputs(self, step: Step, at: Location) -> Iterator[Flaw]:
         whole = step.is_barrier
+        listed = target(step.for_each) if step.for_each else None
+        if listed is not None and listed.name == ITEM and listed.field:
+            yield from self._item_field(listed.field.split(".")[0], (*at, "for_each"))
         for field, reference in step.inputs.items():
             pointed = target(reference)
             if pointed is None:

@@ -1,6 +1,6 @@
 """What an item does next, given what its subtasks have come to: pure, and the heart of judging."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple, assert_never
@@ -9,12 +9,12 @@ from firstline.orchestrator.core.subtask_names import base_of
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.batch import ItemTrail, Left, progress_of
 from firstline.schemas.job import ItemState
-from firstline.schemas.plan import Plan, PlannedStep
+from firstline.schemas.plan import GATHERED, Plan, PlannedStep, step_of, subtask_label
 from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
 from firstline.schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from firstline.workers.rules.json_paths import MISSING
-from firstline.workers.rules.step_graph import applies, ready
-from firstline.workers.rules.step_inputs import resolve
+from firstline.workers.rules.step_graph import applies, gathered, ready, unfolded
+from firstline.workers.rules.step_inputs import Unfit, resolve
 
 #: States in which a subtask has ended.
 ENDED = ENDED_SUBTASKS
@@ -80,17 +80,20 @@ def record(
     for settled in trail.settled:
         known = after.get(settled.step, Sub(settled.step, tier))
         if not known.ended:
+            planned = steps.get(settled.step)
             state = SubtaskState.SKIPPED if settled.skipped else SubtaskState.SETTLED
+            by = tier if planned is None or planned.step.for_each is None else GATHERED
             n = settled.n + 1
             after[settled.step] = known._replace(
-                state=state, tier=tier, n=n, value=settled.value, kept_tier=None, batch=None
+                state=state, tier=by, n=n, value=settled.value, kept_tier=None, batch=None
             )
     for left in trail.left:
         known = after.get(left.step, Sub(left.step, tier))
         if not known.ended:
-            way = steps[left.step].ladder_of(trail.item, ladder) if left.step in steps else ladder
-            if tier not in ladder and left.step in steps and isinstance(left.verdict, Escalate):
-                way = (tier, *_from_below(steps[left.step], left.verdict, trail.item, ladder))
+            planned = steps.get(step_of(left.step))
+            way = planned.ladder_of(trail.item, ladder) if planned else ladder
+            if tier not in ladder and planned is not None and isinstance(left.verdict, Escalate):
+                way = (tier, *_from_below(planned, left.verdict, trail.item, ladder))
             after[left.step] = _leave(known, left, ladder=way if tier in way else ladder, tier=tier)
     return after
 
@@ -167,7 +170,7 @@ def stand(
 
     `context` holds what steps of the whole job answered; `start` says on which tier the item begins a step.
     """
-    subs = _skip(dict(subs), plan=plan, segment=segment, item=item, context=context or {})
+    subs = _closed(dict(subs), plan=plan, segment=segment, item=item, context=context or {})
     subs |= _awake(subs, plan=plan, segment=segment, start=start)
     steps = plan.segment(segment)
     # What was asked about a subtask may fail; that the subtask itself fails of it says the subtask.
@@ -177,19 +180,62 @@ def stand(
     changed = frozenset(name for name, sub in subs.items() if before.get(name) != sub)
     if failed is not None:
         reason = failed.reason or "rejected"
-        text = reason if len(plan.steps) == 1 else f"step '{failed.step}': {reason}"
+        alone = len(plan.steps) == 1 and failed.step == plan.steps[0].step.name
+        text = reason if alone else f"step '{subtask_label(failed.step)}': {reason}"
         return Standing(subs, changed, ItemState.FAILED, text)
     if all(planned.step.name in subs and subs[planned.step.name].ended for planned in steps):
         return Standing(subs, changed, through=True)
-    todo = _todo(subs, plan=plan, segment=segment, start=start)
+    asked: Sequence[PlannedStep] = steps
+    if any(planned.step.for_each is not None for planned in steps):
+        asked = unfolded(steps, item=item, settled=_values(subs, context or {}), ended=_ended(subs))
+    todo = _todo(subs, asked, within=steps, start=start)
     review = any(sub.state == SubtaskState.REVIEW for sub in subs.values())
     flying = todo or any(
         sub.state in (SubtaskState.OPEN, SubtaskState.DEFERRED, SubtaskState.REFERRED) for sub in subs.values()
     )
     state = ItemState.REVIEW if review and not flying else ItemState.PENDING
     why = next((sub.reason for sub in subs.values() if sub.state == SubtaskState.REVIEW), None) if review else None
-    asked = frozenset(name for names in todo.values() for name in names)
-    return Standing(subs, changed | asked, state, why, todo=todo)
+    names = frozenset(name for names in todo.values() for name in names)
+    return Standing(subs, changed | names, state, why, todo=todo)
+
+
+def _closed(
+    subs: dict[str, Sub], *, plan: Plan, segment: int, item: JsonObject, context: Mapping[str, Json]
+) -> dict[str, Sub]:
+    """Settle what nobody is asked for: steps that do not apply, lists of which every element has its answer."""
+    listed = [planned for planned in plan.segment(segment) if planned.step.for_each is not None]
+    while True:
+        subs = _skip(subs, plan=plan, segment=segment, item=item, context=context)
+        if not listed:
+            return subs
+        turn = ready(listed, ended=_ended(subs), begun=subs.keys(), within=plan.segment(segment))
+        made = {one.step.name: sub for one in turn if (sub := _gathered(one, subs, item, context)) is not None}
+        if not made:
+            return subs
+        subs |= made
+
+
+def _gathered(
+    planned: PlannedStep, subs: Mapping[str, Sub], item: JsonObject, context: Mapping[str, Json]
+) -> Sub | None:
+    answered = {name for name, sub in subs.items() if sub.ended and sub.state != SubtaskState.FAILED}
+    found = gathered(planned, item=item, settled=_values(subs, context), ended=answered)
+    sub = Sub(planned.step.name, GATHERED)
+    match found:
+        case None:
+            return None
+        case Unfit(reason=reason):
+            return sub._replace(state=SubtaskState.FAILED, reason=reason)
+        case list():
+            return sub._replace(state=SubtaskState.SETTLED, value=found)
+
+
+def _ended(subs: Mapping[str, Sub]) -> set[str]:
+    return {name for name, sub in subs.items() if sub.ended}
+
+
+def _values(subs: Mapping[str, Sub], context: Mapping[str, Json]) -> dict[str, Json]:
+    return {**context, **{name: sub.value for name, sub in subs.items() if sub.state == SubtaskState.SETTLED}}
 
 
 def _skip(
@@ -199,8 +245,7 @@ def _skip(
     if all(planned.step.when is None for planned in plan.segment(segment)):
         return subs
     while True:
-        values = {**context, **{name: sub.value for name, sub in subs.items() if sub.state == SubtaskState.SETTLED}}
-        ended = {name for name, sub in subs.items() if sub.ended}
+        values, ended = _values(subs, context), _ended(subs)
         skipped = {name for name, sub in subs.items() if sub.state == SubtaskState.SKIPPED}
         idle = [
             planned
@@ -222,8 +267,7 @@ def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int, start: Callable
     """Return those of the subtasks to be asked anew whose turn has come, open on their first tier."""
     if all(sub.begun for sub in subs.values()):
         return {}
-    ended = {name for name, sub in subs.items() if sub.ended}
-    turn = ready(plan.segment(segment), ended=ended, begun=_begun(subs))
+    turn = ready(plan.segment(segment), ended=_ended(subs), begun=_begun(subs))
     return {
         planned.step.name: subs[planned.step.name]._replace(state=SubtaskState.OPEN, tier=start(planned), batch=None)
         for planned in turn
@@ -232,10 +276,13 @@ def _awake(subs: Mapping[str, Sub], *, plan: Plan, segment: int, start: Callable
 
 
 def _todo(
-    subs: Mapping[str, Sub], *, plan: Plan, segment: int, start: Callable[[PlannedStep], str]
+    subs: Mapping[str, Sub],
+    steps: Sequence[PlannedStep],
+    *,
+    within: Sequence[PlannedStep],
+    start: Callable[[PlannedStep], str],
 ) -> dict[str, tuple[str, ...]]:
-    ended = {name for name, sub in subs.items() if sub.ended}
-    fresh = ready(plan.segment(segment), ended=ended, begun=subs.keys())
+    fresh = ready(steps, ended=_ended(subs), begun=subs.keys(), within=within)
     found: dict[str, tuple[str, ...]] = {}
     for planned in fresh:
         found[start(planned)] = (*found.get(start(planned), ()), planned.step.name)

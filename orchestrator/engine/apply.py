@@ -23,7 +23,7 @@ from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import WHOLE_JOB, ItemTrail, Left
 from firstline.schemas.job import ItemState
-from firstline.schemas.plan import PlannedStep
+from firstline.schemas.plan import GATHERED, PlannedStep, step_of
 from firstline.schemas.states import BatchState, SubtaskState
 from firstline.schemas.tier import TierKind
 
@@ -332,7 +332,7 @@ def has_climbed(job: Job, subs: Mapping[str, Sub]) -> bool:
     starts = {planned.step.name: ranks.get(planned.start_tier) for planned in job.plan.steps}
     return any(
         sub.state == SubtaskState.SETTLED
-        and (start := starts.get(name)) is not None
+        and (start := starts.get(step_of(name))) is not None
         and ranks.get(sub.tier, -1) > start
         for name, sub in subs.items()
     )
@@ -340,6 +340,6 @@ def has_climbed(job: Job, subs: Mapping[str, Sub]) -> bool:
 
 def highest_tier(job: Job, subs: Mapping[str, Sub]) -> str | None:
     """Return the highest tier of the ladder whose answer was accepted; the tools tier where no model was asked."""
-    used = {sub.tier for sub in subs.values() if sub.state == SubtaskState.SETTLED}
+    used = {sub.tier for sub in subs.values() if sub.state == SubtaskState.SETTLED and sub.tier != GATHERED}
     models = [tier for tier in job.ladder if tier in used]
     return models[-1] if models else next(iter(used), None)

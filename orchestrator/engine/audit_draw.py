@@ -29,7 +29,10 @@ def _drawn(job: Job, trail: ItemTrail, tier: str) -> Iterator[AuditRow]:
             continue
         planned = job.plan.step(settled.step)
         share = planned.policy.audit_share
-        if settled.skipped or planned.step.skill is None or not is_drawn(job.id, trail.item, settled.step, share):
+        # A list's answers are drawn one by one, not the list.
+        if settled.skipped or planned.step.skill is None or planned.step.for_each is not None:
+            continue
+        if not is_drawn(job.id, trail.item, settled.step, share):
             continue
         skill = job.plan.skills[planned.step.skill]
         yield AuditRow(

@@ -35,7 +35,9 @@ def note_outcomes(tx: Connection, *, job: Job, trails: Iterable[ItemTrail], tier
         for asked in _subtasks(trail):
             first = asked[0]
             if first.skill_digest and not first.from_cache and all(one.cost_usd is not None for one in asked):
-                found[first.skill_digest, first.model, first.n > 0].add(asked)
+                # What weighed the first answer stands before it, under a later number.
+                climbed = min(one.n for one in asked) > 0
+                found[first.skill_digest, first.model, climbed].add(asked)
     key: dict[str, Any] = {"job": job.id, "tenant": job.tenant, "purpose": job.options.purpose, "at": now()}
     outcomes.add(
         tx,

@@ -37,6 +37,10 @@ from firstline.workers.rules.step_inputs import Unfit, inputs_of, resolve
 SAMPLE = 200
 #: Items among which equal ones are found.
 _REMEMBERED = 200_000
+#: By what factor a list that is made on the way may be longer or shorter than its example.
+_UNKNOWN_LIST = 0.3
+#: Elements of a list of which nothing is known.
+_GUESSED_LIST = 4.0
 #: An estimate above the top tier alone by so much says so.
 _ABOVE = 1.05
 
@@ -125,7 +129,7 @@ def _may_differ(load: StepLoad) -> bool:
 
 def _line(load: StepLoad, asked: int, found: Expected | None) -> StepEstimate:
     figures = found.steps[load.step] if found else None
-    count = load.count * (load.held.mean if load.held else 1.0)
+    count = load.count * load.elements.value * (load.held.mean if load.held else 1.0)
     return StepEstimate(
         step=load.step,
         tier=load.rungs[0].tier,
@@ -168,6 +172,7 @@ class _Builder:
             prompt=prompt,
             carried=carried,
             rungs=rungs,
+            elements=self._elements(planned),
             held=HELD if step.when and not step.is_barrier else None,
             moves=moves,
             audited=planned.policy.audit_share if earnest else 0.0,
@@ -191,6 +196,7 @@ class _Builder:
     def _each(self, planned: PlannedStep, skill: Skill) -> tuple[float, Spread, dict[str, float]]:
         """Return the subtasks of a step of each item, the tokens of their prompts, and what these take over."""
         answers = self._stand_ins()
+        planned = planned if planned.step.for_each is None else planned.element(0)
         inputs = [self._inputs(planned, skill, item, answers) for item in self.sample.drawn]
         prompts = mean_of([_tokens(skill, shown) for shown in inputs])
         carried: dict[str, float] = {}
@@ -216,16 +222,31 @@ class _Builder:
 
     def _stand_ins(self) -> dict[str, Json]:
         """Return what earlier steps' answers may be, those of tools among them as nothing."""
-        return {
-            planned.step.name: stand_in(self.plan.skills[planned.step.skill])
-            for planned in self.plan.steps
-            if planned.step.skill in self.plan.skills and planned.step.name in self.loads
-        }
+        found: dict[str, Json] = {}
+        for planned in self.plan.steps:
+            if planned.step.skill in self.plan.skills and planned.step.name in self.loads:
+                answer = stand_in(self.plan.skills[planned.step.skill])
+                many = self.loads[planned.step.name].elements
+                found[planned.step.name] = answer if planned.step.for_each is None else [answer] * round(many.value)
+        return found
+
+    def _elements(self, planned: PlannedStep) -> Spread:
+        """Return how many elements the list of a step has: those of the sample's items, or of an answer's example."""
+        if planned.step.for_each is None:
+            return Spread(1.0)
+        answers = self._stand_ins()
+        lists = [resolve(planned.step.for_each, item, answers) for item in self.sample.drawn]
+        lengths = [float(len(one)) for one in lists if isinstance(one, list)]
+        if not lengths:
+            return Spread(min(_GUESSED_LIST, float(planned.step.at_most)), 2 * _UNKNOWN_LIST)
+        found = mean_of(lengths)
+        made = target(planned.step.for_each)
+        return Spread(found.value, _UNKNOWN_LIST) if made is not None and made.name in answers else found
 
     def _longer(self, name: str) -> float:
         """Return how much longer a step's answers are than what stands in for them."""
-        made = text_tokens(as_text(self._stand_ins()[name]))
-        return self.loads[name].rungs[0].answer.value / made if made else 1.0
+        made, load = text_tokens(as_text(self._stand_ins()[name])), self.loads[name]
+        return load.elements.value * load.rungs[0].answer.value / made if made else 1.0
 
     def _whole(self, planned: PlannedStep, skill: Skill) -> tuple[float, Spread, dict[str, float]]:
         """Return the calls of a step of the whole job, and the tokens of a prompt that shows all items' answers."""
@@ -240,7 +261,7 @@ class _Builder:
                 step.sample * self.sample.count * mean_of([text_tokens(as_text(i)) for i in self.sample.drawn]).value
             )
         shown = step.sample if step.kind is StepKind.CHECKPOINT else 1.0
-        carried = {name: shown * load.count * load.rungs[0].answer.value
+        carried = {name: shown * load.count * load.elements.value * load.rungs[0].answer.value
                    for name, load in self.loads.items() if name in wanted}  # fmt: skip
         calls = 1
         if step.kind is StepKind.SYNTHESIZE:

@@ -157,23 +157,25 @@ class _Rung:
 
     def _shares(self) -> tuple[Share, Share | None, Share | None]:
         """Return the shares accepted at first, sure enough besides, and tried again."""
-        first, again = self.past.everywhere.first, self.past.everywhere.again
+        first = self.past.everywhere.first
         if self.threshold is None:
-            return (
-                PASSED.seen(first.accepted, first.asked),
-                None,
-                _AGAIN.seen(again.asked, first.asked - first.accepted),
-            )
+            return PASSED.seen(first.accepted, first.asked), None, self._retried(self.past.everywhere, _AGAIN)
         own = self.past.earnest
         if own.first.asked >= _SHARE_ENOUGH:
-            left = own.first.asked - own.first.accepted
-            return PASSED.seen(own.first.accepted, own.first.asked), None, Share(0.5, 0.5).seen(own.again.asked, left)
+            return PASSED.seen(own.first.accepted, own.first.asked), None, self._retried(own, Share(0.5, 0.5))
         sure = SURE if self.threshold.value else Share(8.0, 0.2)
         if self.calibration is not None and self.calibration["expected_frontier_share"] is not None:
             labels = float(self.calibration["labels_used"])
             sure = SURE.seen(labels * (1 - self.calibration["expected_frontier_share"]), labels)
         checked = self.past.everywhere if not self.past.earnest.first.asked else _NOTHING
         return PASSED.seen(checked.first.accepted, checked.first.asked), sure, None
+
+    def _retried(self, record: Record, guess: Share) -> Share:
+        """Return the share of failed first answers that is tried again; third and later tries are no more of them."""
+        failed, again = record.first.asked - record.first.accepted, record.again
+        more = self.subject.planned.policy.attempts_per_tier - 1
+        each = sum((1 - again.share) ** n for n in range(max(1, more)))
+        return guess.seen(min(failed, again.asked / each), failed)
 
     @property
     def _answer(self) -> Spread:

@@ -186,6 +186,8 @@ def _defaults(step: Step) -> dict[str, str]:
 def _needs(step: Step, named: Mapping[str, Step], done: Collection[str]) -> set[str]:
     referred = {reference.split(".")[0] for reference in step.inputs.values() if not reference.startswith("=")}
     referred |= names_in(step.when) if step.when else set()
+    if step.for_each:
+        referred.add(step.for_each.partition(".")[0])
     if step.reviews:
         referred.add(step.reviews)
     known = {*named, *done}

@@ -58,7 +58,8 @@ def per_item(workflow: Workflow) -> tuple[Step, ...]:
 
 
 def _stands_alone(step: Step, names: set[str], kept: Mapping[str, Step]) -> bool:
-    needs = {*step.after, *(reference.partition(".")[0] for reference in step.inputs.values())} & names
+    read = [*step.inputs.values(), step.for_each or ""]
+    needs = {*step.after, *(reference.partition(".")[0] for reference in read)} & names
     return not step.is_barrier and needs <= kept.keys()
 
 

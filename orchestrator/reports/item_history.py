@@ -11,6 +11,7 @@ from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.check import CheckResult
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
+from firstline.schemas.plan import step_of
 from firstline.schemas.tier import Lane
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Message
@@ -141,9 +142,11 @@ def prompts_of(job: Job, story: Story) -> dict[str, tuple[Message, ...]]:
     """
     settled = {subtask.step: subtask.value for subtask in story.subtasks if subtask.state == "settled"}
     found = {}
-    for planned in job.plan.steps:
+    asked = dict.fromkeys(one.step for one in story.attempts)
+    own = {planned.step.name for planned in job.plan.steps}
+    for planned in (job.plan.step(name) for name in asked if step_of(name) in own):
         skill = job.plan.skills.get(planned.step.skill or "")
-        if skill is None or planned.step.is_barrier or planned.step.name not in {one.step for one in story.attempts}:
+        if skill is None or planned.step.is_barrier:
             continue
         inputs = inputs_of(planned.step, skill, story.input, settled)
         if not isinstance(inputs, Unfit):

@@ -10,6 +10,7 @@ from rich.text import Text
 from firstline.orchestrator.reports.formatting import count, dollars, seconds
 from firstline.orchestrator.reports.item_history import AttemptLine, Story
 from firstline.schemas.check import CheckResult
+from firstline.schemas.plan import subtask_label
 from firstline.schemas.tier import Lane
 from firstline.workers.providers.gateway import Message
 
@@ -21,7 +22,7 @@ def rendered(story: Story, prompts: Mapping[str, Sequence[Message]]) -> Renderab
 
 def _blocks(story: Story, prompts: Mapping[str, Sequence[Message]]) -> Iterator[RenderableType]:
     for step in dict.fromkeys((*prompts, *(attempt.step for attempt in story.attempts))):
-        yield Rule(f"prompt of step {step}", align="left")
+        yield Rule(f"prompt of step {subtask_label(step)}", align="left")
         for message in prompts.get(step, ()):
             yield Text(f"[{message['role']}]", style="bold")
             yield Text(_content(message))

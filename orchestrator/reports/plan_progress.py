@@ -6,7 +6,8 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.store import jobs, views
 from firstline.schemas.base import Frozen
-from firstline.schemas.plan import Plan, PlannedStep, StepKind
+from firstline.schemas.plan import GATHERED, Plan, PlannedStep, StepKind, step_of
+from firstline.schemas.states import SubtaskState
 
 
 class StepFigures(Frozen):
@@ -48,13 +49,19 @@ def anatomy(tx: Connection, *, job: str) -> list[StepFigures]:
     plan = Plan.model_validate(row["plan"])
     counts: dict[str, list[RowMapping]] = defaultdict(list)
     for count in views.subtask_counts(tx, job=job):
-        counts[count["step"]].append(count)
-    costs = {cost["step"]: cost for cost in views.step_costs(tx, job=job)}
-    return [_figures(step, row["items"], counts[step.step.name], costs.get(step.step.name)) for step in plan.steps]
+        if count["tier"] != GATHERED or count["state"] != SubtaskState.SETTLED:
+            counts[step_of(count["step"])].append(count)
+    costs: dict[str, list[RowMapping]] = defaultdict(list)
+    for cost in views.step_costs(tx, job=job):
+        costs[step_of(cost["step"])].append(cost)
+    return [_figures(step, row["items"], counts[step.step.name], costs[step.step.name]) for step in plan.steps]
 
 
-def _figures(planned: PlannedStep, items: int, counts: list[RowMapping], cost: RowMapping | None) -> StepFigures:
+def _figures(planned: PlannedStep, items: int, counts: list[RowMapping], costs: list[RowMapping]) -> StepFigures:
     step = planned.step
+    # How many elements lists have is known of those that have been come to.
+    total = 1 if step.is_barrier else items if step.for_each is None else sum(line["count"] for line in counts)
+    calls = sum(cost["calls"] for cost in costs)
 
     def count(state: str) -> int:
         return sum(line["count"] for line in counts if line["state"] == state)
@@ -69,13 +76,13 @@ def _figures(planned: PlannedStep, items: int, counts: list[RowMapping], cost: R
         after=step.after,
         when=step.when,
         why=step.why,
-        total=1 if step.is_barrier else items,
+        total=total,
         settled=count("settled"),
         failed=count("failed"),
         skipped=count("skipped"),
         review=count("review"),
         escalated=sum(climbed),
-        calls=cost["calls"] if cost else 0,
-        cost_usd=cost["cost_usd"] if cost and cost["priced"] else None,
-        latency_s=cost["latency_s"] if cost else None,
+        calls=calls,
+        cost_usd=sum(cost["cost_usd"] or 0.0 for cost in costs) if any(cost["priced"] for cost in costs) else None,
+        latency_s=sum(cost["latency_s"] * cost["calls"] for cost in costs) / calls if calls else None,
     )

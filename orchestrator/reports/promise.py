@@ -6,7 +6,7 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.reports.formatting import percent
 from firstline.orchestrator.store import calibrations, job_figures
-from firstline.schemas.plan import Plan, PlannedStep
+from firstline.schemas.plan import Plan, PlannedStep, step_of
 from firstline.schemas.report import Promise, StepPromise
 from firstline.schemas.tier import Profile
 
@@ -23,7 +23,7 @@ def promise_of(tx: Connection, *, job: str, plan: Plan, profile: Profile, tiers:
     top = profile.ladder[-1]
     reference = top.models[0].name if not tiers or top.name in tiers else None
     steps = tuple(
-        _of_step(planned, [row for row in counted if row["step"] == planned.step.name], reference, drifted)
+        _of_step(planned, [row for row in counted if step_of(row["step"]) == planned.step.name], reference, drifted)
         for planned in plan.steps
         if planned.step.skill and not planned.step.is_barrier
     )

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from firstline.orchestrator.store.tables import ItemRow, SubtaskRow
 from firstline.schemas.base import Json
 from firstline.schemas.job import ItemState
+from firstline.schemas.plan import GATHERED
 from firstline.schemas.states import SubtaskState
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -63,7 +64,12 @@ def by_tier(tx: Connection, *, job: str) -> dict[str, int]:
     """Return tier -> answers of it that were accepted."""
     query = (
         select(_subtask.c.tier, func.count())
-        .where(_subtask.c.job == job, _subtask.c.item >= 0, _subtask.c.state == SubtaskState.SETTLED)
+        .where(
+            _subtask.c.job == job,
+            _subtask.c.item >= 0,
+            _subtask.c.state == SubtaskState.SETTLED,
+            _subtask.c.tier != GATHERED,
+        )
         .group_by(_subtask.c.tier)
     )
     return {str(tier): int(count) for tier, count in tx.execute(query)}

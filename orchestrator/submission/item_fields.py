@@ -45,6 +45,9 @@ def _read_by(step: Step, skill: Skill | None) -> Iterator[FieldNeed]:
     for name, field in fields.items():
         if name not in step.inputs:
             yield FieldNeed(name, step.name, field, always=step.when is None and field.required)
+    listed = target(step.for_each) if step.for_each else None
+    if listed is not None and listed.name == ITEM and listed.field:
+        yield FieldNeed(listed.field, step.name, InputField(description="a list"), always=step.when is None)
     for name, reference in step.inputs.items():
         pointed = target(reference)
         if pointed is not None and pointed.name == ITEM and pointed.field:

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.engine.lifecycle import settle_trail
 from firstline.orchestrator.money import estimate
 from firstline.orchestrator.money.job_estimate import above_top, shown_for
 from firstline.orchestrator.reports.report_text import rendered
 from firstline.orchestrator.run import plan_approval
 from firstline.orchestrator.run.runner import View, run, submit
-from firstline.orchestrator.store.tables import JobRow
+from firstline.orchestrator.store.tables import JobRow, OutcomeRow
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.attempt import Usage
 from firstline.schemas.batch import Batch, Todo
@@ -25,7 +26,7 @@ from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
 from firstline.schemas.tier import Price, Profile
 from firstline.schemas.verdict import Escalate, Parked
-from tests.integration.jobs import PROFILE, SKILL, begun, rows, work, workflow
+from tests.integration.jobs import PROFILE, SKILL, answered, begun, flying, rows, work, workflow
 
 PRICED = Profile(
     name="priced",
@@ -192,3 +193,24 @@ def test_the_estimate_is_kept_with_the_job_and_held_against_its_cost(engine: Con
     with console.capture() as printed:
         console.print(rendered(report))
     assert "Estimated before the run" in printed.get()
+
+
+def test_what_weighed_a_first_answer_does_not_make_it_one_that_climbed(engine: Context) -> None:
+    job = begun(engine, 1)
+    (batch,) = flying(engine, job)
+    trail = answered(batch, call=recorded)
+    (item,) = trail.items
+    # As workers record it: the samples stand before the answer that they weigh, under later numbers.
+    (said,) = item.attempts
+    sample = said.evolve(n=1, purpose="sample", verdict="")
+    settle_trail(engine, trail.evolve(items=(item.evolve(attempts=(sample, said)),)))
+    assert [row["climbed"] for row in rows(engine, OutcomeRow, job=job)] == [False]
+
+
+def test_a_step_over_a_list_is_counted_element_by_element(engine: Context, tmp_path: Path) -> None:
+    file = tmp_path / "parts.jsonl"
+    file.write_text("".join(json.dumps({"id": str(n), "parts": [f"a{n}", "b", "c"]}) + "\n" for n in range(50)))
+    steps = [Step(name="s0", skill="sort", for_each="item.parts", inputs={"text": "each"})]
+    listed = JobRequest(workflow=workflow(steps), profile=PRICED)
+    (step,) = estimated(engine, Order(listed, PRICED, str(file))).steps
+    assert step.calls > 3 * 50

@@ -9,11 +9,11 @@ from firstline.workers.estimates.call_estimate import text_tokens
 from firstline.workers.estimates.expectation import Spread
 
 #: Characters of a text that is a whole answer, and of one that is a field of it.
-_TEXT_CHARS, _FIELD_CHARS = 600, 40
+_TEXT_CHARS, _FIELD_CHARS = 600, 100
 #: Elements of a list, and levels of nesting that are looked at.
 _ELEMENTS, _DEPTH = 3, 5
 #: By what factor the guess may be off: by examples, for closed forms, and for those that hold free text or lists.
-_BY_EXAMPLES, _CLOSED, _OPEN = 0.4, 0.3, 0.9
+_BY_EXAMPLES, _CLOSED, _OPEN = 0.4, 0.3, 1.0
 
 
 def stand_in(skill: Skill) -> Json:
@@ -43,8 +43,10 @@ def _made(schema: JsonObject, depth: int = 0) -> Json:
     if isinstance(properties, dict) and depth < _DEPTH:
         return {name: _made(part, depth + 1) for name, part in properties.items() if isinstance(part, dict)}
     if kind == "array" and depth < _DEPTH:
-        part = schema.get("items")
-        return [_made(part if isinstance(part, dict) else {}, depth + 1)] * _ELEMENTS
+        part, least, most = schema.get("items"), schema.get("minItems"), schema.get("maxItems")
+        many = max(_ELEMENTS, least) if isinstance(least, int) else _ELEMENTS
+        many = min(many, most) if isinstance(most, int) else many
+        return [_made(part if isinstance(part, dict) else {}, depth + 1)] * many
     if kind in ("number", "integer"):
         return 1234
     if kind in ("boolean", "null"):

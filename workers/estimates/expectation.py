@@ -60,6 +60,7 @@ class Share:
         return Share(self.hits + less * hits, self.misses + less * (of - hits))
 
 
+_ONE = Spread(1.0)
 #: Where nothing was counted: answers that pass their checks (with or without others that decide), that are sure
 #: enough, that a second try mends, and subtasks for which a `when` holds.
 PASSED, SURE, MENDED, HELD = Share(1.0, 0.5), Share(0.8, 0.8), Share(0.7, 1.0), Share(0.7, 1.4)
@@ -101,6 +102,8 @@ class StepLoad:
     rungs: tuple[Rung, ...]
     #: Earlier step -> tokens of its answers in the prompt, at the length that is expected of them.
     carried: Mapping[str, float] = field(default_factory=dict)
+    #: Elements of a list that it is asked about, each by itself.
+    elements: Spread = _ONE
     #: Share of the items for which it is asked; None: all.
     held: Share | None = None
     #: The job may start and climb as it finds to pay.
@@ -203,9 +206,8 @@ class _Draw:
         return self._found
 
     def _step(self, load: StepLoad) -> Figures:
-        count = load.count * (load.held.draw(self._random) if load.held else 1.0)
-        if load.held:
-            count = _counted(self._random, load.count, count / load.count) if load.count else 0.0
+        count = _counted(self._random, load.count, load.held.draw(self._random)) if load.held else load.count
+        count *= load.elements.draw(self._random)
         carried = sum(tokens * self._lengths.get(step, 1.0) for step, tokens in load.carried.items())
         tokens = load.prompt.draw(self._random) + carried
         # How long answers are is mostly the task's doing, and alike on all tiers.

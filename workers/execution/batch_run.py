@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
-from firstline.schemas.plan import PlannedStep
+from firstline.schemas.plan import PlannedStep, named
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.answering import answer
 from firstline.workers.execution.packer import Packer
 from firstline.workers.execution.subtask import Outcome, Subtask
-from firstline.workers.rules.step_graph import applies, ready
+from firstline.workers.rules.step_graph import applies, gathered, ready, unfolded
+from firstline.workers.rules.step_inputs import Unfit
 from firstline.workers.worker import Worker
 
 
@@ -88,8 +89,7 @@ class _Journey:
 async def _run_item(holding: _Holding, work: Work) -> ItemTrail:
     ended = {*work.settled, *work.skipped}
     journey = _Journey(holding.batch, work, dict(work.settled), set(work.skipped), ended, set(work.away))
-    by_name = {planned.step.name: planned for planned in holding.batch.steps}
-    waiting = [(by_name[todo.step], todo) for todo in work.todo]
+    waiting = [(named(holding.batch.steps, todo.step), todo) for todo in work.todo]
     while waiting:
         journey.begun.update(planned.step.name for planned, _ in waiting)
         if len(waiting) == 1:
@@ -104,13 +104,15 @@ async def _run_item(holding: _Holding, work: Work) -> ItemTrail:
 
 def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
     """Return what the item can take next on this tier; steps that do not apply are settled as skipped."""
-    if len(journey.batch.steps) == 1:
+    if len(journey.batch.steps) == 1 and journey.batch.steps[0].step.for_each is None:
         return []
     found: list[tuple[PlannedStep, Todo]] = []
     while True:
         skipped = False
-        for planned in ready(journey.batch.steps, ended=journey.ended, begun=journey.begun):
-            if not applies(planned, item=journey.work.input, settled=journey.values, skipped=journey.skipped):
+        for planned in _turn(journey):
+            if planned.step.for_each is not None:
+                skipped = _gather(journey, planned) or skipped
+            elif not applies(planned, item=journey.work.input, settled=journey.values, skipped=journey.skipped):
                 journey.settle(Settled(step=planned.step.name, n=0, value=None, skipped=True))
                 skipped = True
             elif planned.start_of(journey.work.item, journey.batch.ladder) == journey.batch.tier.name:
@@ -119,6 +121,31 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
                 journey.begun.add(planned.step.name)
         if not skipped:
             return found
+
+
+def _turn(journey: _Journey) -> list[PlannedStep]:
+    """Return the steps whose turn has come: steps over a list that can be closed or do not apply, and all others."""
+    steps, item, values = journey.batch.steps, journey.work.input, journey.values
+    if all(one.step.for_each is None for one in steps):
+        return ready(steps, ended=journey.ended, begun=journey.begun)
+    listed = [one for one in ready(steps, ended=journey.ended, begun=()) if one.step.for_each is not None]
+    applying = [one for one in listed if applies(one, item=item, settled=values, skipped=journey.skipped)]
+    asked = [one for one in steps if one.step.for_each is None or one in applying]
+    flat = unfolded(asked, item=item, settled=values, ended=journey.ended)
+    return [*listed, *ready(flat, ended=journey.ended, begun=journey.begun, within=steps)]
+
+
+def _gather(journey: _Journey, planned: PlannedStep) -> bool:
+    """Close a step over a list where that can be done here; what cannot be is the orchestrators' to say."""
+    name, item, values = planned.step.name, journey.work.input, journey.values
+    if not applies(planned, item=item, settled=values, skipped=journey.skipped):
+        journey.settle(Settled(step=name, n=0, value=None, skipped=True))
+        return True
+    found = gathered(planned, item=item, settled=values, ended=journey.ended)
+    if found is None or isinstance(found, Unfit):
+        return False
+    journey.settle(Settled(step=name, n=0, value=found))
+    return True
 
 
 async def _ask(holding: _Holding, journey: _Journey, planned: PlannedStep, todo: Todo) -> Outcome:

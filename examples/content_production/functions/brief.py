@@ -8,10 +8,10 @@ LEAST_WORDS, MOST_WORDS = 120, 420
 SECTIONS = 3
 
 
-def joined(outline: dict[str, Any], first: str, second: str, third: str) -> str:
+def joined(outline: dict[str, Any], texts: list[str]) -> str:
     """Return the article as Markdown: the title, then each section under its heading."""
     headings = [section["heading"] for section in outline["sections"]]
-    parts = [f"## {heading}\n\n{text.strip()}" for heading, text in zip(headings, (first, second, third), strict=True)]
+    parts = [f"## {heading}\n\n{text.strip()}" for heading, text in zip(headings, texts, strict=True)]
     return "\n\n".join([f"# {outline['title']}", *parts])
 
 

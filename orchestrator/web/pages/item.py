@@ -7,6 +7,7 @@ from firstline.orchestrator.reports.item_history import AttemptLine, story_of
 from firstline.orchestrator.web.fields import ItemNumber
 from firstline.orchestrator.web.session import PageJob
 from firstline.orchestrator.web.templating import render
+from firstline.schemas.plan import step_of, subtask_label
 
 router = APIRouter()
 
@@ -18,7 +19,11 @@ def show_item(request: Request, job: PageJob, item: ItemNumber) -> Response:
         story = story_of(tx, job=job, n=item)
         parsed = api.engine().job(tx, job)
     known = {subtask.step for subtask in story.subtasks}
-    steps: dict[str, list[AttemptLine]] = {one.step.name: [] for one in parsed.plan.steps if one.step.name in known}
+    places = {planned.step.name: place for place, planned in enumerate(parsed.plan.steps)}
+    shown = [name for name in known if step_of(name) in places]
+    # An element's number, as it is counted: the tenth comes behind the second.
+    ordered = sorted(shown, key=lambda name: (places[step_of(name)], len(name), name))
+    steps: dict[str, list[AttemptLine]] = {name: [] for name in ordered}
     for attempt in story.attempts:
         steps.setdefault(attempt.step, []).append(attempt)
     subtasks = {subtask.step: subtask for subtask in story.subtasks}
@@ -29,6 +34,7 @@ def show_item(request: Request, job: PageJob, item: ItemNumber) -> Response:
         job_name=parsed.name,
         story=story,
         by_step=steps,
+        label=subtask_label,
         subtasks=subtasks,
         ladder=parsed.ladder,
     )

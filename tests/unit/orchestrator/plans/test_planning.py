@@ -105,7 +105,50 @@ def test_every_flaw_of_a_plan_is_told(step, told):
     assert any(told in flaw for flaw in flaws({**STEP, **step})), flaws({**STEP, **step})
 
 
-@pytest.mark.parametrize("given", [{"checks": []}, {"tools": ["search"]}, {"policy": {}}, {"params": {}}], ids=str)
+OWN = {
+    "name": "own",
+    "instructions": "You sort.",
+    "input": {"text": "t"},
+    "output": {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]},
+    "demand": {"inference": 0, "knowledge": 0, "judgement": 0, "span": 0},
+}
+
+
+def test_a_skill_of_a_plans_own_carries_examples_checks_and_a_signal():
+    said = {
+        **OWN,
+        "examples": [{"input": {"text": "x"}, "output": {"label": "a"}}],
+        "checks": [{"expression": "answer.label != 'b' or len(item.text) > 3", "hint": "Short texts are a."}],
+    }
+    assert flaws({**STEP, "skill": "own"}, skills=[said]) == ()
+    skill = Draft.of({"summary": "s", "steps": [STEP], "skills": [said]}).skills[0].skill
+    assert skill.examples[0].output == {"label": "a"}
+    assert [check.kind for check in skill.checks] == ["expression"]
+    assert [signal.kind for signal in skill.confidence] == ["margin", "agreement"]
+    free = Draft.of({"summary": "s", "steps": [STEP], "skills": [{**said, "output": {"type": "object"}}]}).skills[0]
+    assert free.skill.confidence[0].kind == "mean_logprob"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        pytest.param({"checks": [{"kind": "function", "path": "os:system"}]}, "unknown field 'kind'", id="a function"),
+        pytest.param({"checks": [{"expression": "answer."}]}, "expression", id="no expression"),
+        pytest.param({"examples": [{"input": {"text": "x"}, "output": {"label": "c"}}]}, "does not fit", id="a label"),
+    ],
+)
+def test_examples_and_checks_of_a_plans_own_skill_are_checked(more, said):
+    assert any(said in flaw for flaw in flaws({**STEP, "skill": "own"}, skills=[{**OWN, **more}]))
+
+
+def test_a_plan_may_go_over_a_list_and_its_fields_are_checked():
+    listed = {**STEP, "for_each": "item.text", "inputs": {"text": "each"}}
+    assert flaws(listed) == ()
+    assert any("no field 'parts'" in flaw for flaw in flaws({**listed, "for_each": "item.parts"}))
+    assert any("`each` is an element" in flaw for flaw in flaws({**STEP, "inputs": {"text": "each"}}))
+
+
+@pytest.mark.parametrize("given", [{"confidence": []}, {"tools": ["search"]}, {"policy": {}}, {"params": {}}], ids=str)
 def test_a_skill_of_a_plans_own_grants_itself_nothing(given):
     own = {"name": "own", "instructions": "You sort.", "input": {"text": "t"}, "output": {"type": "object"}}
     demand = {"inference": 0, "knowledge": 0, "judgement": 0, "span": 0}
