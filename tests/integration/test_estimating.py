@@ -15,7 +15,8 @@ from firstline.orchestrator.money.job_estimate import above_top, shown_for
 from firstline.orchestrator.reports.report_text import rendered
 from firstline.orchestrator.run import plan_approval
 from firstline.orchestrator.run.runner import View, run, submit
-from firstline.orchestrator.store.tables import JobRow, OutcomeRow
+from firstline.orchestrator.store.quality_tables import OutcomeRow
+from firstline.orchestrator.store.tables import JobRow
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.attempt import Usage
 from firstline.schemas.batch import Batch, Todo

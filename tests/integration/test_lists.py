@@ -9,7 +9,8 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import start
 from firstline.orchestrator.reports.item_history import prompts_of, story_of
 from firstline.orchestrator.reports.plan_progress import anatomy
-from firstline.orchestrator.store.tables import AuditRow, ItemRow, SubtaskRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import ItemRow, SubtaskRow
 from firstline.schemas.job import JobRequest, Options
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.policy import LastResort, Policy

@@ -27,7 +27,8 @@ _SCALES = {
     **dict.fromkeys(("lakh", "lakhs"), 5),
     **dict.fromkeys(("crore", "crores"), 7),
 }
-_SCALE = re.compile(rf"[{_SPACES}]?([^\W\d_]+)\.?")
+#: A scale's word stands by itself: the M of `762 M&Ms` is none.
+_SCALE = re.compile(rf"[{_SPACES}]?([^\W\d_]+)(?![&@'\u2019]\w)\.?")
 
 
 #: Decimal and group marks of other widths and scripts.
