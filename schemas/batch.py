@@ -99,6 +99,8 @@ class Batch(Frozen):
     priority: int = 4
     #: By when its job is to be done.
     deadline: AwareDatetime | None = None
+    #: Items of its job, where others of its kind ask the same of all of them.
+    items: int = 0
     work: tuple[Work, ...] = Field(min_length=1)
 
     @property

@@ -39,6 +39,28 @@ class Lane(StrEnum):
         return self in (Lane.FLEX, Lane.BALANCED)
 
 
+class CacheMarks(StrEnum):
+    """How a provider is told which part of a prompt its cache is to keep."""
+
+    #: It keeps what it likes, and nothing is said.
+    AUTOMATIC = "automatic"
+    #: It keeps what stands before a mark, and nothing else (`cache_control`): Anthropic, Bedrock.
+    CACHE_CONTROL = "cache_control"
+    #: It keeps what stands before a mark and, unless told otherwise, every whole prompt too, at the price of a write:
+    #: OpenAI from GPT-5.6 on.
+    BREAKPOINT = "breakpoint"
+
+
+class PromptCache(Frozen):
+    """How a provider's prompt cache works for one model."""
+
+    marks: CacheMarks = CacheMarks.AUTOMATIC
+    #: Tokens of the shortest prefix that it keeps.
+    min_tokens: int = Field(default=1024, gt=0)
+    #: Seconds that a prefix lives after it was last written or read.
+    life_s: float = Field(default=300.0, gt=0)
+
+
 #: Providers that have a slow lane for single calls; others leave `service_tier` unread or refuse it.
 WITH_SLOW_LANES = frozenset({"azure", "bedrock", "gemini", "openai", "sail", "vertex_ai"})
 
@@ -121,6 +143,8 @@ class Model(Frozen):
     #: The slow lane that it may be asked on where its job has time; None: its tier's, `standard`: none.
     service_tier: Lane | None = None
     price: Price | None = None
+    #: None: as its provider's is known to be.
+    prompt_cache: PromptCache | None = None
     limits: Limits = Limits()
     structured: tuple[Structured, ...] = (
         Structured.JSON_SCHEMA,

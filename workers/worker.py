@@ -20,6 +20,7 @@ from firstline.workers.durability.students import Students
 from firstline.workers.estimates.call_estimate import Estimator
 from firstline.workers.limits.concurrency import Slots, Spacing
 from firstline.workers.limits.gate import Gate
+from firstline.workers.limits.prefixes import Prefixes
 from firstline.workers.loop.event_loop import Load
 from firstline.workers.providers.batches.api import BatchApi
 from firstline.workers.providers.gateway import Gateway
@@ -46,6 +47,7 @@ class Worker:
     toolbox: Toolbox = field(default_factory=Toolbox)
     cache: ResponseCache = field(init=False)
     students: Students = field(init=False)
+    prefixes: Prefixes = field(init=False)
     #: None unless OpenTelemetry is asked for.
     tracer: "Tracer | None" = None
     stopping: bool = False
@@ -58,6 +60,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.cache = ResponseCache(self.client, self.keys)
         self.students = Students(self.client, self.keys)
+        self.prefixes = Prefixes(self.client, self.keys)
 
     def slot(self, tier: Tier, priority: int) -> AbstractAsyncContextManager[None]:
         """Hold one of the tier's places for calls in this process; priority 0 is served first."""

@@ -62,6 +62,10 @@ class Keys:
         """Hash that expires: why a model is left alone for now."""
         return self._key("cooldown", model)
 
+    def prefix(self, name: str) -> str:
+        """Text that expires: a static part of prompts is in its provider's cache; with `:writing`, a call writes it."""
+        return self._key("prefix", name)
+
     @property
     def modes(self) -> str:
         """Hash: ways to ask for JSON that an endpoint refuses, by the Unix time until which that is remembered."""

@@ -95,6 +95,7 @@ def _assemble(
         cache=job.options.cache,
         priority=job.priority,
         deadline=job.deadline,
+        items=0 if row["lane"] else job.items,
         work=work,
     )
 

@@ -62,10 +62,12 @@ def estimate(call: Call, *, price: Price = reckoned, ratio: float = 1.0, output:
     tokens_out = _expected(output, bound, answers(call))
     # A cap is held whatever the answers are: where their length is bounded, money is reserved for all of it.
     paid_out = tokens_out if bound is None else bound
+    # What is marked for the provider's cache may be written to it, which costs more than to send it.
+    written = min(tokens_in, round(prompt_tokens(static_part(call)) * ratio)) if call.cached else None
     is_firm = bound is not None and not call.model.name.startswith(_COUNT_WHAT_IS_USED)
     return Estimate(
         tokens=tokens_in + (bound if bound is not None and is_firm else tokens_out),
-        cost_usd=price(Usage(input_tokens=tokens_in, output_tokens=paid_out), call.model),
+        cost_usd=price(Usage(input_tokens=tokens_in, output_tokens=paid_out, cache_write_tokens=written), call.model),
         firm=is_firm,
     )
 
@@ -120,6 +122,11 @@ def prompt_tokens(call: Call) -> int:
     parts = [_text(message.get("content")) for message in call.messages]
     parts += [_text(part) for part in (call.schema, call.tools or None)]
     return round(sum(map(text_tokens, parts))) + _TOKENS_PER_MESSAGE * len(call.messages)
+
+
+def static_part(call: Call) -> Call:
+    """Return the part of a call that is the same for all items: its first messages, with schema and tools."""
+    return replace(call, messages=call.messages[: call.static])
 
 
 def text_tokens(text: str) -> float:

@@ -25,7 +25,7 @@ from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
 from firstline.workers.execution.tool_step import answer_by_tool
 from firstline.workers.limits.cooldown_rules import FAULTS
-from firstline.workers.prompts.prompt import messages
+from firstline.workers.prompts.prompt import messages, static_messages
 from firstline.workers.providers.gateway import Call
 from firstline.workers.rules.policy import Situation, decide
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
@@ -112,6 +112,7 @@ def call_of(subtask: Subtask, inputs: JsonObject, state: AttemptState, model: Mo
             previous=state.previous,
             tool_results=state.rounds,
         ),
+        static=len(static_messages(skill)),
         schema=None if skill.is_text else skill.output,
         schema_name=skill.name,
         timeout_s=subtask.batch.tier.timeout_s,

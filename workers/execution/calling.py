@@ -9,6 +9,7 @@ from firstline.schemas.tier import Tier, TierKind
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.lane_calls import ask, lane_now, may_cost
+from firstline.workers.execution.packing import PACK
 from firstline.workers.execution.tracing import call_span
 from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.limits.cooldowns import Struck
@@ -39,6 +40,16 @@ async def send(
     if tier.kind is TierKind.BATCH:
         reason = f"waits for the next provider batch of tier '{tier.name}'"
         return Defer(cause=DeferCause.BULK, wait_s=0, reason=reason)
+    async with worker.prefixes.turn(call, expected=_expected(call, batch)) as turn:
+        sent = await _send(turn.call, tier, batch, worker)
+        if isinstance(sent, PaidAnswer):
+            turn.reply = sent.reply
+    if isinstance(sent, PaidAnswer):
+        _learn(call, sent.reply, tier, worker, who)
+    return sent
+
+
+async def _send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> PaidAnswer | Defer | BrokenOff:
     async with worker.slot(tier, batch.priority):
         if (off := worker.called_off(batch.job)) is not None:
             return off
@@ -67,9 +78,22 @@ async def send(
             return BrokenOff(started_at, off)
         finally:
             await worker.gate.leave(permit, reply=reply)
+    return PaidAnswer(started_at, reply)
+
+
+def _learn(call: Call, reply: Reply, tier: Tier, worker: Worker, who: Struck | None) -> None:
     if reply.error in FAULTS and not reply.is_lanes_fault:
         worker.gate.fault(tier, call.model, reply, who)
     elif reply.error not in FAULTS:
         worker.gate.success(tier, call.model)
     worker.estimator.learn(call, reply)
-    return PaidAnswer(started_at, reply)
+
+
+def _expected(call: Call, batch: Batch) -> int:
+    """Return how many more calls with the same static part a job is to make: on its first tier, one an item."""
+    skill = call.schema_name.removesuffix(PACK)
+    steps = {planned.step.name: planned for planned in batch.steps if planned.step.skill == skill}
+    waiting = sum(todo.step in steps for work in batch.work for todo in work.todo)
+    begins = any(planned.start_tier == batch.tier.name for planned in steps.values())
+    together = batch.skills[skill].pack if skill != call.schema_name else 1
+    return max(0, max(waiting, batch.items if begins else 0) // together - 1)

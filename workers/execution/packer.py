@@ -11,7 +11,7 @@ from firstline.schemas.skill import Skill
 from firstline.schemas.verdict import Defer
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.calling import BrokenOff, send
-from firstline.workers.execution.packing import packed_messages, packed_schema
+from firstline.workers.execution.packing import PACK, packed_messages, packed_schema
 from firstline.workers.execution.shares import share_out
 from firstline.workers.providers.gateway import Call
 from firstline.workers.worker import Worker
@@ -104,8 +104,9 @@ def _packed(group: _Group) -> Call:
     return replace(
         call,
         messages=packed_messages(group.skill, group.inputs),
+        static=1,
         schema=packed_schema(group.skill),
-        schema_name=f"{call.schema_name}_pack",
+        schema_name=f"{call.schema_name}{PACK}",
         params={**call.params, **grown},
     )
 

@@ -11,6 +11,8 @@ from firstline.workers.prompts.prompt import assistant, fields, system_text, use
 from firstline.workers.prompts.schema_outline import describe
 from firstline.workers.providers.gateway import Message
 
+#: How the name of a pack's answer ends.
+PACK = "_pack"
 #: What codes are made of: no vowels, so that no word comes of them, and no digits, which models count.
 _LETTERS = "bcdfghjkmnpqrstvwxz"
 _KEY_LETTERS = 4

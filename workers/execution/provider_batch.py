@@ -23,6 +23,7 @@ from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.durability.provider_batch_record import Record
 from firstline.workers.execution.answering import call_of
 from firstline.workers.execution.attempt_state import AttemptState
+from firstline.workers.execution.batch_prefixes import by_prefix
 from firstline.workers.execution.provider_batch_money import charge, correct
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.limits.permit import Permit
@@ -248,11 +249,13 @@ def _twice(reply: Reply, again: Reply) -> Reply:
 def _questions(order: ProviderBatchOrder, model: Model) -> dict[str, _Question]:
     """Return the requests of a provider batch by their ids, the same ones whenever it is looked at."""
     # Counted batch by batch: one that is collected again may lack batches that were judged in the meantime.
-    return {
+    found = {
         f"{batch.id}-{question.work.item}-{place}": question
         for batch in order.batches
         for place, question in enumerate(_asked(batch, model))
     }
+    calls = by_prefix({name: question.call for name, question in found.items()})
+    return {name: replace(found[name], call=call) for name, call in calls.items()}
 
 
 def _asked(batch: Batch, model: Model) -> Iterator[_Question]:

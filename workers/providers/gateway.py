@@ -24,6 +24,10 @@ class Call:
     params: JsonObject = field(default_factory=dict)
     #: Ask for the log-probabilities of the answer's tokens with this many alternatives (0: none, None: do not ask).
     top_logprobs: int | None = None
+    #: Messages at its beginning that are the same for all items.
+    static: int = 0
+    #: Whether the provider's cache is to keep these; None: it is left alone.
+    cached: bool | None = None
     #: Tool definitions offered to the model (OpenAI's `function` shape).
     tools: tuple[JsonObject, ...] = ()
 

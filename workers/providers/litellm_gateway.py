@@ -19,6 +19,7 @@ from firstline.workers.providers.batches.formats import Offline, OpenAIFormat, O
 from firstline.workers.providers.batches.openai import OpenAIBatches
 from firstline.workers.providers.batches.transport import BatchHttp
 from firstline.workers.providers.billing import asked_on, booked, free
+from firstline.workers.providers.cache_marks import marked
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.own_words import in_own_words
@@ -185,11 +186,13 @@ class LitellmGateway:
 
 def _request(call: Call, key: str | None) -> dict[str, Any]:
     """Return the arguments of `litellm.acompletion`."""
+    messages, cache = marked(call)
     request: dict[str, Any] = {
         **_revealed(call.model.params),
         **call.params,
+        **cache,
         "model": call.model.name,
-        "messages": list(call.messages),
+        "messages": messages,
         "timeout": call.timeout_s + _GRACE_S,
         "max_retries": 0,
         "num_retries": 0,

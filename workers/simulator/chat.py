@@ -31,6 +31,9 @@ class Chat:
     logprobs: bool = False
     top_logprobs: int = 0
     max_tokens: int | None = None
+    #: What stands before its last mark for the cache, and whether nothing else is to be kept.
+    marked: str | None = None
+    only_marked: bool = False
     #: The lane that it asks for; None: it names none.
     lane: Lane | None = None
     #: The tools may be called, and so many rounds of calls are in the conversation already.
@@ -50,7 +53,7 @@ def read_chat(body: JsonObject) -> Chat | str:
         return "you must provide a model parameter"
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
         return "'messages' must be a non-empty array of objects"
-    own, instructed = without_instruction([message for message in messages if isinstance(message, dict)])
+    own, instructed = without_instruction([_plain(message) for message in messages if isinstance(message, dict)])
     wants, asked, tool_name = _structured(body)
     texts = [message_text(message) for message in messages if isinstance(message, dict)]
     return Chat(
@@ -66,6 +69,8 @@ def read_chat(body: JsonObject) -> Chat | str:
         logprobs=body.get("logprobs") is True,
         top_logprobs=_int(body.get("top_logprobs")) or 0,
         max_tokens=_int(body.get("max_completion_tokens")) or _int(body.get("max_tokens")),
+        marked=_marked([message for message in messages if isinstance(message, dict)]),
+        only_marked=body.get("prompt_cache_options") == {"mode": "explicit"},
         lane=lane_named(body.get("service_tier")),
         may_call=bool(body.get("tools")) and body.get("tool_choice", "auto") in ("auto", "required"),
         rounds=sum(bool(message.get("tool_calls")) for message in own),
@@ -86,6 +91,28 @@ _REFUSED = {
     Capability.TOOLS: "tools",
     Capability.JSON_OBJECT: "response_format of type json_object",
 }
+
+
+def _plain(message: JsonObject) -> JsonObject:
+    """Return a message whose content is one text, where it is nothing but texts; marks are not in it."""
+    content = message.get("content")
+    is_text = isinstance(content, list) and all(isinstance(part, dict) and "text" in part for part in content)
+    return {**message, "content": message_text(message)} if is_text else message
+
+
+def _marked(messages: list[JsonObject]) -> str | None:
+    """Return the prompt up to its last mark, to the end of the message that bears it; None: there is none."""
+    last = max((place for place, message in enumerate(messages) if _bears_mark(message)), default=None)
+    return None if last is None else "\n".join(map(message_text, messages[: last + 1]))
+
+
+def _bears_mark(message: JsonObject) -> bool:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, dict) and bool(_MARKS & part.keys()) for part in parts)
+
+
+_MARKS = frozenset({"cache_control", "prompt_cache_breakpoint"})
 
 
 def _structured(body: JsonObject) -> tuple[Capability | None, JsonObject | None, str | None]:

@@ -1,6 +1,8 @@
 """Decides what becomes of each request: which fault strikes, what is answered, what it costs."""
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -12,7 +14,7 @@ from firstline.workers.simulator.answers import SimulatedAnswer, compose, cut, r
 from firstline.workers.simulator.buckets import Limiter
 from firstline.workers.simulator.chat import Chat, read_chat, without_unsupported
 from firstline.workers.simulator.latency import RecordedLatency
-from firstline.workers.simulator.prefixes import PrefixCache
+from firstline.workers.simulator.prefixes import MarkedPrefixes, PrefixCache
 from firstline.workers.simulator.recordings import load_recordings
 from firstline.workers.simulator.script import Answer, Fault, FaultKind, Rule, Script
 from firstline.workers.simulator.tokens import CHARS_PER_TOKEN, count_text
@@ -46,6 +48,7 @@ class Outcome:
             "key": self.key,
             "input_tokens": paid.input_tokens or 0,
             "cached_tokens": paid.cached_tokens or 0,
+            "cache_write_tokens": paid.cache_write_tokens or 0,
             "output_tokens": paid.output_tokens or 0,
             "service_tier": self.lane,
             "delay_s": round(self.delay_s, 6),
@@ -56,11 +59,13 @@ class Outcome:
 class Engine:
     """Plays a script; not for several threads at once."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, clock: Callable[[], float] = time.monotonic) -> None:
         self.script = script
         self._recordings = load_recordings(script.recordings)
         self._truth = load_recordings(script.truth)
         self._prefixes = PrefixCache()
+        self._marked = MarkedPrefixes()
+        self._clock = clock
         self._limiters: dict[str, Limiter] = {}
         self._calls: Counter[tuple[str, Lane | None]] = Counter()
         self._repeats: Counter[tuple[str, str]] = Counter()
@@ -103,7 +108,8 @@ class Engine:
         kind = fault.kind if fault else None
         said = _limited(spoil(said, kind) if kind else said, chat)
         tokens = _tokens(chat, said, rule, random) if chat.logprobs else None
-        usage = self._usage(chat, said, rule)
+        delay_s = _delay(rule, said, random)
+        usage = self._usage(chat, said, rule, delay_s)
         shown = _shown(usage, kind)
         lane = None if chat.lane is None else chat.lane if chat.lane in rule.lanes else Lane.STANDARD
         body = responses.completion(
@@ -113,7 +119,7 @@ class Engine:
             status=200,
             body=body,
             headers=self._limiter(chat.model, rule).headers(),
-            delay_s=_delay(rule, said, random),
+            delay_s=delay_s,
             model=chat.model,
             fault=kind,
             paid=usage,
@@ -131,16 +137,36 @@ class Engine:
             return SimulatedAnswer("", tool_calls=(rule.tool_calls[chat.rounds],))
         return compose(rule.answer or Answer(), chat, random, seed=self.script.seed, truth=self._truth)
 
-    def _usage(self, chat: Chat, said: SimulatedAnswer, rule: Rule) -> Usage:
+    def _usage(self, chat: Chat, said: SimulatedAnswer, rule: Rule, delay_s: float) -> Usage:
         recorded = said.recording.usage if said.recording else None
         if recorded is not None and None not in (recorded.input_tokens, recorded.output_tokens):
             return recorded
-        cached = 0
-        if rule.cache_from_tokens is not None:
-            cached = self._prefixes.cached_tokens(chat.model, chat.prompt, at_least=rule.cache_from_tokens)
+        cached, written = self._cached(chat, rule, delay_s)
         sent = recorded.input_tokens if recorded and recorded.input_tokens is not None else chat.prompt_tokens
         given = recorded.output_tokens if recorded and recorded.output_tokens is not None else _output_tokens(said)
-        return Usage(input_tokens=sent, cached_tokens=min(cached, sent), output_tokens=given, reasoning_tokens=0)
+        return Usage(
+            input_tokens=sent,
+            cached_tokens=min(cached, sent),
+            cache_write_tokens=min(written, sent),
+            output_tokens=given,
+            reasoning_tokens=0,
+        )
+
+    def _cached(self, chat: Chat, rule: Rule, delay_s: float) -> tuple[int, int]:
+        """Return how many tokens of a prompt the cache serves, and how many are written to it at a price."""
+        least = rule.cache_from_tokens
+        if least is None:
+            return 0, 0
+        if chat.marked is None:
+            is_kept = rule.cache_unmarked and not chat.only_marked
+            return (self._prefixes.cached_tokens(chat.model, chat.prompt, at_least=least) if is_kept else 0), 0
+        tokens, now = count_text(chat.marked), self._clock()
+        if tokens < least:
+            return 0, 0
+        is_read = self._marked.is_read(
+            chat.model, chat.marked, now=now, answered_at=now + delay_s, life_s=rule.cache_life_s
+        )
+        return (tokens, 0) if is_read else (0, tokens)
 
     def _random(self, chat: Chat) -> Random:
         """Return the luck of this request, which no order of arrival changes: only how often the same one came."""

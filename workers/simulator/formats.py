@@ -41,13 +41,13 @@ _ERRORS = {
 
 
 def _read_messages(body: JsonObject, _: str) -> JsonObject:
-    system: list[Json] = (
-        [{"role": "system", "content": message_text({"content": body["system"]})}] if body.get("system") else []
-    )
+    system: list[Json] = [{"role": "system", "content": body["system"]}] if body.get("system") else []
     said: list[Json] = [
-        {"role": message.get("role"), "content": message_text(message)} for message in _dicts(body.get("messages"))
+        {"role": message.get("role"), "content": _texts(message)} for message in _dicts(body.get("messages"))
     ]
     chat: JsonObject = {"model": body.get("model"), "messages": [*system, *said], "max_tokens": body.get("max_tokens")}
+    # Nothing is kept but what is marked.
+    chat["prompt_cache_options"] = {"mode": "explicit"}
     match body:
         case {"output_format": {"schema": dict() as schema}} | {
             "output_config": {"format": {"schema": dict() as schema}}
@@ -76,7 +76,8 @@ def _write_message(outcome: Outcome) -> JsonObject:
         content.append(
             {"type": "tool_use", "id": call["id"], "name": function["name"], "input": json.loads(function["arguments"])}
         )
-    cached = usage["prompt_tokens_details"]["cached_tokens"]
+    details = usage["prompt_tokens_details"]
+    cached, written = details["cached_tokens"], details.get("cache_write_tokens", 0)
     return {
         "id": outcome.body["id"],
         "type": "message",
@@ -86,9 +87,9 @@ def _write_message(outcome: Outcome) -> JsonObject:
         "stop_reason": _STOPS.get(str(choice["finish_reason"]), "end_turn"),
         "stop_sequence": None,
         "usage": {
-            "input_tokens": usage["prompt_tokens"] - cached,
+            "input_tokens": usage["prompt_tokens"] - cached - written,
             "cache_read_input_tokens": cached,
-            "cache_creation_input_tokens": 0,
+            "cache_creation_input_tokens": written,
             "output_tokens": usage["completion_tokens"],
         },
     }
@@ -146,6 +147,15 @@ def _write_content(outcome: Outcome) -> JsonObject:
 
 
 CONTENTS = Format(_read_contents, _write_content)
+
+
+def _texts(message: JsonObject) -> Json:
+    """Return a message's text, or its parts where one of them is marked for the cache."""
+    content = message.get("content")
+    is_marked = isinstance(content, list) and any(
+        isinstance(part, dict) and "cache_control" in part for part in content
+    )
+    return content if is_marked else message_text(message)
 
 
 def _text_of(content: JsonObject) -> str:

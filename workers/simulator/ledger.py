@@ -23,6 +23,8 @@ class LedgerEntry(Frozen):
     key: str
     input_tokens: int
     cached_tokens: int
+    #: Of the input, written to the cache because it was marked.
+    cache_write_tokens: int = 0
     output_tokens: int
     #: The lane that it was answered on; None: its request named none.
     service_tier: Lane | None = None

@@ -42,3 +42,18 @@ def _prefix_keys(model: str, prompt: str) -> Iterator[int]:
     for start in range(0, len(prompt) - _BLOCK_CHARS + 1, _BLOCK_CHARS):
         key = hash((key, prompt[start : start + _BLOCK_CHARS]))
         yield key
+
+
+class MarkedPrefixes:
+    """Prefixes that were marked: each is found whole or not at all, from when its first answer came until it dies."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[float, float]] = {}
+
+    def is_read(self, model: str, prefix: str, *, now: float, answered_at: float, life_s: float) -> bool:
+        """Return whether a prefix is there now, which keeps it for another life; else it is written."""
+        place = (model, hash(prefix))
+        from_, until = self._known.get(place, (answered_at, 0.0))
+        found = from_ <= now < until
+        self._known[place] = (from_ if found or now < until else answered_at, answered_at + life_s)
+        return found

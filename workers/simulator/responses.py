@@ -43,7 +43,10 @@ def render_usage(usage: Usage) -> JsonObject:
         "prompt_tokens": sent,
         "completion_tokens": got,
         "total_tokens": sent + got,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens or 0},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens or 0,
+            "cache_write_tokens": usage.cache_write_tokens or 0,
+        },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
     }
 

@@ -141,6 +141,10 @@ class Rule(Frozen):
     lanes: tuple[Lane, ...] = tuple(Lane)
     #: Smallest prompt prefix, in tokens, that is served from the prompt cache when it repeats; None: no cache.
     cache_from_tokens: int | None = Field(default=1024, gt=0)
+    #: Seconds that a marked prefix lives after it was last used.
+    cache_life_s: float = Field(default=300.0, gt=0)
+    #: Prompts without a mark are kept too: what repeats of them is served from then on.
+    cache_unmarked: bool = True
 
 
 class BatchRule(Frozen):

@@ -10,6 +10,7 @@ from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Lane
 from firstline.workers.providers.batches.wire import Request
 from firstline.workers.providers.billing import booked
+from firstline.workers.providers.cache_marks import marked
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.own_words import in_own_words
 from firstline.workers.providers.response_parser import read_reply
@@ -20,11 +21,12 @@ class OpenAIFormat:
 
     async def request_of(self, call: Call) -> Request:
         """Return the body of a chat completion."""
-        params: JsonObject = {**call.model.params, **call.params}
+        messages, cache = marked(call)
+        params: JsonObject = {**call.model.params, **call.params, **cache}
         if call.top_logprobs is not None:
             params |= {"logprobs": True, "top_logprobs": call.top_logprobs or None}
         name = call.model.name.partition("/")[2] or call.model.name
-        body: JsonObject = {"model": name, "messages": list(call.messages), **params}
+        body: JsonObject = {"model": name, "messages": [*messages], **params}
         return Request({field: value for field, value in body.items() if value is not None})
 
     async def reply_of(self, call: Call, body: JsonObject) -> Reply:
