@@ -5,8 +5,10 @@
 Each example runs as it is, on its recorded answers. From what SQL kept of it its items' prompts are put together once
 more and counted three ways: as a provider's prompt cache sees them (prefixes in blocks of 128 tokens, from 1,024 on),
 with what is the same for all items first, as Firstline writes them, and with the item first; in packs; and without
-repeated ones. Tokens are estimated at four characters each. Then one job at each provider's list prices, in dollars: at
-once, on a slow lane, in a batch, with the prompt cache and without. Prints {"targets": [...]} with --json.
+repeated ones. Tokens are estimated at four characters each. Then dollars at the providers' list prices: what the rule
+that workers go by (`workers/rules/prompt_cache.py`) saves of each example and of a job with 4,000 static tokens, what
+is written counted; and one job at once, on a slow lane and in a batch, with the prompt cache and without. Prints
+{"targets": [...]} with --json.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +24,7 @@ from pathlib import Path
 from sqlalchemy import RowMapping
 
 from bench.kit.figures import Target, finish, machine, parser, show
-from bench.kit.lanes import Work, table
+from bench.kit.lanes import Work, savings, table
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.job import Job
@@ -38,7 +40,7 @@ from firstline.schemas.errors import FirstlineError
 from firstline.schemas.skill import Skill
 from firstline.workers.execution.packer import is_short
 from firstline.workers.execution.packing import packed_messages
-from firstline.workers.prompts.prompt import messages
+from firstline.workers.prompts.prompt import messages, static_messages
 from firstline.workers.providers.gateway import Message
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.simulator.prefixes import PrefixCache
@@ -60,6 +62,8 @@ class Asked:
     model: str
     skill: Skill
     inputs: JsonObject
+    #: Tokens of its answer.
+    answered: int
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -108,7 +112,7 @@ def _asked(job: Job, item: JsonObject, values: JsonObject, attempts: Sequence[Ro
         skill = job.plan.skills[step.skill]
         inputs = inputs_of(step, skill, item, values)
         if not isinstance(inputs, Unfit):
-            yield Asked(attempt["started_at"], attempt["model"], skill, inputs)
+            yield Asked(attempt["started_at"], attempt["model"], skill, inputs, attempt["output_tokens"] or 0)
 
 
 def count(calls: Sequence[Asked], pack: int) -> Saved:
@@ -189,27 +193,50 @@ def main(argv: list[str] | None = None) -> int:
     options = made.parse_args(argv)
     seen, found = machine(), []
     show(seen, options)
+    jobs: dict[str, Sequence[Work]] = {}
     for example in options.example or (QUICK if options.quick else _examples()):
-        found += measure(example, options)
-    show("", options)
-    for line in table(Work()):
+        targets, jobs[example] = measure(example, options)
+        found += targets
+    jobs["4,000 static tokens"] = [Work()]
+    for line in ("", *savings(jobs), "", *table(Work())):
         show(line, options)
     return finish({"bench": "cost", "machine": seen, "targets": found}, options)
 
 
-def measure(example: str, options: argparse.Namespace) -> list[Target]:
+def measure(example: str, options: argparse.Namespace) -> tuple[list[Target], list[Work]]:
     """Measure one example; one that cannot run is reported as such."""
     try:
-        saved = count(play(example), options.pack)
+        calls = play(example)
     except FirstlineError as error:
-        return [{"name": example, "value": f"not measured: {str(error)[:200]}", "target": "<= 1", "met": None}]
+        return [{"name": example, "value": f"not measured: {str(error)[:200]}", "target": "<= 1", "met": None}], []
+    saved = count(calls, options.pack)
     show(
         f"{example:20} {saved.calls:4} calls, {saved.prompt / saved.calls:6,.0f} tokens a prompt; from the cache "
         f"{saved.cached / saved.prompt:5.1%} (item first {saved.cached_item_first / saved.prompt:5.1%}); in packs of "
         f"{options.pack} {1 - saved.packed / saved.prompt:5.1%} fewer; repeated {saved.repeated / saved.calls:5.1%}",
         options,
     )
-    return targets(example, saved, options.pack)
+    return targets(example, saved, options.pack), works_of(calls)
+
+
+def works_of(calls: Sequence[Asked]) -> list[Work]:
+    """Return what each skill of a job asks, as if one model answered it all: calls, static part, the rest, answers."""
+
+    def mean(figures: Iterable[int], among: Sequence[Asked]) -> int:
+        return round(sum(figures) / len(among))
+
+    grouped: dict[str, list[Asked]] = {}
+    for one in calls:
+        grouped.setdefault(one.skill.digest, []).append(one)
+    return [
+        Work(
+            calls=len(group),
+            static=(static := tokens(static_messages(group[0].skill))),
+            own=mean((tokens(one.prompt) - static for one in group), group),
+            answer=mean((one.answered for one in group), group),
+        )
+        for group in grouped.values()
+    ]
 
 
 def _examples() -> list[str]:

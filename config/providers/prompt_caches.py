@@ -26,7 +26,7 @@ def cache_of(model: Model) -> PromptCache | None:
     provider, minimum = model.name.partition("/")[0], entry.get("prompt_cache_min_tokens")
     if _CLAUDE.match(model.name) or (provider == "bedrock" and entry.get("supports_prompt_caching")):
         return PromptCache(marks=CacheMarks.CACHE_CONTROL, min_tokens=int(minimum or _LONGEST_MINIMUM), life_s=_LIFE_S)
-    if not entry.get("supports_prompt_caching"):
+    if not entry.get("supports_prompt_caching") and not entry.get("cache_read_input_token_cost"):
         return None
     is_own = model.api_base is None or _OPENAI.match(model.api_base) is not None
     if provider == "openai" and entry.get("supports_prompt_cache_breakpoint") and is_own:

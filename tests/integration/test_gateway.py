@@ -96,6 +96,7 @@ def outcomes(url, model):
     [
         (FaultKind.RATE_LIMIT, ErrorKind.RATE, 1),
         (FaultKind.QUOTA, ErrorKind.QUOTA, 1),
+        (FaultKind.LANE_FULL, ErrorKind.LANE, 1),
         (FaultKind.AUTH, ErrorKind.AUTH, 1),
         (FaultKind.NOT_FOUND, ErrorKind.NOT_FOUND, 1),
         (FaultKind.CONTEXT_LENGTH, ErrorKind.CONTEXT_LENGTH, 1),

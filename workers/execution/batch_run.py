@@ -21,7 +21,11 @@ async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> T
     """Return the trail of a batch; only cancelling the whole worker raises."""
     paid = await worker.paid.of(batch.id) if resumed else {}
     holding = _Holding(batch, worker, Packer(batch, worker), paid)
-    items = await asyncio.gather(*(_run_item(holding, work) for work in batch.work))
+    # Those at the same step follow each other, so that what they share is read from a provider's cache while it lives.
+    order = sorted(batch.work, key=lambda work: work.todo[0].step)
+    trails = await asyncio.gather(*(_run_item(holding, work) for work in order))
+    places = {id(work): place for place, work in enumerate(batch.work)}
+    items = [trail for _, trail in sorted(zip(order, trails, strict=True), key=lambda pair: places[id(pair[0])])]
     await worker.paid.written()
     await worker.cache.written()
     return Trail(

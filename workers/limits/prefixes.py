@@ -101,6 +101,10 @@ class Prefixes:
             if mine:
                 self._let_go(known)
 
+    async def close(self) -> None:
+        """Wait until Redis has been told everything."""
+        await self._background.done()
+
     def _of(self, call: Call) -> _Known:
         """Return what is known of a call's static part; all calls of a skill share its messages."""
         first, name = call.messages[0], endpoint(call.model)

@@ -1,8 +1,10 @@
-"""The table of lanes and cache: list prices, the write counted, what does not pay not marked."""
+"""The tables of lanes and cache: list prices, writes counted, what does not pay not marked."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.kit.lanes import LANES, MODELS, Work, cost_usd, pays, table
+from bench.kit.lanes import LANES, MODELS, CacheUse, Work, cache_use, cost_usd, savings, table
 from firstline.schemas.tier import Lane
 
 WORK = Work()
@@ -33,15 +35,32 @@ def test_a_lane_without_a_price_is_left_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "worth"),
+    ("work", "use"),
     [
-        pytest.param(WORK, True, id="a long prefix and many calls"),
-        pytest.param(Work(calls=1), False, id="written and never read"),
-        pytest.param(Work(static=500), False, id="too short to be kept"),
+        pytest.param(WORK, CacheUse(written=1, read=999), id="a long prefix and many calls"),
+        pytest.param(Work(calls=1), CacheUse(), id="written and never read"),
+        pytest.param(Work(static=500), CacheUse(), id="too short to be kept"),
     ],
 )
-def test_writing_costs_more_than_it_saves_where_nothing_is_read(work: Work, worth: bool) -> None:
-    assert pays("anthropic/claude-sonnet-5-5", work) is worth
+def test_the_cache_is_used_where_the_rule_of_the_workers_says_so(work: Work, use: CacheUse) -> None:
+    assert cache_use("anthropic/claude-sonnet-5-5", work, Lane.STANDARD) == use
+
+
+def test_in_a_batch_most_calls_write_and_few_read() -> None:
+    assert cache_use(LUNA, WORK, Lane.BATCH) == CacheUse(written=700, read=300)
+
+
+@given(st.sampled_from(MODELS), st.sampled_from(LANES), st.integers(1, 2000), st.integers(1, 20_000))
+def test_the_cache_never_makes_a_job_dearer(model: str, lane: Lane, calls: int, static: int) -> None:
+    work = Work(calls=calls, static=static)
+    without, with_cache = (cost_usd(model, work, lane, cache=cache) for cache in (False, True))
+    assert without is None or (with_cache is not None and with_cache <= without * (1 + 1e-9))
+
+
+def test_what_is_saved_is_told_beside_what_it_costs_without() -> None:
+    long, short = list(savings({"long": [WORK, WORK], "short": [Work(static=300)]}))[2:]
+    assert long.split()[1:4] == ["$15.1808", "of", "$19.2000"]
+    assert short.split()[1:4] == ["$0.0000", "of", "$2.2000"]
 
 
 def test_every_model_has_its_line() -> None:

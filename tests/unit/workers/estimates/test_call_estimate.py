@@ -1,5 +1,7 @@
 """Estimates before a call, and what they learn."""
 
+from dataclasses import replace
+
 import pytest
 
 from firstline.schemas.attempt import Usage
@@ -85,3 +87,11 @@ def test_schema_and_tools_count_as_prompt() -> None:
 )
 def test_tokens_are_counted_by_script(text, least, most):
     assert least <= text_tokens(text) <= most
+
+
+def test_what_is_marked_for_the_cache_is_reserved_at_the_price_of_a_write():
+    price = Price(input=1, cached_input=0.1, cache_write=1.25, output=0)
+    static = {"role": "system", "content": "a" * 4_000}
+    call = Call(Model(name="m", price=price), (static, {"role": "user", "content": "b" * 400}), static=1)
+    plain, marked = (estimate(replace(call, cached=cached)).cost_usd for cached in (None, True))
+    assert marked - plain == pytest.approx(1_004 * 0.25 / 1e6)
