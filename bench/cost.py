@@ -195,8 +195,9 @@ def main(argv: list[str] | None = None) -> int:
     show(seen, options)
     jobs: dict[str, Sequence[Work]] = {}
     for example in options.example or (QUICK if options.quick else _examples()):
-        targets, jobs[example] = measure(example, options)
+        targets, works = measure(example, options)
         found += targets
+        jobs |= {example: works} if works else {}
     jobs["4,000 static tokens"] = [Work()]
     for line in ("", *savings(jobs), "", *table(Work())):
         show(line, options)

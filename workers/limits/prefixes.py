@@ -48,6 +48,8 @@ class _Known:
     tokens: int
     alive_until: float = 0.0
     told_until: float = 0.0
+    #: It was marked and not kept: until then nobody marks it, nor waits.
+    unkept_until: float = 0.0
     seen_at: float | None = None
     #: Calls in a row of which each came while the prefix of the one before would have lived.
     in_a_row: int = 0
@@ -123,7 +125,8 @@ class Prefixes:
         if known.tokens >= cache.min_tokens and self.clock() >= known.alive_until:
             await self._look(known)
         is_alive = self.clock() < known.alive_until
-        price = price_of(model, Terms(prompt_tokens=known.tokens))
+        is_kept = self.clock() >= known.unkept_until
+        price = price_of(model, Terms(prompt_tokens=known.tokens)) if is_kept else None
         return plan(cache, price, Prefix(known.tokens, reads, is_alive=is_alive))
 
     async def _look(self, known: _Known) -> bool:
@@ -165,8 +168,11 @@ class Prefixes:
 
     def _learn(self, cache: PromptCache, known: _Known, turn: Turn) -> None:
         """Take what a reply's usage says of the cache into account."""
-        usage = None if turn.reply is None else turn.reply.usage
+        reply, usage = turn.reply, None if turn.reply is None else turn.reply.usage
         if usage is None or not (usage.cache_write_tokens or usage.cached_tokens):
+            if reply is not None and reply.error is None and turn.call.cached:
+                # Too short for the provider, by its own count, or a server without such a cache.
+                known.unkept_until = self.clock() + cache.life_s
             return
         known.alive_until = self.clock() + _SURE * cache.life_s
         if known.alive_until - known.told_until > _NEWS * cache.life_s:

@@ -1,7 +1,7 @@
 """Marks for a provider's prompt cache, as they stand in a request."""
 
 from firstline.config.providers.prompt_caches import cache_of
-from firstline.schemas.base import JsonObject
+from firstline.schemas.base import JsonObject, digest
 from firstline.schemas.tier import CacheMarks
 from firstline.workers.providers.gateway import Call, Message
 
@@ -18,10 +18,12 @@ def marked(call: Call) -> tuple[list[Message], JsonObject]:
     cache = None if call.cached is None else cache_of(call.model)
     if cache is None or cache.marks is CacheMarks.AUTOMATIC:
         return list(call.messages), {}
-    params = _ONLY_MARKED if cache.marks is CacheMarks.BREAKPOINT else {}
-    place = place_of_mark(call)
+    has_breakpoints, place = cache.marks is CacheMarks.BREAKPOINT, place_of_mark(call)
     if not call.cached or place is None:
-        return list(call.messages), params
+        return list(call.messages), _ONLY_MARKED if has_breakpoints else {}
+    # Requests with the same key go where their prefix lies.
+    key: JsonObject = {"prompt_cache_key": digest([*call.messages[: place + 1]], length=32)}
+    params = {**_ONLY_MARKED, **key} if has_breakpoints else {}
     message = call.messages[place]
     part: JsonObject = {"type": "text", "text": message["content"], **_MARKS[cache.marks]}
     return [*call.messages[:place], {**message, "content": [part]}, *call.messages[place + 1 :]], params

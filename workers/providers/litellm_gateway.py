@@ -188,9 +188,9 @@ def _request(call: Call, key: str | None) -> dict[str, Any]:
     """Return the arguments of `litellm.acompletion`."""
     messages, cache = marked(call)
     request: dict[str, Any] = {
+        **cache,
         **_revealed(call.model.params),
         **call.params,
-        **cache,
         "model": call.model.name,
         "messages": messages,
         "timeout": call.timeout_s + _GRACE_S,

@@ -22,7 +22,7 @@ class OpenAIFormat:
     async def request_of(self, call: Call) -> Request:
         """Return the body of a chat completion."""
         messages, cache = marked(call)
-        params: JsonObject = {**call.model.params, **call.params, **cache}
+        params: JsonObject = {**cache, **call.model.params, **call.params}
         if call.top_logprobs is not None:
             params |= {"logprobs": True, "top_logprobs": call.top_logprobs or None}
         name = call.model.name.partition("/")[2] or call.model.name

@@ -67,6 +67,7 @@ def test_bedrock_gets_a_cache_point(gateway: LitellmGateway, server: Canned) -> 
 def test_openai_gets_a_breakpoint_and_writes_nothing_else(gateway: LitellmGateway, server: Canned) -> None:
     body = sent(gateway, server, "openai/gpt-6-luna", True, prompt_cache=BREAKPOINTS)
     assert body["prompt_cache_options"] == {"mode": "explicit"}
+    assert len(body["prompt_cache_key"]) == 32
     assert body["messages"][1]["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
     assert json.dumps(body).count("prompt_cache_breakpoint") == 1
 

@@ -25,6 +25,7 @@ class Provider:
     answer_s: float = 0.02
     fails_first: bool = False
     kept: bool = False
+    keeps: bool = True
     said: list[str] = field(default_factory=list)
 
     async def ask(self, call: Call) -> Reply | None:
@@ -34,9 +35,9 @@ class Provider:
             self.fails_first = False
             self.said.append("failed")
             return None
-        self.kept = self.kept or call.cached is True
+        self.kept = self.kept or (self.keeps and call.cached is True)
         self.said.append("plain" if not call.cached else "read" if found else "written")
-        tokens = {"cached_tokens": 2000} if found else {"cache_write_tokens": 2000}
+        tokens = {"cached_tokens": 2000} if found else {"cache_write_tokens": 2000} if self.keeps else {}
         return Reply(usage=Usage(input_tokens=2100, output_tokens=5, **(tokens if call.cached else {})))
 
 
@@ -103,6 +104,17 @@ def test_where_the_first_brings_nothing_the_next_one_writes() -> None:
 
     run(fan_out)
     assert provider.said == ["failed", "written", "read", "read", "read"]
+
+
+def test_a_prefix_that_the_provider_does_not_keep_is_marked_once_and_waited_for_once() -> None:
+    provider = Provider(keeps=False)
+
+    async def fan_out(worker: Callable[[], Prefixes]) -> None:
+        prefixes = worker()
+        await asyncio.gather(*(made(prefixes, provider, n, 99) for n in range(20)))
+
+    run(fan_out)
+    assert provider.said == ["written"] + ["plain"] * 19
 
 
 def test_a_call_that_nobody_follows_is_not_marked() -> None:
