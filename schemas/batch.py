@@ -104,6 +104,11 @@ class Batch(Frozen):
     work: tuple[Work, ...] = Field(min_length=1)
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for it: its job has the highest priority."""
+        return self.priority == 0
+
+    @property
     def label(self) -> str:
         """What Flower shows: ids and counts, never contents."""
         todos = [todo for work in self.work for todo in work.todo]

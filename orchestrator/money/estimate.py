@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 
 from sqlalchemy import Connection
@@ -19,7 +20,7 @@ from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Json, JsonObject, digest
 from firstline.schemas.estimate import Estimate, StepEstimate
-from firstline.schemas.job import Options
+from firstline.schemas.job import Options, Priority
 from firstline.schemas.plan import EVERY, Plan, PlannedStep, StepKind
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
@@ -31,6 +32,7 @@ from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Call
 from firstline.workers.rules.data_fence import as_text
 from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.lanes import left_s
 from firstline.workers.rules.step_inputs import Unfit, inputs_of, resolve
 
 #: Items whose prompts are made.
@@ -163,7 +165,9 @@ class _Builder:
         way = planned.ladder_of(EVERY, self.ladder)
         start = planned.start_of(EVERY, self.ladder)
         names = way[way.index(start) :] if start in way else way
-        subject = Subject(planned, skill, self.profile, self.options.tenant, tokens)
+        urgent = self.options.priority is Priority.HIGH
+        left = left_s(self.options.deadline, datetime.now(UTC), urgent=urgent)
+        subject = Subject(planned, skill, self.profile, self.options.tenant, tokens, left)
         rungs, asked = rungs_of(self.tx, subject, [tier for tier in self.tiers if tier.name in names])
         earnest = self.options.purpose in IN_EARNEST
         return StepLoad(

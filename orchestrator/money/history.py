@@ -17,6 +17,7 @@ from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Lane, Model, Price, Profile, Tier, TierKind
 from firstline.workers.estimates.answer_guess import answer_length
 from firstline.workers.estimates.expectation import MENDED, PASSED, SURE, Rung, Share, Spread
+from firstline.workers.rules.lanes import lane_of
 from firstline.workers.rules.pricing import dollars
 
 #: Tries from which on a length, a price or a share in force is taken as measured.
@@ -77,6 +78,8 @@ class Subject:
     tenant: str
     #: Tokens of its prompts by rule of thumb, in the mean.
     tokens: float
+    #: Seconds that its job has; None: nobody presses.
+    left_s: float | None = None
 
 
 def rungs_of(tx: Connection, subject: Subject, way: Sequence[Tier]) -> tuple[tuple[Rung, ...], int]:
@@ -152,8 +155,12 @@ class _Rung:
 
     @property
     def _price(self) -> Price | None:
-        lane = Lane.BATCH if self.tier.kind is TierKind.BATCH else None
-        return price_of(self.tier.models[0], Terms(prompt_tokens=round(self.subject.tokens), lane=lane))
+        model, tokens = self.tier.models[0], round(self.subject.tokens)
+        is_batch = self.tier.kind is TierKind.BATCH
+        lane = Lane.BATCH if is_batch else lane_of(self.tier, model, self.subject.left_s)
+        price = price_of(model, Terms(prompt_tokens=tokens, lane=lane))
+        # Where nobody knows what a slow lane costs, the ordinary one is the dearest that it may be.
+        return price if price is not None or is_batch else price_of(model, Terms(prompt_tokens=tokens))
 
     def _shares(self) -> tuple[Share, Share | None, Share | None]:
         """Return the shares accepted at first, sure enough besides, and tried again."""

@@ -17,7 +17,7 @@ _MAY_BE_FULL = frozenset({ErrorKind.LANE, ErrorKind.SERVER, ErrorKind.RATE})
 
 def lane_now(call: Call, tier: Tier, batch: Batch, worker: Worker) -> Lane | None:
     """Return the slow lane that a call goes on now; None: it is made as it is."""
-    lane = lane_of(tier, call.model, left_s(batch.deadline, datetime.now(UTC)))
+    lane = lane_of(tier, call.model, left_s(batch.deadline, datetime.now(UTC), urgent=batch.is_urgent))
     return None if lane is None or worker.gate.is_shut(call.model, lane) else lane
 
 

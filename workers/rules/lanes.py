@@ -4,7 +4,7 @@
 |---|---|
 | more than a batch tier's `bulk.window_s` (a day) | the profile's tiers of kind `batch` are on its ladder |
 | more than a tier's `slow_lane.window_s` (an hour), or no deadline | on the tier's `service_tier`, where it has one |
-| less | at once, on the ordinary lane |
+| less, or none and priority `high` | at once, on the ordinary lane |
 
 Without a deadline nobody presses, so the slow lane, whose answers take minutes, will do; but nobody has said either
 that the job may take a day.
@@ -15,9 +15,11 @@ from datetime import datetime
 from firstline.schemas.tier import Lane, Model, Tier, TierKind
 
 
-def left_s(deadline: datetime | None, now: datetime) -> float | None:
-    """Return the seconds until a deadline; None: there is none."""
-    return None if deadline is None else (deadline - now).total_seconds()
+def left_s(deadline: datetime | None, now: datetime, *, urgent: bool = False) -> float | None:
+    """Return the seconds that a job has left until its deadline; None: it has none, and nobody presses."""
+    if deadline is None:
+        return 0.0 if urgent else None
+    return (deadline - now).total_seconds()
 
 
 def fits(tier: Tier, left: float | None) -> bool:

@@ -90,6 +90,13 @@ def test_the_deadline_decides(minutes: int, lane: str | None) -> None:
     assert lane_of(gateway.calls[0]) == lane
 
 
+@pytest.mark.parametrize(("priority", "lane"), [(0, None), (2, "flex")])
+def test_who_waits_for_an_answer_gets_it_at_once(priority: int, lane: str | None) -> None:
+    gateway = provider()
+    asked(gateway, priority=priority)
+    assert lane_of(gateway.calls[0]) == lane
+
+
 def test_the_dearer_lane_is_reserved() -> None:
     seen: list[float | None] = []
     call = Call(FLEX.models[0], ({"role": "user", "content": "x" * 4000},), params={"max_tokens": 100})

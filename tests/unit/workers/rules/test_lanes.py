@@ -68,6 +68,8 @@ def test_who_has_more_time_is_never_asked_on_a_faster_lane(left: float, more: fl
 def test_time_left_is_until_the_deadline() -> None:
     now = datetime(2026, 11, 29, tzinfo=UTC)
     assert (left_s(None, now), left_s(now + timedelta(hours=2), now)) == (None, 7200.0)
+    # Whoever waits for an answer has set no deadline either.
+    assert (left_s(None, now, urgent=True), left_s(now + timedelta(hours=2), now, urgent=True)) == (0.0, 7200.0)
 
 
 @pytest.mark.parametrize(
