@@ -1,6 +1,8 @@
 """Estimates on both databases: from a guess without history, from earlier calls with it, and kept with the job."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,10 @@ from firstline.schemas.attempt import Usage
 from firstline.schemas.batch import Batch, Todo
 from firstline.schemas.errors import UserError
 from firstline.schemas.estimate import Estimate
-from firstline.schemas.job import JobRequest
+from firstline.schemas.job import JobRequest, Options
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
-from firstline.schemas.tier import Price, Profile
+from firstline.schemas.tier import Lane, Price, Profile, Rates
 from firstline.schemas.verdict import Escalate, Parked
 from tests.integration.jobs import PROFILE, SKILL, answered, begun, flying, rows, work, workflow
 
@@ -62,6 +64,27 @@ def test_without_history_the_interval_is_as_wide_as_a_guess(engine: Context, ord
     assert "a guess" in found.steps[0].known_from
     assert found.frontier_usd is not None
     assert found.frontier_usd > found.cost_usd
+
+
+def test_an_estimate_goes_by_the_lane_that_a_jobs_time_allows(engine: Context, order: Order) -> None:
+    half = {Lane.FLEX: Rates(input=0.5, output=0.5)}
+    slow = tuple(
+        tier.evolve(
+            service_tier=Lane.FLEX,
+            models=tuple(one.evolve(price=Price(input=1, output=1, lanes=half)) for one in tier.models),
+        )
+        for tier in PRICED.tiers
+    )
+    profile, now = PRICED.evolve(tiers=slow), datetime.now(UTC)
+
+    def cost_usd(**options: Any) -> float | None:
+        request = order.request.evolve(profile=profile, options=Options(**options))
+        return estimated(engine, replace(order, request=request, profile=profile), sample=20).cost_usd
+
+    whole = cost_usd(deadline=now + timedelta(minutes=30))
+    assert whole is not None
+    assert cost_usd(priority="high") == pytest.approx(whole)
+    assert [cost_usd(), cost_usd(deadline=now + timedelta(hours=2))] == [pytest.approx(whole / 2)] * 2
 
 
 def odd_climb(item: int, todo: Todo) -> Parked | None:
