@@ -39,14 +39,12 @@ def completion(
 def render_usage(usage: Usage) -> JsonObject:
     """Return the `usage` object."""
     sent, got = usage.input_tokens or 0, usage.output_tokens or 0
+    written: JsonObject = {"cache_write_tokens": usage.cache_write_tokens} if usage.cache_write_tokens else {}
     return {
         "prompt_tokens": sent,
         "completion_tokens": got,
         "total_tokens": sent + got,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached_tokens or 0,
-            "cache_write_tokens": usage.cache_write_tokens or 0,
-        },
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens or 0, **written},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
     }
 
