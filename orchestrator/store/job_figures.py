@@ -1,11 +1,13 @@
 """Figures of a job, counted from its attempts and items."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 from sqlalchemy import Connection, RowMapping, and_, case, func, select
 
 from firstline.orchestrator.store.quality_tables import AuditRow
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
+from firstline.workers.rules.policy import without_why
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
@@ -110,14 +112,16 @@ def accepted_by(tx: Connection, *, job: str) -> list[RowMapping]:
 
 
 def failures(tx: Connection, *, job: str) -> dict[str, int]:
-    """Return how often each reason ended an item."""
+    """Return how often each reason ended an item, what is one item's own left out."""
     query = (
         select(_item.c.reason, func.count())
         .where(_item.c.job == job, _item.c.state == "failed", _item.c.n >= 0)
         .group_by(_item.c.reason)
-        .order_by(func.count().desc())
     )
-    return {str(reason or "unknown"): int(count) for reason, count in tx.execute(query)}
+    found: Counter[str] = Counter()
+    for reason, count in tx.execute(query):
+        found[without_why(str(reason or "unknown"))] += int(count)
+    return dict(found.most_common())
 
 
 def duplicates(tx: Connection, *, job: str) -> int:

@@ -1,5 +1,6 @@
 """What follows from an answer: pure decisions over all that is known of it."""
 
+import re
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,6 +16,7 @@ from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Re
 _EFFORTS = ("minimal", "low", "medium", "high")
 #: Of why a check failed, this much stands in a verdict; the attempt has it whole.
 _WHY_CHARS = 200
+_OWN = re.compile(r" \(.*?\)(?=, \w+(?::[\w.]+)? \(|; |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,11 @@ def decide(situation: Situation) -> Verdict:  # noqa: PLR0911 - one return a kin
 def _in_words(check: CheckResult) -> str:
     why = " ".join((check.reason or "").split())
     return f"{check.check} ({why if len(why) <= _WHY_CHARS else f'{why[:_WHY_CHARS]}...'})"
+
+
+def without_why(reason: str) -> str:
+    """Return a reason without what is one item's own, so that items which failed alike are counted together."""
+    return _OWN.sub("", reason) if reason.startswith("failed ") else reason
 
 
 def start_tier(demand: Demand, ladder: tuple[str, ...], policy: Policy) -> str:

@@ -8,7 +8,7 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence, Demand, LastResort, Policy, Threshold
 from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Review
-from firstline.workers.rules.policy import Situation, above, decide, start_tier
+from firstline.workers.rules.policy import Situation, above, decide, start_tier, without_why
 
 LADDER = ("cheap", "middle", "frontier")
 BAD = CheckResult(check="range", reason="too large")
@@ -117,6 +117,18 @@ def test_why_a_check_failed_stands_in_the_reason():
         "failed schema (`price`: 12.345 is not a multiple of 0.01); 2 of 2 attempts used"
     )
     assert len(decide(at("frontier", checks=(CheckResult(check="x", reason="y" * 9000),), used=2)).reason) < 300
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("failed schema (`a`: 1.5 (one) is not 2); 2 of 2 attempts used", "failed schema; 2 of 2 attempts used"),
+        ("failed schema (`a`: no), grounded:quote ('x' is not there)", "failed schema, grounded:quote"),
+        ("the input (item 3) is too long", "the input (item 3) is too long"),
+    ],
+)
+def test_items_that_failed_alike_are_counted_together(reason, kind):
+    assert without_why(reason) == kind
 
 
 SITUATIONS = st.builds(
