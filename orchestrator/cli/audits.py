@@ -7,7 +7,7 @@ import typer
 from firstline.orchestrator.cli._options import Budget, Json
 
 if TYPE_CHECKING:
-    from firstline.orchestrator.quality.audits import Audit
+    from firstline.orchestrator.quality.drift import Audit
 
 PANEL = "Quality"
 

@@ -16,7 +16,7 @@ from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, r
 from firstline.orchestrator.experiments.labelling import Labelling, Row
 from firstline.orchestrator.experiments.model_tiers import alone, by_model, weighed_tiers
 from firstline.orchestrator.experiments.sampling import sample
-from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.experiments.trials import Trials, with_gold
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import has_signal, nothing_certified
@@ -43,7 +43,7 @@ from firstline.orchestrator.store.quality_tables import CalibrationRow
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen, Json, digest
 from firstline.schemas.errors import UserError
-from firstline.schemas.plan import Plan, PlannedStep, Quality, Workflow
+from firstline.schemas.plan import Plan, PlannedStep, Workflow
 from firstline.schemas.policy import Confidence
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile, Tier
@@ -215,14 +215,6 @@ def _workflow(order: Order, aim: Aim) -> Workflow:
         raise UserError("expected a workflow or a skill to calibrate, got a goal; name the workflow")
     workflow = workflow.evolve(quality=with_gold(workflow.quality, aim.gold, aim.field, aim.compare))
     return on_its_own(workflow, load_catalogue().parts(workflow).skills, weighed=True)
-
-
-def with_gold(quality: Quality | None, gold: str | None, field: str | None, compare: str | None) -> Quality | None:
-    """Return a workflow's quality with what the command line says of gold laid over it."""
-    if gold is None:
-        return quality
-    base = quality or Quality(gold=gold)
-    return base.evolve(gold=gold, field=field or base.field, compare=compare or base.compare)
 
 
 def _plan(workflow: Workflow, profile: Profile) -> Plan:

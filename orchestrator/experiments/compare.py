@@ -7,10 +7,9 @@ from pathlib import Path
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments.calibrate import with_gold
 from firstline.orchestrator.experiments.comparison import CallRecord, ComparedStep, Run, build, dearest
 from firstline.orchestrator.experiments.jury import AnswerPair, Jury, judged, known_judge
-from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.experiments.trials import Trials, with_gold
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import nothing_certified

@@ -10,13 +10,12 @@ from firstline.config.catalogue.answer_fields import comparators_of
 from firstline.config.catalogue.catalogue import load_catalogue, of_skill
 from firstline.orchestrator import api
 from firstline.orchestrator.engine.review import gold_set
-from firstline.orchestrator.experiments.calibrate import with_gold
 from firstline.orchestrator.experiments.evaluation import Evaluation, evaluation, rights
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge
 from firstline.orchestrator.experiments.prompt_versions import SkillFile, dump, keep, next_version, text_difference
 from firstline.orchestrator.experiments.proposal import CAUSES, Right, brief, revised
 from firstline.orchestrator.experiments.sampling import HeldOut, hold_out, item_key
-from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.experiments.trials import Trials, with_gold
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.quality.calibration.labels import EXACT, Truth, refuse_uncompared
 from firstline.orchestrator.reports.failures import causes, read_failures

@@ -16,6 +16,7 @@ from firstline.schemas.base import digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, JobState
 from firstline.schemas.plan import Workflow
+from firstline.schemas.report import Quality
 from firstline.schemas.tier import Profile
 
 #: The same question asked again within this time uses the answers there are; later it is asked anew: models change.
@@ -130,3 +131,11 @@ def _lasts(tx: Connection, job: str) -> bool:
     # What came to nothing is asked anew: the next answer may be another.
     answered = state is JobState.DONE and not jobs.status(tx, job=job).came_to_nothing
     return answered and now() - row["created_at"] < ANSWERS_LAST
+
+
+def with_gold(quality: Quality | None, gold: str | None, field: str | None, compare: str | None) -> Quality | None:
+    """Return a workflow's quality with what the command line says of gold laid over it."""
+    if gold is None:
+        return quality
+    base = quality or Quality(gold=gold)
+    return base.evolve(gold=gold, field=field or base.field, compare=compare or base.compare)

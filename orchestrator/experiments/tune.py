@@ -8,10 +8,9 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.providers.prices import price_of
 from firstline.orchestrator import api
 from firstline.orchestrator.core.statistics import clopper_pearson
-from firstline.orchestrator.experiments.calibrate import with_gold
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
 from firstline.orchestrator.experiments.sampling import sample
-from firstline.orchestrator.experiments.trials import Trials
+from firstline.orchestrator.experiments.trials import Trials, with_gold
 from firstline.orchestrator.experiments.tuning.bought import Purse, StepSource
 from firstline.orchestrator.experiments.tuning.choice import WORTH
 from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, TuningResult, infeasible, rows_needed, tune

@@ -1,9 +1,7 @@
-"""Audits: a share of accepted answers is also answered by the top tier, after the job, and the live loss follows."""
+"""Audits: a share of accepted answers is also answered by the top tier, and compared."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,20 +12,15 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.single_tier import one_step
-from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
-from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss, truth_of
-from firstline.orchestrator.quality.judge.asking import JudgeBench, ask_judge, error_of
-from firstline.orchestrator.quality.judge.error import JudgeError
+from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss
+from firstline.orchestrator.quality.drift import Audit, finding, flag, step_truth, subjects
+from firstline.orchestrator.quality.judge.asking import JudgeBench, ask_judge
 from firstline.orchestrator.quality.judge.questions import Question
-from firstline.orchestrator.store import audits, calibrations, decisions, items, jobs, subtasks
-from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.quality_tables import CalibrationRow
+from firstline.orchestrator.store import audits, items, jobs, subtasks
 from firstline.orchestrator.submission.item_reader import InputItem
-from firstline.schemas.base import Frozen, Json, digest
+from firstline.schemas.base import Json, digest
 from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Priority
 from firstline.schemas.plan import PlannedStep
-from firstline.schemas.policy import Policy
-from firstline.schemas.skill import Skill
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 _log = logging.getLogger(__name__)
@@ -36,81 +29,8 @@ PURPOSE = "audit"
 #: Drawn answers of a job that still runs which are asked together; what is left is asked when it has ended.
 LOT = 25
 
-_IN_WORDS = {
-    "unaudited": "nothing audited yet",
-    "uncompared": "not compared",
-    "unmeasured": "the judge's error is not measured",
-}
 #: item -> step -> value.
 _Settled = Mapping[int, Mapping[str, Json]]
-
-
-class Audit(Frozen):
-    """What audits say of a skill's answers by one model, since they were last calibrated."""
-
-    #: Whose jobs were audited.
-    tenant: str
-    skill: str
-    skill_version: int
-    skill_digest: str
-    model: str
-    frontier_model: str
-    #: Loss that is borne: the calibration's, else the policy's.
-    max_loss: float
-    loss: LiveLoss
-    #: Drawn and not compared yet; answered by both, and nobody compares such answers.
-    pending: int
-    uncompared: int = 0
-    #: Fields of the answers that nobody compares: nothing is said of them.
-    silent: tuple[str, ...] = ()
-    #: The model that judges prose, and how often it is wrong; None: no judge is asked.
-    judge: str | None = None
-    cost_usd: float | None
-    #: unaudited, uncompared, unmeasured (how often the judge is wrong is not known), watched, sound (within `max_loss`
-    #: beyond doubt), drifted (above it)
-    state: str
-    #: What a raised flag does: flag, escalate.
-    on_drift: str
-    #: The calibration that is watched; None: answers are accepted without one.
-    calibration: int | None
-    #: Where its calibration stands; None where there is none.
-    calibration_state: str | None
-
-    @property
-    def state_in_words(self) -> str:
-        """The state for people."""
-        return _IN_WORDS.get(self.state, self.state)
-
-    @property
-    def claims(self) -> bool:
-        """Whether the live loss and its interval say anything."""
-        return self.state not in _IN_WORDS
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the figures rest on, and what they do not speak of."""
-        judged = (f"prose is judged by {self.judge}",) if self.judge else ()
-        silent = f"nobody compares {', '.join(self.silent)}: nothing is said of it; declare `compare:` in the skill"
-        return (*judged, silent) if self.silent else judged
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """A version of a skill as answered by one model, and the newest job with an audit of that."""
-
-    job: Job
-    skill: Skill
-    policy: Policy
-    model: str
-    step: str
-
-    @property
-    def tenant(self) -> str:
-        return self.job.tenant
-
-    @property
-    def frontier_model(self) -> str:
-        return self.job.profile.ladder[-1].models[0].name
 
 
 # Asking -----------------------------------------------------------------------------------------------------------
@@ -215,7 +135,7 @@ def compare(audit_job: str) -> int:
         ]
         # All of them: those that still wait may be any, when others were compared before.
         results = {int(row["item_id"]): row for row in items.stream(tx, job=audit_job, after=-1, limit=asked["items"])}
-        truths = {(row["job"], row["step"]): _truth(steering.job(tx, row["job"]), row["step"]) for row in rows}
+        truths = {(row["job"], row["step"]): step_truth(steering.job(tx, row["job"]), row["step"]) for row in rows}
         bench = JudgeBench(tx, rows)
         done = 0
         for row in rows:
@@ -223,8 +143,8 @@ def compare(audit_job: str) -> int:
             if found is not None:
                 audits.conclude(tx, job=row["job"], item=row["item"], step=row["step"], **found._asdict())
                 done += 1
-        for subject in _subjects(tx, audit_job=audit_job) if done else ():
-            _flag(tx, subject)
+        for subject in subjects(tx, audit_job=audit_job) if done else ():
+            flag(tx, subject)
     for (job, step), questions in bench.open.items() if ended else ():
         ask_judge(audit_job, job, step, questions)
     return done
@@ -267,12 +187,6 @@ def _outcome(
     return _Outcome("uncompared" if lost is None else "done", None if lost is None else not lost, cost_usd)
 
 
-def _truth(job: Job, step: str) -> Truth:
-    folders = tuple(Path(folder) for folder in job.folders)
-    skill = job.plan.skills[job.plan.step(step).step.skill or ""]
-    return truth_of(job.plan.quality, step, output=job.plan.output, folders=folders, skill=skill)
-
-
 # What they say ----------------------------------------------------------------------------------------------------
 
 
@@ -284,130 +198,7 @@ def findings(*, tenant: str | None = None) -> list[Audit]:
     for audit_job in asked:
         compare(audit_job)
     with steering.db.reading() as tx:
-        return [finding(tx, subject) for subject in _subjects(tx, tenant=tenant)]
-
-
-def _subjects(tx: Connection, *, audit_job: str | None = None, tenant: str | None = None) -> list[_Subject]:
-    found = []
-    for row in audits.subjects(tx, audit_job=audit_job, tenant=tenant):
-        newest = audits.newest_job(tx, tenant=row["tenant"], skill_digest=row["skill_digest"], model=row["model"])
-        job = api.engine().job(tx, newest)
-        skill = job.plan.skills[row["skill"]]
-        planned = next(one for one in job.plan.steps if one.step.skill == skill.name)
-        found.append(_Subject(job, skill, planned.policy, row["model"], planned.step.name))
-    return found
-
-
-def finding(tx: Connection, subject: _Subject) -> Audit:
-    """Return what the audits of a skill's answers by one model say."""
-    skill, policy = subject.skill, subject.policy
-    known = _calibration(tx, subject)
-    since: datetime | None = known["created_at"] if known is not None and known["threshold"] is not None else None
-    tally = audits.tally(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since)
-    accepted = audits.accepted_by(tx, tenant=subject.tenant, skill_digest=skill.digest, since=since)
-    # A step that says what it bears is held to that; else the calibration says what it was made for.
-    says = known is None or "max_loss" in policy.model_fields_set
-    max_loss = policy.max_loss if says or known is None else known["max_loss"]
-    truth = _truth(subject.job, subject.step)
-    judge = error_of(tx, subject.job.profile, skill, tenant=subject.tenant) if truth.has_judge else None
-    loss = live_loss(
-        audits.outcomes(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since),
-        accepted=accepted.get(subject.model, 0),
-        answered=sum(accepted.values()),
-        max_loss=max_loss,
-        judge=judge.error if judge else None,
-        judge_alone=truth.judge_alone,
-    )
-    return Audit(
-        tenant=subject.tenant,
-        skill=skill.name,
-        skill_version=skill.version,
-        skill_digest=skill.digest,
-        model=subject.model,
-        frontier_model=subject.frontier_model,
-        max_loss=max_loss,
-        loss=loss,
-        pending=tally["pending"],
-        uncompared=tally["uncompared"],
-        silent=tuple(truth.uncompared),
-        judge=str(judge) if judge else None,
-        cost_usd=tally["cost_usd"],
-        state=state_of(loss, max_loss, judge=judge.error if judge else None, uncompared=tally["uncompared"]),
-        on_drift=policy.on_drift,
-        calibration=known["id"] if known is not None else None,
-        calibration_state=known["state"] if known is not None else None,
-    )
-
-
-def state_of(loss: LiveLoss, max_loss: float, *, judge: JudgeError | None = None, uncompared: int = 0) -> str:
-    """Return what the interval of the live loss allows to say."""
-    if not loss.audited:
-        return "uncompared" if uncompared else "unaudited"
-    if judge is not None and not judge.is_measured:
-        return "unmeasured"
-    if loss.drifted(max_loss):
-        return "drifted"
-    return "sound" if loss.sound(max_loss) else "watched"
-
-
-def _calibration(tx: Connection, subject: _Subject) -> RowMapping | None:
-    """Return the newest calibration that still has a say about these answers."""
-    rows = calibrations.standing(
-        tx, tenant=subject.tenant, skill_digest=subject.skill.digest, frontier_model=subject.frontier_model
-    )
-    return next((row for row in rows if row["cheap_model"] == subject.model), None)
-
-
-def _flag(tx: Connection, subject: _Subject) -> None:
-    """Mark the calibration as drifted, once, where the live loss is above what is borne; write the decision down."""
-    found = finding(tx, subject)
-    if found.state != "drifted" or found.calibration_state == "drifted":
-        return
-    reason = f"audits: {found.loss.losses} of {found.loss.audited} accepted answers were lost; {_evidence(found)}"
-    if found.calibration is not None:
-        calibrations.end(tx, calibration=found.calibration, state="drifted", reason=reason)
-    else:
-        calibrations.insert(tx, row=_drifted_row(subject, found, reason))
-    decisions.note(
-        tx,
-        job=subject.job.id,
-        kind="drift",
-        by="engine",
-        choice=found.on_drift,
-        reason=reason,
-        data=found.model_dump(mode="json"),
-    )
-    _log.warning("audit.drifted", extra={"skill": found.skill, "model": found.model, "losses": found.loss.losses})
-
-
-def _evidence(found: Audit) -> str:
-    """Return which of the two alarms was raised."""
-    if found.loss.low > found.max_loss:
-        return f"the live loss is at least {found.loss.low:.1%}, above {found.max_loss:.1%}"
-    return f"of late so many that it must have risen to about twice the {found.max_loss:.1%} that are borne"
-
-
-def _drifted_row(subject: _Subject, found: Audit, reason: str) -> CalibrationRow:
-    """Return what stands for drift where nothing was calibrated, so that the policy can act on it."""
-    return CalibrationRow(
-        tenant=subject.tenant,
-        skill=found.skill,
-        skill_version=found.skill_version,
-        skill_digest=found.skill_digest,
-        cheap_model=found.model,
-        frontier_model=found.frontier_model,
-        signal=calibrations.ANY_SIGNAL,
-        method=PURPOSE,
-        threshold=None,
-        labels_used=found.loss.audited,
-        max_loss=found.max_loss,
-        delta=found.loss.delta,
-        gold=subject.job.plan.quality is not None,
-        state="drifted",
-        reason=reason,
-        job=subject.job.id,
-        created_at=now(),
-    )
+        return [finding(tx, subject) for subject in subjects(tx, tenant=tenant)]
 
 
 # By itself --------------------------------------------------------------------------------------------------------

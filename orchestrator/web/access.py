@@ -17,7 +17,7 @@ from firstline.config.settings import Settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core import sessions, tokens
 from firstline.orchestrator.store import views
-from firstline.orchestrator.web.fields import JobId
+from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.rates import Rates
 from firstline.schemas.access import Role

@@ -20,8 +20,8 @@ from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
+from firstline.orchestrator.web.parameters import only_known_query
 from firstline.orchestrator.web.problem import Problem, problem_response
-from firstline.orchestrator.web.query import only_known_query
 from firstline.orchestrator.web.size import SizeLimit
 from firstline.schemas.errors import FirstlineError
 

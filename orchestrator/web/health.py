@@ -9,7 +9,7 @@ from firstline.orchestrator.core import audit_log
 from firstline.orchestrator.core.audit_log import AuditEntry
 from firstline.orchestrator.store import tokens
 from firstline.orchestrator.web.access import Admin
-from firstline.orchestrator.web.fields import Limit
+from firstline.orchestrator.web.parameters import Limit
 from firstline.orchestrator.web.problem import documented
 from firstline.schemas.base import Frozen
 

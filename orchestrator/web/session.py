@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from firstline.orchestrator.core.sessions import KEPT_S
 from firstline.orchestrator.web.access import COOKIE, Visitor, doors_of, find_job, form_guard, new_cookie
-from firstline.orchestrator.web.fields import JobId
+from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.access import Role
 from firstline.schemas.errors import FirstlineError

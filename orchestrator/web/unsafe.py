@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from firstline.orchestrator.web.access import Visitor
-from firstline.orchestrator.web.fields import plain_name
+from firstline.orchestrator.web.parameters import plain_name
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.access import Role
 from firstline.schemas.check import Executable

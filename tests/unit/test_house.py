@@ -17,6 +17,30 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+def lines_of(file: Path) -> int:
+    return len(file.read_text("utf-8").splitlines())
+
+
+def test_a_module_is_neither_a_book_nor_a_note() -> None:
+    files = [file for package in HOUSE for file in modules(package) if file.name != "__init__.py"]
+    assert [file.relative_to(ROOT).as_posix() for file in files if lines_of(file) > 400] == []
+    assert len([file for file in files if lines_of(file) <= 30]) <= 60
+
+
+@pytest.mark.parametrize(("package", "doors"), [("orchestrator", 6), ("workers", 5), ("config", 3)])
+def test_at_the_root_lie_doors_alone(package: str, doors: int) -> None:
+    assert len(list((ROOT / package).glob("*.py"))) <= doors
+
+
+def test_nothing_is_imported_but_as_firstline() -> None:
+    files = [file for folder in (*HOUSE, "tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py")]
+    trees = {file: ast.walk(ast.parse(file.read_text("utf-8"))) for file in files}
+    told = [(file, node.module) for file, nodes in trees.items() for node in nodes if isinstance(node, ast.ImportFrom)]
+    assert [
+        file for file, name in told if name and name.split(".")[0] in HOUSE and "user_project" not in str(file)
+    ] == []
+
+
 def imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):

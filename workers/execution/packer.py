@@ -11,8 +11,7 @@ from firstline.schemas.skill import Skill
 from firstline.schemas.verdict import Defer
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.calling import BrokenOff, send
-from firstline.workers.execution.packing import PACK, packed_messages, packed_schema
-from firstline.workers.execution.shares import share_out
+from firstline.workers.execution.packing import PACK, packed_messages, packed_schema, share_out
 from firstline.workers.providers.gateway import Call
 from firstline.workers.worker import Worker
 

@@ -13,7 +13,7 @@ from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator.submission.offered import Offers, offers
 from firstline.orchestrator.web.access import Admin, Viewer, Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.fields import Name
+from firstline.orchestrator.web.parameters import Name
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError

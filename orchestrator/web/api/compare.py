@@ -14,7 +14,7 @@ from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
 from firstline.orchestrator.web.api.submission import JobBody, request_of
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.fields import NAME, Name
+from firstline.orchestrator.web.parameters import NAME, Name
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.base import Frozen
 

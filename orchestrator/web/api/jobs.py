@@ -19,7 +19,7 @@ from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
-from firstline.orchestrator.web.fields import NAME, ItemNumber, Limit
+from firstline.orchestrator.web.parameters import NAME, ItemNumber, Limit
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.base import Frozen
 from firstline.schemas.job import ItemState, JobState, JobStatus

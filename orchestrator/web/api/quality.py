@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 from firstline.orchestrator import api
 from firstline.orchestrator.money.spending import Money, money
 from firstline.orchestrator.quality import audits
-from firstline.orchestrator.quality.audits import Audit
 from firstline.orchestrator.quality.calibration.standing import Standing
 from firstline.orchestrator.quality.calibrations import standings
+from firstline.orchestrator.quality.drift import Audit
 from firstline.orchestrator.reports import model_stats
 from firstline.orchestrator.reports.model_stats import Failure, Fault, ModelMarks
 from firstline.orchestrator.web.access import Viewer

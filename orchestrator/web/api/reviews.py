@@ -10,7 +10,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.engine import review
 from firstline.orchestrator.engine.review import Question, ReviewOutcome, Waiting
 from firstline.orchestrator.web.access import SeenJob, SteeredJob, Viewer
-from firstline.orchestrator.web.fields import Limit
+from firstline.orchestrator.web.parameters import Limit
 from firstline.orchestrator.web.problem import documented
 from firstline.schemas.base import Frozen, Json
 

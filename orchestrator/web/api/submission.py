@@ -22,7 +22,7 @@ from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
 from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.fields import NAME, plain_name
+from firstline.orchestrator.web.parameters import NAME, plain_name
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.unsafe import refuse_unsafe
 from firstline.schemas.base import Frozen, JsonObject, digest

@@ -21,8 +21,8 @@ from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.api.compare import ComparisonId, look
 from firstline.orchestrator.web.api.submission import as_named_file, request_of
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.fields import NAME
 from firstline.orchestrator.web.pages.submit import order_of
+from firstline.orchestrator.web.parameters import NAME
 from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
 from firstline.schemas.errors import UserError

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import AttemptLine, story_of
-from firstline.orchestrator.web.fields import ItemNumber
+from firstline.orchestrator.web.parameters import ItemNumber
 from firstline.orchestrator.web.session import PageJob
 from firstline.orchestrator.web.templating import render
 from firstline.schemas.plan import step_of, subtask_label

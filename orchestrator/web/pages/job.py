@@ -16,7 +16,7 @@ from firstline.orchestrator.reports.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
-from firstline.orchestrator.web.fields import NAME, JobId
+from firstline.orchestrator.web.parameters import NAME, JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.session import FormOperator, PageJob, go
 from firstline.orchestrator.web.templating import flower_tasks, render

@@ -9,7 +9,7 @@ from firstline.orchestrator.engine import review
 from firstline.orchestrator.engine.review import Question
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.api.reviews import StepName
-from firstline.orchestrator.web.fields import JobId
+from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.schema_form import form_of, value_of
 from firstline.orchestrator.web.session import Filled, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render

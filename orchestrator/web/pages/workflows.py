@@ -18,7 +18,7 @@ from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from firstline.orchestrator.web.editing import add_step, alone, change_step, connect, find, needs_of, remove_step
-from firstline.orchestrator.web.fields import Name
+from firstline.orchestrator.web.parameters import Name
 from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, FormViewer, PageJob, Visit, go
 from firstline.orchestrator.web.templating import render
 from firstline.orchestrator.web.unsafe import refuse_unsafe

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.policy import Policy, Threshold
 from firstline.schemas.verdict import DeferCause
-from firstline.workers.execution.packing import keys_of
-from firstline.workers.execution.shares import share_out
+from firstline.workers.execution.packing import keys_of, share_out
 from firstline.workers.providers.fake import say
 from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import A, B, Gated, Rig, batch, planned, simple, skill, tier, work
