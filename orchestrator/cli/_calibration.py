@@ -10,7 +10,7 @@ from firstline.orchestrator.cli._show import show_json, show_table
 from firstline.orchestrator.reports.formatting import percent
 
 if TYPE_CHECKING:
-    from firstline.orchestrator.experiments.calibrate import CalibrationResult
+    from firstline.orchestrator.experiments.calibration_aim import CalibrationResult
     from firstline.orchestrator.quality.calibration.standing import Standing
     from firstline.orchestrator.quality.calibration.threshold import Promise
 

@@ -76,7 +76,8 @@ def calibrate(
         said = Promise(promise.value) if promise else None
         show_scores(scores, max_loss, delta, labels, seed, said, as_json=as_json)
         return
-    from firstline.orchestrator.experiments.calibrate import Aim, calibrate
+    from firstline.orchestrator.experiments.calibrate import calibrate
+    from firstline.orchestrator.experiments.calibration_aim import Aim
     from firstline.orchestrator.run.runner import View
     from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order

@@ -5,13 +5,19 @@ them accept together keeps within the loss.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.experiments.calibration_aim import (
+    Aim,
+    CalibrationResult,
+    CalibrationSetting,
+    CalibrationSubject,
+)
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
 from firstline.orchestrator.experiments.labelling import Labelling, Row
 from firstline.orchestrator.experiments.model_tiers import alone, by_model, weighed_tiers
@@ -34,14 +40,14 @@ from firstline.orchestrator.quality.calibration.labels import (
 )
 from firstline.orchestrator.quality.calibration.scores import Score, scores_of
 from firstline.orchestrator.quality.calibration.shares import delta_of_look, deltas_of, loss_of
-from firstline.orchestrator.quality.calibration.threshold import Calibration, Target
+from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import calibrations, views
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import CalibrationRow
 from firstline.orchestrator.submission.run_request import Order
-from firstline.schemas.base import Frozen, Json, digest
+from firstline.schemas.base import Json, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Workflow
 from firstline.schemas.policy import Confidence
@@ -58,83 +64,55 @@ DRAWS_PER_LABEL = 4
 _COSTLY = frozenset({"agreement", "verifier"})
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What is to be certified, and from how many labels."""
-
-    #: Answers of the top tier that each model may be weighed by; models share them where they can.
-    labels: int = 200
-    #: None: each step's own `policy.max_loss`.
-    max_loss: float | None = None
-    delta: float = 0.1
-    seed: int = 0
-    #: The only tier whose answers are weighed; all below the top one when missing.
-    tier: str | None = None
-    #: How answers are compared and with what; the workflow's own quality when missing.
-    gold: str | None = None
-    field: str | None = None
-    compare: str | None = None
+PURPOSE = "calibrate"
+#: Items drawn for each label where confidence costs no calls of its own: more draws let labels reach further.
+DRAWS_PER_LABEL = 4
+#: Signals that ask models once more; drawing many items for them would cost more than the labels it saves.
+_COSTLY = frozenset({"agreement", "verifier"})
 
 
-class CalibrationResult(Frozen):
-    """What came out for one step's skill, as answered by one model."""
+def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[CalibrationResult]:
+    """Run every model that could answer on a random sample, and store a threshold for each skill and model.
 
-    step: str
-    skill: str
-    skill_version: int
-    tier: str
-    cheap_model: str
-    frontier_model: str
-    signal: str | None
-    #: Items that the model answered; labels were bought for some of them.
-    items: int
-    gold: bool
-    #: Fields of the answers that nobody compared: nothing is certified of them.
-    silent: tuple[str, ...] = ()
-    #: Which look at this model's answers it is: each further one has less of delta to spend.
-    look: int
-    #: None: no threshold could be sought; `said` tells why.
-    calibration: Calibration | None
-    said: str
+    UserError: no skill has a confidence signal, the input is too small, or the budget is used up (the same command goes
+    on with what was answered). From then on `submit` uses the thresholds.
+    """
+    workflow = _workflow(order, aim)
+    ladder = order.profile
+    tiers = weighed_tiers(ladder, aim.tier)
+    plan = _plan(workflow, ladder)
+    _refuse_silent(plan)
+    truths = _truths(workflow, plan, aim, order)
+    refused = refused_steps(plan, truths)
+    steps = [planned for planned in plan.steps if planned.step.skill]
+    subjects = [one for planned in steps for one in _subjects(planned, plan, tiers, ladder, aim)]
+    with order.checked() as usable:
+        drawn = sample(usable.items(), _draws(plan, aim), seed=aim.seed)
+        _refuse_few([one for one in subjects if one.planned.step.name not in refused], truths, len(drawn))
+        with crew_for(replace(usable, profile=by_model(ladder)), record) as crew:
+            tenant = order.request.options.tenant
+            setting = CalibrationSetting(aim, workflow, plan, crew.profile, order.functions, order.home, tenant)
+            trials = Trials(usable, crew, view, PURPOSE)
+            jobs = {
+                name: trials.run(workflow, drawn, tier=name) for name in dict.fromkeys(one.alone for one in subjects)
+            }
+            labelled: dict[str, Labelling] = {}
+            found = []
+            for one in subjects:
+                step = one.planned.step.name
+                truth = truths[step]
+                if step in refused:
+                    found.append(_blank(setting, one, truth, refused[step]))
+                    continue
+                jury = Jury(trials, one.skill, known_judge(order, one.skill)) if truth.has_judge else None
+                buyer = labelled.setdefault(
+                    step, Labelling(trials, plan, one.planned, setting.frontier.name, truth, jury)
+                )
+                found.append(_certify(setting, one, jobs[one.alone], buyer))
+            return found
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """A step as answered by one model, and its part of what is to be borne."""
-
-    planned: PlannedStep
-    skill: Skill
-    #: The tier that it is on, and the one that is made for it alone.
-    tier: str
-    alone: str
-    model: str
-    max_loss: float
-    delta: float
-    #: Loss that the whole ladder may have.
-    borne: float
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """Everything that is the same for all subjects of one calibration."""
-
-    aim: Aim
-    workflow: Workflow
-    plan: Plan
-    #: With a tier for each model.
-    profile: Profile
-    functions: tuple[Path, ...]
-    home: Path | None
-    #: Whose answers are weighed.
-    tenant: str
-
-    @property
-    def frontier(self) -> Tier:
-        return self.profile.ladder[-1]
-
-    @property
-    def frontier_model(self) -> str:
-        return self.frontier.models[0].name
+# What is weighed --------------------------------------------------------------------------------------------------
 
 
 def _truths(workflow: Workflow, plan: Plan, aim: Aim, order: Order) -> dict[str, Truth]:
@@ -165,50 +143,6 @@ def refused_steps(plan: Plan, truths: Mapping[str, Truth]) -> dict[str, str]:
     return reasons
 
 
-def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[CalibrationResult]:
-    """Run every model that could answer on a random sample, and store a threshold for each skill and model.
-
-    UserError: no skill has a confidence signal, the input is too small, or the budget is used up (the same command goes
-    on with what was answered). From then on `submit` uses the thresholds.
-    """
-    workflow = _workflow(order, aim)
-    ladder = order.profile
-    tiers = weighed_tiers(ladder, aim.tier)
-    plan = _plan(workflow, ladder)
-    _refuse_silent(plan)
-    truths = _truths(workflow, plan, aim, order)
-    refused = refused_steps(plan, truths)
-    steps = [planned for planned in plan.steps if planned.step.skill]
-    subjects = [one for planned in steps for one in _subjects(planned, plan, tiers, ladder, aim)]
-    with order.checked() as usable:
-        drawn = sample(usable.items(), _draws(plan, aim), seed=aim.seed)
-        _refuse_few([one for one in subjects if one.planned.step.name not in refused], truths, len(drawn))
-        with crew_for(replace(usable, profile=by_model(ladder)), record) as crew:
-            tenant = order.request.options.tenant
-            setting = _Setting(aim, workflow, plan, crew.profile, order.functions, order.home, tenant)
-            trials = Trials(usable, crew, view, PURPOSE)
-            jobs = {
-                name: trials.run(workflow, drawn, tier=name) for name in dict.fromkeys(one.alone for one in subjects)
-            }
-            labelled: dict[str, Labelling] = {}
-            found = []
-            for one in subjects:
-                step = one.planned.step.name
-                truth = truths[step]
-                if step in refused:
-                    found.append(_blank(setting, one, truth, refused[step]))
-                    continue
-                jury = Jury(trials, one.skill, known_judge(order, one.skill)) if truth.has_judge else None
-                buyer = labelled.setdefault(
-                    step, Labelling(trials, plan, one.planned, setting.frontier.name, truth, jury)
-                )
-                found.append(_certify(setting, one, jobs[one.alone], buyer))
-            return found
-
-
-# What is weighed --------------------------------------------------------------------------------------------------
-
-
 def _workflow(order: Order, aim: Aim) -> Workflow:
     workflow = order.request.workflow
     if not isinstance(workflow, Workflow):
@@ -223,7 +157,7 @@ def _plan(workflow: Workflow, profile: Profile) -> Plan:
 
 def _subjects(
     planned: PlannedStep, plan: Plan, tiers: Sequence[Tier], profile: Profile, aim: Aim
-) -> Iterator[_Subject]:
+) -> Iterator[CalibrationSubject]:
     """Yield the models that may answer a step, each with its share of the loss and of the chance of error."""
     skill = plan.skills[planned.step.skill or ""]
     names = tuple(tier.name for tier in profile.ladder)
@@ -232,7 +166,7 @@ def _subjects(
     borne = aim.max_loss if aim.max_loss is not None else planned.policy.max_loss
     for tier, deltas in zip(able, deltas_of(aim.delta, [len(tier.models) for tier in able]), strict=True):
         for number, (model, delta) in enumerate(zip(tier.models, deltas, strict=True)):
-            yield _Subject(
+            yield CalibrationSubject(
                 planned=planned,
                 skill=skill,
                 tier=tier.name,
@@ -263,7 +197,7 @@ def _draws(plan: Plan, aim: Aim) -> int:
     return aim.labels * (1 if kinds & _COSTLY else DRAWS_PER_LABEL)
 
 
-def _refuse_few(subjects: Sequence[_Subject], truths: Mapping[str, Truth], drawn: int) -> None:
+def _refuse_few(subjects: Sequence[CalibrationSubject], truths: Mapping[str, Truth], drawn: int) -> None:
     """Raise a UserError before anything is paid where not even right answers alone could certify anything."""
     if drawn < 2:
         raise UserError(f"expected a few hundred different items to draw labels from, got {drawn}")
@@ -281,7 +215,9 @@ def _refuse_few(subjects: Sequence[_Subject], truths: Mapping[str, Truth], drawn
 # Certifying -------------------------------------------------------------------------------------------------------
 
 
-def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labelling) -> CalibrationResult:
+def _certify(
+    setting: CalibrationSetting, subject: CalibrationSubject, job: str, labelling: Labelling
+) -> CalibrationResult:
     """Seek the threshold of one model's answers, and store it."""
     rows = [row for row in _rows(setting, subject, job) if _has_label(labelling.truth, row)]
     signal = main_signal([row.answer for row in rows])
@@ -313,7 +249,7 @@ def _certify(setting: _Setting, subject: _Subject, job: str, labelling: Labellin
     return done
 
 
-def _blank(setting: _Setting, subject: _Subject, truth: Truth, said: str) -> CalibrationResult:
+def _blank(setting: CalibrationSetting, subject: CalibrationSubject, truth: Truth, said: str) -> CalibrationResult:
     """Return what is told of a step and model for which no threshold could be sought."""
     return CalibrationResult(
         step=subject.planned.step.name,
@@ -344,7 +280,7 @@ def _unjudged(row: Row, signal: str) -> Score:
     return Score(id=row.item_id, confidence=sure, cheap_correct=True, frontier_correct=None)
 
 
-def _rows(setting: _Setting, subject: _Subject, job: str) -> Iterator[Row]:
+def _rows(setting: CalibrationSetting, subject: CalibrationSubject, job: str) -> Iterator[Row]:
     """Yield the items that a model was asked about, with what the step was shown: its own earlier answers among it."""
     step = subject.planned.step
     with api.engine().db.reading() as tx:
@@ -368,7 +304,7 @@ def _answer(row: RowMapping) -> Answer:
     return Answer(row["value"] if row["verdict"] == "accept" else MISSING, str(row["model"]), known)
 
 
-def _look(setting: _Setting, subject: _Subject, question: str) -> int:
+def _look(setting: CalibrationSetting, subject: CalibrationSubject, question: str) -> int:
     """Return which look at a model's answers this is: the same question again is no further one."""
     with api.engine().db.reading() as tx:
         return calibrations.look(
@@ -381,7 +317,9 @@ def _look(setting: _Setting, subject: _Subject, question: str) -> int:
         )
 
 
-def _store(done: CalibrationResult, setting: _Setting, subject: _Subject, job: str, question: str) -> None:
+def _store(
+    done: CalibrationResult, setting: CalibrationSetting, subject: CalibrationSubject, job: str, question: str
+) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
         tenant=setting.tenant,
@@ -405,7 +343,7 @@ def _store(done: CalibrationResult, setting: _Setting, subject: _Subject, job: s
         calibrations.insert(tx, row=row)
 
 
-def _why_silent(subject: _Subject) -> str:
+def _why_silent(subject: CalibrationSubject) -> str:
     if not subject.skill.confidence:
         return "The skill declares no confidence signal, so its answers are accepted on their checks alone."
     signals = ", ".join(signal.label for signal in subject.skill.confidence)
