@@ -28,6 +28,8 @@ from firstline.schemas.tier import Model, Profile, Tier, TierKind
 from firstline.workers.rules.json_paths import MISSING, Absent
 
 PURPOSE = "compare"
+#: Signals that make calls.
+_PAID = ("agreement", "verifier")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def laid_out(
         if planned.step.skill:
             name, skill = planned.step.name, plan.skills[planned.step.skill]
             truth = truth_of(quality, name, output=plan.output, folders=folders, skill=skill)
-            steps.append(ComparedStep(name, skill.name, judged(skill, truth)))
+            steps.append(ComparedStep(name, skill.name, judged(skill, truth), planned.policy.max_loss))
             answers = [(run.answers.get(name, {}), reference.answers.get(name, {})) for run in runs]
             settle(skill, steps[-1].truth, _asked(answers, fields))
     truth = _output_truth(plan, compare=compare, field=field, folders=folders)
@@ -164,7 +166,12 @@ def _workflow(order: Order, question: Question) -> Workflow:
     if not isinstance(workflow, Workflow):
         raise UserError("expected a workflow or a skill to compare models on, got a goal; name the workflow")
     quality = with_gold(workflow.quality, question.gold, question.field, question.compare)
-    return on_its_own(workflow.evolve(quality=quality), load_catalogue().parts(workflow).skills)
+    # Signals that cost calls of their own are left to `calibrate`; those that are free tell here what they are worth.
+    skills = {
+        name: skill.evolve(confidence=tuple(one for one in skill.confidence if one.kind not in _PAID))
+        for name, skill in load_catalogue().parts(workflow).skills.items()
+    }
+    return on_its_own(workflow.evolve(quality=quality), skills, weighed=any(one.confidence for one in skills.values()))
 
 
 def _plan(workflow: Workflow, profile: Profile) -> Plan:
@@ -186,20 +193,27 @@ def read_run(job: str, model: str) -> Run:
         outputs[item_id] = result.output if settled else MISSING
         if not settled:
             failures[item_id] = result.reason or result.status.value
-    answers, calls = _answers(job)
-    return Run(model, job, outputs, failures, answers, calls)
+    answers, calls, confidences = _answers(job)
+    return Run(model, job, outputs, failures, answers, calls, confidences)
 
 
-def _answers(job: str) -> tuple[Mapping[str, Mapping[str, Json | Absent]], list[CallRecord]]:
+_Values = Mapping[str, Mapping[str, Json | Absent]]
+_Confidences = Mapping[str, Mapping[str, float]]
+
+
+def _answers(job: str) -> tuple[_Values, list[CallRecord], _Confidences]:
     answers: dict[str, dict[str, Json | Absent]] = {}
     calls: list[CallRecord] = []
+    confidences: dict[str, dict[str, float]] = {}
     with api.engine().db.reading() as tx:
         for row in views.answers(tx, job=job):
             accepted = row["verdict"] == "accept"
             answers.setdefault(row["step"], {})[row["item_id"]] = row["value"] if accepted else MISSING
+            if accepted and row["confidence"] is not None:
+                confidences.setdefault(row["step"], {})[row["item_id"]] = row["confidence"]
             calls.append(
                 CallRecord(
                     row["step"], row["latency_s"], row["cost_usd"], row["error"], answered=row["verdict"] != "fault"
                 )
             )
-    return answers, calls
+    return answers, calls, confidences

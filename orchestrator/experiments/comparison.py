@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firstline.orchestrator.core.statistics import clopper_pearson
+from firstline.orchestrator.experiments.signal_power import Power, power_of
 from firstline.orchestrator.quality.calibration.labels import Truth
 from firstline.orchestrator.quality.judge.error import corrected
 from firstline.orchestrator.reports.report import percentiles
@@ -55,6 +56,8 @@ class Run:
     #: Step -> item id -> answer; `MISSING` where none was accepted.
     answers: Mapping[str, Mapping[str, Json | Absent]] = field(default_factory=dict)
     calls: Sequence[CallRecord] = ()
+    #: Step -> item id -> confidence of the answer that was accepted; nothing where no signal is free.
+    confidences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class ComparedStep:
     step: str
     skill: str
     truth: Truth
+    #: Share of all items that may be accepted wrong.
+    max_loss: float = 0.05
 
 
 def build(
@@ -218,6 +223,13 @@ class _Option:
     #: Starting here costs less than the reference alone if it is right this often.
     pays_from: float
     expected_usd: float
+    #: What its signal is worth on these items; None: not measured.
+    power: Power | None = None
+
+    @property
+    def pays(self) -> bool:
+        """Whether what its signal lets be accepted is worth its price, where that was measured."""
+        return self.power is None or self.power.accepted > self.pays_from
 
 
 def _start(measured: ComparedStep, runs: Sequence[Run], reference: Run, items: Mapping[str, JsonObject]) -> StartTier:
@@ -233,7 +245,10 @@ def _start(measured: ComparedStep, runs: Sequence[Run], reference: Run, items: M
         for run in runs
         if run is not reference and (option := _option(measured, run, reference, items, top_usd)) is not None
     ]
-    sure = min((one for one in options if one.counted.low > one.pays_from), key=_expected, default=None)
+    sure = min((one for one in options if one.counted.low > one.pays_from and one.pays), key=_expected, default=None)
+    blind = min((one for one in options if one.counted.low > one.pays_from), key=_expected, default=None)
+    if sure is None and blind is not None:
+        return _unseen(measured, blind, reference, top_usd)
     hopeful = min((one for one in options if one.counted.high > one.pays_from), key=_expected, default=None)
     chosen = sure or hopeful
     return StartTier(
@@ -259,8 +274,41 @@ def _option(
     usd = _step_usd(run, measured.step, len(items))
     if counted is None or usd is None or not top_usd:
         return None
-    expected = usd + (1 - counted.right / counted.of) * top_usd
-    return _Option(run.model, counted, usd, usd / top_usd, expected)
+    power = _power(measured, run, reference, items)
+    accepted = counted.right / counted.of if power is None else power.accepted
+    return _Option(run.model, counted, usd, usd / top_usd, usd + (1 - accepted) * top_usd, power)
+
+
+def _power(measured: ComparedStep, run: Run, reference: Run, items: Mapping[str, JsonObject]) -> Power | None:
+    known = run.confidences.get(measured.step)
+    if not known:
+        return None
+    asked = [one for one in items if one in run.answers.get(measured.step, {})]
+    rights = _rights(measured, run, reference, items)
+    pairs = [(known.get(one), right) for one, right in zip(asked, rights, strict=True) if right is not None]
+    return power_of(pairs, items=len(pairs), max_loss=measured.max_loss)
+
+
+def _unseen(measured: ComparedStep, option: _Option, reference: Run, top_usd: float | None) -> StartTier:
+    """Return the advice where a model is right often enough and its signal does not tell when."""
+    accepted = option.power.accepted if option.power else 0.0
+    return StartTier(
+        step=measured.step,
+        skill=measured.skill,
+        model=reference.model,
+        reference=reference.model,
+        share=option.counted,
+        against="gold" if measured.truth.quality else f"agreement with {reference.model}",
+        pays_from=option.pays_from,
+        expected_usd_per_1000_items=top_usd,
+        reference_usd_per_1000_items=top_usd,
+        said=(
+            f"start on {reference.model}: {option.model} is right on {said_share(option.counted)}, but its confidence "
+            f"hardly tells when: at a loss of {measured.max_loss:.0%} only {accepted:.0%} of its answers could be "
+            f"accepted, and it pays from {option.pays_from:.0%} on (${option.expected_usd:.4g} per 1,000 items against "
+            f"${top_usd or 0:.4g}); give the skill another signal, or bear more"
+        ),
+    )
 
 
 def _rights(measured: ComparedStep, run: Run, reference: Run, items: Mapping[str, JsonObject]) -> list[bool | None]:
@@ -287,6 +335,13 @@ def _expected(option: _Option) -> float:
 def _said(sure: _Option | None, hopeful: _Option | None, reference: str, top_usd: float | None, *, others: int) -> str:
     if others and not top_usd:
         return f"what {reference} costs is unknown; give its model a `price:` in the profile to have a recommendation"
+    if sure is not None and sure.power is not None:
+        return (
+            f"start on {sure.model}: right on {said_share(sure.counted)}; it pays from {sure.pays_from:.0%} on. By its "
+            f"confidence {sure.power.accepted:.0%} of its answers could be accepted here with {sure.power.lost:.1%} "
+            f"lost: about ${sure.expected_usd:.4g} per 1,000 items, retries in it, against ${top_usd:.4g} on "
+            f"{reference} alone; `firstline calibrate` certifies how many"
+        )
     if sure is not None:
         return (
             f"start on {sure.model}: right on {said_share(sure.counted)}; it pays from {sure.pays_from:.0%} on. At "

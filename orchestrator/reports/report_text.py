@@ -191,7 +191,8 @@ def _notes(report: Report) -> Iterator[str]:
     if report.duplicates:
         yield f"{count(report.duplicates, 'item')} equal to another one: answered once."
     if report.estimate:
-        yield compared(report.estimate, report.cost_usd)
+        in_all = None if report.cost_usd is None else report.cost_usd + report.audit_cost_usd
+        yield compared(report.estimate, in_all)
     yield from report.notes
 
 

@@ -1,5 +1,7 @@
 """Models side by side: shares with intervals, what is malformed, and where to start."""
 
+from dataclasses import replace
+
 import pytest
 
 from firstline.orchestrator.experiments.compare import compare_profile
@@ -13,6 +15,7 @@ from firstline.orchestrator.experiments.comparison import (
     share,
 )
 from firstline.orchestrator.experiments.comparison_text import candidate_columns, candidate_row, render_page
+from firstline.orchestrator.experiments.signal_power import Power, power_of
 from firstline.orchestrator.quality.calibration.labels import Truth
 from firstline.schemas.comparison import Share
 from firstline.schemas.errors import UserError
@@ -173,3 +176,33 @@ def test_what_it_may_cost_is_said_at_best_and_at_worst():
     said = compared(run("cheap", 37, 40, 0.05), run("dear", 40, 40, 0.1)).start[0].said
     assert "At best" in said
     assert "at worst $150" in said
+
+
+def weighed(model: str, usd: float, pairs: list[tuple[float, bool]]) -> Run:
+    """A model whose answers have confidences: (confidence, right) of each item."""
+    plain = run(model, 0, len(pairs), usd)
+    values = {str(n): "yes" if right else "no" for n, (_, right) in enumerate(pairs)}
+    sure = {"s": {str(n): value for n, (value, _) in enumerate(pairs)}}
+    return replace(plain, outputs=values, answers={"s": values}, confidences=sure)
+
+
+def test_what_it_expects_to_pay_follows_from_what_the_signal_tells():
+    telling = [(0.9, True)] * 28 + [(0.2, False)] * 12
+    blind = [(0.5, n % 10 < 7) for n in range(40)]
+    dear = run("dear", 40, 40, 0.1)
+    found = compared(weighed("cheap", 0.01, telling), dear, truth=GOLD).start[0]
+    assert found.model == "cheap"
+    assert found.expected_usd_per_1000_items == pytest.approx(10 + 0.3 * 100)
+    assert "70% of its answers could be accepted here with 0.0% lost" in found.said
+    found = compared(weighed("cheap", 0.01, blind), dear, truth=GOLD).start[0]
+    assert found.model == "dear"
+    assert found.expected_usd_per_1000_items == pytest.approx(100)
+    assert "hardly tells when" in found.said
+
+
+def test_a_threshold_takes_all_of_one_confidence_or_none_and_bears_its_loss():
+    pairs = [(0.9, True)] * 20 + [(0.6, True)] * 18 + [(0.6, False)] * 2
+    assert power_of(pairs, items=40, max_loss=0.05) == Power(1.0, 0.05, 0.6)
+    assert power_of(pairs, items=40, max_loss=0.04) == Power(0.5, 0.0, 0.9)
+    assert power_of([(None, True)] * 40, items=40, max_loss=0.05) is None
+    assert power_of([(0.5, False)] * 40, items=40, max_loss=0.05) == Power(0.0, 0.0, None)
