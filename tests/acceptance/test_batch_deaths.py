@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -234,8 +235,10 @@ def kill(deployment: Deployment, job: str, name: str) -> None:
     """SIGKILL a worker; the time that its lease and its order would be waited for is told, not waited."""
     pid = int((deployment.folder / f"{name}.pid").read_text())
     os.kill(pid, signal.SIGKILL)
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
+    # Where its parent was quicker, there is nobody left to ask.
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
     with redis.Redis(port=deployment.redis.port) as client, api.engine().db.writing() as tx:
         for row in tx.execute(select(_bulk).where(_bulk.c.job == job)).mappings():
             client.delete(get_settings().keys.lease(row["id"]))
