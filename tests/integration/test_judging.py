@@ -8,7 +8,8 @@ from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import judge_errors
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import JudgeErrorRow
-from firstline.orchestrator.store.tables import AttemptRow, AuditRow, ItemRow, JobRow
+from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
 from tests.integration import jobs

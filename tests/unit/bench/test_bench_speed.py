@@ -54,7 +54,7 @@ def test_a_target_is_met_missed_or_not_measured(target: dict[str, object], met: 
 def _asked(text: str) -> Asked:
     skill = Skill(name="sort", instructions="Sort it. " * 900, input={"text": {}}, output={"type": "object"})  # type: ignore[dict-item]
     inputs: JsonObject = {"text": text}
-    return Asked(NOON, "m", skill, inputs)
+    return Asked(NOON, "m", skill, inputs, answered=9)
 
 
 def test_the_common_part_is_served_from_the_cache_only_where_it_comes_first() -> None:

@@ -37,7 +37,5 @@ def test_a_format_that_nothing_checks_is_warned_of(tmp_path):
     file.write_text(SKILL.replace("label: {type: string}", "label: {type: string, format: phone}"))
     report = check_path(tmp_path)
     assert report.ok
-    (note,) = report.notes
-    assert note.startswith(
-        f"skill 'label' of {file}: output.properties.label.format: nothing checks the format 'phone'"
-    )
+    told = f"skill 'label' of {file}: output.properties.label.format: nothing checks the format 'phone'"
+    assert [note for note in report.notes if note.startswith(told)]
