@@ -62,12 +62,14 @@ class _Channel(redis.Channel):
 
     def _q_for_pri(self, queue: str, pri: int) -> str:
         """Return the key of a queue's messages of a priority."""
-        within = queue if queue.startswith(f"{self.namespace}.") else f"{self.namespace}.{_MADE_UP}{queue}"
+        # An application's own Celery in this process has no namespace: its queues are called as it calls them.
+        is_within = not self.namespace or queue.startswith(f"{self.namespace}.")
+        within = queue if is_within else f"{self.namespace}.{_MADE_UP}{queue}"
         return str(super()._q_for_pri(within, pri))  # type: ignore[no-untyped-call] # kombu has no types
 
     def _get_publish_topic(self, exchange: str, routing_key: str) -> str:
         topic = super()._get_publish_topic(exchange, routing_key)  # type: ignore[no-untyped-call]
-        return f"{self.namespace}.{topic}"
+        return f"{self.namespace}.{topic}" if self.namespace else str(topic)
 
     def _handle_message(self, client: Any, r: Any) -> dict[str, Any]:
         told: dict[str, Any] = super()._handle_message(client, r)  # type: ignore[no-untyped-call]

@@ -7,8 +7,7 @@ from firstline.orchestrator.engine.lifecycle import start
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.store import judge_errors
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.quality_tables import JudgeErrorRow
-from firstline.orchestrator.store.quality_tables import AuditRow
+from firstline.orchestrator.store.quality_tables import AuditRow, JudgeErrorRow
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
