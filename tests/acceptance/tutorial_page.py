@@ -19,6 +19,10 @@ _SECONDS = re.compile(r"\b\d+(?:\.\d+)?(?:e-\d+)? (?:ms|s|min)\b")
 _LATENCY = re.compile(r"(?<=\"latency_s\":)[\d.e-]+")
 
 
+#: An estimate rests on how the calls of earlier commands fell, of which no two runs have the same.
+_ESTIMATE = re.compile(r"(?<=Estimated before the run: )\$[\d.]+ \(\$[\d.]+ to \$[\d.]+\)")
+
+
 @dataclass(frozen=True)
 class File:
     """A file that the reader writes, or adds to."""
@@ -95,5 +99,5 @@ def _environment() -> dict[str, str]:
 def steady(printed: str) -> list[str]:
     """Return an output's words, sorted, without what differs from run to run: ids, durations, where lines break."""
     text = _SUCH_AS.sub("<item>", _ID.sub("<id>", " ".join(printed.split())))
-    text = _LATENCY.sub("<s>", _SECONDS.sub("<s>", text))
+    text = _ESTIMATE.sub("<estimate>", _LATENCY.sub("<s>", _SECONDS.sub("<s>", text)))
     return sorted(text.replace("─", "").split())
