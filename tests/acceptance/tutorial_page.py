@@ -20,7 +20,7 @@ _LATENCY = re.compile(r"(?<=\"latency_s\":)[\d.e-]+")
 
 
 #: An estimate rests on how the calls of earlier commands fell, of which no two runs have the same.
-_ESTIMATE = re.compile(r"(?<=Estimated before the run: )\$[\d.]+ \(\$[\d.]+ to \$[\d.]+\)")
+_ESTIMATE = re.compile(r"(?<=Estimated before the run: )\$([\d.]+) \(\$([\d.]+) to \$([\d.]+)\)")
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,8 @@ def steady(printed: str) -> list[str]:
     text = _SUCH_AS.sub("<item>", _ID.sub("<id>", " ".join(printed.split())))
     text = _ESTIMATE.sub("<estimate>", _LATENCY.sub("<s>", _SECONDS.sub("<s>", text)))
     return sorted(text.replace("─", "").split())
+
+
+def estimates(printed: str) -> list[float]:
+    """Return the dollars of an output's estimates: the guess and both ends of its interval, one after the other."""
+    return [float(dollars) for found in _ESTIMATE.findall(" ".join(printed.split())) for dollars in found]

@@ -30,26 +30,36 @@ class BrokenOff:
         return PaidAnswer(self.started_at, Reply(latency_s=(datetime.now(UTC) - self.started_at).total_seconds()))
 
 
-async def send(
-    call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Struck | None = None
-) -> PaidAnswer | Defer | BrokenOff:
-    """Make a call once the tier, the limits and the budgets have room for it; a `Defer` was never made.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of sending a call: its answer, why it was never made (`Defer`), or that it was broken off."""
+
+    came: PaidAnswer | Defer | BrokenOff
+    #: Calls of our own on its way, which proved its model after a cool-down: paid like any other.
+    probes: tuple[PaidAnswer, ...] = ()
+
+
+async def send(call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Struck | None = None) -> Sent:
+    """Make a call once the tier, the limits and the budgets have room for it.
 
     `who` it is made for: what fails again and again on one item is not held against its model.
     """
     if tier.kind is TierKind.BATCH:
         reason = f"waits for the next provider batch of tier '{tier.name}'"
-        return Defer(cause=DeferCause.BULK, wait_s=0, reason=reason)
+        return Sent(Defer(cause=DeferCause.BULK, wait_s=0, reason=reason))
     async with worker.prefixes.turn(call, expected=_expected(call, batch)) as turn:
-        sent = await _send(turn.call, tier, batch, worker)
-        if isinstance(sent, PaidAnswer):
-            turn.reply = sent.reply
-    if isinstance(sent, PaidAnswer):
-        _learn(call, sent.reply, tier, worker, who)
-    return sent
+        probes: list[PaidAnswer] = []
+        came = await _send(turn.call, tier, batch, worker, probes)
+        if isinstance(came, PaidAnswer):
+            turn.reply = came.reply
+    if isinstance(came, PaidAnswer):
+        _learn(call, came.reply, tier, worker, who)
+    return Sent(came, tuple(probes))
 
 
-async def _send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> PaidAnswer | Defer | BrokenOff:
+async def _send(
+    call: Call, tier: Tier, batch: Batch, worker: Worker, probes: list[PaidAnswer]
+) -> PaidAnswer | Defer | BrokenOff:
     async with worker.slot(tier, batch.priority):
         if (off := worker.called_off(batch.job)) is not None:
             return off
@@ -62,6 +72,7 @@ async def _send(call: Call, tier: Tier, batch: Batch, worker: Worker) -> PaidAns
             tokens=guess.tokens,
             cost_usd=guess.cost_usd,
             firm=guess.firm,
+            probed=lambda started_at, reply: probes.append(PaidAnswer(started_at, reply)),
         )
         if isinstance(permit, Defer):
             return permit

@@ -8,9 +8,8 @@ from pydantic_core import to_json
 from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import Batch
 from firstline.schemas.skill import Skill
-from firstline.schemas.verdict import Defer
 from firstline.workers.durability.paid_answers import PaidAnswer
-from firstline.workers.execution.calling import BrokenOff, send
+from firstline.workers.execution.calling import Sent, send
 from firstline.workers.execution.packing import PACK, packed_messages, packed_schema, share_out
 from firstline.workers.providers.gateway import Call
 from firstline.workers.worker import Worker
@@ -20,8 +19,6 @@ _LINGER_S = 0.02
 #: An item with longer inputs is asked alone: packing saves the static part of the prompt, which is then the lesser one.
 LONGEST_BYTES = 6_000
 MAX_TOKENS = ("max_tokens", "max_completion_tokens")
-
-Sent = PaidAnswer | Defer | BrokenOff
 
 
 @dataclass(slots=True)
@@ -111,6 +108,11 @@ def _packed(group: _Group) -> Call:
 
 
 def _shares(sent: Sent, group: _Group) -> list[Sent]:
-    if not isinstance(sent, PaidAnswer):
-        return [sent] * len(group.inputs)
-    return [PaidAnswer(sent.started_at, reply) for reply in share_out(sent.reply, group.skill, group.inputs)]
+    """Share out what came of a pack's call; what was paid on its way is the first one's."""
+    came: list[Sent]
+    match sent.came:
+        case PaidAnswer(started_at=at, reply=reply):
+            came = [Sent(PaidAnswer(at, share)) for share in share_out(reply, group.skill, group.inputs)]
+        case other:
+            came = [Sent(other)] * len(group.inputs)
+    return [replace(came[0], probes=sent.probes), *came[1:]]

@@ -6,6 +6,8 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -25,6 +27,11 @@ from firstline.workers.loop.background import Background
 from firstline.workers.providers.gateway import Call, Message, Reply
 
 _log = logging.getLogger(__name__)
+
+#: Asks a model itself, without limits or budgets.
+Prove = Callable[[Call], Awaitable[Reply]]
+#: Is told when a call that proved a model began, and what came of it.
+Probed = Callable[[datetime, Reply], None]
 
 #: Seconds after which a call comes back that found no place, or no free money in its budget.
 _NO_PLACE_S = 3.0
@@ -49,7 +56,7 @@ class Gate:
         client: "redis.asyncio.Redis",
         keys: Keys,
         clock: Callable[[], float] | None = None,
-        prove: Callable[[Call], Awaitable[Reply]] | None = None,
+        prove: Prove | None = None,
     ) -> None:
         scripts, own_clock = Scripts(client, clock), clock or time.monotonic
         self._background = Background()
@@ -81,27 +88,31 @@ class Gate:
         tokens: int = 0,
         cost_usd: float | None = None,
         firm: bool = False,
+        probed: Probed | None = None,
     ) -> Permit | Defer:
         """Reserve what a call needs: its turn under the model's limits and its estimated dollars in every budget.
 
         Waits up to `LONGEST_WAIT_S` for its turn. `firm`: the provider counts `tokens` in full, whatever is used. A
         call of unknown cost reserves no money and passes as long as its budgets are not overdrawn.
 
+        A model whose cool-down is over is proven first, by a call of our own within the same budgets, which `probed`
+        is told of; without `probed` the call itself proves it.
+
         Otherwise: `LIMIT`; `BUDGET` (`wait_s` above 0: reservations of calls in flight are in the way, 0: the cap is
         reached by what is spent); `BUDGET_UNKNOWN` (Redis must be told what was spent); `NO_MODEL` (left alone since
         it was picked: pick again).
         """
         name = f"{self._process}.{next(self._number)}"
-        probation = self._cooldowns.of(model).probation
-        if probation and self._prove is not None:
-            if not await self._is_proven(tier, model, name):
-                return self._cooldowns.none_left(tier, (model.name,))
-            probation = False
-        permit = Permit(name, model, caps, tokens, cost_usd, firm, probation)
+        permit = Permit(name, model, caps, tokens, cost_usd, firm, self._cooldowns.of(model).probation)
         if caps and cost_usd is None:
             self._warn_unpriced(model)
         try:
-            refusal = await self._admit(tier, permit)
+            if permit.probe and self._prove is not None and probed is not None:
+                refusal = await self._prove_first(tier, permit, self._prove, probed)
+                permit = replace(permit, probe=False)
+            else:
+                refusal = None
+            refusal = refusal or await self._admit(tier, permit)
         except RedisError as error:
             _log.warning("redis.unreachable", extra={"error": type(error).__name__})
             reason = "Redis, which keeps limits and budgets, cannot be reached"
@@ -158,23 +169,27 @@ class Gate:
         """Wait until Redis has been told everything."""
         await self._background.done()
 
-    async def _is_proven(self, tier: Tier, model: Model, permit: str) -> bool:
-        """Have one call, over all workers, prove a model: one of our own, for what fails on an item proves nothing."""
-        if not await self._cooldowns.claim_probe(model, permit):
-            return False
-        probing = self._background.do(self._probe(tier, model))
-        await asyncio.wait([probing], timeout=LONGEST_WAIT_S)
-        return not self._cooldowns.of(model).probation
+    async def _prove_first(self, tier: Tier, permit: Permit, prove: Prove, probed: Probed) -> Defer | None:
+        """Have one call, over all workers, prove a model: one of our own, for what fails on an item proves nothing.
 
-    async def _probe(self, tier: Tier, model: Model) -> None:
+        It takes what the item's call would take, for it costs less.
+        """
+        probe = replace(permit, id=f"{permit.id}.probe", firm=False)
+        if (refusal := await self._admit(tier, probe)) is not None:
+            return refusal
+        await asyncio.shield(self._background.do(self._probe(tier, probe, prove, probed)))
+        still = self._cooldowns.of(permit.model).probation
+        return self._cooldowns.none_left(tier, (permit.model.name,)) if still else None
+
+    async def _probe(self, tier: Tier, permit: Permit, prove: Prove, probed: Probed) -> None:
+        model, started_at = permit.model, datetime.now(UTC)
         reply: Reply | None = None
         try:
-            reply = await self._prove(_probe_call(tier, model)) if self._prove is not None else None
-            is_proven = reply is not None and self._cooldowns.of(model).is_proven_by(reply.error)
+            reply = await prove(_probe_call(tier, model))
+            is_proven = self._cooldowns.of(model).is_proven_by(reply.error)
         finally:
-            self._cooldowns.end_probe(model, reply)
-        if reply is None:
-            return
+            await self.leave(permit, reply=reply)
+        probed(started_at, reply)
         if is_proven:
             self.success(tier, model)
         else:

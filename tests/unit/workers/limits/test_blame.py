@@ -1,6 +1,7 @@
 """Whose fault it is: what strikes one item is that item's, and a call of our own proves a model."""
 
 import asyncio
+from datetime import datetime
 
 import fakeredis
 import pytest
@@ -30,12 +31,19 @@ class House:
         self.now = 1_000.0
         self.probes: list[Call] = []
         self.probed = probed
+        self.heard: list[Reply] = []
         client = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer(), decode_responses=True)
         self.gate = Gate(client=client, keys=Keys("test"), clock=lambda: self.now, prove=self.prove)
 
     async def prove(self, call: Call) -> Reply:
         self.probes.append(call)
         return self.probed
+
+    async def enter(self) -> Permit | Defer:
+        return await self.gate.enter(tier=TIER, model=MODEL, probed=self.hear)
+
+    def hear(self, started_at: datetime, reply: Reply) -> None:
+        self.heard.append(reply)
 
     async def fault(self, kind: ErrorKind, who: Struck, times: int = 1, retry_after_s: float | None = None) -> None:
         for _ in range(times):
@@ -68,9 +76,10 @@ def test_where_one_item_alone_fails_a_call_of_our_own_decides_soon(kind):
         await house.fault(kind, FLAGGED, times=8)
         assert isinstance(house.gate.pick(TIER), Defer)
         house.now += 1.1
-        permit = await house.gate.enter(tier=TIER, model=MODEL)
+        permit = await house.enter()
         assert isinstance(permit, Permit)
         assert len(house.probes) == 1
+        assert house.heard == [WELL]
         assert "7:s" not in str(house.probes[0].messages)
         await house.fault(kind, FLAGGED, times=8)
         assert house.gate.pick(TIER) == MODEL
@@ -83,7 +92,7 @@ def test_a_probe_that_fails_leaves_the_model_alone_for_longer():
         house = House(Reply(error=ErrorKind.AUTH, detail="no key"))
         await house.fault(ErrorKind.AUTH, FLAGGED, times=3)
         house.now += 1.1
-        said = await house.gate.enter(tier=TIER, model=MODEL)
+        said = await house.enter()
         assert isinstance(said, Defer)
         assert said.cause is DeferCause.NO_MODEL
         await house.gate.close()
@@ -141,7 +150,7 @@ def test_who_asks_while_a_model_is_proven_comes_back_soon_after():
         house.gate._prove = slow
         await house.fault(ErrorKind.AUTH, FLAGGED, times=3)
         house.now += 1.1
-        first = asyncio.create_task(house.gate.enter(tier=TIER, model=MODEL))
+        first = asyncio.create_task(house.enter())
         await asyncio.sleep(0.05)
         waits = house.gate.pick(TIER)
         assert isinstance(waits, Defer)
@@ -186,7 +195,7 @@ def test_a_provider_that_does_not_take_the_probe_is_there_all_the_same(kind, sai
         for n in range(4):
             await house.fault(kind, Struck("j1", f"{n}:s"))
         house.now += 61
-        assert isinstance(await house.gate.enter(tier=TIER, model=MODEL), Permit)
+        assert isinstance(await house.enter(), Permit)
 
     asyncio.run(scenario())
 
@@ -197,6 +206,6 @@ def test_a_model_that_nobody_finds_is_not_proven_by_a_probe_that_does_not_find_i
         for n in range(4):
             await house.fault(ErrorKind.NOT_FOUND, Struck("j1", f"{n}:s"))
         house.now += 61
-        assert isinstance(await house.gate.enter(tier=TIER, model=MODEL), Defer)
+        assert isinstance(await house.enter(), Defer)
 
     asyncio.run(scenario())
