@@ -40,7 +40,7 @@ def reached(pooled: bool) -> Iterator[tuple[Postgres, str]]:
         yield server, f"{base}/firstline"
 
 
-@pytest.mark.parametrize("pooled", [False], ids=["PostgreSQL alone"])
+@pytest.mark.parametrize("pooled", [False, True], ids=["PostgreSQL alone", "behind pgbouncer"])
 def test_a_run_goes_on_through_a_restart_of_postgresql_and_pays_nothing_twice(tmp_path, pooled):
     log = tmp_path / "paid.jsonl"
     with reached(pooled) as (server, url), simulating(load_script(slow(tmp_path)), log=log) as provider:

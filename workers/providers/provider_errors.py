@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from firstline.schemas.attempt import ErrorKind
-from firstline.schemas.base import Json
+from firstline.schemas.base import Json, JsonObject
 from firstline.workers.providers.provider_faults import BY_STATUS, CODES, ROWS
 from firstline.workers.rules.json_text import printable, read_json
 
@@ -158,10 +158,23 @@ def _parts(told: Json) -> Iterator[Json]:
             yield inner
         case {"choices": [{"error": inner}, *_]}:
             yield inner
+        case {"detail": [dict(), *_] as details}:
+            yield {"message": "; ".join(_placed(one) for one in details if isinstance(one, dict))}
         case {"detail": [inner, *_]}:
             yield inner
+        case {"message": dict() as inner}:
+            yield from _parts(inner)
+            yield told
         case _:
             yield told
+
+
+def _placed(detail: JsonObject) -> str:
+    """Return one of the problems that FastAPI lists of a request: where it lies, and what it is."""
+    place = detail.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    what = next((text for name in _MESSAGES if isinstance(text := detail.get(name), str)), "")
+    return f"{where}: {what}" if where and what else where or what
 
 
 def _status(code: Json) -> int | None:

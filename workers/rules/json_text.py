@@ -110,6 +110,19 @@ def printable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
+def printable_json(value: Json) -> Json:
+    """Return a value with each text in it, and each name, as `printable` makes it."""
+    match value:
+        case str():
+            return printable(value)
+        case list():
+            return [printable_json(part) for part in value]
+        case dict():
+            return {printable(name): printable_json(part) for name, part in value.items()}
+        case plain:
+            return plain
+
+
 def _read_fast(text: str) -> tuple[Json] | None:
     """Return the value of plain JSON, which nearly all of it is; None where it has to be looked at more closely."""
     if len(text) > MAX_CHARS or _SUSPECT.search(text) or text.count("[") + text.count("{") > MAX_DEPTH:

@@ -14,6 +14,7 @@ from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
+from firstline.workers.rules.json_text import printable, printable_json
 
 _JSON = TypeAdapter[Json](Json)
 
@@ -138,12 +139,14 @@ class BoundTool:
 
 def failed(reason: str, *, value: Json = None, truncated: bool = False, transient: bool = False) -> ToolResult:
     """Return an error as data, with what there was until then."""
-    return ToolResult(value=value, error=reason[:2000], truncated=truncated, transient=transient)
+    return ToolResult(value=value, error=printable(reason)[:2000], truncated=truncated, transient=transient)
 
 
 def clip(result: ToolResult, chars: int) -> ToolResult:
-    """Return the result with its value cut to `chars` characters of JSON; a cut value becomes a text."""
+    """Return the result as it can be kept: without NUL, cut to `chars` characters of JSON (it becomes a text then)."""
     text = _JSON.dump_json(result.value)
+    if b"\\u0000" in text:
+        result = result.evolve(value=printable_json(result.value))
     if len(text) <= chars:
         return result
     whole = result.value if isinstance(result.value, str) else text.decode(errors="replace")

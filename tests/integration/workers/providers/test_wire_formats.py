@@ -268,6 +268,29 @@ def test_a_fault_is_told_by_its_kind_in_the_providers_words(stage_of, name, faul
         assert (reply.cost_usd, reply.calls) == (expected.cost_usd, 1)
 
 
+UNPROCESSABLE = {
+    "an error's message": {"error": {"message": "temperature: must be at most 2", "type": "invalid", "code": 422}},
+    "a plain message": {"message": "temperature: must be at most 2"},
+    "a detail": {"detail": "temperature: must be at most 2"},
+    "a list of details": {"detail": [{"loc": ["body", "temperature"], "msg": "must be at most 2", "type": "value"}]},
+    "details within a message": {
+        "object": "error",
+        "message": {"detail": [{"loc": ["body", "temperature"], "msg": "must be at most 2"}]},
+    },
+    "text": "temperature: must be at most 2",
+}
+
+
+@pytest.mark.parametrize("body", UNPROCESSABLE.values(), ids=UNPROCESSABLE)
+def test_a_422_keeps_its_message(stage, body):
+    stage.plays(Response(body, 422))
+    for schema in (None, LABEL):
+        reply = stage.ask(schema=schema)
+        assert (reply.error, reply.cost_usd) == (ErrorKind.BAD_REQUEST, 0.0), reply
+        assert "temperature" in (reply.detail or "")
+        assert "must be at most 2" in (reply.detail or "")
+
+
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_every_format_plays_every_scene_or_says_why_not(form: WireFormat) -> None:
     assert {"overflow", "filtered before an answer"} <= form.faults.keys()

@@ -26,6 +26,10 @@ def bomb(a, b):
     while True:
         try: os.fork()
         except OSError: pass
+def odd(a, b):
+    deep = []
+    for _ in range(300): deep = [deep]
+    return [float("nan"), 1e999, "half \\ud800", "nul \\0", 10 ** 5000, deep][a]
 def flood(a, b):
     for _ in range(64): sys.stdout.write("x" * 1024 * 1024)
     return "y" * 50_000_000
@@ -158,6 +162,39 @@ def test_a_tool_that_misbehaves_is_bounded_and_the_model_goes_on(name, said, fol
     assert rig.item(asking(folder, name)).settled
     (text,) = told(rig.calls[1])
     assert said in text
+    assert len(text) < 25_000
+
+
+#: What no JSON is, or what no database and no provider takes.
+ODD = {
+    "NaN": '{"a": NaN, "b": 1}',
+    "infinity": '{"a": 1e999, "b": 1}',
+    "300 levels": '{"a": ' + "[" * 300 + "]" * 300 + ', "b": 1}',
+    "half a character": '{"a": "\\ud800", "b": 1}',
+    "NUL": '{"a": "\\u0000", "b": 1}',
+    "5,000 digits": '{"a": ' + "9" * 5000 + ', "b": 1}',
+    "two values of one name": '{"a": 1, "a": 2, "b": 1}',
+}
+
+
+@pytest.mark.parametrize("arguments", ODD.values(), ids=ODD)
+def test_arguments_that_nothing_could_keep_are_an_error_that_the_model_is_told(folder, arguments):
+    rig = Rig([wish("add", arguments, cost_usd=0.25), say(A)])
+    trail = rig.item(asking(folder, "add"))
+    assert (trail.settled[0].value, trail.attempts[0].cost_usd) == (A, 0.25)
+    assert "expected the arguments as a JSON object" in told(rig.calls[1])[0]
+
+
+@pytest.mark.parametrize(
+    "n", range(6), ids=["NaN", "infinity", "half a character", "NUL", "5,000 digits", "300 levels"]
+)
+def test_a_result_that_nothing_could_keep_reaches_the_model_as_text_or_error(folder, n):
+    rig = Rig([wish("odd", {"a": n, "b": 1}, cost_usd=0.25), say(A)])
+    trail = rig.item(asking(folder, "odd"))
+    assert (trail.settled[0].value, trail.attempts[0].cost_usd) == (A, 0.25)
+    (text,) = told(rig.calls[1])
+    text.encode()
+    assert "\0" not in text
     assert len(text) < 25_000
 
 
