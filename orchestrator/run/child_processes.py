@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +11,10 @@ from threading import Event, Lock, Thread
 from typing import IO
 
 from firstline.orchestrator.run.process_guard import group_exists, stop_groups
+from firstline.orchestrator.run.restarts import Restarts, last_lines, too_often
 from firstline.schemas.errors import InfrastructureError
 
-#: A part that dies this often within `_RESTART_WINDOW_S` seconds is not started again.
-MAX_RESTARTS = 5
-_RESTART_WINDOW_S = 60.0
 _POLL_S = 0.1
-_TAIL_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,8 @@ class Part:
     env: Mapping[str, str]
     #: It prints `{"ready": true, ...}` once it can be used.
     says_ready: bool = False
+    #: Its exit code when nothing is gained by starting it again: what it printed last says why.
+    gives_up: int | None = None
 
 
 @dataclass
@@ -39,7 +37,7 @@ class _Running:
     process: subprocess.Popen[bytes]
     #: Where this start's output begins in the log.
     log_start: int
-    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_RESTARTS))
+    restarts: Restarts = field(default_factory=Restarts)
 
 
 def python(module: str, *args: str) -> tuple[str, ...]:
@@ -79,7 +77,7 @@ class Parts:
         deadline = time.monotonic() + timeout_s
         while not _said_ready(running):
             if running.process.poll() is not None:
-                raise InfrastructureError(f"{name} did not start: {_last_lines(running)}")
+                raise InfrastructureError(f"{name} did not start: {last_lines(running.part.log, running.log_start)}")
             if time.monotonic() > deadline:
                 raise InfrastructureError(f"{name} was not ready after {timeout_s:.0f} s; see {running.part.log}")
             time.sleep(_POLL_S)
@@ -138,15 +136,14 @@ class Parts:
         """Return a part as it is, or started again when it has died."""
         if self._failure or one.process.poll() is None:
             return one
-        now = time.monotonic()
-        if len(one.deaths) == MAX_RESTARTS and now - one.deaths[0] < _RESTART_WINDOW_S:
-            self._failure = f"{one.part.name} stopped {MAX_RESTARTS + 1} times within a minute: {_last_lines(one)}"
+        if (failure := _failure(one)) is not None:
+            self._failure = failure
             self._on_failure()
             return one
         stop_groups([one.process.pid], grace_s=0)
         self._tell_guard("-", one.process.pid)
         again = self._launch(one.part)
-        again.deaths.extend([*one.deaths, now])
+        again.restarts = one.restarts
         return again
 
 
@@ -168,10 +165,9 @@ def _is_ready(line: bytes) -> bool:
         return False
 
 
-def _last_lines(one: _Running) -> str:
-    """Return the end of this start's log, for a person."""
-    with one.part.log.open("rb") as log:
-        log.seek(one.log_start)
-        text = log.read().decode(errors="replace").strip()
-    tail = "\n  ".join(text.splitlines()[-_TAIL_LINES:])
-    return f"see {one.part.log}; it ends with:\n  {tail}" if tail else f"see {one.part.log}"
+def _failure(one: _Running) -> str | None:
+    """Return why a part that has died is not started again; None: it is."""
+    log = one.part.log
+    if one.part.gives_up is not None and one.process.returncode == one.part.gives_up:
+        return last_lines(log, one.log_start)
+    return None if one.restarts.one_more() else too_often(one.part.name, log, one.log_start)

@@ -15,6 +15,7 @@ from typing import assert_never
 from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator.core.worker_requirements import require_keys, require_servers, worker_queues
 from firstline.orchestrator.run.child_processes import Part, Parts, python
+from firstline.orchestrator.run.restarts import GAVE_UP
 from firstline.orchestrator.run.state_folder import StateFolder, free_port
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.job import WORKING
@@ -245,11 +246,10 @@ def _server(service: Service) -> tuple[str, ...]:
 
 def _processes(folder: StateFolder, profile: Profile, env: Mapping[str, str], record: Path | None) -> Iterator[Part]:
     yield Part("orchestrator", python("firstline.orchestrator.service.process"), folder.logs / "orchestrator.log", env)
-    recording = ("--record", str(record.absolute())) if record else ()
-    for queues in worker_queues(profile):
-        flags = [part for name in queues for part in ("--queue", name)]
-        name = f"worker-{queues[0]}"
-        yield Part(name, python("firstline.workers.process", *flags, *recording), folder.logs / f"{name}.log", env)
+    flags = [part for queues in worker_queues(profile) for part in ("--worker", ",".join(queues))]
+    flags += ["--record", str(record.absolute())] if record else []
+    pool = python("firstline.orchestrator.run.worker_pool", "--logs", str(folder.logs), *flags)
+    yield Part("workers", pool, folder.logs / "workers.log", env, gives_up=GAVE_UP)
 
 
 def _environment(settings: Settings, folder: StateFolder, redis_url: str) -> dict[str, str]:

@@ -15,8 +15,9 @@ import redis
 
 from firstline.config.settings import get_settings, load_settings
 from firstline.orchestrator.run import embedded as runtime
-from firstline.orchestrator.run.child_processes import MAX_RESTARTS, Part, Parts
+from firstline.orchestrator.run.child_processes import Part, Parts
 from firstline.orchestrator.run.embedded import embedded, running_redis
+from firstline.orchestrator.run.restarts import MAX_RESTARTS
 from firstline.orchestrator.run.state_folder import StateFolder, free_port
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.tier import Model, Profile, Service, Tier

@@ -17,7 +17,7 @@ from firstline.workers.confidence import top_logprobs
 from firstline.workers.durability.response_cache import CachedAnswer, digest_of
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.booking import book, book_cached, book_sent
-from firstline.workers.execution.calling import Sent
+from firstline.workers.execution.calling import CallResult
 from firstline.workers.execution.judging import ModelAnswer, judge
 from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, is_short
@@ -206,17 +206,17 @@ class _Asking:
     async def _say(self, call: Call, shared: str | None) -> ModelAnswer | Defer:
         """Return what is said to a call: paid for already, shared by an earlier job, as part of a pack, or alone."""
         subtask, state, tier = self.subtask, self.state, self.subtask.batch.tier
-        sent: Sent | None = None
+        result: CallResult | None = None
         if subtask.paid_for(state.n) is None:
             if shared and (hit := await self.worker.cache.find(shared)) is not None:
                 attempt = book_cached(subtask, call, tier, state, hit.reply)
                 return ModelAnswer(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
             if self._may_be_packed():
-                sent = await self.packer.ask(subtask.skill, self.inputs, call)
-        if sent is None:
+                result = await self.packer.ask(subtask.skill, self.inputs, call)
+        if result is None:
             booked = await book(subtask, call, tier, state, self.worker)
         else:
-            booked = book_sent(subtask, call, tier, state, self.worker, sent)
+            booked = book_sent(subtask, call, tier, state, self.worker, result)
         return booked if isinstance(booked, Defer) else ModelAnswer(*booked, call.messages, self.inputs)
 
     def _may_be_packed(self) -> bool:

@@ -8,7 +8,7 @@ from firstline.schemas.tier import Tier
 from firstline.schemas.verdict import Defer
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.calling import BrokenOff, Sent, send
+from firstline.workers.execution.calling import BrokenOff, CallResult, send
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.rules.pricing import REFUSED
@@ -31,31 +31,36 @@ async def book(
 
 
 def book_sent(
-    subtask: Subtask, call: Call, tier: Tier, state: AttemptState, worker: Worker, sent: Sent
+    subtask: Subtask, call: Call, tier: Tier, state: AttemptState, worker: Worker, result: CallResult
 ) -> tuple[Attempt, Reply] | Defer:
     """Enter what came of sending a call, and keep an answer before anything else is done with it."""
-    booked = _book_call(subtask, call, tier, state, worker, sent.came)
-    # After the answer, which is kept under the number that came next.
-    for probe in sent.probes:
+    booked = _book_call(subtask, call, tier, state, worker, result.outcome)
+    # After the answer, which is kept under the number that comes next.
+    for probe in result.probes:
         why = "to prove the model after a cool-down"
         state.add(_enter(subtask, call, tier, state, probe), purpose="probe", verdict="asked", reason=why)
     return booked
 
 
 def _book_call(
-    subtask: Subtask, call: Call, tier: Tier, state: AttemptState, worker: Worker, came: PaidAnswer | Defer | BrokenOff
+    subtask: Subtask,
+    call: Call,
+    tier: Tier,
+    state: AttemptState,
+    worker: Worker,
+    outcome: PaidAnswer | Defer | BrokenOff,
 ) -> tuple[Attempt, Reply] | Defer:
-    match came:
+    match outcome:
         case Defer():
-            return came
+            return outcome
         case BrokenOff(why=why):
-            state.add(_enter(subtask, call, tier, state, came.kept), verdict="cancelled", reason=why.reason)
+            state.add(_enter(subtask, call, tier, state, outcome.kept), verdict="cancelled", reason=why.reason)
             return why
         case PaidAnswer():
             worker.paid.keep(
-                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=came
+                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=outcome
             )
-            return _enter(subtask, call, tier, state, came), came.reply
+            return _enter(subtask, call, tier, state, outcome), outcome.reply
 
 
 def _enter_refusals(attempt: Attempt, state: AttemptState, reply: Reply) -> None:

@@ -31,30 +31,30 @@ class BrokenOff:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class CallResult:
     """What came of sending a call: its answer, why it was never made (`Defer`), or that it was broken off."""
 
-    came: PaidAnswer | Defer | BrokenOff
+    outcome: PaidAnswer | Defer | BrokenOff
     #: Calls of our own on its way, which proved its model after a cool-down: paid like any other.
     probes: tuple[PaidAnswer, ...] = ()
 
 
-async def send(call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Struck | None = None) -> Sent:
+async def send(call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Struck | None = None) -> CallResult:
     """Make a call once the tier, the limits and the budgets have room for it.
 
     `who` it is made for: what fails again and again on one item is not held against its model.
     """
     if tier.kind is TierKind.BATCH:
         reason = f"waits for the next provider batch of tier '{tier.name}'"
-        return Sent(Defer(cause=DeferCause.BULK, wait_s=0, reason=reason))
+        return CallResult(Defer(cause=DeferCause.BULK, wait_s=0, reason=reason))
     async with worker.prefixes.turn(call, expected=_expected(call, batch)) as turn:
         probes: list[PaidAnswer] = []
-        came = await _send(turn.call, tier, batch, worker, probes)
-        if isinstance(came, PaidAnswer):
-            turn.reply = came.reply
-    if isinstance(came, PaidAnswer):
-        _learn(call, came.reply, tier, worker, who)
-    return Sent(came, tuple(probes))
+        outcome = await _send(turn.call, tier, batch, worker, probes)
+        if isinstance(outcome, PaidAnswer):
+            turn.reply = outcome.reply
+    if isinstance(outcome, PaidAnswer):
+        _learn(call, outcome.reply, tier, worker, who)
+    return CallResult(outcome, tuple(probes))
 
 
 async def _send(

@@ -9,7 +9,7 @@ from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import Batch
 from firstline.schemas.skill import Skill
 from firstline.workers.durability.paid_answers import PaidAnswer
-from firstline.workers.execution.calling import Sent, send
+from firstline.workers.execution.calling import CallResult, send
 from firstline.workers.execution.packing import PACK, packed_messages, packed_schema, share_out
 from firstline.workers.providers.gateway import Call
 from firstline.workers.worker import Worker
@@ -28,7 +28,7 @@ class _Group:
     skill: Skill
     call: Call
     inputs: list[JsonObject] = field(default_factory=list)
-    shares: "list[asyncio.Future[Sent | None]]" = field(default_factory=list)
+    shares: "list[asyncio.Future[CallResult | None]]" = field(default_factory=list)
 
 
 class Packer:
@@ -40,10 +40,10 @@ class Packer:
         self._groups: dict[tuple[str, str], _Group] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, skill: Skill, inputs: JsonObject, call: Call) -> Sent | None:
+    async def ask(self, skill: Skill, inputs: JsonObject, call: Call) -> CallResult | None:
         """Return an item's share of a pack's reply; None when no other item came in time, so that it is asked alone."""
         loop = asyncio.get_running_loop()
-        share: asyncio.Future[Sent | None] = loop.create_future()
+        share: asyncio.Future[CallResult | None] = loop.create_future()
         key = (skill.name, call.model.name)
         group = self._groups.get(key)
         if group is None:
@@ -69,8 +69,8 @@ class Packer:
 
     async def _ask(self, group: _Group) -> None:
         try:
-            sent = await send(_packed(group), self._batch.tier, self._batch, self._worker)
-            shares = _shares(sent, group)
+            result = await send(_packed(group), self._batch.tier, self._batch, self._worker)
+            shares = _shares(result, group)
         except BaseException as error:
             for share in group.shares:
                 if not share.done():
@@ -87,9 +87,9 @@ def is_short(inputs: JsonObject) -> bool:
     return len(to_json(inputs)) <= LONGEST_BYTES
 
 
-def _give(share: "asyncio.Future[Sent | None]", sent: Sent | None) -> None:
+def _give(share: "asyncio.Future[CallResult | None]", result: CallResult | None) -> None:
     if not share.done():
-        share.set_result(sent)
+        share.set_result(result)
 
 
 def _packed(group: _Group) -> Call:
@@ -107,12 +107,12 @@ def _packed(group: _Group) -> Call:
     )
 
 
-def _shares(sent: Sent, group: _Group) -> list[Sent]:
+def _shares(result: CallResult, group: _Group) -> list[CallResult]:
     """Share out what came of a pack's call; what was paid on its way is the first one's."""
-    came: list[Sent]
-    match sent.came:
+    came: list[CallResult]
+    match result.outcome:
         case PaidAnswer(started_at=at, reply=reply):
-            came = [Sent(PaidAnswer(at, share)) for share in share_out(reply, group.skill, group.inputs)]
+            came = [CallResult(PaidAnswer(at, share)) for share in share_out(reply, group.skill, group.inputs)]
         case other:
-            came = [Sent(other)] * len(group.inputs)
-    return [replace(came[0], probes=sent.probes), *came[1:]]
+            came = [CallResult(other)] * len(group.inputs)
+    return [replace(came[0], probes=result.probes), *came[1:]]
