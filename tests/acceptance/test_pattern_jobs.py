@@ -225,7 +225,7 @@ def test_many_parts_are_gathered_as_a_tree(profile: Profile):
     )
     workflow = Workflow(name="w", steps=(Step(name="label", skill="sort"), gather), skills=(SORT,))
     options = Options(dedupe=False)
-    job, status = run(JobRequest(workflow=workflow, profile=profile, options=options), count=60)
+    job, status = run(JobRequest(workflow=workflow, profile=calm(profile), options=options), count=60)
     assert (status.state, status.settled) == (JobState.DONE, 60)
     assert chosen(job, "tree")
     assert by_id(job)["(job)"].output is not None

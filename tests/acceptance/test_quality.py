@@ -151,12 +151,14 @@ def test_failures_are_grouped_into_causes_and_a_better_prompt_is_proposed_measur
     assert made["evaluation"]["items"] == 20
     assert made["evaluation"]["difference"]["low"] <= made["evaluation"]["difference"]["high"]
 
+    # One calibration in twenty may have drifted by now, by chance.
+    (before,) = {one["state"] for one in _json(firstline("calibrations", "--json"))[:1]}
     firstline("prompts", "accept", "sort", "2")
     listed = [(one["version"], one["live"]) for one in _json(firstline("prompts", "list", "sort", "--json"))]
     assert listed == [(2, True), (1, False)]
     assert "the skill is version 2 now" in _json(firstline("calibrations", "--json"))[0]["reason"]
     firstline("prompts", "rollback", "sort")
-    assert _json(firstline("calibrations", "--json"))[0]["state"] == "live"
+    assert _json(firstline("calibrations", "--json"))[0]["state"] == before != "dead"
 
 
 def test_what_waits_for_a_person_is_answered_and_becomes_gold(firstline):
