@@ -47,13 +47,18 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(str(value))
 
 
-def finish(finished: "RunResult", *, as_json: bool, out: str | None, fail_over: float = 1.0) -> None:
+def finish(
+    finished: "RunResult | None", *, as_json: bool, out: str | None, job: str | None = None, fail_over: float = 1.0
+) -> None:
     """Print how a run ended; exits with 1 when its job did not get to its end, settled nothing or failed too much.
 
-    `fail_over` is the share of items that may fail.
+    None: `job` goes on elsewhere. `fail_over` is the share of items that may fail.
     """
     from firstline.schemas.job import JobState
 
+    if finished is None:
+        typer.echo(f"job {job} goes on; watch it: firstline watch {job}", err=True)
+        return
     if as_json:
         show_json(finished.report)
     else:

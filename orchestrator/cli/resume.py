@@ -1,7 +1,5 @@
 """`firstline resume`: go on with a job that was paused or broken off."""
 
-import typer
-
 from firstline.orchestrator.cli._options import Job, Json, Out
 
 PANEL = "Jobs"
@@ -16,7 +14,4 @@ def resume(job: Job, out: Out = None, as_json: Json = False) -> None:
     from firstline.orchestrator.run import runner
 
     finished = runner.go_on(job, runner.wake, runner.View(out=out, quiet=as_json))
-    if finished:
-        finish(finished, as_json=as_json, out=out)
-    else:
-        typer.echo(f"job {job} goes on; watch it: firstline watch {job}", err=True)
+    finish(finished, as_json=as_json, out=out, job=job)

@@ -24,7 +24,4 @@ def retry(
         raise typer.BadParameter("expected --failed or --items, got both")
     chosen = [part.strip() for part in items.split(",") if part.strip()] if items else None
     finished = runner.retry(job, chosen, runner.View(out=out, quiet=as_json))
-    if finished:
-        finish(finished, as_json=as_json, out=out)
-    else:
-        typer.echo(f"job {job} goes on; watch it: firstline watch {job}", err=True)
+    finish(finished, as_json=as_json, out=out, job=job)

@@ -73,10 +73,7 @@ def run(
             return
         asks = not (yes or as_json)
         finished = runner.run(order, view, record=record, resuming=resume, yes=lambda doubt: _wanted(doubt, asks=asks))
-    if finished:
-        finish(finished, as_json=as_json, out=out, fail_over=borne)
-    else:
-        typer.echo(f"job {resume} goes on; watch it: firstline watch {resume}", err=True)
+    finish(finished, as_json=as_json, out=out, job=resume, fail_over=borne)
 
 
 def _wanted(doubt: str, *, asks: bool) -> bool:

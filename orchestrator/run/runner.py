@@ -126,16 +126,17 @@ def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd:
 
 
 def go_on(job: str, act: Callable[[str], object], view: View) -> RunResult | None:
-    """Do something to a job that makes it go on; None when workers that run already go on with it.
+    """Do something to a job that makes it go on; None when workers that run already go on with it, and none waits.
 
-    Without any, what it needs is started here, followed and stopped at its end, as `run` does.
+    Who wants its results or its report waits. Without any workers, what it needs is started here, followed and stopped
+    at its end, as `run` does.
     """
     check_writable(view.out)
     settings = get_settings()
     if url := running_redis(settings):
         with using_redis(url):
             act(job)
-        return None
+            return RunResult(follow(job, view), api.report(job)) if view.out or view.quiet else None
     with embedded(api.profile(job), settings, resuming=job) as runtime:
         act(job)
         return RunResult(follow(job, view, runtime.check), api.report(job))

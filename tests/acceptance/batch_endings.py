@@ -2,15 +2,14 @@
 
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.acceptance.played_replies import answered
+from tests.acceptance.played_replies import answered, listening
 
 ANSWER = json.dumps({"label": "delivery", "quote": "where is it"})
 LIMIT = "Enqueued token limit reached for small in organization org-x. Limit: 2,000,000 enqueued tokens."
@@ -143,13 +142,8 @@ def serving(mode: str) -> Iterator[tuple[str, Endings]]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", endings
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Handler) as url:
+        yield url, endings
 
 
 def _shown(batch: dict[str, Any]) -> dict[str, Any]:

@@ -1,23 +1,22 @@
 """Plays a case of `tests/data/cases` as its user would: `firstline run job.yaml`, on processes that run already."""
 
-import io
 import json
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from firstline.orchestrator import cli
 from firstline.workers.simulator.running import running as simulating
 from firstline.workers.simulator.script import load_script
-from tests.acceptance.played_replies import Reply, playing, plays
+from tests.acceptance.commands import typed
+from tests.acceptance.played_replies import PORTS, Reply, playing, plays
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 
@@ -122,22 +121,15 @@ def run_case(
             url = server
         elif (case / "script.yaml").exists() and answer is None:
             url = stack.enter_context(simulating(load_script(case / "script.yaml")))
+            PORTS.add(int(url.rpartition(":")[2]))
         else:
             listed = case / "plays.json"
             played = answer or plays(json.loads(listed.read_text("utf-8")))
             base, log = stack.enter_context(playing(played))
             url = base.removesuffix("/v1")
         change(prepare(name, folder, url))
-        code, told = typed(folder, "run", "job.yaml", "--out", "results.jsonl", "--json", *arguments)
-    return Ran(code, told, lines_of(folder / "results.jsonl"), lines_of(case / "expected.jsonl"), log)
-
-
-def typed(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Type a command in a folder; return its exit code and what it prints."""
-    out, err = io.StringIO(), io.StringIO()
-    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
-        code = cli.main(list(arguments))
-    return code, err.getvalue() + out.getvalue()
+        done = typed(folder, "run", "job.yaml", "--out", "results.jsonl", "--json", *arguments)
+    return Ran(done.code, done.told, lines_of(folder / "results.jsonl"), lines_of(case / "expected.jsonl"), log)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

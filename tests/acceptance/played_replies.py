@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Reply = dict[str, Any]
+#: Of the servers so far: workers remember what an endpoint takes, so that no two may have the same.
+PORTS: set[int] = set()
 
 
 @contextmanager
@@ -41,10 +43,21 @@ def playing(answer: Callable[[dict[str, Any]], Reply]) -> Iterator[tuple[str, li
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with listening(Handler) as url:
+        yield f"{url}/v1", log
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve with a handler; yield the URL, which none had before."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    while server.server_address[1] in PORTS:
+        server.server_close()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    PORTS.add(server.server_address[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", log
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.batch_endings import serving
-from tests.acceptance.case_runs import CASES, BoundRedis, deployed, lines_of, run_case, typed
+from tests.acceptance.case_runs import CASES, BoundRedis, deployed, lines_of, run_case
+from tests.acceptance.commands import typed
 from tests.acceptance.played_replies import answered, items_shown, plays
 from tests.acceptance.processes import Deployment
 from tests.servers import Missing, postgresql
@@ -64,8 +65,8 @@ def test_02_each_hostile_line_fails_alone_with_its_number(house, tmp_path):
     assert all(re.match(r"line \d+ ", line["reason"]) and line["cost_usd"] == 0 for line in failed)
     assert "set_int_max_str_digits" not in json.dumps(failed)
     for file, word in (("one_object_pretty.json", "jq"), ("array_with_bad_tail.json", "take the comma away")):
-        code, told = typed(tmp_path, "run", "job.yaml", "--input", file, "--out", "other.jsonl")
-        assert (code, word in told) == (2, True)
+        done = typed(tmp_path, "run", "job.yaml", "--input", file, "--out", "other.jsonl")
+        assert (done.code, word in done.told) == (2, True)
 
 
 def test_03_marks_that_split_lines_split_no_answer_of_a_batch(house, tmp_path):
@@ -97,7 +98,7 @@ def test_04_however_a_batch_ends_what_is_paid_is_kept_and_nothing_is_paid_twice(
     match row["mode"]:
         case "noout":
             assert sum(endings.submitted) + endings.direct == 8
-            _, told = typed(tmp_path, "item", latest(tmp_path), ran.lines[0]["item_id"], "--json")
+            told = typed(tmp_path, "item", latest(tmp_path), ran.lines[0]["item_id"], "--json").told
             assert row["reason_told"] in told
         case "failed":
             assert 1 <= len(endings.submitted) <= row["submitted_at_most"]
@@ -218,7 +219,7 @@ def look_at_characters(folder: Path) -> None:
 
 def latest(folder: Path) -> str:
     """Return the id of the last job that was run."""
-    return str(json.loads(typed(folder, "jobs", "--json")[1])[0]["job"])
+    return str(json.loads(typed(folder, "jobs", "--json").out)[0]["job"])
 
 
 MISNUMBERED: dict[str, Callable[[list[str]], list[Any]]] = {

@@ -1,18 +1,17 @@
 """Answers in prose on real processes: other words are not lost, wrong ones are found, a judge's error is counted."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-COMMAND_S = 120
-pytestmark = pytest.mark.timeout(4 * COMMAND_S)
+from tests.acceptance.commands import commands
+
+#: A busy machine takes minutes for what an idle one does in seconds.
+pytestmark = pytest.mark.timeout(400)
 COUNT = 120
 SKILL = """
 name: reply
@@ -54,7 +53,7 @@ def wrong() -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def firstline(tmp_path_factory: pytest.TempPathFactory, wrong: set[int]) -> Run:
+def firstline(tmp_path_factory: pytest.TempPathFactory, wrong: set[int]) -> Iterator[Run]:
     """A shop's tickets, two models that answer in other words, and a judge that is wrong about one pair in ten."""
     folder = tmp_path_factory.mktemp("prose")
     files = {"skills/reply.yaml": SKILL, "tiers/sim.yaml": PROFILE, "functions/hint.py": HINT}
@@ -82,24 +81,15 @@ def firstline(tmp_path_factory: pytest.TempPathFactory, wrong: set[int]) -> Run:
         ]
     for name, rows in (("recordings", lines), ("items", items)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
+    with commands(folder, "cheap", "frontier", profile="sim") as typed:
 
-    def run(*arguments: str, exit_code: int = 0) -> Any:
-        command = [sys.executable, "-m", "firstline.orchestrator.cli", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=env | {"FIRSTLINE_PROFILE": "sim"},
-            text=True,
-            capture_output=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        assert done.returncode == exit_code, done.stdout + done.stderr
-        return json.loads(done.stdout) if "--json" in arguments and exit_code == 0 else done.stdout + done.stderr
+        def run(*arguments: str, exit_code: int = 0) -> Any:
+            done = typed(*arguments)
+            assert done.code == exit_code, done
+            return json.loads(done.out) if "--json" in arguments and exit_code == 0 else done.out + done.err
 
-    run.folder = folder  # type: ignore[attr-defined]
-    return run
+        run.folder = folder  # type: ignore[attr-defined]
+        yield run
 
 
 def label(folder: Path) -> None:

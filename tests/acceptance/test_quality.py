@@ -1,19 +1,17 @@
 """Compare, calibrate, run, audit, improve, review: the whole loop on real processes against the simulator."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-#: Each command starts and stops a whole set of processes, on whatever else the machine has to do.
-COMMAND_S = 120
-pytestmark = pytest.mark.timeout(3 * COMMAND_S)
+from tests.acceptance.commands import commands
+
+#: A busy machine takes minutes for what an idle one does in seconds.
+pytestmark = pytest.mark.timeout(300)
 LABELS = ("billing", "card", "login", "other")
 SCRIPT = """
 seed: 3
@@ -62,7 +60,7 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def firstline(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def firstline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A folder with a skill, a ladder and items that carry their truth; returns what a command prints."""
     folder = tmp_path_factory.mktemp("quality")
     home = folder / "firstline"
@@ -71,18 +69,14 @@ def firstline(tmp_path_factory: pytest.TempPathFactory) -> Run:
         (home / f"{name}.yaml").write_text(text)
     (folder / "script.yaml").write_text(SCRIPT)
     _write_items(folder, 160)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
-    env |= {"FIRSTLINE_PROFILE": "sim"}
+    with commands(folder, "cheap", "frontier", profile="sim") as typed:
 
-    def run(*arguments: str, exit_code: int = 0) -> str:
-        command = [sys.executable, "-m", "firstline.orchestrator.cli", *arguments]
-        done = subprocess.run(
-            command, cwd=folder, env=env, text=True, capture_output=True, timeout=COMMAND_S, check=False
-        )
-        assert done.returncode == exit_code, done.stdout + done.stderr
-        return done.stdout
+        def run(*arguments: str, exit_code: int = 0) -> str:
+            done = typed(*arguments)
+            assert done.code == exit_code, done
+            return done.out
 
-    return run
+        yield run
 
 
 def _write_items(folder: Path, count: int) -> None:
