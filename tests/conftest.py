@@ -1,9 +1,13 @@
 """What every test starts with."""
 
+import gc
 import logging
 import os
 
 import pytest
+
+gc.disable()
+gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
@@ -13,5 +17,12 @@ def _warnings_are_logged() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: half of the tests wait for processes of their own."""
+    """One more than there are cores: many tests wait for processes of their own."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all that they import stay: nobody looks through them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()

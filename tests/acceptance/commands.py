@@ -35,8 +35,16 @@ Commands = Callable[..., Printed]
 def commands(folder: Path, *tiers: str, profile: str | None = None) -> Iterator[Commands]:
     """Run a deployment with one worker for all tiers; yield what types a command in `folder`, whose script is played.
 
-    The folder's profiles name a service of theirs (`service:sim`), as for a run by itself: here it is up already.
+    The folder's profiles name a service of theirs, as for a run by itself: here it is up already.
     """
+    with simulating(load_script(folder / "script.yaml")) as url, processes(folder, *tiers, profile=profile):
+        serve_from(folder, url)
+        yield lambda *arguments: typed(folder, *arguments)
+
+
+@contextmanager
+def processes(folder: Path, *tiers: str, profile: str | None = None) -> Iterator[None]:
+    """Run an orchestrator and one worker for all tiers; commands of this process find them."""
     made = Deployment(
         folder / "deployment",
         f"sqlite:///{folder / 'deployment' / 'firstline.db'}",
@@ -46,11 +54,15 @@ def commands(folder: Path, *tiers: str, profile: str | None = None) -> Iterator[
         workers={",".join(tiers): 1},
         env={"FIRSTLINE_PROFILE": profile} if profile else {},
     )
-    with simulating(load_script(folder / "script.yaml")) as url, running(made):
-        for file in folder.rglob("*.yaml"):
-            text = file.read_text("utf-8").replace("service:sim", f"{url}/v1")
-            file.write_text(re.sub(r"^services: .*\n", "", text, flags=re.MULTILINE), "utf-8")
-        yield lambda *arguments: typed(folder, *arguments)
+    with running(made):
+        yield
+
+
+def serve_from(folder: Path, url: str) -> None:
+    """Have the profiles in a folder name a server that is up in place of a service of theirs."""
+    for file in folder.rglob("*.yaml"):
+        text = re.sub(r"service:\w+", f"{url}/v1", file.read_text("utf-8"))
+        file.write_text(re.sub(r"^services:.*\n(?:  .*\n)*", "", text, flags=re.MULTILINE), "utf-8")
 
 
 def typed(folder: Path, *arguments: str) -> Printed:

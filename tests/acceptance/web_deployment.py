@@ -123,7 +123,13 @@ def web_deployment(folder: Path, **env: str) -> Iterator[WebDeployment]:
     home = folder / "home"
     env = {"FIRSTLINE_HOME": str(home), "FIRSTLINE_PROFILE": "simulated", **env}
     made = Deployment(
-        folder, f"sqlite:///{folder / 'firstline.db'}", SCRIPT, RedisServer(folder / "redis"), orchestrators=1, env=env
+        folder,
+        f"sqlite:///{folder / 'firstline.db'}",
+        SCRIPT,
+        RedisServer(folder / "redis"),
+        orchestrators=1,
+        workers={"cheap,frontier": 1},
+        env=env,
     )
     _write_catalogue(home, made)
     with running(made):
