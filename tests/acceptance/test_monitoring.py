@@ -66,7 +66,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "FIRSTLINE_FLOWER_URL": flower_url,
             "FIRSTLINE_WEB_URL": "http://pages.example.org",
         }
-        with web_deployment(folder, **env) as web, flower(web, flower_port):
+        workers = ("cheap", "frontier")
+        with web_deployment(folder, workers=workers, **env) as web, flower(web, flower_port):
             # Workers send no events before a Flower asks for them.
             wait_for(lambda: is_heard(web, flower_url))
             job = web.submit("triage", ITEMS)

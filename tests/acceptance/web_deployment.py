@@ -118,8 +118,13 @@ def ticket(n: int) -> dict[str, str]:
 
 
 @contextmanager
-def web_deployment(folder: Path, **env: str) -> Iterator[WebDeployment]:
-    """Run everything for the length of the block, with a token; `env` is what every process is given besides."""
+def web_deployment(
+    folder: Path, *, workers: tuple[str, ...] = ("cheap,frontier",), **env: str
+) -> Iterator[WebDeployment]:
+    """Run everything for the length of the block, with a token; `env` is what every process is given besides.
+
+    One worker process for both tiers, or one for each of `workers` (queues between commas).
+    """
     home = folder / "home"
     env = {"FIRSTLINE_HOME": str(home), "FIRSTLINE_PROFILE": "simulated", **env}
     made = Deployment(
@@ -128,7 +133,7 @@ def web_deployment(folder: Path, **env: str) -> Iterator[WebDeployment]:
         SCRIPT,
         RedisServer(folder / "redis"),
         orchestrators=1,
-        workers={"cheap,frontier": 1},
+        workers=dict.fromkeys(workers, 1),
         env=env,
     )
     _write_catalogue(home, made)
