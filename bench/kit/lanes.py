@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from firstline.config.providers.prices import Terms, price_of
 from firstline.config.providers.prompt_caches import cache_of
@@ -24,6 +25,8 @@ MODELS = (
     "mistral/mistral-small-latest",
 )
 LANES = (Lane.STANDARD, Lane.FLEX, Lane.BATCH)
+#: A weekday's morning in UTC: some prices are lower at night and on other days.
+AT = datetime(2026, 11, 30, 3, tzinfo=UTC)
 _UNKNOWN = "–"  # noqa: RUF001 # as everywhere
 
 
@@ -51,7 +54,7 @@ def cache_use(model: str, work: Work, lane: Lane) -> CacheUse:
     In a batch it is found as seldom as it may be.
     """
     made, hits = Model(name=model), HITS if lane is Lane.BATCH else 1.0
-    cache, price = cache_of(made), price_of(made, Terms(prompt_tokens=work.static, lane=lane, asked=lane))
+    cache, price = cache_of(made), price_of(made, _terms(work.static, lane))
     if cache is None or work.static < cache.min_tokens:
         return CacheUse()
     found = round(hits * (work.calls - 1))
@@ -64,7 +67,7 @@ def cache_use(model: str, work: Work, lane: Lane) -> CacheUse:
 def cost_usd(model: str, work: Work, lane: Lane, *, cache: bool) -> float | None:
     """Return the dollars of a job, writes to the cache counted; None where the lane has no listed price."""
     sent = work.static + work.own
-    price = price_of(Model(name=model), Terms(prompt_tokens=sent, lane=lane, asked=lane))
+    price = price_of(Model(name=model), _terms(sent, lane))
     if price is None:
         return None
     use = cache_use(model, work, lane) if cache else CacheUse()
@@ -80,6 +83,10 @@ def cost_usd(model: str, work: Work, lane: Lane, *, cache: bool) -> float | None
         if count and (cost := dollars(Usage(input_tokens=sent, output_tokens=work.answer, **kind), price)) is not None
     ]
     return sum(bills) if len(bills) == sum(count > 0 for count, _ in kinds) else None
+
+
+def _terms(prompt_tokens: int, lane: Lane) -> Terms:
+    return Terms(prompt_tokens=prompt_tokens, lane=lane, asked=lane, at=AT)
 
 
 def saved(model: str, works: Sequence[Work], lane: Lane = Lane.STANDARD) -> tuple[float, float] | None:
