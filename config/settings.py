@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     api_max_body_mb: float = Field(default=16.0, gt=0)
     #: Megabytes of an uploaded file of items.
     api_max_upload_mb: float = Field(default=2000.0, gt=0)
+    #: Streams (a job's events, results) that one API token may have open at once in one web process.
+    api_streams: int = Field(default=50, gt=0)
+    #: Jobs of one tenant that have not ended; None: any number. Administrators are not bound.
+    tenant_jobs: int | None = Field(default=None, gt=0)
+    #: Items of these jobs.
+    tenant_items: int | None = Field(default=None, gt=0)
     #: Seconds that the OpenAI-compatible endpoint waits for an answer.
     api_answer_s: float = Field(default=300.0, gt=0)
     #: Seconds without progress for want of a model after which `firstline run` gives up; elsewhere work just waits.

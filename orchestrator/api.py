@@ -37,6 +37,7 @@ from firstline.orchestrator.store import webhooks as webhook_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.migrate import migrate
 from firstline.orchestrator.store.tables import JobRow
+from firstline.orchestrator.submission import quotas
 from firstline.orchestrator.submission.input_fit import InputFit
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
@@ -78,7 +79,8 @@ def submit(
 
     Items are streamed: an iterator of a million is written in constant memory. A request whose `idempotency_key` was
     seen before returns the job of that time and writes nothing; `body`, a digest of all that was asked, tells whether
-    it is the same. UserError: unknown names, an invalid workflow, a key that stands for another request.
+    it is the same. UserError: unknown names, an invalid workflow, a key that stands for another request, a tenant that
+    has as much at work as it may (OverQuotaError).
     """
     steering = engine()
     if request.idempotency_key is not None:
@@ -119,13 +121,16 @@ def submit(
     row.request_digest = body
     try:
         with steering.db.writing() as tx:
+            quotas.refuse_another(tx, request=request, settings=steering.settings)
+            room = quotas.room_for_items(tx, request=request, settings=steering.settings)
             job_store.insert(tx, row=row)
             if request.options.webhook_url is not None:
                 webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)
     except IntegrityError:
         return submit(request, items, folders=folders, body=body)
     trace_plan(steering.tracer, row.id, plan, began=began)
-    count = receive(steering, row.id, items, dedupe=request.options.dedupe and _answers_one_by_one(plan))
+    dedupe = request.options.dedupe and _answers_one_by_one(plan)
+    count = receive(steering, row.id, items, dedupe=dedupe, room=room)
     _begin(steering, row.id, count)
     return row.id
 

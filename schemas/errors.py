@@ -12,5 +12,9 @@ class UserError(FirstlineError):
     """
 
 
+class OverQuotaError(UserError):
+    """A tenant has as much at work as it may: what is refused now may be taken later."""
+
+
 class InfrastructureError(FirstlineError):
     """Redis, the database or a provider cannot be reached or misbehaves; trying again later may help."""

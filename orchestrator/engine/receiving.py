@@ -1,5 +1,6 @@
 """Items as they come in: named, told apart from those seen before, and written in chunks."""
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,7 @@ from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
+from firstline.orchestrator.submission.quotas import too_many_items
 from firstline.schemas.base import JsonObject, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState, JobState
@@ -25,8 +27,13 @@ _CHUNK = 1000
 _REMEMBERED = 200_000
 
 
-def receive(steering: Context, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool) -> int:
-    """Write items as they come, then their shards; return how many items there were."""
+def receive(
+    steering: Context, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool, room: float = math.inf
+) -> int:
+    """Write items as they come, then their shards; return how many items there were.
+
+    OverQuotaError: there are more than there is room for; none is left.
+    """
     seen: dict[str, int] = {}
     open_items: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
@@ -34,6 +41,8 @@ def receive(steering: Context, job: str, given: Iterable[InputItem | JsonObject]
     written_at = time.monotonic()
     try:
         for n, one in enumerate(given):
+            if n >= room:
+                raise too_many_items(room)
             item = as_item(one, n)
             same_as = _same_as(seen, item, n) if dedupe else None
             rows.append(_item_row(job, n, item, same_as))

@@ -90,6 +90,14 @@ def in_state(tx: Connection, *, states: Collection[JobState]) -> list[RowMapping
     return list(tx.execute(query).mappings())
 
 
+def at_work(tx: Connection, *, tenant: str) -> tuple[int, int]:
+    """Return how many jobs of a tenant have not ended, and how many items these have."""
+    ended = [state.value for state in JobState if state.ended]
+    items = func.coalesce(func.sum(_job.c["items"]), 0)
+    row = tx.execute(select(func.count(), items).where(_job.c.tenant == tenant, _job.c.state.not_in(ended))).one()
+    return int(row[0]), int(row[1])
+
+
 def overdue(tx: Connection) -> list[str]:
     """Return the jobs that have not ended by their deadline."""
     ended = [state.value for state in JobState if state.ended]

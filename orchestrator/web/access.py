@@ -5,10 +5,11 @@ import hmac
 import math
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -19,8 +20,10 @@ from firstline.orchestrator.core import sessions, tokens
 from firstline.orchestrator.store import views
 from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.problem import Refusal
-from firstline.orchestrator.web.rates import Rates
+from firstline.orchestrator.web.rates import OpenStream, Rates, Streams
 from firstline.schemas.access import Role
+
+T = TypeVar("T")
 
 COOKIE = "firstline"
 #: Seconds that the answer to "is there any token?" is kept.
@@ -65,10 +68,12 @@ class Doors:
     #: Without any token, let everyone in: only where nobody but this machine's users can knock.
     loopback: bool
     rates: Rates = field(init=False)
+    streams: Streams = field(init=False)
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.settings.api_requests_per_minute)
+        self.streams = Streams(self.settings.api_streams)
 
     def are_open(self, headers: Mapping[str, str]) -> bool:
         """Return whether everyone on this machine is let in: there never was a token, and no proxy stands in front.
@@ -106,6 +111,19 @@ class Doors:
         if wait_s:
             detail = f"more than {self.settings.api_requests_per_minute:g} requests a minute; wait {wait_s} s"
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": str(wait_s)})
+
+
+def counted(request: Request, begin: Callable[[OpenStream], T]) -> T:
+    """Return a stream that counts among those of its token until it is closed; refused: it has too many."""
+    doors, visitor = doors_of(request), request.state.visitor
+    mine = doors.streams.open(visitor.token or visitor.name)
+    if mine is None:
+        detail = f"this token has {doors.settings.api_streams} streams open already; close one, or wait until it ends"
+        raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": "5"})
+    stream = begin(mine)
+    # Whoever has gone before the first line never begins to read: its end would never be reached.
+    weakref.finalize(stream, mine.close)
+    return stream
 
 
 def doors_of(request: Request) -> Doors:

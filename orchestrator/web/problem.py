@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from firstline.config.errors.error_messages import dotted, sentence
 from firstline.schemas.base import Frozen
-from firstline.schemas.errors import FirstlineError, InfrastructureError, UserError
+from firstline.schemas.errors import FirstlineError, InfrastructureError, OverQuotaError, UserError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,6 +53,14 @@ class Refusal(FirstlineError):
         self.headers = headers or {}
 
 
+#: What kinds of our errors amount to, the narrower ones first.
+_KINDS: dict[type[FirstlineError], tuple[HTTPStatus, dict[str, str]]] = {
+    OverQuotaError: (HTTPStatus.TOO_MANY_REQUESTS, {"retry-after": "30"}),
+    UserError: (HTTPStatus.UNPROCESSABLE_ENTITY, {}),
+    InfrastructureError: (HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": "2"}),
+}
+
+
 def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     """Return an exception as a problem, with the headers that go with it."""
     match error:
@@ -62,10 +70,9 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
             faults = tuple(Fault(at=dotted(tuple(one["loc"])), text=sentence(one)) for one in error.errors())
             detail = "; ".join(f"{fault.at}: {fault.text}" for fault in faults)
             return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail).evolve(errors=faults), {}
-        case UserError():
-            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)), {}
-        case InfrastructureError():
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)), {"retry-after": "2"}
+        case UserError() | InfrastructureError():
+            status, headers = next(found for kind, found in _KINDS.items() if isinstance(error, kind))
+            return _problem(status, str(error)), dict(headers)
         case HTTPException():
             return _problem(HTTPStatus(error.status_code), str(error.detail)), dict(error.headers or {})
         case _:

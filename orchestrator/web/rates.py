@@ -1,8 +1,8 @@
-"""How many requests a minute a token may make: a token bucket each, in this process."""
+"""How many requests a minute a token may make, and how many streams it may have open, in this process."""
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 #: Buckets kept; the one not used for longest goes first, and would be full again anyway.
@@ -30,3 +30,41 @@ class Rates:
             if len(self._buckets) > _KEPT:
                 self._buckets.popitem(last=False)
             return 0.0 if allowed else (1 - left) * 60 / self._per_minute
+
+
+class Streams:
+    """Streams that are open, by name."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+
+    def open(self, name: str) -> "OpenStream | None":
+        """Count one more; None where as many are open as may be."""
+        with self._lock:
+            if self._open[name] >= self._most:
+                return None
+            self._open[name] += 1
+        return OpenStream(self, name)
+
+    def close(self, name: str) -> None:
+        """Count one less."""
+        with self._lock:
+            self._open[name] -= 1
+            if self._open[name] <= 0:
+                del self._open[name]
+
+
+class OpenStream:
+    """A stream that counts until it is closed, once."""
+
+    def __init__(self, streams: Streams, name: str) -> None:
+        self._streams: Streams | None = streams
+        self._name = name
+
+    def close(self) -> None:
+        """Count no more."""
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams.close(self._name)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import closing
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -17,10 +18,11 @@ from firstline.orchestrator.reports.results_file import CsvStyle, ResultFormat, 
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_file import as_file
-from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, still_in
+from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, counted, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
 from firstline.orchestrator.web.parameters import NAME, ItemNumber, Limit
 from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.orchestrator.web.rates import OpenStream
 from firstline.schemas.base import Frozen
 from firstline.schemas.job import ItemState, JobState, JobStatus
 from firstline.schemas.report import Report
@@ -135,10 +137,16 @@ def get_steps(job: SeenJob) -> list[StepFigures]:
 )
 async def follow_job(job: SeenJob, request: Request) -> EventSourceResponse:
     """Stream the job's status until it has ended."""
-    return EventSourceResponse(_statuses(job, request), ping=15)
+    return EventSourceResponse(counted(request, lambda mine: _statuses(job, request, mine)), ping=15)
 
 
-async def _statuses(job: str, request: Request) -> AsyncIterator[dict[str, Any]]:
+async def _statuses(job: str, request: Request, mine: OpenStream) -> AsyncIterator[dict[str, Any]]:
+    with closing(mine):
+        async for said in _changes(job, request):
+            yield said
+
+
+async def _changes(job: str, request: Request) -> AsyncIterator[dict[str, Any]]:
     last: JobStatus | None = None
     asked_at = time.monotonic()
     while not await request.is_disconnected():
@@ -182,18 +190,21 @@ def get_results(
     media = "text/csv; charset=utf-8" if kind is ResultFormat.CSV else "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="{job}.{kind.value}"'}
     found = lines(api.results(job), kind, CsvStyle(raw, bom))
-    return StreamingResponse(_while_in(request, found), media_type=media, headers=headers)
+    return StreamingResponse(
+        counted(request, lambda mine: _while_in(request, found, mine)), media_type=media, headers=headers
+    )
 
 
-def _while_in(request: Request, found: Iterable[str]) -> Iterator[str]:
+def _while_in(request: Request, found: Iterable[str], mine: OpenStream) -> Iterator[str]:
     """Yield lines for as long as who asked for them may."""
     asked_at = time.monotonic()
-    for line in found:
-        if time.monotonic() - asked_at > _ASKED_AGAIN_S:
-            if not still_in(request):
-                return
-            asked_at = time.monotonic()
-        yield line
+    with closing(mine):
+        for line in found:
+            if time.monotonic() - asked_at > _ASKED_AGAIN_S:
+                if not still_in(request):
+                    return
+                asked_at = time.monotonic()
+            yield line
 
 
 @router.get("/{job}/items", responses=_MISSING, summary="List a job's items")
