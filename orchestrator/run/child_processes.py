@@ -27,6 +27,8 @@ class Part:
     env: Mapping[str, str]
     #: It prints `{"ready": true, ...}` once it can be used.
     says_ready: bool = False
+    #: Other parts need it until they have ended.
+    is_needed: bool = False
     #: Its exit code when nothing is gained by starting it again: what it printed last says why.
     gives_up: int | None = None
 
@@ -87,14 +89,14 @@ class Parts:
         if self._failure:
             raise InfrastructureError(self._failure)
 
-    def stop(self, *, grace_s: float, last: str) -> None:
-        """Stop everything: all parts but `last` first (they may still need it), then that one."""
+    def stop(self, *, grace_s: float) -> None:
+        """Stop everything: first what works, then what it may need until it has ended."""
         self._stopping.set()
         self._watcher.join()
         groups = {one.process.pid: one for one in self._running}
-        ends = [pid for pid, one in groups.items() if one.part.name == last]
+        needed = [pid for pid, one in groups.items() if one.part.is_needed]
         try:
-            for batch in ([pid for pid in groups if pid not in ends], ends):
+            for batch in ([pid for pid in groups if pid not in needed], needed):
                 stop_groups(batch, grace_s=grace_s, alive=lambda pid: _group_lives(groups[pid]))
         finally:
             self._end(groups)

@@ -131,7 +131,7 @@ def _stopping(parts: Parts) -> Iterator[Parts]:
         parts.check()
         raise
     finally:
-        parts.stop(grace_s=_GRACE_S, last=_REDIS)
+        parts.stop(grace_s=_GRACE_S)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def _start_redis(parts: Parts, folder: StateFolder, port: int) -> str:
     config = folder.redis / "valkey.conf"
     folder.write_private(config, _redis_config(folder.redis, port, password))
     log = folder.logs / f"{_REDIS}.log"
-    parts.start([Part(_REDIS, (str(_redis_binary()), str(config)), log, os.environ)])
+    parts.start([Part(_REDIS, (str(_redis_binary()), str(config)), log, os.environ, is_needed=True)])
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     _wait_for_redis(url, log)
     return url
@@ -231,7 +231,7 @@ def _service_part(service: Service, folder: StateFolder, env: Mapping[str, str])
     port = folder.port_of(f"{service.kind} {service.name} ({service.source})")
     flags = [part for key, value in service.options.items() for part in (f"--{key.replace('_', '-')}", str(value))]
     argv = (*_server(service), "--port", str(port), *flags)
-    return Part(name, argv, folder.logs / f"{name}.log", env, says_ready=True), port
+    return Part(name, argv, folder.logs / f"{name}.log", env, says_ready=True, is_needed=True), port
 
 
 def _server(service: Service) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ from firstline.workers.providers.litellm_gateway import LitellmGateway, load
 
 #: Elsewhere a process that has loaded much cannot be forked safely: each worker loads its own.
 _FORKS = sys.platform == "linux"
+#: Seconds after which a worker is told to stop that has not stopped of itself.
+_TOLD_S = 1.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     pool = WorkerPool(load() if _FORKS else None, options.logs, recording)
     # What is loaded stays; what no worker looks through, all of them share.
     gc.freeze()
-    signal.signal(signal.SIGTERM, pool.stop)
+    signal.signal(signal.SIGTERM, pool.end)
+    signal.signal(signal.SIGALRM, pool.stop)
     for queues in options.worker:
         pool.start(queues)
     return pool.keep()
@@ -65,6 +68,11 @@ class WorkerPool:
     def start(self, queues: str) -> None:
         """Fork the worker of some queues (between commas)."""
         self._start(_Forked(queues, 0))
+
+    def end(self, *_: object) -> None:
+        """Start no worker anew; those that were not told to end with this process, as its group is, are told."""
+        self._stopped = True
+        signal.setitimer(signal.ITIMER_REAL, _TOLD_S)
 
     def stop(self, *_: object) -> None:
         """Have all workers hand their work back and end."""
@@ -107,6 +115,7 @@ class WorkerPool:
         pid = os.fork()
         if not pid:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
             os.dup2(log.fileno(), sys.stdout.fileno())
             os.dup2(log.fileno(), sys.stderr.fileno())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

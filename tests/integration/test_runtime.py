@@ -43,7 +43,7 @@ def parts(folder):
         made = Parts(lock, on_failure=lambda: failures.append(True))
         made.failures = failures
         yield made
-        made.stop(grace_s=5, last="none")
+        made.stop(grace_s=5)
 
 
 def part(folder: StateFolder, name: str, code: str, **changes) -> Part:
@@ -107,8 +107,42 @@ def test_stopping_takes_grandchildren_along_and_those_who_do_not_listen(folder):
         made = Parts(lock, on_failure=lambda: None)
         made.start([part(folder, "family", family)])
         wait_for(lambda: len(pids(folder.logs / "family.log")) == 2)
-        made.stop(grace_s=0.5, last="none")
+        made.stop(grace_s=0.5)
     wait_for(lambda: not any(lives(pid) for pid in pids(folder.logs / "family.log")))
+
+
+NEEDY = """
+import signal, sys, time
+from pathlib import Path
+def stop(*_):
+    time.sleep(0.5)  # what it is at takes a while, and needs the other one
+    Path("needed").write_text(str(Path("served").exists()))
+    sys.exit()
+signal.signal(signal.SIGTERM, stop)
+print("up", flush=True)
+time.sleep(600)
+"""
+NEEDED = """
+import signal, sys, time
+from pathlib import Path
+def stop(*_):
+    Path("served").unlink()
+    sys.exit()
+Path("served").touch()
+signal.signal(signal.SIGTERM, stop)
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_others_need_is_there_until_they_have_ended(folder):
+    with folder.hold() as lock:
+        made = Parts(lock, on_failure=lambda: None)
+        made.start([part(folder, "needed", NEEDED, is_needed=True), part(folder, "needy", NEEDY)])
+        for name in ("needed", "needy"):
+            wait_for(lambda name=name: "up" in (folder.logs / f"{name}.log").read_text())
+        made.stop(grace_s=10)
+    assert (Path("needed").read_text(), Path("served").exists()) == ("True", False)
 
 
 RUN = """
