@@ -193,14 +193,16 @@ class Stage:
     engine: Context
     gateway: BilledGateway
 
-    def run(self, one: Case, **options: Any) -> None:
-        """Run a case's job to its end, and its audits."""
+    def run(self, one: Case, **options: Any) -> str:
+        """Run a case's job to its end, and its audits; return it."""
         job = api.submit(one.request(**options), one.items)
-        self._work(job)
+        self.work(job)
         for audit in audits.ask(job):
-            self._work(audit)
+            self.work(audit)
+        return job
 
-    def _work(self, job: str) -> None:
+    def work(self, job: str) -> None:
+        """Do all of a job."""
         start(self.engine, job)
         for _ in range(_TURNS):
             cut(self.engine, job)
@@ -211,7 +213,8 @@ class Stage:
             if not out and not self._wake(job):
                 break
         status = api.status(job)
-        if status.state is not JobState.DONE:
+        if status.state not in (JobState.DONE, JobState.FAILED):
+            # One that failed cost what it cost.
             raise SystemExit(f"job {job} is {status.state.value}: {status.reason or ''}")
 
     def _wake(self, job: str) -> bool:
@@ -232,7 +235,7 @@ class _Attentive(Routes):
 
 
 @contextmanager
-def _deployed() -> Iterator[Stage]:
+def deployed() -> Iterator[Stage]:
     with (
         tempfile.TemporaryDirectory(prefix="firstline-bench-") as folder,
         ValkeyServer(port=free_port(), save="") as redis,
@@ -288,7 +291,7 @@ def main(argv: list[str] | None = None) -> int:
     seen = machine()
     show(seen, options)
     outcomes = []
-    with _deployed() as stage:
+    with deployed() as stage:
         for number in numbers:
             one = measured(case(number), stage)
             outcomes.append(one)

@@ -62,7 +62,8 @@ def answers_once(tx: Connection, *, jobs: Collection[str]) -> list[RowMapping]:
     """Return (job, step, answers, input, cached and output tokens) of one answer for each item and step.
 
     Of a subtask these are the prompt that it was first asked with, before any feedback, and the answer that was
-    accepted last, whatever was asked in between; answers of the response cache are left out.
+    accepted last, whatever was asked in between, or else its last answer: who is asked alone answers that item too.
+    Answers of the response cache are left out.
     """
     asked = (
         _attempt.c.job.in_(jobs),
@@ -70,13 +71,12 @@ def answers_once(tx: Connection, *, jobs: Collection[str]) -> list[RowMapping]:
         _attempt.c.from_cache.is_(False),
         _attempt.c.input_tokens.is_not(None),
     )
-    accepted = func.max(case((_attempt.c.verdict == "accept", _attempt.c.n)))
+    last_n = func.coalesce(func.max(case((_attempt.c.verdict == "accept", _attempt.c.n))), func.max(_attempt.c.n))
     key = (_attempt.c.job, _attempt.c.item, _attempt.c.step)
     once = (
-        select(*key, func.min(_attempt.c.n).label("first"), accepted.label("last"))
+        select(*key, func.min(_attempt.c.n).label("first"), last_n.label("last"))
         .where(*asked)
         .group_by(*key)
-        .having(accepted.is_not(None))
         .subquery()
     )
     first, last = _attempt.alias("first"), _attempt.alias("last")

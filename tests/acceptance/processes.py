@@ -155,7 +155,12 @@ class Deployment:
     def add(self, name: str, *module: str) -> None:
         """Have a module run as one of its processes, with the arguments that follow it."""
         clocked = {} if name == "simulator" else self.clocked
-        env = {**os.environ, **self.settings, **clocked, "PYTHONPATH": os.pathsep.join((str(_ROOT / "src"), str(_ROOT)))}
+        env = {
+            **os.environ,
+            **self.settings,
+            **clocked,
+            "PYTHONPATH": os.pathsep.join((str(_ROOT / "src"), str(_ROOT))),
+        }
         argv = (sys.executable, "-m", *module)
         self.children[name] = Child(name, argv, env, self.folder / f"{name}.log")
 

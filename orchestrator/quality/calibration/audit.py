@@ -13,6 +13,9 @@ _BISECTIONS = 60
 _DELTA_OF_SHARE = 0.2
 #: Share of delta that goes to how often a judge is wrong, where one was asked.
 _DELTA_OF_JUDGE = 0.3
+#: Probability with which a judge may be worse than it is taken to be where a change is watched for: that alarm promises
+#: nothing, and with bounds as wide as the interval's it would come too late.
+_DELTA_OF_CHANGE = 0.1
 #: The change that is watched for: from this part of the loss that is borne to this multiple of it.
 _CALM, _CHANGED = 0.75, 2.0
 #: Evidence for a change, in nats, at which the alarm is raised.
@@ -74,7 +77,7 @@ def live_loss(
     called = losses / audited if audited else None
 
     def seen(true: float) -> float:
-        return called_different(true, box, judge_alone=judge_alone) if box is not None else true
+        return called_different(true, judge.box(_DELTA_OF_CHANGE), judge_alone=judge_alone) if judge else true
 
     return LiveLoss(
         audited=audited,
