@@ -37,14 +37,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, righ
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(cell) for cell in row))
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
     wide_console().print(table)
-
-
-def _cell(value: object) -> str:
-    from rich.markup import escape
-
-    return "" if value is None else escape(str(value))
 
 
 def finish(

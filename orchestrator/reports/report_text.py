@@ -1,6 +1,7 @@
 """A report for people: what was done, what it cost, how good it is, beside what else could have been done."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -26,9 +27,13 @@ def print_report(report: Report, console: Console | None = None) -> None:
 
 
 def wide_console(*, stderr: bool = False) -> Console:
-    """Return a console that does not squeeze tables where nothing has to fit."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_PIPE_COLUMNS)
+    """Return a console that does not squeeze tables where nothing has to fit, and prints `[this]` and `:that:` as such.
+
+    Reasons, names and answers are strangers' words, not markup of ours.
+    """
+    plain = partial(Console, stderr=stderr, markup=False, emoji=False, highlight=False)
+    console = plain()
+    return console if console.is_terminal else plain(width=_PIPE_COLUMNS)
 
 
 def rendered(report: Report) -> RenderableType:

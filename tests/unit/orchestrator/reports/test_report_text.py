@@ -96,6 +96,12 @@ def test_every_model_and_every_reason_has_its_line():
     assert row(text, "too long [5 MB]") == ["3"]
 
 
+def test_strangers_words_are_no_markup(capsys):
+    reasons = {"expected a citation such as [pep-0503#4], :bug: [/] [red]this[/red]": 7}
+    print_report(REPORT.evolve(failures=reasons))
+    assert "such as [pep-0503#4], :bug: [/] [red]this[/red]" in capsys.readouterr().out
+
+
 def test_rare_reasons_are_summed_up():
     text = shown(REPORT.evolve(failures={f"reason {number}": number for number in range(1, 12)}))
     assert row(text, "3 more reasons") == ["6"]
