@@ -1,7 +1,7 @@
 """`firstline tune`: from rows to the cheapest pipeline that can be certified, step by step."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from firstline.config.catalogue.catalogue import load_catalogue
@@ -140,6 +140,8 @@ class TuningPlan:
     aim: TuneAim
     #: None: a price is unknown.
     at_most_usd: float | None
+    #: Steps that stay with the top model, and why.
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def top(self) -> str:
@@ -192,11 +194,23 @@ def prepare(order: Order, aim: TuneAim) -> TuningPlan:
     if refused:
         raise UserError(refused)
     plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
-    for _, skill, truth in _truths(workflow, plan, aim, order):
-        refuse_uncompared(truth, skill)
-        refuse_unmeasured(truth, skill)
+    refused_steps = _refused(_truths(workflow, plan, aim, order))
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
-    return TuningPlan(order, workflow, plan, profile, aim, at_most)
+    return TuningPlan(order, workflow, plan, profile, aim, at_most, refused_steps)
+
+
+def _refused(steps: Sequence[tuple[str, Skill, Truth]]) -> dict[str, str]:
+    """Return why some steps stay with the top model: nobody can tell their answers right; UserError where all do."""
+    reasons = {}
+    for name, skill, truth in steps:
+        try:
+            refuse_uncompared(truth, skill)
+            refuse_unmeasured(truth, skill)
+        except UserError as error:
+            reasons[name] = str(error)
+    if reasons and len(reasons) == len(steps):
+        raise UserError(next(iter(reasons.values())))
+    return reasons
 
 
 def tried_profile(profile: Profile) -> Profile:
@@ -247,11 +261,24 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
         with crew_for(usable, record) as crew:
             prepared = replace(prepared, profile=crew.profile)
             purse = Purse(Trials(usable, crew, view, PURPOSE), prepared.workflow, items, labels, prepared.top)
-            steps = [_tune_step(prepared, purse, *step) for step in prepared.steps]
+            # What others cost on top is known once answers were bought.
+            ordered = sorted(prepared.steps, key=lambda step: step[0] in prepared.refused)
+            found = {step[0]: _tune_step(prepared, purse, *step) for step in ordered}
+            steps = [found[name] for name, _, _ in prepared.steps]
     return _summed(prepared, purse, steps)
 
 
 def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
+    if step in prepared.refused:
+        return StepTuned(
+            step=step,
+            skill=skill.name,
+            top_model=prepared.model(prepared.top).name,
+            top_usd_per_1000_rows=1000 * purse.mean_usd(prepared.top, step),
+            candidates=(),
+            model=None,
+            reason=prepared.refused[step],
+        )
     cheaper = [tier.name for tier in prepared.profile.ladder[:-1]]
     jury = Jury(purse.trials, skill, known_judge(prepared.order, skill)) if truth.has_judge else None
     source = StepSource(purse, step, truth, cheaper, jury)

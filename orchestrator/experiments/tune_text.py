@@ -36,7 +36,7 @@ def _step(step: StepTuned, found: TuneReport) -> str:
     head = (
         f"{step.step} ({step.skill}), beside {step.top_model} at {dollars(step.top_usd_per_1000_rows)} per 1,000 rows"
     )
-    lines = [head, *_table([COLUMNS, *map(row, step.candidates)])]
+    lines = [head, *(_table([COLUMNS, *map(row, step.candidates)]) if step.candidates else ())]
     if step.curve:
         lines += [
             "",

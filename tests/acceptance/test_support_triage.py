@@ -3,12 +3,17 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from firstline.workers.simulator.running import running as simulating
+from firstline.workers.simulator.script import load_script
+from tests.acceptance.commands import processes, serve_from, typed
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_triage"
 ITEMS = 16
@@ -32,6 +37,26 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     lines = [json.loads(line) for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     return json.loads(done.stdout), lines
+
+
+def test_the_step_that_can_be_told_right_is_calibrated_and_tuned_and_the_others_stand(tmp_path):
+    # As README.md shows it: the other steps answer in prose that nobody compares, and have nothing to be weighed by.
+    shutil.copytree(EXAMPLE, tmp_path / "example")
+    with (
+        simulating(load_script(tmp_path / "example" / "script.yaml")) as url,
+        processes(tmp_path, "cheap", "frontier", "tools"),
+    ):
+        serve_from(tmp_path / "example", url)
+        rows = ("--input", "example/data/to_label.csv", "--labels", "100", "--max-loss", "0.1")
+        done = typed(tmp_path, "calibrate", "example/job.yaml", *rows, "--profile", "recorded", "--json")
+        tuned = typed(tmp_path, "tune", "example/job.yaml", "--profile", "recorded")
+    assert (done.code, tuned.code) == (0, 0), (done, tuned)
+    assert "classify: openai/qwen-0.5b replaces openai/qwen-1.5b" in tuned.out
+    assert "subject: openai/qwen-1.5b stands: nobody compares two answers of skill 'name_subject'" in tuned.out
+    assert "this saves 35% (30% to 40%) at a loss of at most 10%" in tuned.out
+    (found,) = json.loads(done.out)
+    assert (found["step"], found["cheap_model"]) == ("classify", "openai/qwen-0.5b")
+    assert found["calibration"]["certified_max_loss"] == 0.1
 
 
 @pytest.fixture(scope="module")

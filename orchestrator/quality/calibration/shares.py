@@ -16,9 +16,10 @@ def loss_of(max_loss: float, tiers: int) -> float:
 def deltas_of(delta: float, models: Sequence[int]) -> list[list[float]]:
     """Return the chances of error tier by tier, model by model, given how many models each has; their sum is delta.
 
-    All certificates of a job have to hold at once, so by the union bound their chances of error add up.
+    All certificates of a job have to hold at once, so by the union bound their chances of error add up. Of a step none
+    of whose models can be weighed there is nothing to share out.
     """
-    each = delta / len(models)
+    each = delta / max(1, len(models))
     return [_over_models(each, count) for count in models]
 
 
