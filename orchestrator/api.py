@@ -37,10 +37,10 @@ from firstline.orchestrator.store import webhooks as webhook_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.migrate import migrate
 from firstline.orchestrator.store.tables import JobRow
-from firstline.orchestrator.submission import quotas
 from firstline.orchestrator.submission.input_fit import InputFit
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
+from firstline.orchestrator.submission.quotas import room_of
 from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.errors import InfrastructureError, UserError
@@ -121,8 +121,7 @@ def submit(
     row.request_digest = body
     try:
         with steering.db.writing() as tx:
-            quotas.refuse_another(tx, request=request, settings=steering.settings)
-            room = quotas.room_for_items(tx, request=request, settings=steering.settings)
+            room = room_of(tx, request=request, settings=steering.settings)
             job_store.insert(tx, row=row)
             if request.options.webhook_url is not None:
                 webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)

@@ -18,7 +18,7 @@ from firstline.orchestrator.experiments.calibration_aim import (
     CalibrationSetting,
     CalibrationSubject,
 )
-from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
+from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, untold
 from firstline.orchestrator.experiments.labelling import Labelling, Row
 from firstline.orchestrator.experiments.model_tiers import alone, by_model, weighed_tiers
 from firstline.orchestrator.experiments.sampling import sample
@@ -35,7 +35,6 @@ from firstline.orchestrator.quality.calibration.labels import (
     Truth,
     main_signal,
     refuse_contradictions,
-    refuse_uncompared,
     step_truth,
 )
 from firstline.orchestrator.quality.calibration.scores import Score, scores_of
@@ -130,14 +129,8 @@ def _truths(workflow: Workflow, plan: Plan, aim: Aim, order: Order) -> dict[str,
 
 def refused_steps(plan: Plan, truths: Mapping[str, Truth]) -> dict[str, str]:
     """Return why nothing can be certified for some steps; UserError where that holds of all with a signal."""
-    reasons = {}
     able = {name: plan.skills[plan.step(name).step.skill or ""] for name in truths}
-    for name, skill in able.items():
-        try:
-            refuse_uncompared(truths[name], skill)
-            refuse_unmeasured(truths[name], skill)
-        except UserError as error:
-            reasons[name] = str(error)
+    reasons = untold((name, skill, truths[name]) for name, skill in able.items())
     if all(name in reasons for name, skill in able.items() if skill.confidence):
         raise UserError(next(reasons[name] for name, skill in able.items() if skill.confidence))
     return reasons

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments.trials import Trials
-from firstline.orchestrator.quality.calibration.labels import Truth
+from firstline.orchestrator.quality.calibration.labels import Truth, refuse_uncompared
 from firstline.orchestrator.quality.judge.asking import KnownJudge, error_of
 from firstline.orchestrator.quality.judge.questions import Question, items, judge_profile, verdict, workflow
 from firstline.orchestrator.submission.run_request import Order
@@ -59,6 +59,18 @@ def known_judge(order: Order, skill: Skill) -> KnownJudge:
 def judged(order: Order, skill: Skill, truth: Truth) -> Truth:
     """Return what is right with what is known of its judge, where one is asked."""
     return replace(truth, error=known_judge(order, skill).error) if truth.has_judge else truth
+
+
+def untold(steps: Iterable[tuple[str, Skill, Truth]]) -> dict[str, str]:
+    """Return why nobody can tell the answers of some steps right: nothing compares them, or a judge nobody measured."""
+    reasons = {}
+    for name, skill, truth in steps:
+        try:
+            refuse_uncompared(truth, skill)
+            refuse_unmeasured(truth, skill)
+        except UserError as error:
+            reasons[name] = str(error)
+    return reasons
 
 
 def refuse_unmeasured(truth: Truth, skill: Skill) -> None:

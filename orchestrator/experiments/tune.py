@@ -8,7 +8,7 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.providers.prices import price_of
 from firstline.orchestrator import api
 from firstline.orchestrator.core.statistics import clopper_pearson
-from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, refuse_unmeasured
+from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, untold
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials, with_gold
 from firstline.orchestrator.experiments.tuning.bought import Purse, StepSource
@@ -18,7 +18,7 @@ from firstline.orchestrator.money.estimate import estimate
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import nothing_certified
-from firstline.orchestrator.quality.calibration.labels import Truth, refuse_uncompared, step_truth
+from firstline.orchestrator.quality.calibration.labels import Truth, step_truth
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.submission.run_request import Order
@@ -141,7 +141,7 @@ class TuningPlan:
     #: None: a price is unknown.
     at_most_usd: float | None
     #: Steps that stay with the top model, and why.
-    refused: Mapping[str, str] = field(default_factory=dict)
+    standing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def top(self) -> str:
@@ -194,23 +194,12 @@ def prepare(order: Order, aim: TuneAim) -> TuningPlan:
     if refused:
         raise UserError(refused)
     plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
-    refused_steps = _refused(_truths(workflow, plan, aim, order))
+    steps = _truths(workflow, plan, aim, order)
+    standing = untold(steps)
+    if standing and len(standing) == len(steps):
+        raise UserError(next(iter(standing.values())))
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
-    return TuningPlan(order, workflow, plan, profile, aim, at_most, refused_steps)
-
-
-def _refused(steps: Sequence[tuple[str, Skill, Truth]]) -> dict[str, str]:
-    """Return why some steps stay with the top model: nobody can tell their answers right; UserError where all do."""
-    reasons = {}
-    for name, skill, truth in steps:
-        try:
-            refuse_uncompared(truth, skill)
-            refuse_unmeasured(truth, skill)
-        except UserError as error:
-            reasons[name] = str(error)
-    if reasons and len(reasons) == len(steps):
-        raise UserError(next(iter(reasons.values())))
-    return reasons
+    return TuningPlan(order, workflow, plan, profile, aim, at_most, standing)
 
 
 def tried_profile(profile: Profile) -> Profile:
@@ -262,14 +251,14 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
             prepared = replace(prepared, profile=crew.profile)
             purse = Purse(Trials(usable, crew, view, PURPOSE), prepared.workflow, items, labels, prepared.top)
             # What others cost on top is known once answers were bought.
-            ordered = sorted(prepared.steps, key=lambda step: step[0] in prepared.refused)
+            ordered = sorted(prepared.steps, key=lambda step: step[0] in prepared.standing)
             found = {step[0]: _tune_step(prepared, purse, *step) for step in ordered}
             steps = [found[name] for name, _, _ in prepared.steps]
     return _summed(prepared, purse, steps)
 
 
 def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
-    if step in prepared.refused:
+    if step in prepared.standing:
         return StepTuned(
             step=step,
             skill=skill.name,
@@ -277,7 +266,7 @@ def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, trut
             top_usd_per_1000_rows=1000 * purse.mean_usd(prepared.top, step),
             candidates=(),
             model=None,
-            reason=prepared.refused[step],
+            reason=prepared.standing[step],
         )
     cheaper = [tier.name for tier in prepared.profile.ladder[:-1]]
     jury = Jury(purse.trials, skill, known_judge(prepared.order, skill)) if truth.has_judge else None

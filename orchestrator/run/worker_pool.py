@@ -12,7 +12,6 @@ import gc
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -141,8 +140,10 @@ class WorkerPool:
 
 
 def _spawn(arguments: list[str], log: IO[bytes]) -> int:
-    child = subprocess.Popen(python("firstline.workers.process", *arguments), stdout=log, stderr=log)
-    return child.pid
+    """Start a worker that loads its own. No `Popen`: that would wait for children that only the pool may wait for."""
+    command = python("firstline.workers.process", *arguments)
+    outputs = [(os.POSIX_SPAWN_DUP2, log.fileno(), stream.fileno()) for stream in (sys.stdout, sys.stderr)]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=outputs)
 
 
 def _say(line: str) -> None:

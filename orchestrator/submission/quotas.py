@@ -11,28 +11,20 @@ from firstline.schemas.errors import OverQuotaError
 from firstline.schemas.job import JobRequest
 
 
-def refuse_another(tx: Connection, *, request: JobRequest, settings: Settings) -> None:
-    """Raise an OverQuotaError where a tenant has as many jobs at work as it may.
+def room_of(tx: Connection, *, request: JobRequest, settings: Settings) -> float:
+    """Return how many items a tenant's next job may have (infinity: any number); OverQuotaError: it may have no job.
 
     Whoever may do everything is bound by nothing. Two that submit in the same moment may come to one job more.
     """
-    most = settings.tenant_jobs
-    if most is None or request.role is Role.ADMIN:
-        return
-    jobs, _ = job_store.at_work(tx, tenant=request.options.tenant)
-    if jobs >= most:
+    if request.role is Role.ADMIN or settings.tenant_jobs is settings.tenant_items is None:
+        return math.inf
+    jobs, items = job_store.at_work(tx, tenant=request.options.tenant)
+    if settings.tenant_jobs is not None and jobs >= settings.tenant_jobs:
         raise OverQuotaError(
             f"tenant '{request.options.tenant}' has {jobs:,} jobs that have not ended, as many as it may have at once "
             "(FIRSTLINE_TENANT_JOBS); wait until one ends, or cancel one"
         )
-
-
-def room_for_items(tx: Connection, *, request: JobRequest, settings: Settings) -> float:
-    """Return how many items a tenant's next job may have; infinity: any number."""
-    if settings.tenant_items is None or request.role is Role.ADMIN:
-        return math.inf
-    _, items = job_store.at_work(tx, tenant=request.options.tenant)
-    return max(0, settings.tenant_items - items)
+    return math.inf if settings.tenant_items is None else max(0, settings.tenant_items - items)
 
 
 def too_many_items(room: float) -> OverQuotaError:

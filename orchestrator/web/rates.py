@@ -37,7 +37,8 @@ class Streams:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._lock = threading.Lock()
+        # One that nobody held any more is closed whenever it is collected: in the middle of what another one does here.
+        self._lock = threading.RLock()
         self._open: Counter[str] = Counter()
 
     def open(self, name: str) -> "OpenStream | None":

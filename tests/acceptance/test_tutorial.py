@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.acceptance.tutorial_page import PAGE, Command, Reader, dollars, script, steady
+from tests.acceptance.tutorial_page import PAGE, Command, Reader, estimates, script, steady
 
 #: The whole page is read before the first test.
 pytestmark = pytest.mark.timeout(400)
@@ -26,7 +26,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.parametrize("number", range(len(STEPS)), ids=[step.line.split(" --")[0] for step in STEPS])
 def test_each_command_prints_what_the_page_shows(printed: list[str], number: int):
     assert steady(printed[number]) == steady(STEPS[number].printed)
-    assert dollars(printed[number]) == pytest.approx(dollars(STEPS[number].printed), rel=0.1, abs=1e-4)
+    assert estimates(printed[number]) == pytest.approx(estimates(STEPS[number].printed), rel=0.05)
 
 
 def test_the_page_goes_from_a_new_skill_to_a_calibrated_workflow():

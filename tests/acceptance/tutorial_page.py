@@ -19,8 +19,8 @@ _SECONDS = re.compile(r"\b\d+(?:\.\d+)?(?:e-\d+)? (?:ms|s|min)\b")
 _LATENCY = re.compile(r"(?<=\"latency_s\":)[\d.e-]+")
 
 
-#: Which calls of a model go wrong depends on the order in which they come, and with it what is spent on second tries.
-_DOLLARS = re.compile(r"\$([\d.]*\d)")
+#: An estimate rests on how the calls of earlier commands fell, of which no two runs have the same.
+_ESTIMATE = re.compile(r"(?<=Estimated before the run: )\$([\d.]+) \(\$([\d.]+) to \$([\d.]+)\)")
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ def _environment() -> dict[str, str]:
 
 
 def steady(printed: str) -> list[str]:
-    """Return an output's words, sorted, without what differs from run to run: ids, durations, dollars, line breaks."""
+    """Return an output's words, sorted, without what differs from run to run: ids, durations, where lines break."""
     text = _SUCH_AS.sub("<item>", _ID.sub("<id>", " ".join(printed.split())))
-    text = _DOLLARS.sub("<$>", _LATENCY.sub("<s>", _SECONDS.sub("<s>", text)))
+    text = _ESTIMATE.sub("<estimate>", _LATENCY.sub("<s>", _SECONDS.sub("<s>", text)))
     return sorted(text.replace("─", "").split())
 
 
-def dollars(printed: str) -> list[float]:
-    """Return all dollars of an output, the least first."""
-    return sorted(map(float, _DOLLARS.findall(printed)))
+def estimates(printed: str) -> list[float]:
+    """Return the dollars of an output's estimates: the guess and both ends of its interval, one after the other."""
+    return [float(dollars) for found in _ESTIMATE.findall(" ".join(printed.split())) for dollars in found]

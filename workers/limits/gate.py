@@ -106,12 +106,11 @@ class Gate:
         permit = Permit(name, model, caps, tokens, cost_usd, firm, self._cooldowns.of(model).probation)
         if caps and cost_usd is None:
             self._warn_unpriced(model)
+        refusal: Defer | None = None
         try:
             if permit.probe and self._prove is not None and probed is not None:
                 refusal = await self._prove_first(tier, permit, self._prove, probed)
                 permit = replace(permit, probe=False)
-            else:
-                refusal = None
             refusal = refusal or await self._admit(tier, permit)
         except RedisError as error:
             _log.warning("redis.unreachable", extra={"error": type(error).__name__})

@@ -141,27 +141,22 @@ async def follow_job(job: SeenJob, request: Request) -> EventSourceResponse:
 
 
 async def _statuses(job: str, request: Request, mine: OpenStream) -> AsyncIterator[dict[str, Any]]:
-    with closing(mine):
-        async for said in _changes(job, request):
-            yield said
-
-
-async def _changes(job: str, request: Request) -> AsyncIterator[dict[str, Any]]:
     last: JobStatus | None = None
     asked_at = time.monotonic()
-    while not await request.is_disconnected():
-        said = await anyio.to_thread.run_sync(api.status, job)
-        if said != last:
-            yield {"event": "status", "data": said.model_dump_json()}
-        if said.state.ended:
-            return
-        last = said
-        if time.monotonic() - asked_at > _ASKED_AGAIN_S:
-            if not await anyio.to_thread.run_sync(still_in, request):
+    with closing(mine):
+        while not await request.is_disconnected():
+            said = await anyio.to_thread.run_sync(api.status, job)
+            if said != last:
+                yield {"event": "status", "data": said.model_dump_json()}
+            if said.state.ended:
                 return
-            asked_at = time.monotonic()
-        # A count over many items costs something: a larger job is looked at less often.
-        await anyio.sleep(_POLL_S if said.items < 5000 else 2.0)
+            last = said
+            if time.monotonic() - asked_at > _ASKED_AGAIN_S:
+                if not await anyio.to_thread.run_sync(still_in, request):
+                    return
+                asked_at = time.monotonic()
+            # A count over many items costs something: a larger job is looked at less often.
+            await anyio.sleep(_POLL_S if said.items < 5000 else 2.0)
 
 
 @router.get(
