@@ -14,7 +14,7 @@ same for every method; the file is the population, so loss and cost are counted 
 
 cost_share: dollars beside the top model alone; missed: share of splits with a true loss above --max-loss;
 labels_cost_share: dollars of everything that was asked to choose and certify, beside the top model on all items.
-Without --records the sets in bench/data/records are used.
+Without --records: nine simulated models, a set of each kind of bench/kit/simulated_models.py.
 """
 
 import argparse
@@ -30,13 +30,12 @@ if not __package__:
 
 import numpy as np
 
+from bench.kit.simulated_models import development_sets
 from firstline.orchestrator.experiments.tuning.pipeline import tune
 from firstline.orchestrator.experiments.tuning.recorded import RecordedSource, Records, read_records
 from firstline.orchestrator.quality.calibration.methods import learn_then_test
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.schemas.errors import UserError
-
-DATA = Path(__file__).parent / "data" / "records"
 
 #: What the goal allows beside the best pair in hindsight.
 GOAL = 1.06
@@ -67,14 +66,18 @@ def main(arguments: list[str] | None = None) -> int:
     if options.quick:
         setting = Setting(setting.target, setting.labels, min(setting.splits, 10), setting.seed)
     try:
-        paths = [options.records] if options.records else sorted(DATA.glob("*.jsonl"))
-        found = {path.stem: compare(read_records(path, top=options.top), setting) for path in paths}
+        sets = _named(options.records, options.top) if options.records else development_sets()
+        found = {name: compare(records, setting) for name, records in sets.items()}
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     shaped = _shape(found, setting, single=bool(options.records))
     print(json.dumps(shaped) if options.json else _table(found, setting))
     return 0
+
+
+def _named(path: Path, top: str | None) -> Mapping[str, Records]:
+    return {path.stem: read_records(path, top=top)}
 
 
 def compare(records: Records, setting: Setting) -> dict[str, dict[str, float]]:
