@@ -16,7 +16,7 @@ from firstline.orchestrator.quality.calibration.bounds import critical_count
 from firstline.orchestrator.quality.calibration.threshold import Target
 
 #: Share of the labels that the choosing uses; the rest certifies what was chosen.
-CHOOSING = 0.1
+CHOOSING = 0.2
 #: Fewest labels to choose with.
 FEWEST = 12
 #: Rows without a label that are looked at for each label of the choosing.

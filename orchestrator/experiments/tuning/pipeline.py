@@ -70,7 +70,9 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tunin
     With probability `1 - target.delta` at most `target.max_loss` of all items are accepted although they are lost. The
     labels and rows of the certificate are none that the choosing saw, so the choice needs no correction.
     """
-    order: Ints = np.random.default_rng(seed).permutation(source.rows).astype(np.int64)
+    rng = np.random.default_rng(seed)
+    order: Ints = rng.permutation(source.rows).astype(np.int64)
+    coin = float(rng.random())
     refused = infeasible(len(source.candidates), source.rows, labels, target)
     if refused:
         return TuningResult(None, None, None, (), 0, refused)
@@ -88,6 +90,7 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tunin
         np.arange(len(rows)),
         left,
         target,
+        coin=coin,
         ahead=lambda places: source.expect(rows[places]),
     )
     used = choice.labels + found.labels_used
