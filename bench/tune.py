@@ -155,7 +155,7 @@ def _shape(found: Mapping[str, Any], setting: Setting, *, single: bool) -> dict[
 
 
 def _targets(sets: Sequence[Mapping[str, Mapping[str, float]]], setting: Setting) -> list[Target]:
-    """The goal is about what a user meets on average: cost over all sets, and splits of all sets that missed."""
+    """Compare what a user meets on average: cost over all sets, and splits of all sets that missed."""
 
     def mean(method: str, figure: str) -> float:
         return float(np.mean([methods[method][figure] for methods in sets]))
