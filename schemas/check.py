@@ -158,6 +158,10 @@ class NoRefusal(_Check):
     kind: Literal["no_refusal"]
 
 
+#: A user's function: `module:function`.
+FunctionPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*[:.][A-Za-z_]\w*$")]
+
+
 class Executable(_Check):
     """A Python function of the user's by dotted path passes the answer.
 
@@ -165,7 +169,7 @@ class Executable(_Check):
     """
 
     kind: Literal["function"]
-    path: str = Field(pattern=r"^[A-Za-z_][\w.]*[:.][A-Za-z_]\w*$")
+    path: FunctionPath
 
 
 class PlanSound(_Check):

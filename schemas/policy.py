@@ -39,6 +39,10 @@ class Signal(Frozen):
         return f"{self.kind}({self.field})" if self.field else self.kind
 
 
+#: The signal that a decision model's own probability is: it needs no declaration.
+DECISION = "decision"
+
+
 class Confidence(Frozen):
     """A number in 0..1 from a named signal."""
 

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, PydanticUserError, TypeAdapter, field_validator, model_validator
 
 from firstline.schemas.base import Frozen, Json, JsonObject, digest
-from firstline.schemas.check import CheckSpec
+from firstline.schemas.check import CheckSpec, FunctionPath
 from firstline.schemas.comparator import Comparator, Judge
 from firstline.schemas.policy import Demand, Policy, Signal
 
@@ -40,6 +40,8 @@ class Skill(Frozen):
     #: JSON Schema of the answer; `{type: string}` asks for plain text.
     output: JsonObject
     examples: tuple[Example, ...] = ()
+    #: A function of the user's that puts right what takes no model, before the checks: (answer, item) -> answer.
+    repair: FunctionPath | None = None
     checks: tuple[CheckSpec, ...] = ()
     reasoning: Demand = Demand.LOW
     #: In order: the first that has a value counts.
@@ -81,7 +83,8 @@ class Skill(Frozen):
     @cached_property
     def digest(self) -> str:
         """16 hex digits over all that shapes an answer or says when two are the same: calibrations live with it."""
-        unsaid = {name for name, value in {"compare": {}, "judge": Judge()}.items() if getattr(self, name) == value}
+        defaults = {"compare": {}, "judge": Judge(), "repair": None}
+        unsaid = {name for name, value in defaults.items() if getattr(self, name) == value}
         return digest(self.model_dump(mode="json", exclude={"policy", "confidence", "description", *unsaid}))
 
     @model_validator(mode="after")

@@ -18,6 +18,8 @@ class Structured(StrEnum):
     TOOL_CALL = "tool_call"
     JSON_OBJECT = "json_object"
     PROMPT = "prompt"
+    #: No JSON is written: the closed fields are typed questions to a decision model, which picks from their labels.
+    DECISIONS = "decisions"
 
 
 class Lane(StrEnum):
@@ -172,6 +174,13 @@ class Model(Frozen):
         refuse_written(params)
         return params
 
+    @field_validator("structured")
+    @classmethod
+    def _decides_or_writes(cls, modes: tuple[Structured, ...]) -> tuple[Structured, ...]:
+        if Structured.DECISIONS in modes and len(modes) > 1:
+            raise ValueError("`decisions` stands alone: a decision model writes no JSON")
+        return modes
+
     @field_validator("service_tier")
     @classmethod
     def _is_slow(cls, lane: Lane | None) -> Lane | None:
@@ -182,6 +191,11 @@ class Model(Frozen):
     def _hold_no_password(cls, url: str | None) -> str | None:
         refuse_written(url)
         return url
+
+    @property
+    def decides(self) -> bool:
+        """Whether it is a decision model: asked typed questions, never for a text."""
+        return self.structured == (Structured.DECISIONS,)
 
     @property
     def has_slow_lane(self) -> bool:
@@ -208,6 +222,8 @@ class TierKind(StrEnum):
     MODEL = "model"
     #: Models behind a provider's Batch API: about half the price, answers within a day.
     BATCH = "batch"
+    #: Decision models: they pick from the labels of closed fields, with probabilities, and serve nothing uncertified.
+    DECISION = "decision"
     #: A small classifier of the job's own, trained while the job runs on what the ladder answers.
     STUDENT = "student"
     #: Plain functions; no model.
@@ -285,6 +301,10 @@ class Tier(Frozen):
     def _fill(self) -> Self:
         if not self.queue:
             object.__setattr__(self, "queue", self.name)
+        if self.kind is TierKind.DECISION:
+            object.__setattr__(
+                self, "models", tuple(one.evolve(structured=(Structured.DECISIONS,)) for one in self.models)
+            )
         if self.kind.is_on_ladder and not self.models:
             raise ValueError(f"tier '{self.name}' names no models; list at least one under `models:`")
         return self
@@ -337,6 +357,10 @@ class Profile(Frozen):
             raise ValueError(f"orchestrator: expected one of {', '.join(names)}, got '{self.orchestrator}'")
         if not self.ladder:
             raise ValueError("expected at least one tier that models answer on, got tiers of kind `tools` only")
+        if self.rungs[-1].kind is TierKind.DECISION:
+            raise ValueError(
+                f"tier '{self.rungs[-1].name}' is of kind `decision`: a tier of models has to stand above it"
+            )
         if len([tier for tier in self.tiers if tier.kind is TierKind.STUDENT]) > 1:
             raise ValueError("expected at most one tier of kind `student`: it stands below all others")
         services = [service.name for service in self.services]

@@ -1,8 +1,11 @@
 """What an answer's schema says of its fields, and how each of them is compared for want of another word."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as default
 from enum import StrEnum
+from itertools import zip_longest
+from typing import Any
 
 from firstline.config.json_schema.references import pointed
 from firstline.schemas.base import Json, JsonObject
@@ -13,6 +16,8 @@ from firstline.schemas.skill import Skill
 WHOLE = ""
 #: In `compare:`, all fields that neither are named nor have a comparator by their schema.
 OTHERS = "*"
+#: Of an enum, what each value means: editors read it by this name.
+DESCRIPTIONS = "enumDescriptions"
 #: Most values of an integer that counts as a scale.
 _SCALE = 20
 _DEEPEST = 12
@@ -57,6 +62,26 @@ class AnswerField:
 
     path: str
     kind: FieldKind
+    #: Its schema, without what only says that null will do or where it stands.
+    schema: JsonObject = default(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[tuple[Json, str], ...]:
+        """The values that it may take, each with what its schema says of it; none where it is not closed."""
+        match self.schema:
+            case {"enum": list() as values}:
+                texts = _listed(self.schema, DESCRIPTIONS)
+                return tuple(
+                    (value, str(text or "")) for value, text in zip_longest(values, texts[: len(values)], fillvalue="")
+                )
+            case {"const": value}:
+                return ((value, ""),)
+            case {"type": "boolean"}:
+                return ((True, ""), (False, ""))
+            case {"type": "integer", "minimum": int(low), "maximum": int(high)} if self.kind is FieldKind.SCALE:
+                return tuple((value, "") for value in range(low, high + 1))
+            case _:
+                return ()
 
     @property
     def name(self) -> str:
@@ -101,7 +126,7 @@ def _fields(root: JsonObject, schema: Json, path: str, depth: int) -> Iterator[A
         for name, below in properties.items():
             yield from _fields(root, below, f"{path}.{name}" if path else name, depth - 1)
     else:
-        yield AnswerField(path, _kind(root, found, depth))
+        yield AnswerField(path, _kind(root, found, depth), found)
 
 
 def _kind(root: JsonObject, schema: JsonObject, depth: int) -> FieldKind:
@@ -140,7 +165,9 @@ def _plain(root: JsonObject, schema: Json, depth: int) -> JsonObject:
         if isinstance(here.get("$ref"), str):
             here = pointed(root, str(here["$ref"])) or {}
         elif len(branches) == 1 and isinstance(branches[0], dict):
-            here = branches[0]
+            here = {**_said(here), **branches[0]}
+        elif branches and all(isinstance(branch, dict) and "const" in branch for branch in branches):
+            here = {**_said(here), **_enum_of(branches)}
         else:
             break
     kinds = here.get("type")
@@ -148,6 +175,16 @@ def _plain(root: JsonObject, schema: Json, depth: int) -> JsonObject:
         told = [kind for kind in kinds if kind != "null"]
         here = {**here, "type": told[0] if len(told) == 1 else None}
     return {} if _has_choices(here) else here
+
+
+def _said(schema: JsonObject) -> JsonObject:
+    return {name: schema[name] for name in ("description",) if name in schema}
+
+
+def _enum_of(constants: Sequence[Any]) -> JsonObject:
+    """Return an enum for constants that stand side by side, the way in which a schema describes each value."""
+    texts = [one.get("description") or one.get("title") or "" for one in constants]
+    return {"enum": [one["const"] for one in constants], DESCRIPTIONS: texts}
 
 
 def _listed(schema: JsonObject, name: str) -> list[Json]:

@@ -149,7 +149,8 @@ def _function_flaws(skill: Skill, folders: tuple[Path, ...]) -> list[Flaw]:
     compared = [(("compare", at), one.by) for at, one in skill.compare.items() if FUNCTION_PATH.search(one.by)]
     signals = [(("confidence", n, "path"), signal.path) for n, signal in enumerate(skill.confidence) if signal.path]
     flaws = []
-    for at, path in (*checks, *signals, *compared):
+    repairs = [(("repair",), skill.repair)] if skill.repair else []
+    for at, path in (*repairs, *checks, *signals, *compared):
         try:
             load(path, folders=folders)
         except UserError as error:

@@ -80,7 +80,7 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
     ladder = order.profile
     tiers = weighed_tiers(ladder, aim.tier)
     plan = _plan(workflow, ladder)
-    _refuse_silent(plan)
+    _refuse_silent(plan, tiers)
     truths = _truths(workflow, plan, aim, order)
     refused = refused_steps(plan, truths)
     steps = [planned for planned in plan.steps if planned.step.skill]
@@ -131,8 +131,9 @@ def refused_steps(plan: Plan, truths: Mapping[str, Truth]) -> dict[str, str]:
     """Return why nothing can be certified for some steps; UserError where that holds of all with a signal."""
     able = {name: plan.skills[plan.step(name).step.skill or ""] for name in truths}
     reasons = untold((name, skill, truths[name]) for name, skill in able.items())
-    if all(name in reasons for name, skill in able.items() if skill.confidence):
-        raise UserError(next(reasons[name] for name, skill in able.items() if skill.confidence))
+    weighed = [name for name, skill in able.items() if skill.confidence] or list(able)
+    if all(name in reasons for name in weighed):
+        raise UserError(reasons[weighed[0]])
     return reasons
 
 
@@ -176,8 +177,8 @@ def _speaks(skill: Skill, tier: Tier) -> bool:
     return any(has_signal(skill, model) for model in tier.models)
 
 
-def _refuse_silent(plan: Plan) -> None:
-    if not any(skill.confidence for skill in plan.skills.values()):
+def _refuse_silent(plan: Plan, tiers: Sequence[Tier]) -> None:
+    if not any(skill.confidence or any(_speaks(skill, tier) for tier in tiers) for skill in plan.skills.values()):
         names = ", ".join(sorted(plan.skills))
         raise UserError(
             f"no confidence signal to calibrate: {names} declares none; add `confidence:` to the skill, such as "

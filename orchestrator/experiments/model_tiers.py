@@ -20,7 +20,7 @@ def by_model(profile: Profile) -> Profile:
 
 
 def _split(tier: Tier) -> tuple[Tier, ...]:
-    if tier.kind is not TierKind.MODEL:
+    if tier.kind not in (TierKind.MODEL, TierKind.DECISION):
         return (tier,)
     return tuple(
         tier.evolve(name=alone(tier.name, number), models=(model,)) for number, model in enumerate(tier.models)

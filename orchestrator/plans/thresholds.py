@@ -6,9 +6,10 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.store import calibrations
 from firstline.schemas.base import Frozen
-from firstline.schemas.policy import Policy, Threshold
+from firstline.schemas.policy import DECISION, Policy, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
+from firstline.workers.rules.closed_answers import undecidable
 
 #: Signals that are read off log-probabilities: a model that gives none never has a value of them.
 _OF_LOGPROBS = frozenset({"mean_logprob", "min_logprob", "margin"})
@@ -70,13 +71,28 @@ def _counts(certificate: Certificate, skill: Skill, policy: Policy) -> bool:
     """Say whether a certificate has a say: of a signal that the skill has, or of drift that the policy acts on."""
     if certificate.drifted and policy.on_drift == "escalate":
         return True
-    return certificate.signal in [signal.label for signal in skill.confidence]
+    return certificate.signal in _labels(skill)
+
+
+def _labels(skill: Skill) -> tuple[str, ...]:
+    """Return the signals that a skill's answers may have: those it declares, and a decision model's own."""
+    return (*(signal.label for signal in skill.confidence), DECISION)
+
+
+def _undecidable(skill: Skill) -> str | None:
+    """Return why decision models cannot answer a skill at all."""
+    if skill.tools:
+        return f"skill '{skill.name}' calls tools, which a decision model cannot"
+    why = undecidable(skill.output)
+    return f"a decision model cannot answer skill '{skill.name}': {why}" if why else None
 
 
 def _certified(skill: Skill, policy: Policy, model: Model, known: Mapping[str, Certificate], room: float) -> Threshold:
     one = known.get(model.name)
     if one is None:
         return _nothing(skill, f"nothing is certified for {model.name}")
+    if model.decides and (why := _undecidable(skill)):
+        return _nothing(skill, why)
     if one.drifted and policy.on_drift == "escalate":
         why = "audits found more losses than are borne; calibrate it again"
         return Threshold(signal=one.signal, value=None, source="audit", calibration_id=one.calibration, why=why)
@@ -97,12 +113,15 @@ def _nothing(skill: Skill, why: str) -> Threshold:
 
 def _declared(skill: Skill, policy: Policy, tier: Tier) -> dict[str, Threshold]:
     """Return what a policy alone says of a tier's models, of which nothing is certified."""
-    if policy.min_confidence is None and policy.uncalibrated == "accept":
-        return {}
-    return {model.name: _declared_of(skill, policy, model) for model in tier.models}
+    is_open = policy.min_confidence is None and policy.uncalibrated == "accept"
+    weighed = [model for model in tier.models if model.decides or not is_open]
+    return {model.name: _declared_of(skill, policy, model) for model in weighed}
 
 
 def _declared_of(skill: Skill, policy: Policy, model: Model) -> Threshold:
+    if model.decides:
+        why = _undecidable(skill) or f"{model.name} is a decision model: it serves nothing that is not certified"
+        return _nothing(skill, why)
     if policy.min_confidence is None:
         return _nothing(skill, "its policy accepts nothing that is not calibrated").evolve(source="declared")
     if policy.min_confidence > 0 and policy.unsure == "escalate" and not has_signal(skill, model):
@@ -114,6 +133,8 @@ def _declared_of(skill: Skill, policy: Policy, model: Model) -> Threshold:
 
 def has_signal(skill: Skill, model: Model) -> bool:
     """Say whether a signal of the skill can have a value for a model's answers."""
+    if model.decides:
+        return _undecidable(skill) is None
     return any(signal.kind not in _OF_LOGPROBS or model.logprobs for signal in skill.confidence)
 
 
@@ -127,7 +148,7 @@ def known_certificates(tx: Connection, *, profile: Profile, tenant: str) -> Cert
 
     def look_up(skill: Skill) -> Mapping[str, Certificate]:
         found: dict[str, Certificate] = {}
-        signals = [signal.label for signal in skill.confidence]
+        signals = _labels(skill)
         for row in calibrations.standing(tx, tenant=tenant, skill_digest=skill.digest, frontier_model=top):
             known = found.get(row["cheap_model"])
             # Newest first; one of a signal that the skill has is worth more than what an audit says of any signal.

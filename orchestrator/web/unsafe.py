@@ -54,7 +54,7 @@ def _of_workflow(workflow: Workflow) -> Iterator[str]:
 def _of_skill(skill: Skill) -> Iterator[str]:
     if skill.tools:
         yield "tools"
-    if any(isinstance(check, Executable) for check in skill.checks):
+    if skill.repair is not None or any(isinstance(check, Executable) for check in skill.checks):
         yield "functions"
     if any(signal.path is not None or signal.compare not in COMPARATORS for signal in skill.confidence):
         yield "functions"

@@ -71,7 +71,7 @@ def run_checks(
 
 def runs_user_code(skill: Skill) -> bool:
     """Say whether checking an answer may block on a user's function: then do it off the event loop."""
-    return any(isinstance(spec, Executable) for spec in skill.checks)
+    return skill.repair is not None or any(isinstance(spec, Executable) for spec in skill.checks)
 
 
 def _schema_result(skill: Skill, value: Json) -> CheckResult:

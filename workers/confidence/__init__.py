@@ -4,7 +4,7 @@ import asyncio
 import math
 from typing import assert_never
 
-from firstline.schemas.policy import Confidence, Signal
+from firstline.schemas.policy import DECISION, Confidence, Signal
 from firstline.schemas.skill import Skill
 from firstline.workers.confidence.agreement import agreement
 from firstline.workers.confidence.ask import Ask, Caller
@@ -35,6 +35,8 @@ async def assess(answered: CheckedAnswer, call: Caller) -> Confidence | None:
     Later signals are not computed, so that calls which cost money (agreement, verifier) are made only where the free
     ones are silent. `call` makes them and answers with a `Reply`, or None where it cannot.
     """
+    if answered.reply.certainty is not None:
+        return Confidence(signal=DECISION, value=answered.reply.certainty)
     for signal in answered.skill.confidence:
         value = await measure(signal, answered, call)
         if value is not None and not math.isnan(value):

@@ -18,6 +18,8 @@ class Ask:
     tier: str | None = None
     schema: JsonObject | None = None
     schema_name: str = "answer"
+    #: What a decision model is asked, which writes no text.
+    question: JsonObject | None = None
     params: JsonObject = field(default_factory=dict)
     top_logprobs: int | None = None
 

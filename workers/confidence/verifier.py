@@ -4,6 +4,7 @@ import math
 import re
 
 from firstline.schemas.attempt import TokenLogprob
+from firstline.schemas.base import JsonObject
 from firstline.schemas.policy import Signal
 from firstline.workers.confidence.ask import Ask, Caller
 from firstline.workers.confidence.checked_answer import CheckedAnswer
@@ -18,6 +19,8 @@ _ROLE = (
     "You check another model's answer to a task. Decide whether a careful expert would accept it as correct, complete "
     "and in line with the task's instructions. Say yes only if you find nothing wrong. Answer with one word: yes or no."
 )
+#: The same to a decision model.
+_QUESTION: JsonObject = {"type": "boolean", "description": "Would a careful expert accept the answer as it stands?"}
 _WORD = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _FIRST = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 _ALTERNATIVES = 10
@@ -37,13 +40,16 @@ def verification(signal: Signal, answered: CheckedAnswer) -> Ask:
     system: Message = {"role": "system", "content": f"{_ROLE}\n\n{task}{rubric}\n\n{DECLARATION}"}
     shown = f"The answer to check:\n{fence('answer', answered.value)}\n\nIs it right? yes or no"
     messages = (system, user(f"{fields(answered.inputs)}\n\n{shown}"))
-    return Ask("verify", messages, tier=signal.tier, params={"temperature": 0}, top_logprobs=_ALTERNATIVES)
+    params: JsonObject = {"temperature": 0}
+    return Ask("verify", messages, signal.tier, question=_QUESTION, params=params, top_logprobs=_ALTERNATIVES)
 
 
 def probability(reply: Reply) -> float | None:
     """Return P(yes) / (P(yes) + P(no)) at the token of the verdict, else 1 or 0 by the word; None without either."""
     if reply.error is not None:
         return None
+    if isinstance(reply.value, bool):
+        return None if reply.certainty is None else reply.certainty if reply.value else 1 - reply.certainty
     text = reply.text or ""
     word = _verdict(text)
     if word is None:

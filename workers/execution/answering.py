@@ -211,7 +211,7 @@ class _Asking:
             if shared and (hit := await self.worker.cache.find(shared)) is not None:
                 attempt = book_cached(subtask, call, tier, state, hit.reply)
                 return ModelAnswer(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
-            if self._may_be_packed():
+            if self._may_be_packed(call.model):
                 result = await self.packer.ask(subtask.skill, self.inputs, call)
         if result is None:
             booked = await book(subtask, call, tier, state, self.worker)
@@ -219,14 +219,14 @@ class _Asking:
             booked = book_sent(subtask, call, tier, state, self.worker, result)
         return booked if isinstance(booked, Defer) else ModelAnswer(*booked, call.messages, self.inputs)
 
-    def _may_be_packed(self) -> bool:
+    def _may_be_packed(self, model: Model) -> bool:
         """Say whether the item may share its call.
 
         Thresholds speak of answers that were given alone, tools of one item, and so does what is said of a last answer.
         """
         subtask, state, skill = self.subtask, self.state, self.subtask.skill
         is_plain = not (skill.tools or subtask.is_weighed or subtask.todo.instruction or state.feedback or state.effort)
-        if subtask.batch.tier.kind is TierKind.BATCH:
+        if subtask.batch.tier.kind is TierKind.BATCH or model.decides:
             return False
         return skill.pack > 1 and is_plain and not state.alone and is_short(self.inputs)
 

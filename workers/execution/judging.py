@@ -9,6 +9,7 @@ from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
 from firstline.schemas.verdict import Defer, Escalate, Verdict
 from firstline.workers.checks import run_checks, runs_user_code
+from firstline.workers.checks.repair import repair
 from firstline.workers.confidence import Ask, CheckedAnswer, assess
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.booking import book
@@ -36,7 +37,9 @@ async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker
     # It was paid for, so it is on record whatever happens from here on.
     state.attempts.append(said.attempt)
     value: Json = reply.plain if skill.is_text else reply.value
-    checks = await _checks(subtask, said, value) if reply.error is None else ()
+    checks: tuple[CheckResult, ...] = ()
+    if reply.error is None:
+        value, checks = await _checked(subtask, said, value)
     situation = _situation(subtask, state, reply, checks, model=said.attempt.model)
     if reply.error is None and not situation.failed and _is_weighed(situation):
         found = said.confidence or await _weigh(subtask, said, value, state, worker)
@@ -89,12 +92,15 @@ async def _weigh(
     return await assess(answered, _Asker(subtask, state, worker, said.attempt.model))
 
 
-async def _checks(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[CheckResult, ...]:
+async def _checked(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[Json, tuple[CheckResult, ...]]:
+    """Return the answer as its skill's repair leaves it, and what the checks say of that."""
     skill, tier = subtask.skill, subtask.batch.tier.name
     item = {**subtask.work.input, **said.inputs}
 
-    def run() -> tuple[CheckResult, ...]:
-        return run_checks(skill, value, text=said.reply.text, item=item, tier=tier, folders=subtask.folders)
+    def run() -> tuple[Json, tuple[CheckResult, ...]]:
+        repaired, broken = repair(skill, value, item=item, folders=subtask.folders)
+        checks = run_checks(skill, repaired, text=said.reply.text, item=item, tier=tier, folders=subtask.folders)
+        return repaired, (*broken, *checks)
 
     # A user's function may take its time; the loop has other calls to look after.
     return await asyncio.to_thread(run) if runs_user_code(skill) else run()
@@ -124,10 +130,11 @@ class _Asker:
         model = None if tier is None else self.worker.gate.pick(tier)
         if tier is None or model is None or isinstance(model, Defer):
             return None
+        schema = ask.question if model.decides and ask.schema is None else ask.schema
         call = Call(
             model=model,
             messages=ask.messages,
-            schema=ask.schema,
+            schema=schema,
             schema_name=ask.schema_name,
             timeout_s=tier.timeout_s,
             params=ask.params,
@@ -137,6 +144,6 @@ class _Asker:
         if isinstance(said, Defer):
             return None
         attempt, reply = said
-        value: Json = reply.plain if ask.schema is None else reply.value
+        value: Json = reply.plain if schema is None else reply.value
         self.state.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
         return reply

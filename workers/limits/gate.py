@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from firstline.config.shared_state.budget_counters import NANOS
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import BudgetCap
 from firstline.schemas.tier import Lane, Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause
@@ -258,7 +259,8 @@ class Gate:
 def _probe_call(tier: Tier, model: Model) -> Call:
     """Return a call that any model answers, in a few tokens and with no job's parameters."""
     asked: Message = {"role": "user", "content": "Answer with one word: ready"}
-    return Call(model=model, messages=(asked,), timeout_s=min(tier.timeout_s, PROBE_S - 1))
+    schema: JsonObject | None = {"type": "boolean"} if model.decides else None
+    return Call(model=model, messages=(asked,), schema=schema, timeout_s=min(tier.timeout_s, PROBE_S - 1))
 
 
 def _refusal(permit: Permit, said: list[str]) -> Defer:

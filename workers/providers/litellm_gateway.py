@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from firstline.workers.providers.batches.openai import OpenAIBatches
 from firstline.workers.providers.batches.transport import BatchHttp
 from firstline.workers.providers.billing import asked_on, booked, free
 from firstline.workers.providers.cache_marks import marked
+from firstline.workers.providers.decisions import billed, read_decisions, request_of
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.own_words import in_own_words
@@ -27,6 +28,7 @@ from firstline.workers.providers.response_parser import read_reply
 from firstline.workers.providers.structured_call import ask_for_json, read_text
 from firstline.workers.providers.unanswered import reply_without_litellm
 from firstline.workers.providers.wire import Wire, listening, tap
+from firstline.workers.rules.closed_answers import undecidable
 
 #: litellm starts its own timers with this much more than ours, so that ours decides.
 _GRACE_S = 5.0
@@ -101,6 +103,8 @@ class LitellmGateway:
 
     async def call(self, call: Call, /) -> Reply:
         """Answer one call; failures are replies with `error` set, only cancellation raises."""
+        if call.model.decides:
+            return await self._decide(call)
         if call.schema is not None:
             return await ask_for_json(call, self._send, self.modes)
         return read_text(await self._send(call))
@@ -118,6 +122,13 @@ class LitellmGateway:
             case _:
                 return False
 
+    async def _decide(self, call: Call) -> Reply:
+        """Ask a decision model for the closed fields of an answer."""
+        reason = "a decision model writes no text" if call.schema is None else undecidable(call.schema)
+        if reason is not None:
+            return free(Reply(error=ErrorKind.BAD_REQUEST, detail=reason))
+        return await self._send(call)
+
     async def _send(self, call: Call) -> Reply:
         started = time.perf_counter()
         key = self._keys.of(call.model)
@@ -130,17 +141,26 @@ class LitellmGateway:
                 # Within this context litellm leaves the logging of a call to its caller: a fifth of its CPU per call.
                 with self._unlogged():
                     async with asyncio.timeout(call.timeout_s):
-                        response = await self._litellm.acompletion(**_request(call, key))
+                        response = await self._ask(call, key)
             except Exception as error:
                 reply = reply_without_litellm(error, wire, call, key)
             else:
                 reply = self._read(response, wire, call, key)
         return replace(reply, latency_s=time.perf_counter() - started)
 
+    def _ask(self, call: Call, key: str | None) -> Awaitable[Any]:
+        if call.model.decides:
+            asked = {**request_of(call), **_connection(call, key), "timeout": call.timeout_s + _GRACE_S}
+            return self._litellm.adecisions(model=call.model.name, **asked)  # type: ignore[no-any-return]
+        return self._litellm.acompletion(**_request(call, key))  # type: ignore[no-any-return]
+
     def _read(self, response: Any, wire: Wire, call: Call, key: str | None) -> Reply:
         """Return the reply in a response, its tokens and dollars with it whatever its content is."""
         if response is None:
             return reply_without_litellm(None, wire, call, key)
+        if call.model.decides:
+            body = response.model_dump()
+            return booked(read_decisions(body, call), billed(body), call.model)
         reply = booked(read_reply(response, call), response, call.model, unsaid=asked_on(call))
         return reply if reply.error is None else in_own_words(reply, wire.json, call)
 
@@ -202,11 +222,13 @@ def _request(call: Call, key: str | None) -> dict[str, Any]:
     if call.top_logprobs is not None:
         request["logprobs"] = True
         request["top_logprobs"] = call.top_logprobs or None
-    if call.model.api_base is not None:
-        request["api_base"] = call.model.api_base
-    if key is not None or call.model.api_base is not None:
-        request["api_key"] = key or _NO_KEY
+    request |= _connection(call, key)
     return {name: value for name, value in request.items() if value is not None}
+
+
+def _connection(call: Call, key: str | None) -> dict[str, Any]:
+    base = {} if call.model.api_base is None else {"api_base": call.model.api_base}
+    return base if key is None and not base else {**base, "api_key": key or _NO_KEY}
 
 
 def _revealed(params: Mapping[str, Any]) -> dict[str, Any]:

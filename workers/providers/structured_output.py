@@ -110,6 +110,8 @@ def ask(
             )
         case Structured.PROMPT:
             return ModeRequest(mode, instruct(messages, sent), {}, sent, wrapped)
+        case Structured.DECISIONS:
+            raise ValueError("a decision model is asked questions, not for JSON")
 
 
 def instruct(messages: tuple[Message, ...], schema: JsonObject) -> tuple[Message, ...]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.workers.providers.billing import asked_on, booked, free, was_refused
+from firstline.workers.providers.decisions import billed, read_decisions
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.provider_errors import error_in, failure_of, rate_limits, readable
 from firstline.workers.providers.response_parser import read_reply
@@ -53,6 +54,8 @@ def _answered(wire: Wire, call: Call) -> Reply | None:
     body = wire.json
     if not isinstance(body, dict) or error_in(body):
         return None
+    if call.model.decides:
+        return booked(read_decisions(body, call), billed(body), call.model)
     if "choices" in body:
         reply = replace(read_reply(body, call), limits=rate_limits(wire.headers))
         return booked(reply, body, call.model, unsaid=asked_on(call))

@@ -5,9 +5,12 @@ import re
 from dataclasses import dataclass, field
 
 import jiter
+from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from firstline.schemas.base import Json
 
+_JSON = TypeAdapter[Json](Json)
 #: Levels that a value may be nested: every reader and writer between a provider and a database takes as many.
 MAX_DEPTH = 100
 #: Characters of a text that is read at all.
@@ -99,6 +102,14 @@ def same(one: Json, other: Json) -> bool:
             return len(one) == len(other) and all(map(same, one, other))
         case _:
             return one == other
+
+
+def as_json(value: object) -> Json:
+    """Return what a function gave as plain JSON, as models, dates and tuples have it; ValueError: there is none."""
+    try:
+        return printable_json(_JSON.validate_json(to_json(value)))
+    except ValueError as error:
+        raise ValueError(f"expected an answer that JSON can hold, got {type(value).__name__}: {error}") from None
 
 
 def printable(text: str) -> str:

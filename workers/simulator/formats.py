@@ -16,8 +16,8 @@ class Format:
 
     #: Returns a request as a chat completion; the model is named by the URL where it is not in the body.
     read: Callable[[JsonObject, str], JsonObject]
-    #: Returns the body of an answer or of an error.
-    write: Callable[[Outcome], JsonObject]
+    #: Returns the body of an answer or of an error, for the request that it answers.
+    write: Callable[[Outcome, JsonObject], JsonObject]
 
 
 def _same(body: JsonObject, _: str) -> JsonObject:
@@ -25,7 +25,7 @@ def _same(body: JsonObject, _: str) -> JsonObject:
 
 
 #: OpenAI's own.
-CHAT = Format(_same, lambda outcome: outcome.body)
+CHAT = Format(_same, lambda outcome, _: outcome.body)
 
 # Anthropic's Messages -------------------------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ def _read_messages(body: JsonObject, _: str) -> JsonObject:
     return chat
 
 
-def _write_message(outcome: Outcome) -> JsonObject:
+def _write_message(outcome: Outcome, _: JsonObject) -> JsonObject:
     if outcome.status != 200:
         kind = _ERRORS.get(outcome.status, "api_error")
         return {"type": "error", "error": {"type": kind, "message": _message_of(outcome)}}
@@ -126,7 +126,7 @@ def _read_contents(body: JsonObject, model: str) -> JsonObject:
     return chat
 
 
-def _write_content(outcome: Outcome) -> JsonObject:
+def _write_content(outcome: Outcome, _: JsonObject) -> JsonObject:
     if outcome.status != 200:
         status = _STATUSES.get(outcome.status, "INTERNAL")
         return {"error": {"code": outcome.status, "message": _message_of(outcome), "status": status}}

@@ -66,7 +66,7 @@ class Lots:
             outcome = Outcome(500, problem, model=outcome.model)
         if outcome.paid is not None:
             self._ledger.charge(outcome.model, batch=lot.id, **outcome.charges())
-        return outcome.status, self._form.write(outcome)
+        return outcome.status, self._form.write(outcome, body)
 
 
 class MessageBatches:

@@ -42,6 +42,8 @@ class FaultKind(StrEnum):
     EMPTY = "empty"
     NO_USAGE = "no_usage"
     ZERO_USAGE = "zero_usage"
+    #: Of a decision model: answers without how likely they are.
+    NO_PROBABILITIES = "no_probabilities"
 
 
 class Fault(Frozen):

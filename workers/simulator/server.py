@@ -18,6 +18,7 @@ from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.workers.simulator import responses
 from firstline.workers.simulator.batches import Batches
+from firstline.workers.simulator.decisions import DECISIONS
 from firstline.workers.simulator.engine import Engine, Outcome
 from firstline.workers.simulator.formats import CHAT, CONTENTS, MESSAGES, Format
 from firstline.workers.simulator.ledger import Ledger
@@ -37,16 +38,16 @@ class Calls:
         """Answer one request."""
         request = Request(scope, receive)
         self._ledger.open_call()
-        outcome = self._decide(await request.body(), str(request.path_params.get("model", "")))
+        body = _body(await request.body())
+        outcome = self._decide(body, str(request.path_params.get("model", "")))
         delivered = await self._wait(outcome, request)
         self._settle(outcome, delivered=delivered)
         if outcome.silence is not None:
             await _break_off(send)
         else:
-            await _json(self._form.write(outcome), outcome.status, outcome.headers)(scope, receive, send)
+            await _json(self._form.write(outcome, body or {}), outcome.status, outcome.headers)(scope, receive, send)
 
-    def _decide(self, raw: bytes, model: str) -> Outcome:
-        body = _body(raw)
+    def _decide(self, body: JsonObject | None, model: str) -> Outcome:
         return self._engine.answer(self._form.read(body, model)) if body is not None else Outcome(400, _NOT_JSON)
 
     async def _wait(self, outcome: Outcome, request: Request) -> bool:
@@ -113,6 +114,7 @@ def build_app(script: Script, log: Path | None = None) -> Starlette:
         *messages.routes(),
         Route("/v1/messages", Calls(engine, ledger, MESSAGES), methods=["POST"]),
         *contents.routes(),
+        Route("/v1/decisions", Calls(engine, ledger, DECISIONS), methods=["POST"]),
         Route("/v1beta/models/{model}:generateContent", Calls(engine, ledger, CONTENTS), methods=["POST"]),
         Route("/v1beta/models/{model}:batchGenerateContent", make_contents, methods=["POST"]),
         Route("/v1/models", pages.models),

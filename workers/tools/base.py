@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
 
 from firstline.config.json_schema.validator import validator_of
 from firstline.config.providers.secrets import revealed
@@ -15,8 +16,6 @@ from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
 from firstline.workers.rules.json_text import printable, printable_json
-
-_JSON = TypeAdapter[Json](Json)
 
 
 class Tool(Protocol):
@@ -144,21 +143,13 @@ def failed(reason: str, *, value: Json = None, truncated: bool = False, transien
 
 def clip(result: ToolResult, chars: int) -> ToolResult:
     """Return the result as it can be kept: without NUL, cut to `chars` characters of JSON (it becomes a text then)."""
-    text = _JSON.dump_json(result.value)
+    text = to_json(result.value)
     if b"\\u0000" in text:
         result = result.evolve(value=printable_json(result.value))
     if len(text) <= chars:
         return result
     whole = result.value if isinstance(result.value, str) else text.decode(errors="replace")
     return result.evolve(value=whole[:chars], truncated=True)
-
-
-def as_json(value: object) -> Json:
-    """Return a value as plain JSON (models, dates, tuples become their JSON form); ValueError when there is none."""
-    try:
-        return _JSON.validate_json(TypeAdapter(Any).dump_json(value))
-    except ValueError as error:
-        raise ValueError(f"expected an answer that JSON can hold, got {type(value).__name__}: {error}") from None
 
 
 def definition(tool: Tool) -> JsonObject:

@@ -10,7 +10,8 @@ from firstline.schemas.base import Frozen, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult
 from firstline.workers.rules import user_functions
-from firstline.workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
+from firstline.workers.rules.json_text import as_json
+from firstline.workers.tools.base import Kind, OpenArguments, Place, failed, mismatches
 
 
 class Options(Frozen):

@@ -11,7 +11,8 @@ from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
-from firstline.workers.tools.base import Kind, OpenArguments, Place, as_json, failed, mismatches
+from firstline.workers.rules.json_text import as_json
+from firstline.workers.tools.base import Kind, OpenArguments, Place, failed, mismatches
 
 if TYPE_CHECKING:
     from mcp import Client

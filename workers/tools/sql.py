@@ -10,7 +10,8 @@ from pydantic import Field
 
 from firstline.schemas.base import Frozen, Json
 from firstline.schemas.tool import ToolResult
-from firstline.workers.tools.base import Kind, Place, as_json, failed
+from firstline.workers.rules.json_text import as_json
+from firstline.workers.tools.base import Kind, Place, failed
 
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _REFUSED_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"})
