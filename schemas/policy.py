@@ -34,6 +34,11 @@ class Signal(Frozen):
     path: str | None = None
 
     @property
+    def is_costly(self) -> bool:
+        """Whether it asks models once more."""
+        return self.kind in ("agreement", "verifier")
+
+    @property
     def label(self) -> str:
         """The signal's name in reports and calibrations, such as `margin(intent)`."""
         return f"{self.kind}({self.field})" if self.field else self.kind
@@ -43,11 +48,27 @@ class Signal(Frozen):
 DECISION = "decision"
 
 
+#: The signal that a fitted score of several signals is.
+COMBINED = "combined"
+
+
 class Confidence(Frozen):
     """A number in 0..1 from a named signal."""
 
     signal: str
     value: float
+    #: Of a skill with several signals: all that were measured, and what else is known for nothing of the answer.
+    known: dict[str, float] = Field(default_factory=dict)
+
+
+class Combination(Frozen):
+    """A logistic score of several signals; its features are standardised by a centre and a scale each."""
+
+    features: tuple[str, ...]
+    centres: tuple[float, ...]
+    scales: tuple[float, ...]
+    weights: tuple[float, ...]
+    intercept: float
 
 
 class Threshold(Frozen):
@@ -58,6 +79,8 @@ class Threshold(Frozen):
     value: float | None
     source: Literal["declared", "calibrated", "audit", "uncertified"] = "declared"
     calibration_id: int | None = None
+    #: Of the signal `combined`: how it is reckoned.
+    combination: Combination | None = None
     #: Loss over all items that is certified for it, and the chance that it is more; None: nothing is certified.
     max_loss: float | None = None
     delta: float | None = None

@@ -22,12 +22,14 @@ from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, u
 from firstline.orchestrator.experiments.labelling import Labelling, Row
 from firstline.orchestrator.experiments.model_tiers import alone, by_model, weighed_tiers
 from firstline.orchestrator.experiments.sampling import sample
+from firstline.orchestrator.experiments.signal_choice import chosen_signal, signals_of, split
 from firstline.orchestrator.experiments.trials import Trials, with_gold
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import has_signal, nothing_certified
 from firstline.orchestrator.quality.calibration.bounds import Source, fewest_draws
 from firstline.orchestrator.quality.calibration.buying import certify
+from firstline.orchestrator.quality.calibration.combination import ChosenSignal, labels_to_learn
 from firstline.orchestrator.quality.calibration.command import explain
 from firstline.orchestrator.quality.calibration.labels import (
     NO_CONFIDENCE,
@@ -49,9 +51,10 @@ from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Json, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Workflow
-from firstline.schemas.policy import Confidence
+from firstline.schemas.policy import Confidence, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile, Tier
+from firstline.workers.rules.combined_signal import as_asked
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.policy import start_tier
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
@@ -59,15 +62,11 @@ from firstline.workers.rules.step_inputs import Unfit, inputs_of
 PURPOSE = "calibrate"
 #: Items drawn for each label where confidence costs no calls of its own: more draws let labels reach further.
 DRAWS_PER_LABEL = 4
-#: Signals that ask models once more; drawing many items for them would cost more than the labels it saves.
-_COSTLY = frozenset({"agreement", "verifier"})
 
 
 PURPOSE = "calibrate"
 #: Items drawn for each label where confidence costs no calls of its own: more draws let labels reach further.
 DRAWS_PER_LABEL = 4
-#: Signals that ask models once more; drawing many items for them would cost more than the labels it saves.
-_COSTLY = frozenset({"agreement", "verifier"})
 
 
 def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None) -> list[CalibrationResult]:
@@ -187,8 +186,9 @@ def _refuse_silent(plan: Plan, tiers: Sequence[Tier]) -> None:
 
 
 def _draws(plan: Plan, aim: Aim) -> int:
-    kinds = {signal.kind for skill in plan.skills.values() for signal in skill.confidence}
-    return aim.labels * (1 if kinds & _COSTLY else DRAWS_PER_LABEL)
+    # Drawing many items for signals that cost calls would cost more than the labels that it saves.
+    is_costly = any(signal.is_costly for skill in plan.skills.values() for signal in skill.confidence)
+    return aim.labels * (1 if is_costly else DRAWS_PER_LABEL)
 
 
 def _refuse_few(subjects: Sequence[CalibrationSubject], truths: Mapping[str, Truth], drawn: int) -> None:
@@ -219,18 +219,21 @@ def _certify(
     if signal is None:
         return blank
     refuse_contradictions([(row.item_id, row.item) for row in rows], labelling.truth.quality)
-    question = digest([signal, setting.aim.labels, setting.aim.seed, subject.max_loss, [row.item_id for row in rows]])
+    names = signals_of(rows) if len(subject.skill.confidence) > 1 else [signal]
+    question = digest([names, setting.aim.labels, setting.aim.seed, subject.max_loss, [row.item_id for row in rows]])
     look = _look(setting, subject, question)
+    learning, rows = split(rows, labels_to_learn(setting.aim.labels, len(names)), seed=setting.aim.seed)
+    chosen = chosen_signal(learning, labelling, names) if learning else ChosenSignal(signal, None, ())
     try:
         # Checks the confidences alone: which of the answers are lost is not known yet.
-        scores = scores_of([_unjudged(row, signal) for row in rows])
+        scores = scores_of([_unjudged(row, chosen) for row in rows])
     except UserError as error:
         return blank.evolve(said=str(error))
     found = certify(
         scores.confidence,
         lambda numbers: dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True)),
         target=labelling.truth.through(Target(subject.max_loss, delta_of_look(subject.delta, look))),
-        labels=setting.aim.labels,
+        labels=setting.aim.labels - len(learning),
         seed=setting.aim.seed,
         free={n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None},
     )
@@ -238,8 +241,12 @@ def _certify(
     threshold = None if found.threshold is None else max(0.0, found.threshold)
     certified = None if threshold is None else subject.max_loss
     known = found.evolve(threshold=threshold, certified_max_loss=certified, delta=delta_of_look(subject.delta, look))
-    done = blank.evolve(look=look, calibration=known, said=explain(known, max_loss=subject.max_loss))
-    _store(done, setting, subject, job, question)
+    said = explain(known, max_loss=subject.max_loss)
+    if chosen.separations:
+        worth = "; ".join(map(str, chosen.separations))
+        said = f"{said} Chosen on {len(learning)} further labels, by how well each tells right from wrong: {worth}."
+    done = blank.evolve(look=look, calibration=known, signal=chosen.signal, said=said)
+    _store(done, setting, subject, job, question, chosen)
     return done
 
 
@@ -267,10 +274,10 @@ def _has_label(truth: Truth, row: Row) -> bool:
     return truth.quality is None or truth.score(row.answer.value, row.item) is not None
 
 
-def _unjudged(row: Row, signal: str) -> Score:
-    known = row.answer.confidence
-    has_value = row.answer.value is not MISSING and known is not None and known.signal == signal
-    sure = known.value if has_value and known is not None else NO_CONFIDENCE
+def _unjudged(row: Row, chosen: ChosenSignal) -> Score:
+    asked = Threshold(signal=chosen.signal, value=None, combination=chosen.combination)
+    known = None if row.answer.value is MISSING else as_asked(row.answer.confidence, asked)
+    sure = known.value if known is not None and known.signal == chosen.signal else NO_CONFIDENCE
     return Score(id=row.item_id, confidence=sure, cheap_correct=True, frontier_correct=None)
 
 
@@ -294,7 +301,9 @@ def _values(tx: Connection, job: str, step: str) -> Mapping[int, Json]:
 
 def _answer(row: RowMapping) -> Answer:
     sure = row["confidence"]
-    known = Confidence(signal=str(row["signal"]), value=float(sure)) if isinstance(sure, int | float) else None
+    known = None
+    if isinstance(sure, int | float):
+        known = Confidence(signal=str(row["signal"]), value=float(sure), known=row["signals"] or {})
     return Answer(row["value"] if row["verdict"] == "accept" else MISSING, str(row["model"]), known)
 
 
@@ -312,7 +321,12 @@ def _look(setting: CalibrationSetting, subject: CalibrationSubject, question: st
 
 
 def _store(
-    done: CalibrationResult, setting: CalibrationSetting, subject: CalibrationSubject, job: str, question: str
+    done: CalibrationResult,
+    setting: CalibrationSetting,
+    subject: CalibrationSubject,
+    job: str,
+    question: str,
+    chosen: ChosenSignal,
 ) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
@@ -323,6 +337,7 @@ def _store(
         cheap_model=done.cheap_model,
         frontier_model=done.frontier_model,
         signal=done.signal or "",
+        combination=chosen.combination.model_dump(mode="json") if chosen.combination else None,
         max_loss=subject.borne,
         gold=done.gold,
         home=str(setting.home) if setting.home else None,

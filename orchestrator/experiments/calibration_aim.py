@@ -9,12 +9,6 @@ from firstline.schemas.plan import Plan, PlannedStep, Workflow
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile, Tier
 
-PURPOSE = "calibrate"
-#: Items drawn for each label where confidence costs no calls of its own: more draws let labels reach further.
-DRAWS_PER_LABEL = 4
-#: Signals that ask models once more; drawing many items for them would cost more than the labels it saves.
-_COSTLY = frozenset({"agreement", "verifier"})
-
 
 @dataclass(frozen=True)
 class Aim:

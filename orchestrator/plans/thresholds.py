@@ -6,7 +6,7 @@ from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.store import calibrations
 from firstline.schemas.base import Frozen
-from firstline.schemas.policy import DECISION, Policy, Threshold
+from firstline.schemas.policy import COMBINED, DECISION, Combination, Policy, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
 from firstline.workers.rules.closed_answers import undecidable
@@ -23,6 +23,7 @@ class Certificate(Frozen):
     calibration: int
     model: str
     signal: str
+    combination: Combination | None = None
     #: None: nothing could be certified.
     threshold: float | None
     #: Loss over all items that it stands for, and the chance that it is more.
@@ -76,7 +77,11 @@ def _counts(certificate: Certificate, skill: Skill, policy: Policy) -> bool:
 
 def _labels(skill: Skill) -> tuple[str, ...]:
     """Return the signals that a skill's answers may have: those it declares, and a decision model's own."""
-    return (*(signal.label for signal in skill.confidence), DECISION)
+    return (
+        *(signal.label for signal in skill.confidence),
+        DECISION,
+        *([COMBINED] if len(skill.confidence) > 1 else []),
+    )
 
 
 def _undecidable(skill: Skill) -> str | None:
@@ -103,7 +108,8 @@ def _certified(skill: Skill, policy: Policy, model: Model, known: Mapping[str, C
         return blank.evolve(
             why=f"{model.name} is certified for a loss of {one.max_loss:.2%}, and {max(0.0, room):.2%} is left to bear"
         )
-    return blank.evolve(value=one.threshold, max_loss=one.max_loss, delta=one.delta)
+    found = blank.evolve(value=one.threshold, max_loss=one.max_loss, delta=one.delta)
+    return found if one.combination is None else found.evolve(combination=one.combination)
 
 
 def _nothing(skill: Skill, why: str) -> Threshold:
@@ -164,6 +170,7 @@ def _read(row: RowMapping) -> Certificate:
         calibration=row["id"],
         model=row["cheap_model"],
         signal=row["signal"],
+        combination=row["combination"] and Combination.model_validate(row["combination"]),
         threshold=row["threshold"],
         max_loss=row["certified_max_loss"] if row["certified_max_loss"] is not None else 0.0,
         delta=row["delta"],

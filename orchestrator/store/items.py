@@ -143,6 +143,7 @@ def _attempt_row(job: str, worker: str, attempt: Attempt) -> dict[str, Any]:
     row["error"] = attempt.error.value if attempt.error else None
     row["checks"] = [check.__dict__ for check in attempt.checks]
     row["signal"], row["confidence"] = (sure.signal, sure.value) if sure else (None, None)
+    row["signals"] = sure.known or None if sure else None
     return row
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from firstline.orchestrator.store.types import UtcDateTime
-from firstline.schemas.base import Json
+from firstline.schemas.base import Json, JsonObject
 
 
 class OutcomeRow(SQLModel, table=True):
@@ -93,6 +93,8 @@ class CalibrationRow(SQLModel, table=True):
     cheap_model: str
     frontier_model: str
     signal: str
+    #: Of the signal `combined`: how it is reckoned (`firstline.schemas.policy.Combination`).
+    combination: JsonObject | None = Field(default=None, sa_type=JSON)
     method: str
     threshold: float | None = None
     labels_used: int

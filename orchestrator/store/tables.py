@@ -148,6 +148,8 @@ class AttemptRow(SQLModel, table=True):
     checks: list[Json] = Field(default_factory=list, sa_type=JSON)
     signal: str | None = None
     confidence: float | None = None
+    #: Of a skill with several signals: all that were measured.
+    signals: dict[str, float] | None = Field(default=None, sa_type=JSON)
     verdict: str = ""
     reason: str = Field(default="", sa_type=Text)
     skill: str = ""

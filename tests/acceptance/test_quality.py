@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ output:
 confidence: [{kind: mean_logprob}]
 policy: {attempts_per_tier: 1, audit_share: 0.5, max_loss: 0.3}
 """
+#: Two signals, of which the first is a coin.
+COIN = """
+import hashlib
+
+def coin(answer, item):
+    return hashlib.sha256(item["text"].encode()).digest()[0] / 255
+"""
+TWO = SKILL.replace("name: sort", "name: two").replace(
+    "confidence: [", "confidence: [{kind: function, path: 'mine:coin'}, "
+)
 HARD = SKILL.replace("name: sort", "name: hard").replace("policy: {", "policy: {last_resort: review, ") + (
     "checks: [{kind: one_of, field: label, values: [never], tiers: [cheap, frontier]}]\n"
 )
@@ -65,9 +76,11 @@ def firstline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A folder with a skill, a ladder and items that carry their truth; returns what a command prints."""
     folder = tmp_path_factory.mktemp("quality")
     home = folder / "firstline"
-    for name, text in (("skills/sort", SKILL), ("skills/hard", HARD), ("tiers/sim", PROFILE)):
+    for name, text in (("skills/sort", SKILL), ("skills/hard", HARD), ("skills/two", TWO), ("tiers/sim", PROFILE)):
         (home / f"{name}.yaml").parent.mkdir(parents=True, exist_ok=True)
         (home / f"{name}.yaml").write_text(text)
+    (home / "functions").mkdir()
+    (home / "functions" / "mine.py").write_text(COIN)
     (folder / "script.yaml").write_text(SCRIPT)
     _write_items(folder, 160)
     with commands(folder, "cheap", "frontier", profile="sim") as typed:
@@ -166,3 +179,16 @@ def test_what_waits_for_a_person_is_answered_and_becomes_gold(firstline):
     assert _json(firstline("status", job, "--json"))["state"] == "done"
     (gold,) = [json.loads(line) for line in firstline("review", "gold", "hard").splitlines()]
     assert gold["gold"] == {"label": "card"}
+
+
+def test_of_several_signals_the_one_that_tells_is_calibrated_and_decides(firstline):
+    arguments = ("--input", "items.jsonl", "--labels", "120", "--max-loss", "0.1", "--gold", "gold", "--field", "label")
+    (made,) = _json(firstline("calibrate", "two", *arguments, "--json"))
+    assert made["signal"] in ("mean_logprob", "combined")
+    assert made["calibration"]["threshold"] is not None
+    assert re.search(
+        r"by how well each tells right from wrong: function 0\.\d\d \(.*\), which may be a coin", made["said"]
+    )
+    report = _json(firstline("run", "two", "--input", "items.jsonl", "--limit", "40", "--json"))
+    assert report["by_tier"]["cheap"] > 20
+    assert report["promise"]

@@ -1,8 +1,10 @@
-"""Confidence: the first of a skill's signals that has a value."""
+"""Confidence: the signal that a threshold is for, else the first of a skill's signals that has a value."""
 
 import asyncio
 import math
 from typing import assert_never
+
+from pydantic_core import to_json
 
 from firstline.schemas.policy import DECISION, Confidence, Signal
 from firstline.schemas.skill import Skill
@@ -14,6 +16,7 @@ from firstline.workers.confidence.logprob import mean_logprob, min_logprob
 from firstline.workers.confidence.margin import margin
 from firstline.workers.confidence.spans import answer_tokens
 from firstline.workers.confidence.verifier import verified
+from firstline.workers.rules.combined_signal import ANSWER_CHARS, ITEM_CHARS
 
 __all__ = ["Ask", "Caller", "CheckedAnswer", "assess", "measure", "top_logprobs"]
 
@@ -29,19 +32,39 @@ def top_logprobs(skill: Skill) -> int | None:
     return 0 if kinds & {"mean_logprob", "min_logprob"} else None
 
 
-async def assess(answered: CheckedAnswer, call: Caller) -> Confidence | None:
-    """Return the first signal of the skill that has a value, or None.
+async def assess(answered: CheckedAnswer, call: Caller, wanted: str = "") -> Confidence | None:
+    """Return the `wanted` signal of the skill, or else the first that has a value; None where none has.
 
-    Later signals are not computed, so that calls which cost money (agreement, verifier) are made only where the free
-    ones are silent. `call` makes them and answers with a `Reply`, or None where it cannot.
+    All free signals are measured and come along where the skill has several. Those that cost money (agreement,
+    verifier) are asked for only where they are wanted, or those before them are silent. `call` makes their calls and
+    answers with a `Reply`, or None where it cannot.
     """
     if answered.reply.certainty is not None:
         return Confidence(signal=DECISION, value=answered.reply.certainty)
-    for signal in answered.skill.confidence:
-        value = await measure(signal, answered, call)
-        if value is not None and not math.isnan(value):
-            return Confidence(signal=signal.label, value=min(1.0, max(0.0, value)))
+    signals = answered.skill.confidence
+    known: dict[str, float] = {}
+    for free in (one for one in signals if not one.is_costly):
+        if (value := await _value(free, answered, call)) is not None:
+            known[free.label] = value
+    for signal in sorted(signals, key=lambda one: one.label != wanted):
+        if signal.is_costly and (value := await _value(signal, answered, call)) is not None:
+            known[signal.label] = value
+        if signal.label in known:
+            more = known | _lengths(answered) if len(signals) > 1 else {}
+            return Confidence(signal=signal.label, value=known[signal.label], known=more)
     return None
+
+
+async def _value(signal: Signal, answered: CheckedAnswer, call: Caller) -> float | None:
+    value = await measure(signal, answered, call)
+    return None if value is None or math.isnan(value) else min(1.0, max(0.0, value))
+
+
+def _lengths(answered: CheckedAnswer) -> dict[str, float]:
+    return {
+        ANSWER_CHARS: math.log1p(len(answered.reply.text or "")),
+        ITEM_CHARS: math.log1p(len(to_json(answered.inputs))),
+    }
 
 
 async def measure(signal: Signal, answered: CheckedAnswer, call: Caller) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from firstline.schemas.attempt import Attempt, ErrorKind
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.check import CheckResult
-from firstline.schemas.policy import Confidence
+from firstline.schemas.policy import Confidence, Threshold
 from firstline.schemas.verdict import Defer, Escalate, Verdict
 from firstline.workers.checks import run_checks, runs_user_code
 from firstline.workers.checks.repair import repair
@@ -15,6 +15,7 @@ from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.booking import book
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.providers.gateway import Call, Message, Reply
+from firstline.workers.rules.combined_signal import as_asked
 from firstline.workers.rules.policy import Situation, decide, threshold_of
 from firstline.workers.worker import Worker
 
@@ -42,8 +43,9 @@ async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker
         value, checks = await _checked(subtask, said, value)
     situation = _situation(subtask, state, reply, checks, model=said.attempt.model)
     if reply.error is None and not situation.failed and _is_weighed(situation):
-        found = said.confidence or await _weigh(subtask, said, value, state, worker)
-        situation = replace(situation, confidence=found)
+        threshold = threshold_of(situation)
+        found = said.confidence or await _weigh(subtask, said, value, state, worker, threshold)
+        situation = replace(situation, confidence=as_asked(found, threshold))
     verdict = decide(situation)
     # What was asked to weigh the answer stands before it: the last attempt is the one that was judged.
     del state.attempts[place]
@@ -84,12 +86,13 @@ def _is_weighed(situation: Situation) -> bool:
 
 
 async def _weigh(
-    subtask: Subtask, said: ModelAnswer, value: Json, state: AttemptState, worker: Worker
+    subtask: Subtask, said: ModelAnswer, value: Json, state: AttemptState, worker: Worker, threshold: Threshold | None
 ) -> Confidence | None:
     answered = CheckedAnswer(
         subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders
     )
-    return await assess(answered, _Asker(subtask, state, worker, said.attempt.model))
+    wanted = threshold.signal if threshold is not None else ""
+    return await assess(answered, _Asker(subtask, state, worker, said.attempt.model), wanted)
 
 
 async def _checked(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[Json, tuple[CheckResult, ...]]:

@@ -364,7 +364,7 @@ def test_the_first_signal_with_a_value_counts_and_no_call_is_made_beyond():
 
 def test_without_log_probabilities_the_next_signal_is_asked():
     found, asked = assessed(answered(skill_of(MEAN, AGREE, VERIFY), VALUE), lambda _: Reply(value=VALUE))
-    assert found == Confidence(signal="agreement", value=1.0)
+    assert (found.signal, found.value, found.known["agreement"]) == ("agreement", 1.0, 1.0)
     assert asked == ["sample", "sample"]
 
 
