@@ -3,7 +3,8 @@
     python -m bench.engine [--quick] [--json] [--database sqlite|postgresql|both] [--items N ...]
 
 Real processes (one worker, one orchestrator, Redis with its append-only file), no provider and no HTTP. Counted is
-the time from the first item handed in to the end of the job. Prints {"targets": [...]} with --json.
+the time from the first item handed in to the end of the job. On SQLite a job with a student is measured, too: it learns
+while the job runs and answers the rest. Prints {"targets": [...]} with --json.
 """
 
 import argparse
@@ -11,18 +12,21 @@ import statistics
 import sys
 
 from bench.kit.figures import Target, at_least, finish, machine, parser, show
-from bench.kit.stage import Run, staged
+from bench.kit.stage import Run, Stage, staged
+from firstline.orchestrator import api
 from tests.servers import Missing
 
 RATE = 1500.0
 #: The slowest size must reach this share of the fastest one.
 FLAT = 0.8
+#: A job with a student must reach this share of the rate of one without, at as many items.
+WITH_STUDENT, STUDENTS_ITEMS = 0.8, 10_000
 #: Calls at once in the one worker, as in the profile for the cloud.
 CONCURRENCY = 64
 
 
-def measure(options: argparse.Namespace, database: str) -> dict[int, float]:
-    """Return items -> items per second, the median of several jobs of each size."""
+def measure(options: argparse.Namespace, database: str) -> tuple[dict[int, float], float | None]:
+    """Return items -> items per second, the median of several jobs of each size; and the rate with a student."""
     sizes = options.items or ([1000, 10_000] if options.quick else [1000, 10_000, 100_000])
     found: dict[int, float] = {}
     with staged(concurrency=CONCURRENCY, database=database, instant=True) as stage:
@@ -32,7 +36,17 @@ def measure(options: argparse.Namespace, database: str) -> dict[int, float]:
             runs = [stage.run(size) for _ in range(repeats)]
             found[size] = statistics.median(run.items / run.seconds for run in runs)
             show(_line(database, runs), options)
-    return found
+        return found, _with_student(stage, options) if database == "sqlite" and STUDENTS_ITEMS in found else None
+
+
+def _with_student(stage: Stage, options: argparse.Namespace) -> float:
+    """Return the rate of a job whose student answered most of it."""
+    run = stage.run(STUDENTS_ITEMS, student=True)
+    answered = api.status(run.job).by_tier.get("own", 0)
+    show(f"with a student, which answered {answered:,}: {_line('sqlite', [run])}", options)
+    if answered < run.items / 2:
+        raise SystemExit(f"the student answered {answered} of {run.items} items: there is nothing to measure")
+    return run.items / run.seconds
 
 
 def _line(database: str, runs: list[Run]) -> str:
@@ -48,11 +62,16 @@ def _line(database: str, runs: list[Run]) -> str:
     )
 
 
-def targets(database: str, found: dict[int, float]) -> list[Target]:
-    """Return the rate at each size, and how flat it is."""
+def targets(database: str, found: dict[int, float], student: float | None) -> list[Target]:
+    """Return the rate at each size, how flat it is, and what a student makes of it."""
     rates = [at_least(f"{database}: items/s, {size:,} items", rate, RATE, digits=0) for size, rate in found.items()]
     flat = at_least(f"{database}: slowest size over fastest", min(found.values()) / max(found.values()), FLAT)
-    return [*rates, flat] if len(found) > 1 else rates
+    told = (
+        []
+        if student is None
+        else [at_least("with a student over without", student / found[STUDENTS_ITEMS], WITH_STUDENT)]
+    )
+    return [*rates, *([flat] if len(found) > 1 else []), *told]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     show(seen, options)
     for database in databases:
         try:
-            found += targets(database, measure(options, database))
+            found += targets(database, *measure(options, database))
         except Missing as missing:
             found.append({"name": f"{database}: items/s", "value": str(missing), "target": f">= {RATE:g}", "met": None})
     return finish({"bench": "engine", "machine": seen, "targets": found}, options)

@@ -61,6 +61,10 @@ class SkillLine(Frozen):
     cost_usd: float | None
     #: All that was paid for the skill by its accepted answers.
     cost_per_task_usd: float | None
+    #: Accepted answers of the job's own student, which cost nothing.
+    by_student: int = 0
+    #: What they would have cost as the others did, its audits among that; None: a price is unknown, or there are none.
+    student_saved_usd: float | None = None
 
 
 class LaneLine(Frozen):

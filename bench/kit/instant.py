@@ -7,12 +7,13 @@ from firstline.workers import process
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 
-_ANSWER = {"label": "a"}
+#: A word that an item may hold, and the label that it then has.
+MARK = "beta"
 _USAGE = Usage(input_tokens=60, cached_tokens=0, output_tokens=5)
 
 
 class InstantGateway:
-    """Gives the same valid answer to every call."""
+    """Gives a valid answer to every call: `b` where the item holds the mark, else `a`."""
 
     batch_api = None
     modes = ModeMemory()
@@ -23,9 +24,10 @@ class InstantGateway:
 
     async def call(self, call: Call, /) -> Reply:
         """Answer one call."""
+        label = "b" if MARK in str(call.messages[-1]["content"]) else "a"
         return Reply(
-            text='{"label": "a"}',
-            value=_ANSWER,
+            text=f'{{"label": "{label}"}}',
+            value={"label": label},
             usage=_USAGE,
             finish_reason="stop",
             structured="json_schema",

@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import redis
 
+from bench.kit.instant import MARK
 from firstline.orchestrator import api
 from firstline.schemas.job import JobRequest, JobStatus
+from firstline.schemas.tier import Tier, TierKind
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import items, request
 from tests.servers import RedisServer, postgresql
@@ -89,18 +91,22 @@ class Stage:
             producer=time.process_time(),
         )
 
-    def request(self, *, steps: int = 1, **options: object) -> JobRequest:
-        """Return a job that only its items tell from any other."""
+    def request(self, *, steps: int = 1, student: bool = False, **options: object) -> JobRequest:
+        """Return a job that only its items tell from any other; with a `student`, the one worker serves all tiers."""
         profile = self.deployment.profile(cheap=self.concurrency)
         cheap, *above = profile.tiers
-        profile = profile.evolve(tiers=(cheap.evolve(name=self.tier, queue="cheap"), *above))
+        own = (Tier(name="own", kind=TierKind.STUDENT, queue="cheap"),) if student else ()
+        served = [tier.evolve(queue="cheap") if student else tier for tier in above]
+        profile = profile.evolve(tiers=(*own, cheap.evolve(name=self.tier, queue="cheap"), *served))
         return request(profile, steps=steps, name="bench", **options)
 
-    def run(self, count: int, *, steps: int = 1) -> Run:
+    def run(self, count: int, *, steps: int = 1, student: bool = False) -> Run:
         """Run one job to its end; a job that does not settle everything is no measurement."""
         self._jobs += 1
-        asked, before, machine, begun = self.request(steps=steps), self.spent(), self._others_s(), time.monotonic()
-        job = api.submit(asked, items(count, of=f"bench {self._jobs}"))
+        asked, before, machine = self.request(steps=steps, student=student), self.spent(), self._others_s()
+        begun = time.monotonic()
+        told = items(count, of=f"bench {self._jobs}")
+        job = api.submit(asked, _marked(told) if student else told)
         submit_s = time.monotonic() - begun
         self.wait(job)
         seconds, spent = time.monotonic() - begun, self.spent().since(before)
@@ -121,6 +127,12 @@ class Stage:
             settled = f"{last.settled} of {last.items} items"
             raise SystemExit(f"job {job} settled {settled}: {last.state.value} {last.reason or ''}")
         return last
+
+
+def _marked(told: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Give items something to tell them apart by."""
+    words = ("alpha", MARK)
+    return ({**item, "text": f"{item['text']} {words[number % 2]}"} for number, item in enumerate(told))
 
 
 def script(latency: float | Mapping[str, object], *, models: tuple[str, ...] = ("cheap", "frontier")) -> str:

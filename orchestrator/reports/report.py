@@ -20,7 +20,7 @@ from firstline.schemas.estimate import Estimate
 from firstline.schemas.job import Options
 from firstline.schemas.plan import Plan
 from firstline.schemas.report import ModelLine, Percentiles, Promise, QualityScore, Report, SkillLine
-from firstline.schemas.tier import Price, Profile
+from firstline.schemas.tier import Price, Profile, Tier
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.scoring import score
 
@@ -63,7 +63,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
         latency_s=latency,
         quality=quality,
         models=models,
-        skills=_skills(lines),
+        skills=_skills(lines, profile.student),
         lanes=lanes_of(lines),
         by_tier=status.by_tier,
         failures=job_figures.failures(tx, job=job),
@@ -148,23 +148,27 @@ def _model(model: str, tier: str, lines: Sequence[RowMapping], seconds: Sequence
     )
 
 
-def _skills(lines: Sequence[RowMapping]) -> tuple[SkillLine, ...]:
+def _skills(lines: Sequence[RowMapping], student: Tier | None) -> tuple[SkillLine, ...]:
     grouped: dict[str, list[RowMapping]] = defaultdict(list)
     for line in lines:
         if line["skill"]:
             grouped[line["skill"]].append(line)
-    return tuple(_skill(skill, group) for skill, group in sorted(grouped.items()))
+    own = student.name if student is not None else None
+    return tuple(_skill(skill, group, own) for skill, group in sorted(grouped.items()))
 
 
-def _skill(skill: str, lines: Sequence[RowMapping]) -> SkillLine:
+def _skill(skill: str, lines: Sequence[RowMapping], student: str | None) -> SkillLine:
     answers = [line for line in lines if line["purpose"] == "answer"]
     errors: Counter[str] = Counter()
     for line in answers:
         if line["error"] is not None:
             errors[line["error"]] += line["attempts"]
     wrong, unanswered = errors_of(errors)
-    tasks = sum(line["attempts"] for line in answers if line["verdict"] == "accept")
+    accepted = [line for line in answers if line["verdict"] == "accept"]
+    tasks = sum(line["attempts"] for line in accepted)
+    by_student = sum(line["attempts"] for line in accepted if line["tier"] == student)
     cost_usd = sum(line["cost_usd"] for line in lines) if any(line["priced"] for line in lines) else None
+    paid = tasks - by_student
     return SkillLine(
         skill=skill,
         tasks=tasks,
@@ -174,6 +178,8 @@ def _skill(skill: str, lines: Sequence[RowMapping]) -> SkillLine:
         error_rate=error_rate(sum(line["attempts"] for line in answers), wrong, unanswered),
         cost_usd=cost_usd,
         cost_per_task_usd=cost_usd / tasks if cost_usd is not None and tasks else None,
+        by_student=by_student,
+        student_saved_usd=by_student * cost_usd / paid if cost_usd is not None and by_student and paid else None,
     )
 
 

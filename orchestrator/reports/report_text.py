@@ -189,6 +189,7 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"Saving against the top tier alone ({how}): {percent(report.saving)}{audits}."
     if report.unpriced_attempts:
         yield f"{count(report.unpriced_attempts, 'call')} without a known price: not in the cost above."
+    yield from (_by_student(line) for line in report.skills if line.by_student)
     if report.lanes:
         yield f"Lanes: {'; '.join(map(_lane, report.lanes))}."
     if report.cache_hits:
@@ -199,6 +200,13 @@ def _notes(report: Report) -> Iterator[str]:
         in_all = None if report.cost_usd is None else report.cost_usd + report.audit_cost_usd
         yield compared(report.estimate, in_all)
     yield from report.notes
+
+
+def _by_student(line: SkillLine) -> str:
+    share = percent(line.by_student / line.tasks)
+    saved = f"; as the others were paid they would have cost {dollars(line.student_saved_usd)}"
+    told = f"The job's own student answered {share} of {line.skill} ({line.by_student:,} of {line.tasks:,}) for nothing"
+    return f"{told}{saved if line.student_saved_usd is not None else ''}."
 
 
 def _lane(line: LaneLine) -> str:

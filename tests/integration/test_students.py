@@ -103,6 +103,7 @@ class OneWorker:
             cost_usd=0.01,
             value=value,
             verdict="accept",
+            skill="sort",
         )
         return ItemTrail(
             item=work.item, attempts=(attempt,), settled=(Settled(step="s0", n=todo.n, value=value),), left=()
@@ -158,6 +159,10 @@ def test_a_student_takes_over_while_the_job_runs_and_what_it_serves_is_on_record
     first = standings()[0]
     assert (first.job, first.served) == (job, len(served))
     assert api.status(job).state.value == "done"
+    (line,) = [one for one in api.report(job).skills if one.by_student]
+    assert line.by_student == len(served)
+    paid_usd = sum(row["cost_usd"] for row in rows(engine, AttemptRow, job=job))
+    assert line.student_saved_usd == pytest.approx(len(served) * paid_usd / (600 - len(served)))
 
 
 def test_a_student_that_drifts_is_stopped_within_its_promise(engine, small_steps):

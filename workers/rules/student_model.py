@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -32,7 +33,21 @@ class StudentModel:
 
     def answer(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], Floats]:
         """Return for each text the number of its answer, and its margin: how far its score is above the second best."""
-        return leader(np.asarray(text_features(texts)[:, self.columns] @ self.weights + self.bias))
+        rows = text_features(texts)
+        scores = np.tile(self.bias.astype(np.float64), (len(texts), 1))
+        for number in range(len(texts)):
+            inside = slice(rows.indptr[number], rows.indptr[number + 1])
+            places = self._places[rows.indices[inside]]
+            known = places >= 0
+            scores[number] += rows.data[inside][known] @ self.weights[places[known]]
+        return leader(scores)
+
+    @cached_property
+    def _places(self) -> NDArray[np.int32]:
+        """Return where each feature stands among the columns; -1: nowhere. To pick columns one by one takes longer."""
+        places = np.full(FEATURES, -1, dtype=np.int32)
+        places[self.columns] = np.arange(len(self.columns), dtype=np.int32)
+        return places
 
     def pack(self) -> bytes:
         """Return the student as bytes: a line of JSON, then its arrays one after the other, compressed."""
