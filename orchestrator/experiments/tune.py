@@ -21,6 +21,7 @@ from firstline.orchestrator.plans.thresholds import nothing_certified
 from firstline.orchestrator.quality.calibration.labels import Truth, step_truth
 from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.run.runner import View, crew_for
+from firstline.orchestrator.store import tunings
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
@@ -254,7 +255,11 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
             ordered = sorted(prepared.steps, key=lambda step: step[0] in prepared.standing)
             found = {step[0]: _tune_step(prepared, purse, *step) for step in ordered}
             steps = [found[name] for name, _, _ in prepared.steps]
-    return _summed(prepared, purse, steps)
+    found = _summed(prepared, purse, steps)
+    with api.engine().db.writing() as tx:
+        tenant = order.request.options.tenant
+        tunings.insert(tx, tenant=tenant, workflow=found.workflow, report=found.model_dump(mode="json"))
+    return found
 
 
 def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:

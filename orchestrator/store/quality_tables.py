@@ -178,3 +178,17 @@ class JudgeErrorRow(SQLModel, table=True):
     different: int
     missed: int
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TuningRow(SQLModel, table=True):
+    """What a tuning came to, as it was told."""
+
+    __tablename__ = "tuning"
+    __table_args__ = (Index("tuning_by_tenant", "tenant", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    tenant: str
+    workflow: str
+    #: `firstline.orchestrator.experiments.tune.TuneReport`.
+    report: JsonObject = Field(sa_type=JSON)
+    at: datetime = Field(sa_type=UtcDateTime)
