@@ -255,11 +255,11 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
             ordered = sorted(prepared.steps, key=lambda step: step[0] in prepared.standing)
             found = {step[0]: _tune_step(prepared, purse, *step) for step in ordered}
             steps = [found[name] for name, _, _ in prepared.steps]
-    found = _summed(prepared, purse, steps)
+    report = _summed(prepared, purse, steps)
     with api.engine().db.writing() as tx:
         tenant = order.request.options.tenant
-        tunings.insert(tx, tenant=tenant, workflow=found.workflow, report=found.model_dump(mode="json"))
-    return found
+        tunings.insert(tx, tenant=tenant, workflow=report.workflow, report=report.model_dump(mode="json"))
+    return report
 
 
 def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
