@@ -30,7 +30,10 @@ class ItemLine(Frozen):
     attempts: int
     #: None: nobody knows what its calls cost.
     cost_usd: float | None
+    #: Seconds from its first call to its end, without its job's breaks.
     latency_s: float | None = None
+    #: The least among its accepted answers; None: no signal spoke.
+    confidence: float | None = None
     reason: str | None = None
     #: Number of the item whose result it takes over.
     same_as: int | None = None
@@ -111,6 +114,7 @@ def item_line(row: RowMapping) -> ItemLine:
         attempts=row["attempts"],
         cost_usd=None if row["unpriced"] and not row["cost_usd"] else row["cost_usd"],
         latency_s=items.latency_s(row),
+        confidence=row["confidence"],
         reason=row["reason"],
         same_as=row["same_as"],
     )

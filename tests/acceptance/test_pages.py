@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 
 from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator.web.pages import every_page
 from tests.acceptance.web_deployment import WebDeployment, web_deployment
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -29,6 +31,7 @@ ARGS = [
 FORM_AGAIN = "responded with a status of 422"
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SLOW_MS = 60_000
+AXE = Path(AXE_FILE_PATH).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +108,14 @@ def test_a_job_shows_its_plan_with_figures_and_its_items_by_filter(web, page, tr
     page.get_by_label("Id", exact=True).fill("T-1042")
     playwright.expect(rows).to_have_count(1)
     page.get_by_label("Id", exact=True).fill("")
-    page.get_by_role("button", name="Next 50").click()
+    page.get_by_role("link", name="2", exact=True).click()
     playwright.expect(rows.first).to_contain_text("T-1050")
+    page.get_by_label("Sorted by").select_option("cost")
+    page.wait_for_url("**?sort=cost")
+    playwright.expect(rows.first.locator(".tier")).to_have_text("frontier")
+    page.reload()
+    playwright.expect(page.get_by_label("Sorted by")).to_have_value("cost")
+    playwright.expect(rows.first.locator(".tier")).to_have_text("frontier")
 
 
 def test_an_item_shows_cheap_beside_frontier_and_why_it_climbed(web, page, triaged):
@@ -140,6 +149,7 @@ def test_a_person_answers_a_question_and_the_item_settles(web, page):
     web.wait(job, timeout_s=120)
     page.get_by_role("link", name="Reviews").click()
     page.get_by_role("row", name="tricky").get_by_role("link").first.click()
+    assert obstacles(page) == []
     page.get_by_label("amount").fill("41")
     page.get_by_label("reason").select_option("late")
     page.get_by_role("button", name="Answer").click()
@@ -163,8 +173,10 @@ def test_models_are_compared_and_one_becomes_the_skills(web, page, triaged):
     playwright.expect(page.get_by_role("heading", name="Outputs")).to_be_visible(timeout=120_000)
     playwright.expect(page.locator(".outputs tbody tr")).to_have_count(4)
     picture(page, "compare")
+    assert obstacles(page) == []
     page.get_by_role("button", name="Start sort_ticket on openai/frontier").click()
     playwright.expect(page.locator(".diff").first).to_contain_text("start: frontier")
+    assert obstacles(page) == []
     page.get_by_role("button", name="Write").click()
     playwright.expect(page.get_by_role("status")).to_contain_text("starts on tier frontier")
     assert load_catalogue().skill("sort_ticket").policy.start == "frontier"
@@ -207,14 +219,49 @@ def settled(page) -> None:
     playwright.expect(page.locator(".htmx-settling")).to_have_count(0)
 
 
+#: What is no page of its own, or is looked at where a test has something to show on it.
+NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
+
+
+def addresses(job: str) -> list[str]:
+    """The address of each page, as the routers have them."""
+    routes = [route for router in every_page() for route in router.routes if "GET" in route.methods]
+    filled = {"{job}": job, "{item}": "0", "{name}": "triage"}
+    found = [route.path for route in routes if not NO_PAGE.search(route.path)]
+    return [re.sub(r"\{\w+\}", lambda part: filled[part[0]], path) for path in found]
+
+
+def obstacles(page) -> list[str]:
+    """What axe-core says stops people who see little, or use no mouse."""
+    page.evaluate(AXE)
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{page.url}: {one['id']}: {one['nodes'][0]['html']}: {one['nodes'][0]['failureSummary']}"
+        for one in result["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_axe_finds_nothing_serious_on_any_page_in_either_theme_and_on_a_phone(web, page, triaged):
+    found = []
+    for path in addresses(triaged):
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1200, "height": 820})
+        page.goto(web.url + path)
+        found += obstacles(page)
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 360, "height": 820})
+        found += obstacles(page)
+    assert found == []
+
+
 def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, page, triaged):
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, color_scheme="dark", storage_state=page.context.storage_state()
     )
     phone = context.new_page()
     phone.set_default_timeout(SLOW_MS)
-    paths = ("/", f"/jobs/{triaged}", f"/jobs/{triaged}/items/0", "/money", "/quality", "/submit", "/workflows/triage")
-    for path in paths:
+    for path in addresses(triaged):
         phone.goto(web.url + path)
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360, path
         unnamed = phone.evaluate(
@@ -222,6 +269,11 @@ def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, pag
                 .filter(e => !e.labels?.length && !e.ariaLabel).map(e => e.outerHTML)"""
         )
         assert unnamed == [], path
+        tab = phone.locator(".top nav [aria-current]")
+        if tab.count():
+            box = tab.bounding_box()
+            assert box["x"] >= 0, path
+            assert box["x"] + box["width"] <= 360, path
     phone.goto(f"{web.url}/jobs/{triaged}")
     picture(phone, "phone")
     context.close()

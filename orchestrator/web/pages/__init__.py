@@ -8,6 +8,7 @@ def every_page() -> tuple[APIRouter, ...]:
     from firstline.orchestrator.web.pages import (
         compare,
         item,
+        items,
         job,
         jobs,
         login,
@@ -19,6 +20,6 @@ def every_page() -> tuple[APIRouter, ...]:
         workflows,
     )
 
-    # `items/{item}` before the job's own pages: the first that fits answers.
-    modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workers, workflows)
+    # `items` and `items/{item}` before the job's own pages: the first that fits answers.
+    modules = (login, jobs, submit, item, items, job, money, quality, compare, reviews, workers, workflows)
     return tuple(module.router for module in modules)
