@@ -162,6 +162,16 @@ def item(tx: Connection, *, job: str, n: int) -> RowMapping | None:
     return tx.execute(query.where(_item.c.job == job, _item.c.n == n)).mappings().first()
 
 
+def ended_since(tx: Connection, *, jobs: Collection[str], since: datetime) -> dict[str, int]:
+    """Return job -> how many of its items have ended since then."""
+    query = (
+        select(_item.c.job, func.count())
+        .where(_item.c.job.in_(list(jobs)), _item.c.n >= 0, _item.c.ended_at >= since)
+        .group_by(_item.c.job)
+    )
+    return {str(job): int(count) for job, count in tx.execute(query)}
+
+
 def item_subtasks(tx: Connection, *, job: str, n: int) -> list[RowMapping]:
     """Return the subtasks of one item."""
     query = select(_subtask).where(_subtask.c.job == job, _subtask.c.item == n)

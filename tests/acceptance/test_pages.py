@@ -94,7 +94,7 @@ def test_a_job_is_submitted_and_followed_to_its_end_without_reloading(web, page)
 
 
 def test_a_job_shows_its_plan_with_figures_and_its_items_by_filter(web, page, triaged):
-    page.goto(f"{web.url}/")
+    page.goto(f"{web.url}/jobs")
     page.get_by_role("link", name="triage", exact=True).first.click()
     plan = page.locator("svg.plan")
     for text in ("sort", "reply", "check_topic", "80 of 80", "↑"):

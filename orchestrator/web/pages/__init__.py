@@ -13,6 +13,7 @@ def every_page() -> tuple[APIRouter, ...]:
         jobs,
         login,
         money,
+        overview,
         quality,
         reviews,
         submit,
@@ -21,5 +22,5 @@ def every_page() -> tuple[APIRouter, ...]:
     )
 
     # `items` and `items/{item}` before the job's own pages: the first that fits answers.
-    modules = (login, jobs, submit, item, items, job, money, quality, compare, reviews, workers, workflows)
+    modules = (login, overview, jobs, submit, item, items, job, money, quality, compare, reviews, workers, workflows)
     return tuple(module.router for module in modules)

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.money.job_estimate import shown_for
+from firstline.orchestrator.reports.pace import paces
 from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
 from firstline.orchestrator.reports.results_file import ResultFormat, lines
@@ -94,11 +95,13 @@ def _live(job: str) -> dict[str, Any]:
     with api.engine().db.reading() as tx:
         steps = anatomy(tx, job=job)
         facts = views.job_facts(tx, job=job)
+        pace = paces(tx, [status]).get(job)
         estimate = shown_for(tx, api.engine().job(tx, job))
     return {
         "job": status,
         "facts": facts,
         "estimate": estimate,
+        "pace": pace,
         "steps": {step.name: step for step in steps},
         "drawing": draw({step.name: step.after for step in steps}),
         "box": {"w": WIDTH, "h": HEIGHT},
