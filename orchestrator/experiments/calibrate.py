@@ -29,6 +29,7 @@ from firstline.orchestrator.plans.thresholds import has_signal, nothing_certifie
 from firstline.orchestrator.quality.calibration.bounds import Source, fewest_draws
 from firstline.orchestrator.quality.calibration.buying import certify
 from firstline.orchestrator.quality.calibration.command import explain
+from firstline.orchestrator.quality.calibration.curve import Point, risk_curve
 from firstline.orchestrator.quality.calibration.labels import (
     NO_CONFIDENCE,
     Answer,
@@ -225,20 +226,28 @@ def _certify(
         scores = scores_of([_unjudged(row, signal) for row in rows])
     except UserError as error:
         return blank.evolve(said=str(error))
+    free = {n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None}
+    labels = dict(free)
+
+    def buy(numbers: Sequence[int]) -> dict[int, bool]:
+        bought = dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True))
+        labels.update(bought)
+        return bought
+
     found = certify(
         scores.confidence,
-        lambda numbers: dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True)),
+        buy,
         target=labelling.truth.through(Target(subject.max_loss, delta_of_look(subject.delta, look))),
         labels=setting.aim.labels,
         seed=setting.aim.seed,
-        free={n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None},
+        free=free,
     )
     # A threshold below every value of the signal accepts all that has a value, no more.
     threshold = None if found.threshold is None else max(0.0, found.threshold)
     certified = None if threshold is None else subject.max_loss
     known = found.evolve(threshold=threshold, certified_max_loss=certified, delta=delta_of_look(subject.delta, look))
     done = blank.evolve(look=look, calibration=known, said=explain(known, max_loss=subject.max_loss))
-    _store(done, setting, subject, job, question)
+    _store(done, setting, subject, job, question, risk_curve(scores.confidence, labels))
     return done
 
 
@@ -311,7 +320,12 @@ def _look(setting: CalibrationSetting, subject: CalibrationSubject, question: st
 
 
 def _store(
-    done: CalibrationResult, setting: CalibrationSetting, subject: CalibrationSubject, job: str, question: str
+    done: CalibrationResult,
+    setting: CalibrationSetting,
+    subject: CalibrationSubject,
+    job: str,
+    question: str,
+    curve: Sequence[Point],
 ) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
@@ -328,6 +342,7 @@ def _store(
         job=job,
         look=done.look,
         question=question,
+        curve=[[one.confidence, one.coverage, one.loss] for one in curve],
         created_at=now(),
         # What all looks together may spend, so that a job's certificates add up to what was asked for.
         **(done.calibration.model_dump() | {"delta": subject.delta}),

@@ -29,6 +29,13 @@ ARGS = [
 ]
 #: What the browser notes of a form that is shown again because of what was filled in.
 FORM_AGAIN = "responded with a status of 422"
+#: Says of each chart whether anything stands where its figures do.
+DRAWN = """() => [...document.querySelectorAll('.chart canvas')].map(canvas => {
+    const {width, height} = canvas, pixels = canvas.getContext('2d').getImageData(80, 0, width - 80, height * 0.8).data;
+    const colours = new Set();
+    for (let n = 0; n < pixels.length; n += 4) if (pixels[n + 3] === 255) colours.add(pixels.slice(n, n + 3).join());
+    return colours.size > 1;
+})"""
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SLOW_MS = 60_000
 AXE = Path(AXE_FILE_PATH).read_text("utf-8")
@@ -99,6 +106,12 @@ def test_a_job_shows_its_plan_with_figures_and_its_items_by_filter(web, page, tr
     plan = page.locator("svg.plan")
     for text in ("sort", "reply", "check_topic", "80 of 80", "↑"):
         playwright.expect(plan).to_contain_text(text)
+    playwright.expect(page.locator(".chart canvas")).to_have_count(3)
+    assert all(page.evaluate(DRAWN)), "a chart is empty"
+    dollars = page.locator(".chart", has_text="Dollars")
+    dollars.get_by_text("As a table").click()
+    playwright.expect(dollars.get_by_role("columnheader", name="all on the top tier")).to_be_visible()
+    dollars.get_by_text("As a table").click()
     picture(page, "job")
     page.get_by_label("Ended on").select_option("frontier")
     rows = page.locator("#items tbody tr")
@@ -140,6 +153,7 @@ def test_money_and_quality_are_summed_up(web, page, triaged):
     picture(page, "money")
     page.get_by_role("link", name="Quality").click()
     playwright.expect(page.get_by_role("row", name="openai/cheap")).to_contain_text("%")
+    playwright.expect(page.locator(".chart canvas")).to_have_count(2)
     page.get_by_role("link", name="Failures").click()
     playwright.expect(page.get_by_role("row", name="off schema")).to_be_visible()
 
@@ -220,7 +234,7 @@ def settled(page) -> None:
 
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
-NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
+NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
 
 
 def addresses(job: str) -> list[str]:

@@ -9,12 +9,14 @@ from fastapi.responses import StreamingResponse
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.money.job_estimate import shown_for
+from firstline.orchestrator.reports.job_charts import over_time
 from firstline.orchestrator.reports.pace import paces
 from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
 from firstline.orchestrator.reports.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
+from firstline.orchestrator.web.charts.of_job import job_charts
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from firstline.orchestrator.web.pages.items import ItemQuery, items_of
 from firstline.orchestrator.web.parameters import JobId
@@ -43,6 +45,16 @@ def show_live(request: Request, job: PageJob) -> Response:
     """Show what changes while the job runs."""
     values = _live(job)
     return render(request, "parts/job_live.html", status=_STOP_POLLING if values["ended"] else 200, **values)
+
+
+@router.get("/charts")
+def show_charts(request: Request, job: PageJob) -> Response:
+    """Show the charts of the job so far."""
+    with api.engine().db.reading() as tx:
+        found = over_time(tx, job=job)
+        known = api.engine().job(tx, job)
+    charts = tuple(job_charts(found, known.ladder)) if found else ()
+    return render(request, "parts/job_charts.html", job=job, charts=charts, ended=known.state.ended)
 
 
 @router.get("/report")
