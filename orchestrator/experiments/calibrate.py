@@ -247,7 +247,7 @@ def _certify(
     certified = None if threshold is None else subject.max_loss
     known = found.evolve(threshold=threshold, certified_max_loss=certified, delta=delta_of_look(subject.delta, look))
     done = blank.evolve(look=look, calibration=known, said=explain(known, max_loss=subject.max_loss))
-    _store(done, setting, subject, job, question, risk_curve(scores.confidence, labels))
+    _store(done, setting, subject, job, question, risk_curve(scores.confidence.tolist(), labels))
     return done
 
 
