@@ -93,15 +93,15 @@ class Failure(Frozen):
     n: int
 
 
-def model_marks(tx: Connection, *, tenant: str | None, days: int) -> list[ModelMarks]:
-    """Return how each model did in the last `days` days."""
-    rows = views.model_marks(tx, tenant=tenant, since=now() - timedelta(days=days))
+def model_marks(tx: Connection, *, tenant: str | None, days: int, skill: str | None = None) -> list[ModelMarks]:
+    """Return how each model did in the last `days` days, with all skills or with one."""
+    rows = views.model_marks(tx, tenant=tenant, since=now() - timedelta(days=days), skill=skill)
     return [ModelMarks.model_validate(dict(row)) for row in rows]
 
 
-def task_stats(tx: Connection, *, tenant: str | None, days: int) -> list[TaskStats]:
+def task_stats(tx: Connection, *, tenant: str | None, days: int, skill: str | None = None) -> list[TaskStats]:
     """Return how answers to each type of task did in the last `days` days."""
-    rows = views.task_stats(tx, tenant=tenant, since=now() - timedelta(days=days))
+    rows = views.task_stats(tx, tenant=tenant, since=now() - timedelta(days=days), skill=skill)
     return [TaskStats.model_validate(dict(row)) for row in rows]
 
 

@@ -238,7 +238,7 @@ def runs_of(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowM
     return list(tx.execute(query).mappings())
 
 
-def model_marks(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+def model_marks(tx: Connection, *, tenant: str | None, since: datetime, skill: str | None = None) -> list[RowMapping]:
     """Return by model and tier: what came of the answers that were asked for, mean seconds and dollars."""
     keys = (_attempt.c.model, _attempt.c.tier)
     query = select(
@@ -246,21 +246,29 @@ def model_marks(tx: Connection, *, tenant: str | None, since: datetime) -> list[
         *_outcomes(),
         func.avg(_attempt.c.latency_s).label("latency_s"),
         func.avg(_attempt.c.cost_usd).label("cost_usd"),
-    ).where(_attempt.c.purpose == "answer")
+    ).where(_attempt.c.purpose == "answer", true() if skill is None else _attempt.c.skill == skill)
     query = _since(query, tenant=tenant, since=since).group_by(*keys).order_by(_attempt.c.tier, _attempt.c.model)
     return list(tx.execute(query).mappings())
 
 
-def task_stats(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+def task_stats(tx: Connection, *, tenant: str | None, since: datetime, skill: str | None = None) -> list[RowMapping]:
     """Return by skill: what came of the answers that were asked for, and the dollars of all calls."""
     is_answer = _attempt.c.purpose == "answer"
     query = select(
         _attempt.c.skill,
         *_outcomes(among=is_answer),
         func.sum(_attempt.c.cost_usd).label("cost_usd"),
-    ).where(_attempt.c.skill != "")
+    ).where(_attempt.c.skill != "" if skill is None else _attempt.c.skill == skill)
     query = _since(query, tenant=tenant, since=since).group_by(_attempt.c.skill).order_by(_attempt.c.skill)
     return list(tx.execute(query).mappings())
+
+
+def jobs_with_skill(tx: Connection, *, tenant: str | None, skill: str, limit: int) -> list[RowMapping]:
+    """Return id, name, state and submission of the newest jobs of purpose `run` in which a skill was asked."""
+    asked = select(_attempt.c.job).where(_attempt.c.job == _job.c.id, _attempt.c.skill == skill).exists()
+    query = select(_job.c.id, _job.c.name, _job.c.state, _job.c.created_at).where(_job.c.purpose == "run", asked)
+    query = query.order_by(_job.c.created_at.desc()).limit(limit)
+    return list(tx.execute(query if tenant is None else query.where(_job.c.tenant == tenant)).mappings())
 
 
 def _outcomes(among: ColumnElement[bool] | None = None) -> tuple[ColumnElement[int], ...]:

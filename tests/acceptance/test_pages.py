@@ -228,6 +228,15 @@ def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     assert page.get_by_label("YAML").input_value() == text
 
 
+def test_a_skill_is_tried_where_its_prompt_stands(web, page):
+    page.goto(f"{web.url}/workflows")
+    page.get_by_role("link", name="sort_ticket").click()
+    playwright.expect(page.get_by_text("You sort support tickets of an online shop.")).to_be_visible()
+    page.get_by_label("A sample").fill('{"text": "Where is my parcel?"}')
+    page.get_by_role("button", name="Ask").click()
+    playwright.expect(page.locator("#tried .badge")).to_have_text("settled", timeout=SLOW_MS)
+
+
 def settled(page) -> None:
     """Wait until what was just swapped in hears keys and clicks: some 20 ms, which no person notices."""
     playwright.expect(page.locator(".htmx-settling")).to_have_count(0)
@@ -240,9 +249,12 @@ NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login
 def addresses(job: str) -> list[str]:
     """The address of each page, as the routers have them."""
     routes = [route for router in every_page() for route in router.routes if "GET" in route.methods]
-    filled = {"{job}": job, "{item}": "0", "{name}": "triage"}
+    filled = {"/jobs/{job}": f"/jobs/{job}", "{item}": "0", "/skills/{name}": "/skills/sort_ticket"}
+    filled |= {"/profiles/{name}": "/profiles/simulated", "/workflows/{name}": "/workflows/triage"}
     found = [route.path for route in routes if not NO_PAGE.search(route.path)]
-    return [re.sub(r"\{\w+\}", lambda part: filled[part[0]], path) for path in found]
+    for part, value in filled.items():
+        found = [path.replace(part, value) for path in found]
+    return found
 
 
 def obstacles(page) -> list[str]:

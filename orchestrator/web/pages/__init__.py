@@ -16,11 +16,13 @@ def every_page() -> tuple[APIRouter, ...]:
         overview,
         quality,
         reviews,
+        shelf,
         submit,
         workers,
         workflows,
     )
 
     # `items` and `items/{item}` before the job's own pages: the first that fits answers.
-    modules = (login, overview, jobs, submit, item, items, job, money, quality, compare, reviews, workers, workflows)
+    of_jobs = (overview, jobs, submit, item, items, job)
+    modules = (login, *of_jobs, money, quality, compare, reviews, workers, shelf, workflows)
     return tuple(module.router for module in modules)
