@@ -9,9 +9,16 @@ from pathlib import Path
 
 from firstline.schemas.errors import FirstlineError
 
-#: Exit codes: wrong use or input; a bug of ours. (0: done; 1: the job itself did not end well; 130: Ctrl-C.)
+#: Exit codes: wrong use or input; a bug of ours.
 USAGE = 2
 BUG = 1
+EXIT_CODES = {
+    0: "done",
+    1: "the job did not end well (paused, failed, nothing settled, more failed than `--fail-over` bears), what was "
+    "looked for is not so (`check`, `bill`, `health`), or a bug of ours, whose details are in the file that is named",
+    USAGE: "wrong use or input, or a job that is in no state for it: one sentence says how to mend it",
+    130: "stopped by Ctrl-C; 143 by SIGTERM: what is done is kept",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

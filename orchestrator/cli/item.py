@@ -17,17 +17,18 @@ def item(
     """Tell one item's story: its prompts, answers, checks, why it climbed, and what each call cost."""
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import show_json
-    from firstline.orchestrator.reports.item_history import prompts_of, story_of
+    from firstline.orchestrator.reports.item_history import held_against_truth, prompts_of, story_of
     from firstline.orchestrator.reports.item_text import rendered
     from firstline.orchestrator.reports.report_text import wide_console
 
     engine = api.engine()
     with engine.db.reading() as tx:
         story = story_of(tx, job=job, n=api.item_number(tx, job, item))
-        prompts = prompts_of(engine.job(tx, job), story)
+        known = engine.job(tx, job)
+    prompts, held = prompts_of(known, story), held_against_truth(known, story)
     if as_json:
         show_json(story)
         return
     console = wide_console()
     console.print(f"{story.item.item_id} of job {job}: {story.item.status.value}", style="bold", markup=False)
-    console.print(rendered(story, prompts))
+    console.print(rendered(story, prompts, held))

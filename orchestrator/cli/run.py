@@ -48,6 +48,7 @@ def run(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Run it although it is expected to cost more than the top tier alone.")
     ] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the job's page in a browser while it runs.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a job to its end and show what it cost and how good it is.
@@ -55,25 +56,32 @@ def run(
     Without FIRSTLINE_REDIS_URL everything that it needs is started, and stopped at the end.
     """
     from firstline.orchestrator.cli._options import parse_share
+    from firstline.orchestrator.cli._pages import pages
     from firstline.orchestrator.cli._show import finish
     from firstline.orchestrator.run import runner
     from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    view, borne = runner.View(out=out, quiet=as_json), parse_share(fail_over)
-    if resume and target is None and goal is None:
-        finished = runner.go_on(resume, runner.wake, view)
-    else:
-        order = read_order(
-            target,
-            Wishes(input_, profile, limit, budget, goal, approve=approve, id_field=id_field, map=parse_mapping(map_)),
-        )
-        if order.waits_for_a_yes and resume is None:
-            _run_with_yes(order, view, record, as_json=as_json, fail_over=borne)
-            return
-        asks = not (yes or as_json)
-        finished = runner.run(order, view, record=record, resuming=resume, yes=lambda doubt: _wanted(doubt, asks=asks))
-    finish(finished, as_json=as_json, out=out, job=resume, fail_over=borne)
+    borne = parse_share(fail_over)
+    with pages(open_) as opened:
+        view = runner.View(out=out, quiet=as_json, opened=opened)
+        if resume and target is None and goal is None:
+            finished = runner.go_on(resume, runner.wake, view)
+        else:
+            order = read_order(
+                target,
+                Wishes(
+                    input_, profile, limit, budget, goal, approve=approve, id_field=id_field, map=parse_mapping(map_)
+                ),
+            )
+            if order.waits_for_a_yes and resume is None:
+                _run_with_yes(order, view, record, as_json=as_json, fail_over=borne)
+                return
+            asks = not (yes or as_json)
+            finished = runner.run(
+                order, view, record=record, resuming=resume, yes=lambda doubt: _wanted(doubt, asks=asks)
+            )
+        finish(finished, as_json=as_json, out=out, job=resume, fail_over=borne)
 
 
 def _wanted(doubt: str, *, asks: bool) -> bool:

@@ -31,6 +31,7 @@ from firstline.orchestrator.quality.calibration.bounds import Source, fewest_dra
 from firstline.orchestrator.quality.calibration.buying import certify
 from firstline.orchestrator.quality.calibration.combination import ChosenSignal, labels_to_learn
 from firstline.orchestrator.quality.calibration.command import explain
+from firstline.orchestrator.quality.calibration.curve import Point, risk_curve
 from firstline.orchestrator.quality.calibration.labels import (
     NO_CONFIDENCE,
     Answer,
@@ -229,13 +230,21 @@ def _certify(
         scores = scores_of([_unjudged(row, chosen) for row in rows])
     except UserError as error:
         return blank.evolve(said=str(error))
+    free = {n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None}
+    labels = dict(free)
+
+    def buy(numbers: Sequence[int]) -> dict[int, bool]:
+        bought = dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True))
+        labels.update(bought)
+        return bought
+
     found = certify(
         scores.confidence,
-        lambda numbers: dict(zip(numbers, labelling.buy([rows[n] for n in numbers]), strict=True)),
+        buy,
         target=labelling.truth.through(Target(subject.max_loss, delta_of_look(subject.delta, look))),
         labels=setting.aim.labels - len(learning),
         seed=setting.aim.seed,
-        free={n: lost for n, row in enumerate(rows) if (lost := labelling.free(row)) is not None},
+        free=free,
     )
     # A threshold below every value of the signal accepts all that has a value, no more.
     threshold = None if found.threshold is None else max(0.0, found.threshold)
@@ -246,7 +255,8 @@ def _certify(
         worth = "; ".join(map(str, chosen.separations))
         said = f"{said} Chosen on {len(learning)} further labels, by how well each tells right from wrong: {worth}."
     done = blank.evolve(look=look, calibration=known, signal=chosen.signal, said=said)
-    _store(done, setting, subject, job, question, chosen)
+    curve = risk_curve(scores.confidence.tolist(), labels)
+    _store(done, setting, subject, job=job, question=question, chosen=chosen, curve=curve)
     return done
 
 
@@ -324,9 +334,11 @@ def _store(
     done: CalibrationResult,
     setting: CalibrationSetting,
     subject: CalibrationSubject,
+    *,
     job: str,
     question: str,
     chosen: ChosenSignal,
+    curve: Sequence[Point],
 ) -> None:
     assert done.calibration is not None
     row = CalibrationRow(
@@ -344,6 +356,7 @@ def _store(
         job=job,
         look=done.look,
         question=question,
+        curve=[[one.confidence, one.coverage, one.loss] for one in curve],
         created_at=now(),
         # What all looks together may spend, so that a job's certificates add up to what was asked for.
         **(done.calibration.model_dump() | {"delta": subject.delta}),

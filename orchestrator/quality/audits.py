@@ -13,7 +13,7 @@ from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.single_tier import one_step
 from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Truth, is_loss
-from firstline.orchestrator.quality.drift import Audit, finding, flag, step_truth, subjects
+from firstline.orchestrator.quality.drift import Audit, Look, course, finding, flag, step_truth, subjects
 from firstline.orchestrator.quality.judge.asking import JudgeBench, ask_judge
 from firstline.orchestrator.quality.judge.questions import Question
 from firstline.orchestrator.store import audits, items, jobs, subtasks
@@ -199,6 +199,12 @@ def findings(*, tenant: str | None = None) -> list[Audit]:
         compare(audit_job)
     with steering.db.reading() as tx:
         return [finding(tx, subject) for subject in subjects(tx, tenant=tenant)]
+
+
+def courses(*, tenant: str | None = None) -> list[tuple[Audit, tuple[Look, ...]]]:
+    """Return the same with how the live loss stood as the audits came in."""
+    with api.engine().db.reading() as tx:
+        return [(finding(tx, subject), course(tx, subject)) for subject in subjects(tx, tenant=tenant)]
 
 
 # By itself --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """What audits say of a skill's answers: the live loss, and the flag that is raised on drift."""
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping
@@ -11,7 +13,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.quality.calibration.audit import LiveLoss, live_loss
 from firstline.orchestrator.quality.calibration.labels import Truth, truth_of
-from firstline.orchestrator.quality.judge.asking import error_of
+from firstline.orchestrator.quality.judge.asking import KnownJudge, error_of
 from firstline.orchestrator.quality.judge.error import JudgeError
 from firstline.orchestrator.store import audits, calibrations, decisions
 from firstline.orchestrator.store.jobs import now
@@ -78,6 +80,15 @@ class Audit(Frozen):
         return (*judged, silent) if self.silent else judged
 
 
+class Look(Frozen):
+    """The live loss as it stood after so many audits."""
+
+    audited: int
+    estimate: float | None
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class AuditSubject:
     """A version of a skill as answered by one model, and the newest job with an audit of that."""
@@ -118,26 +129,55 @@ def step_truth(job: Job, step: str) -> Truth:
     return truth_of(job.plan.quality, step, output=job.plan.output, folders=folders, skill=skill)
 
 
-def finding(tx: Connection, subject: AuditSubject) -> Audit:
-    """Return what the audits of a skill's answers by one model say."""
+@dataclass(frozen=True)
+class _Measured:
+    """What is known of a subject's audited answers."""
+
+    known: RowMapping | None
+    since: datetime | None
+    max_loss: float
+    truth: Truth
+    judge: KnownJudge | None
+    outcomes: Sequence[bool]
+    #: The live loss after the outcomes that it is given.
+    loss: Callable[[Sequence[bool]], LiveLoss]
+
+
+def _measured(tx: Connection, subject: AuditSubject) -> _Measured:
     skill, policy = subject.skill, subject.policy
     known = _calibration(tx, subject)
     since: datetime | None = known["created_at"] if known is not None and known["threshold"] is not None else None
-    tally = audits.tally(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since)
     accepted = audits.accepted_by(tx, tenant=subject.tenant, skill_digest=skill.digest, since=since)
     # A step that says what it bears is held to that; else the calibration says what it was made for.
     says = known is None or "max_loss" in policy.model_fields_set
     max_loss = policy.max_loss if says or known is None else known["max_loss"]
     truth = step_truth(subject.job, subject.step)
     judge = error_of(tx, subject.job.profile, skill, tenant=subject.tenant) if truth.has_judge else None
-    loss = live_loss(
-        audits.outcomes(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since),
-        accepted=accepted.get(subject.model, 0),
-        answered=sum(accepted.values()),
+    return _Measured(
+        known=known,
+        since=since,
         max_loss=max_loss,
-        judge=judge.error if judge else None,
-        judge_alone=truth.judge_alone,
+        truth=truth,
+        judge=judge,
+        outcomes=audits.outcomes(
+            tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=since
+        ),
+        loss=partial(
+            live_loss,
+            accepted=accepted.get(subject.model, 0),
+            answered=sum(accepted.values()),
+            max_loss=max_loss,
+            judge=judge.error if judge else None,
+            judge_alone=truth.judge_alone,
+        ),
     )
+
+
+def finding(tx: Connection, subject: AuditSubject) -> Audit:
+    """Return what the audits of a skill's answers by one model say."""
+    skill, found = subject.skill, _measured(tx, subject)
+    tally = audits.tally(tx, tenant=subject.tenant, skill_digest=skill.digest, model=subject.model, since=found.since)
+    loss, judge = found.loss(found.outcomes), found.judge.error if found.judge else None
     return Audit(
         tenant=subject.tenant,
         skill=skill.name,
@@ -145,18 +185,27 @@ def finding(tx: Connection, subject: AuditSubject) -> Audit:
         skill_digest=skill.digest,
         model=subject.model,
         frontier_model=subject.frontier_model,
-        max_loss=max_loss,
+        max_loss=found.max_loss,
         loss=loss,
         pending=tally["pending"],
         uncompared=tally["uncompared"],
-        silent=tuple(truth.uncompared),
-        judge=str(judge) if judge else None,
+        silent=tuple(found.truth.uncompared),
+        judge=str(found.judge) if found.judge else None,
         cost_usd=tally["cost_usd"],
-        state=state_of(loss, max_loss, judge=judge.error if judge else None, uncompared=tally["uncompared"]),
-        on_drift=policy.on_drift,
-        calibration=known["id"] if known is not None else None,
-        calibration_state=known["state"] if known is not None else None,
+        state=state_of(loss, found.max_loss, judge=judge, uncompared=tally["uncompared"]),
+        on_drift=subject.policy.on_drift,
+        calibration=found.known["id"] if found.known is not None else None,
+        calibration_state=found.known["state"] if found.known is not None else None,
     )
+
+
+def course(tx: Connection, subject: AuditSubject, *, looks: int = 40) -> tuple[Look, ...]:
+    """Return how the live loss stood as audits came in, at so many of them at most, the last among them."""
+    found = _measured(tx, subject)
+    count = len(found.outcomes)
+    stops = sorted({max(1, round(count * n / looks)) for n in range(1, looks + 1)} if count else ())
+    losses = [found.loss(found.outcomes[:stop]) for stop in stops]
+    return tuple(Look(audited=one.audited, estimate=one.estimate, low=one.low, high=one.high) for one in losses)
 
 
 def state_of(loss: LiveLoss, max_loss: float, *, judge: JudgeError | None = None, uncompared: int = 0) -> str:

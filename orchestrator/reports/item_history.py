@@ -1,6 +1,8 @@
 """One item's story: what was asked, every attempt, its checks and its price, and why it climbed."""
 
+import json
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, RowMapping
@@ -15,6 +17,8 @@ from firstline.schemas.plan import step_of
 from firstline.schemas.tier import Lane
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Message
+from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.scoring import gold_of, score
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 Line = TypeVar("Line", bound=Frozen)
@@ -30,7 +34,10 @@ class ItemLine(Frozen):
     attempts: int
     #: None: nobody knows what its calls cost.
     cost_usd: float | None
+    #: Seconds from its first call to its end, without its job's breaks.
     latency_s: float | None = None
+    #: The least among its accepted answers; None: no signal spoke.
+    confidence: float | None = None
     reason: str | None = None
     #: Number of the item whose result it takes over.
     same_as: int | None = None
@@ -101,6 +108,20 @@ class Story(Frozen):
     decisions: tuple[DecisionLine, ...] = ()
 
 
+class Held(Frozen):
+    """An item's result held against the truth that its input carries."""
+
+    right: Json
+    #: How well it meets that, 0..1.
+    score: float
+
+    @property
+    def in_words(self) -> str:
+        """What came of it, for people."""
+        said = {0.0: "wrong", 1.0: "right"}.get(self.score, f"{self.score:.2f} of 1 right")
+        return f"{said}: the truth is {self.right if isinstance(self.right, str) else json.dumps(self.right)}"
+
+
 def item_line(row: RowMapping) -> ItemLine:
     """Return an item's row as it is listed."""
     return ItemLine(
@@ -111,6 +132,7 @@ def item_line(row: RowMapping) -> ItemLine:
         attempts=row["attempts"],
         cost_usd=None if row["unpriced"] and not row["cost_usd"] else row["cost_usd"],
         latency_s=items.latency_s(row),
+        confidence=row["confidence"],
         reason=row["reason"],
         same_as=row["same_as"],
     )
@@ -152,3 +174,13 @@ def prompts_of(job: Job, story: Story) -> dict[str, tuple[Message, ...]]:
         if not isinstance(inputs, Unfit):
             found[planned.step.name] = messages(skill, inputs)
     return found
+
+
+def held_against_truth(job: Job, story: Story) -> Held | None:
+    """Return how an item's result compares with its truth; None where it has not ended, or carries none."""
+    quality = job.plan.quality
+    if quality is None or not story.item.status.ended:
+        return None
+    output = story.output if story.item.status is ItemState.SETTLED else MISSING
+    found = score(quality, output, story.input, folders=tuple(Path(folder) for folder in job.folders))
+    return None if found is None else Held(right=gold_of(quality, story.input), score=found)

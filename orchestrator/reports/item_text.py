@@ -8,19 +8,22 @@ from rich.rule import Rule
 from rich.text import Text
 
 from firstline.orchestrator.reports.formatting import count, dollars, seconds
-from firstline.orchestrator.reports.item_history import AttemptLine, Story
+from firstline.orchestrator.reports.item_history import AttemptLine, Held, Story
 from firstline.schemas.check import CheckResult
 from firstline.schemas.plan import subtask_label
 from firstline.schemas.tier import Lane
 from firstline.workers.providers.gateway import Message
 
 
-def rendered(story: Story, prompts: Mapping[str, Sequence[Message]]) -> RenderableType:
-    """Return the story as one thing that rich can print; `prompts`: step -> the messages of its first call."""
-    return Group(*_blocks(story, prompts))
+def rendered(story: Story, prompts: Mapping[str, Sequence[Message]], held: Held | None = None) -> RenderableType:
+    """Return the story as one thing that rich can print.
+
+    `prompts`: step -> the messages of its first call; `held`: its result against the truth, where there is one.
+    """
+    return Group(*_blocks(story, prompts, held))
 
 
-def _blocks(story: Story, prompts: Mapping[str, Sequence[Message]]) -> Iterator[RenderableType]:
+def _blocks(story: Story, prompts: Mapping[str, Sequence[Message]], held: Held | None) -> Iterator[RenderableType]:
     for step in dict.fromkeys((*prompts, *(attempt.step for attempt in story.attempts))):
         yield Rule(f"prompt of step {subtask_label(step)}", align="left")
         for message in prompts.get(step, ()):
@@ -36,6 +39,8 @@ def _blocks(story: Story, prompts: Mapping[str, Sequence[Message]]) -> Iterator[
     item = story.item
     output = json.dumps(story.output, indent=2, ensure_ascii=False)
     yield Text(output if item.reason is None else f"{item.status.value}: {item.reason}")
+    if held is not None:
+        yield Text(held.in_words, style="bold")
     yield Text(f"{count(item.attempts, 'call')}, {dollars(item.cost_usd)}, {seconds(item.latency_s)}", style="dim")
     yield from _by_tier(story)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Literal
 
 from sqlalchemy import Connection
 
-from firstline.orchestrator.store import views
+from firstline.orchestrator.store import time_figures, views
 from firstline.orchestrator.store.jobs import now
 from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS
 from firstline.schemas.base import Frozen
@@ -58,6 +59,21 @@ class TaskStats(Frozen):
         return self.cost_usd / self.accepted if self.cost_usd is not None and self.accepted else None
 
 
+class DayErrors(Frozen):
+    """How often answers of a model, or to a skill, were wrong on one day."""
+
+    day: str
+    name: str
+    #: Answers that came, and those of them that were no good.
+    came: int
+    wrong: int
+
+    @property
+    def rate(self) -> float | None:
+        """The share of wrong ones; None where none came."""
+        return self.wrong / self.came if self.came else None
+
+
 class Fault(Frozen):
     """One kind of fault, and the model that it was met with."""
 
@@ -77,16 +93,22 @@ class Failure(Frozen):
     n: int
 
 
-def model_marks(tx: Connection, *, tenant: str | None, days: int) -> list[ModelMarks]:
-    """Return how each model did in the last `days` days."""
-    rows = views.model_marks(tx, tenant=tenant, since=now() - timedelta(days=days))
+def model_marks(tx: Connection, *, tenant: str | None, days: int, skill: str | None = None) -> list[ModelMarks]:
+    """Return how each model did in the last `days` days, with all skills or with one."""
+    rows = views.model_marks(tx, tenant=tenant, since=now() - timedelta(days=days), skill=skill)
     return [ModelMarks.model_validate(dict(row)) for row in rows]
 
 
-def task_stats(tx: Connection, *, tenant: str | None, days: int) -> list[TaskStats]:
+def task_stats(tx: Connection, *, tenant: str | None, days: int, skill: str | None = None) -> list[TaskStats]:
     """Return how answers to each type of task did in the last `days` days."""
-    rows = views.task_stats(tx, tenant=tenant, since=now() - timedelta(days=days))
+    rows = views.task_stats(tx, tenant=tenant, since=now() - timedelta(days=days), skill=skill)
     return [TaskStats.model_validate(dict(row)) for row in rows]
+
+
+def errors_by_day(tx: Connection, *, tenant: str | None, days: int, by: Literal["model", "skill"]) -> list[DayErrors]:
+    """Return the errors of the last `days` days, day by day, by model or by skill."""
+    rows = time_figures.errors_by_day(tx, tenant=tenant, since=now() - timedelta(days=days), by=by)
+    return [DayErrors.model_validate({**row, "day": str(row["day"])}) for row in rows]
 
 
 def errors_of(counts: Mapping[str, int]) -> tuple[int, int]:

@@ -69,6 +69,7 @@ def run_with_yes(
     asking = replace(order, request=order.request.evolve(options=options))
     with asking.checked() as usable, crew_for(usable, record) as crew:
         job = submit(usable, crew.profile)
+        view.show_page(job)
         status = follow(job, View(quiet=view.quiet), crew.check, title="planning: ")
         if status.state is not JobState.AWAITING_APPROVAL:
             raise UserError(f"job {job} has no plan ({status.state.value}): {status.reason}")

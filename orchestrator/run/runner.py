@@ -54,6 +54,13 @@ class View:
 
     out: str | None = None
     quiet: bool = False
+    #: Is told the job's id as soon as it has one.
+    opened: Callable[[str], None] | None = None
+
+    def show_page(self, job: str) -> None:
+        """Have the job's page opened, where somebody wants it."""
+        if self.opened is not None:
+            self.opened(job)
 
     def tell(self, *notes: str) -> None:
         """Say something beside the progress."""
@@ -104,6 +111,7 @@ def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expecte
     if resuming and usable.source:
         expect_same(api.engine().db, resuming, usable.items())
     job = resuming or submit(usable, crew.profile, expected)
+    view.show_page(job)
     if resuming:
         wake(resuming)
     status = follow(job, view, crew.check)
@@ -135,9 +143,11 @@ def go_on(job: str, act: Callable[[str], object], view: View) -> RunResult | Non
     settings = get_settings()
     if url := running_redis(settings):
         with using_redis(url):
+            view.show_page(job)
             act(job)
             return RunResult(follow(job, view), api.report(job)) if view.out or view.quiet else None
     with embedded(api.profile(job), settings, resuming=job) as runtime:
+        view.show_page(job)
         act(job)
         return RunResult(follow(job, view, runtime.check), api.report(job))
 

@@ -1,7 +1,7 @@
 """Items and their subtasks: written in bulk, ended by compare-and-set."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, exists, func, or_, select, update
@@ -303,8 +303,8 @@ def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMappi
         _attempt.c.verdict == "accept",
         _attempt.c.structured.endswith("+repair"),
     )
-    rows = select(_item, mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
-    query = rows.order_by(_item.c.n).limit(limit)
+    rows = select(_item, mended.label("repaired"), _job.c.breaks).join(_job, _job.c.id == _item.c.job)
+    query = rows.where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
     return list(tx.execute(query).mappings())
 
 
@@ -327,11 +327,13 @@ def attempts(tx: Connection, *, job: str, item: int) -> list[RowMapping]:
 
 
 def latency_s(row: RowMapping) -> float | None:
-    """Return the seconds from an item's first call to its end."""
+    """Return the seconds from the first call of an item (or a job) to its end, without the job's breaks between."""
     started, ended = row["started_at"], row["ended_at"]
     if not isinstance(started, datetime) or not isinstance(ended, datetime):
         return None
-    return max(0.0, (ended - started).total_seconds())
+    breaks = ([datetime.fromisoformat(at) for at in one] for one in row["breaks"] if len(one) == 2)
+    lain = sum((max(timedelta(0), min(ended, until) - max(started, since)) for since, until in breaks), timedelta(0))
+    return max(0.0, (ended - started - lain).total_seconds())
 
 
 def failed(tx: Connection, *, job: str, item_ids: Collection[str] | None) -> list[int]:

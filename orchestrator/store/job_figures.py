@@ -133,6 +133,13 @@ def duplicates(tx: Connection, *, job: str) -> int:
 def ended_items(tx: Connection, *, job: str) -> Iterator[RowMapping]:
     """Yield the items with what is needed to time and to score them."""
     query = select(
-        _item.c.input, _item.c.output, _item.c.state, _item.c.started_at, _item.c.ended_at, _item.c.same_as
-    ).where(_item.c.job == job, _item.c.n >= 0)
+        _item.c.input,
+        _item.c.output,
+        _item.c.state,
+        _item.c.started_at,
+        _item.c.ended_at,
+        _item.c.same_as,
+        _job.c.breaks,
+    ).join(_job, _job.c.id == _item.c.job)
+    query = query.where(_item.c.job == job, _item.c.n >= 0)
     yield from tx.execution_options(yield_per=1000).execute(query).mappings()

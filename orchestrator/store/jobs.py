@@ -139,6 +139,8 @@ def move(
     stamps: dict[str, Any] = {"held_by": None, "held_cap_usd": None, **also}
     if to in WORKING:
         stamps.setdefault("started_at", func.coalesce(_job.c.started_at, now()))
+    if to is JobState.PAUSED or (to in WORKING and JobState.SUBMITTED not in among):
+        stamps["breaks"] = _breaks(tx, job, to)
     if to.ended:
         stamps.setdefault("ended_at", now())
     query = (
@@ -150,6 +152,17 @@ def move(
     if moved:
         _tell(tx, job, to, reason, budget=also.get("held_by"))
     return moved
+
+
+def _breaks(tx: Connection, job: str, to: JobState) -> list[list[str]]:
+    """Return when a job lay between two runs, with the break that begins or ends now."""
+    breaks, ended_at = tx.execute(select(_job.c.breaks, _job.c.ended_at).where(_job.c.id == job)).one()
+    began = [one for one in breaks if len(one) == 1] or ([[ended_at.isoformat()]] if ended_at else [])
+    over = [one for one in breaks if len(one) == 2]
+    at = now().isoformat()
+    if to is JobState.PAUSED:
+        return [*over, *(began or [[at]])]
+    return [*over, *([*one, at] for one in began)]
 
 
 def _tell(tx: Connection, job: str, to: JobState, reason: str | None, *, budget: str | None) -> None:

@@ -112,6 +112,8 @@ class CalibrationRow(SQLModel, table=True):
     #: Which look at this model's answers it was, and a digest of the question: asking it again is no further look.
     look: int = 1
     question: str | None = None
+    #: What accepting from a confidence on would bring, by the labels: [confidence, share accepted, loss of all items].
+    curve: list[list[float]] = Field(default_factory=list, sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
     drifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

@@ -46,6 +46,8 @@ class JobRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime, index=True)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    #: From when until when it lay between two runs, as ISO times; the last one has no end while it is paused.
+    breaks: list[list[str]] = Field(default_factory=list, sa_type=JSON)
     deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
     #: When its producer last handed items in.
     heard_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

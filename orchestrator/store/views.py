@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select, true
 
@@ -83,6 +84,24 @@ def step_costs(tx: Connection, *, job: str) -> list[RowMapping]:
     return list(tx.execute(query).mappings())
 
 
+#: The least confidence among an item's accepted answers; None: no signal spoke.
+_confidence = (
+    select(func.min(_attempt.c.confidence))
+    .where(_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
+    .scalar_subquery()
+)
+
+
+class ItemOrder(StrEnum):
+    """What a list of items may be sorted by; the greatest first, but for their own order and confidence."""
+
+    PLACE = "place"
+    COST = "cost"
+    TIME = "time"
+    CALLS = "calls"
+    CONFIDENCE = "confidence"
+
+
 def items(
     tx: Connection,
     *,
@@ -91,22 +110,66 @@ def items(
     tier: str | None = None,
     text: str | None = None,
     after: int = -1,
+    order: ItemOrder = ItemOrder.PLACE,
+    offset: int = 0,
     limit: int,
 ) -> list[RowMapping]:
-    """Return items with numbers above `after` in order: a state, a tier, a part of the id."""
-    query = select(_item).where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
+    """Return items with numbers above `after`: of a state, a tier, with a part of the id."""
+    query = _with_breaks(_some(select(_item, _confidence.label("confidence"), _job.c.breaks), state, tier, text))
+    query = query.where(_item.c.job == job, _item.c.n > after).offset(offset).limit(limit)
+    return list(tx.execute(query.order_by(*_sorted(tx, order), _item.c.n)).mappings())
+
+
+def count_items(tx: Connection, *, job: str, state: str | None, tier: str | None, text: str | None) -> int:
+    """Return how many items of a job are in a state, of a tier, with a part of the id."""
+    query = _some(select(func.count()).select_from(_item), state, tier, text)
+    return int(tx.scalar(query.where(_item.c.job == job, _item.c.n >= 0)) or 0)
+
+
+def _some(query: Select[Any], state: str | None, tier: str | None, text: str | None) -> Select[Any]:
     if state is not None:
         query = query.where(_item.c.state == state)
     if tier is not None:
         query = query.where(_item.c.tier == tier)
-    if text:
-        query = query.where(_item.c.item_id.contains(text, autoescape=True))
-    return list(tx.execute(query).mappings())
+    return query.where(_item.c.item_id.contains(text, autoescape=True)) if text else query
+
+
+def _sorted(tx: Connection, order: ItemOrder) -> tuple[ColumnElement[Any], ...]:
+    match order:
+        case ItemOrder.PLACE:
+            return ()
+        case ItemOrder.COST:
+            return (_item.c.cost_usd.desc(),)
+        case ItemOrder.CALLS:
+            return (_item.c.attempts.desc(),)
+        case ItemOrder.CONFIDENCE:
+            return (_confidence.asc().nulls_last(),)
+        case ItemOrder.TIME:
+            ends = (_item.c.ended_at, _item.c.started_at)
+            until, since = (func.julianday(at) for at in ends) if tx.dialect.name == "sqlite" else ends
+            return ((until - since).desc().nulls_last(),)
+        case _:
+            assert_never(order)
+
+
+def _with_breaks(query: Select[Any]) -> Select[Any]:
+    return query.join(_job, _job.c.id == _item.c.job)
 
 
 def item(tx: Connection, *, job: str, n: int) -> RowMapping | None:
     """Return one item; None when there is none of that number."""
-    return tx.execute(select(_item).where(_item.c.job == job, _item.c.n == n)).mappings().first()
+    query = _with_breaks(select(_item, _confidence.label("confidence"), _job.c.breaks))
+    return tx.execute(query.where(_item.c.job == job, _item.c.n == n)).mappings().first()
+
+
+def ended_since(tx: Connection, *, jobs: Collection[str], since: datetime) -> dict[str, int]:
+    """Return job -> how many of its items have ended since then."""
+    query = (
+        select(_item.c.job, func.count())
+        .where(_item.c.job.in_(list(jobs)), _item.c.n >= 0, _item.c.ended_at >= since)
+        .group_by(_item.c.job)
+    )
+    return {str(job): int(count) for job, count in tx.execute(query)}
 
 
 def item_subtasks(tx: Connection, *, job: str, n: int) -> list[RowMapping]:
@@ -175,7 +238,7 @@ def runs_of(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowM
     return list(tx.execute(query).mappings())
 
 
-def model_marks(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+def model_marks(tx: Connection, *, tenant: str | None, since: datetime, skill: str | None = None) -> list[RowMapping]:
     """Return by model and tier: what came of the answers that were asked for, mean seconds and dollars."""
     keys = (_attempt.c.model, _attempt.c.tier)
     query = select(
@@ -183,21 +246,29 @@ def model_marks(tx: Connection, *, tenant: str | None, since: datetime) -> list[
         *_outcomes(),
         func.avg(_attempt.c.latency_s).label("latency_s"),
         func.avg(_attempt.c.cost_usd).label("cost_usd"),
-    ).where(_attempt.c.purpose == "answer")
+    ).where(_attempt.c.purpose == "answer", true() if skill is None else _attempt.c.skill == skill)
     query = _since(query, tenant=tenant, since=since).group_by(*keys).order_by(_attempt.c.tier, _attempt.c.model)
     return list(tx.execute(query).mappings())
 
 
-def task_stats(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
+def task_stats(tx: Connection, *, tenant: str | None, since: datetime, skill: str | None = None) -> list[RowMapping]:
     """Return by skill: what came of the answers that were asked for, and the dollars of all calls."""
     is_answer = _attempt.c.purpose == "answer"
     query = select(
         _attempt.c.skill,
         *_outcomes(among=is_answer),
         func.sum(_attempt.c.cost_usd).label("cost_usd"),
-    ).where(_attempt.c.skill != "")
+    ).where(_attempt.c.skill != "" if skill is None else _attempt.c.skill == skill)
     query = _since(query, tenant=tenant, since=since).group_by(_attempt.c.skill).order_by(_attempt.c.skill)
     return list(tx.execute(query).mappings())
+
+
+def jobs_with_skill(tx: Connection, *, tenant: str | None, skill: str, limit: int) -> list[RowMapping]:
+    """Return id, name, state and submission of the newest jobs of purpose `run` in which a skill was asked."""
+    asked = select(_attempt.c.job).where(_attempt.c.job == _job.c.id, _attempt.c.skill == skill).exists()
+    query = select(_job.c.id, _job.c.name, _job.c.state, _job.c.created_at).where(_job.c.purpose == "run", asked)
+    query = query.order_by(_job.c.created_at.desc()).limit(limit)
+    return list(tx.execute(query if tenant is None else query.where(_job.c.tenant == tenant)).mappings())
 
 
 def _outcomes(among: ColumnElement[bool] | None = None) -> tuple[ColumnElement[int], ...]:

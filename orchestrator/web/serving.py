@@ -4,6 +4,8 @@ import logging
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -58,6 +60,21 @@ def _serve(host: str, port: int, *, until_token: bool) -> bool:
         _say(f"Firstline serves on {address} (pages at /, API at /v1, description at /openapi.json)")
         server.run(sockets=[listener])
         return token_came.is_set()
+
+
+@contextmanager
+def served_aside() -> Iterator[str]:
+    """Serve the pages to this machine from a thread, for the length of the block; yield their address."""
+    with listening(LOOPBACK, 0) as listener:
+        app = make_app(get_settings(), loopback=True)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(_GRACE_S)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def environment() -> Environment:
         "pretty": pretty,
         "words": words,
     }
-    made.globals |= {"count": count, "UNKNOWN": UNKNOWN}
+    made.globals |= {"count": count, "figure": figure, "UNKNOWN": UNKNOWN}
     return made
 
 
@@ -71,6 +71,23 @@ def number(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def figure(value: float | None, unit: str) -> str:
+    """Return a chart's value for people."""
+    if value is None:
+        return UNKNOWN
+    match unit:
+        case "usd":
+            return usd(value)
+        case "share":
+            return percent(value)
+        case "seconds":
+            return seconds(value)
+        case "time":
+            return when(datetime.fromtimestamp(value, UTC))
+        case _:
+            return f"{value:,.4g}" if value % 1 else f"{value:,.0f}"
 
 
 def when(at: datetime | None) -> str:

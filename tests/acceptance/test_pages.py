@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 
 from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.orchestrator.web.pages import every_page
 from tests.acceptance.web_deployment import WebDeployment, web_deployment
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -27,8 +29,16 @@ ARGS = [
 ]
 #: What the browser notes of a form that is shown again because of what was filled in.
 FORM_AGAIN = "responded with a status of 422"
+#: Says of each chart whether anything stands where its figures do.
+DRAWN = """() => [...document.querySelectorAll('.chart canvas')].map(canvas => {
+    const {width, height} = canvas, pixels = canvas.getContext('2d').getImageData(80, 0, width - 80, height * 0.8).data;
+    const colours = new Set();
+    for (let n = 0; n < pixels.length; n += 4) if (pixels[n + 3] === 255) colours.add(pixels.slice(n, n + 3).join());
+    return colours.size > 1;
+})"""
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SLOW_MS = 60_000
+AXE = Path(AXE_FILE_PATH).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +101,17 @@ def test_a_job_is_submitted_and_followed_to_its_end_without_reloading(web, page)
 
 
 def test_a_job_shows_its_plan_with_figures_and_its_items_by_filter(web, page, triaged):
-    page.goto(f"{web.url}/")
+    page.goto(f"{web.url}/jobs")
     page.get_by_role("link", name="triage", exact=True).first.click()
     plan = page.locator("svg.plan")
     for text in ("sort", "reply", "check_topic", "80 of 80", "↑"):
         playwright.expect(plan).to_contain_text(text)
+    playwright.expect(page.locator(".chart canvas")).to_have_count(3)
+    assert all(page.evaluate(DRAWN)), "a chart is empty"
+    dollars = page.locator(".chart", has_text="Dollars")
+    dollars.get_by_text("As a table").click()
+    playwright.expect(dollars.get_by_role("columnheader", name="all on the top tier")).to_be_visible()
+    dollars.get_by_text("As a table").click()
     picture(page, "job")
     page.get_by_label("Ended on").select_option("frontier")
     rows = page.locator("#items tbody tr")
@@ -105,8 +121,14 @@ def test_a_job_shows_its_plan_with_figures_and_its_items_by_filter(web, page, tr
     page.get_by_label("Id", exact=True).fill("T-1042")
     playwright.expect(rows).to_have_count(1)
     page.get_by_label("Id", exact=True).fill("")
-    page.get_by_role("button", name="Next 50").click()
+    page.get_by_role("link", name="2", exact=True).click()
     playwright.expect(rows.first).to_contain_text("T-1050")
+    page.get_by_label("Sorted by").select_option("cost")
+    page.wait_for_url("**?sort=cost")
+    playwright.expect(rows.first.locator(".tier")).to_have_text("frontier")
+    page.reload()
+    playwright.expect(page.get_by_label("Sorted by")).to_have_value("cost")
+    playwright.expect(rows.first.locator(".tier")).to_have_text("frontier")
 
 
 def test_an_item_shows_cheap_beside_frontier_and_why_it_climbed(web, page, triaged):
@@ -131,6 +153,7 @@ def test_money_and_quality_are_summed_up(web, page, triaged):
     picture(page, "money")
     page.get_by_role("link", name="Quality").click()
     playwright.expect(page.get_by_role("row", name="openai/cheap")).to_contain_text("%")
+    playwright.expect(page.locator(".chart canvas")).to_have_count(2)
     page.get_by_role("link", name="Failures").click()
     playwright.expect(page.get_by_role("row", name="off schema")).to_be_visible()
 
@@ -140,6 +163,7 @@ def test_a_person_answers_a_question_and_the_item_settles(web, page):
     web.wait(job, timeout_s=120)
     page.get_by_role("link", name="Reviews").click()
     page.get_by_role("row", name="tricky").get_by_role("link").first.click()
+    assert obstacles(page) == []
     page.get_by_label("amount").fill("41")
     page.get_by_label("reason").select_option("late")
     page.get_by_role("button", name="Answer").click()
@@ -163,8 +187,10 @@ def test_models_are_compared_and_one_becomes_the_skills(web, page, triaged):
     playwright.expect(page.get_by_role("heading", name="Outputs")).to_be_visible(timeout=120_000)
     playwright.expect(page.locator(".outputs tbody tr")).to_have_count(4)
     picture(page, "compare")
+    assert obstacles(page) == []
     page.get_by_role("button", name="Start sort_ticket on openai/frontier").click()
     playwright.expect(page.locator(".diff").first).to_contain_text("start: frontier")
+    assert obstacles(page) == []
     page.get_by_role("button", name="Write").click()
     playwright.expect(page.get_by_role("status")).to_contain_text("starts on tier frontier")
     assert load_catalogue().skill("sort_ticket").policy.start == "frontier"
@@ -202,9 +228,57 @@ def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     assert page.get_by_label("YAML").input_value() == text
 
 
+def test_a_skill_is_tried_where_its_prompt_stands(web, page):
+    page.goto(f"{web.url}/workflows")
+    page.get_by_role("link", name="sort_ticket").click()
+    playwright.expect(page.get_by_text("You sort support tickets of an online shop.")).to_be_visible()
+    page.get_by_label("A sample").fill('{"text": "Where is my parcel?"}')
+    page.get_by_role("button", name="Ask").click()
+    playwright.expect(page.locator("#tried .badge")).to_have_text("settled", timeout=SLOW_MS)
+
+
 def settled(page) -> None:
     """Wait until what was just swapped in hears keys and clicks: some 20 ms, which no person notices."""
     playwright.expect(page.locator(".htmx-settling")).to_have_count(0)
+
+
+#: What is no page of its own, or is looked at where a test has something to show on it.
+NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
+
+
+def addresses(job: str) -> list[str]:
+    """The address of each page, as the routers have them."""
+    routes = [route for router in every_page() for route in router.routes if "GET" in route.methods]
+    filled = {"/jobs/{job}": f"/jobs/{job}", "{item}": "0", "/skills/{name}": "/skills/sort_ticket"}
+    filled |= {"/profiles/{name}": "/profiles/simulated", "/workflows/{name}": "/workflows/triage"}
+    found = [route.path for route in routes if not NO_PAGE.search(route.path)]
+    for part, value in filled.items():
+        found = [path.replace(part, value) for path in found]
+    return found
+
+
+def obstacles(page) -> list[str]:
+    """What axe-core says stops people who see little, or use no mouse."""
+    page.evaluate(AXE)
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{page.url}: {one['id']}: {one['nodes'][0]['html']}: {one['nodes'][0]['failureSummary']}"
+        for one in result["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_axe_finds_nothing_serious_on_any_page_in_either_theme_and_on_a_phone(web, page, triaged):
+    found = []
+    for path in addresses(triaged):
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1200, "height": 820})
+        page.goto(web.url + path)
+        found += obstacles(page)
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 360, "height": 820})
+        found += obstacles(page)
+    assert found == []
 
 
 def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, page, triaged):
@@ -213,8 +287,7 @@ def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, pag
     )
     phone = context.new_page()
     phone.set_default_timeout(SLOW_MS)
-    paths = ("/", f"/jobs/{triaged}", f"/jobs/{triaged}/items/0", "/money", "/quality", "/submit", "/workflows/triage")
-    for path in paths:
+    for path in addresses(triaged):
         phone.goto(web.url + path)
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360, path
         unnamed = phone.evaluate(
@@ -222,6 +295,11 @@ def test_every_page_fits_a_phone_and_names_what_can_be_pressed(web, browser, pag
                 .filter(e => !e.labels?.length && !e.ariaLabel).map(e => e.outerHTML)"""
         )
         assert unnamed == [], path
+        tab = phone.locator(".top nav [aria-current]")
+        if tab.count():
+            box = tab.bounding_box()
+            assert box["x"] >= 0, path
+            assert box["x"] + box["width"] <= 360, path
     phone.goto(f"{web.url}/jobs/{triaged}")
     picture(phone, "phone")
     context.close()

@@ -137,8 +137,27 @@ def test_a_calibration_is_stored_and_from_then_on_decides_what_is_accepted(first
     assert unsure
     assert all(f"calibrated threshold {threshold:.3f}" in one["reasons"][0] for one in unsure)
 
-    states = [(one["state"], one["reason"]) for one in _json(firstline("calibrations", "--json"))]
-    assert states == [("live", None), ("dead", "replaced by a newer calibration")]
+    known = _json(firstline("calibrations", "--json"))
+    assert [(one["state"], one["reason"]) for one in known] == [
+        ("live", None),
+        ("dead", "replaced by a newer calibration"),
+    ]
+    sure = [point for point in known[0]["curve"] if point["confidence"] >= threshold]
+    assert sure[-1]["coverage"] > 0.5
+    assert all(point["loss"] <= 0.1 for point in sure)
+
+
+def test_a_run_opens_its_page_on_request_and_only_then(firstline, tmp_path, monkeypatch):
+    browser, seen = tmp_path / "browser", tmp_path / "seen.html"
+    browser.write_text(f'#!/bin/sh\ncurl --silent --output {seen} "$1"\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    arguments = ("run", "sort", "--input", "items.jsonl", "--limit", "2", "--json")
+    firstline(*arguments)
+    assert not seen.exists()
+    report = _json(firstline(*arguments, "--open"))
+    assert report["job"] in seen.read_text()
+    assert "Ended on" in seen.read_text()
 
 
 def test_accepted_answers_are_audited_after_the_job_and_the_job_s_cost_does_not_hold_that(firstline):

@@ -4,17 +4,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.money import bill, spending
 from firstline.orchestrator.reports import model_stats
+from firstline.orchestrator.reports.job_charts import over_time
+from firstline.orchestrator.store import views
 from firstline.orchestrator.store.quality_tables import AuditRow
-from firstline.orchestrator.store.tables import AttemptRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
+from firstline.orchestrator.store.views import ItemOrder
 from firstline.schemas.plan import Step, StepKind
 from firstline.schemas.policy import Demand
 from firstline.schemas.verdict import Escalate
 from tests.integration.jobs import begun, work
+
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_item = ItemRow.__table__  # type: ignore[attr-defined]
 
 AT = datetime.now(UTC)
 #: The top tier of these jobs costs $1 per million tokens, in and out.
@@ -51,6 +58,63 @@ def test_the_top_tier_alone_gives_one_answer_an_item_and_step(engine: Context) -
     asked(engine, job, n=2, input_tokens=9 * M, output_tokens=M)
     asked(engine, job, n=3, purpose="verify", input_tokens=7 * M)
     assert api.report(job).baseline_cost_usd == pytest.approx(1 + 1)
+
+
+@pytest.mark.parametrize(
+    ("order", "numbers"),
+    [("place", [0, 1, 2]), ("cost", [1, 2, 0]), ("calls", [2, 0, 1]), ("time", [0, 2, 1]), ("confidence", [2, 1, 0])],
+)
+def test_items_are_listed_by_what_they_took(engine: Context, order: str, numbers: list[int]) -> None:
+    job = begun(engine, 3)
+    figures = {0: (0.1, 2, 9.5, 0.9), 1: (0.3, 1, None, 0.5), 2: (0.2, 3, 9.1, None)}
+    asked(engine, job, item=2, confidence=0.2)
+    asked(engine, job, item=2, n=1, confidence=0.8)
+    for n, (cost_usd, attempts, took_s, confidence) in figures.items():
+        if confidence is not None:
+            asked(engine, job, item=n, confidence=confidence)
+        ended = AT + timedelta(seconds=took_s) if took_s else None
+        with engine.db.writing() as tx:
+            row = update(_item).where(_item.c.job == job, _item.c.n == n)
+            tx.execute(row.values(cost_usd=cost_usd, attempts=attempts, started_at=AT, ended_at=ended))
+    with engine.db.reading() as tx:
+        listed = views.items(tx, job=job, order=ItemOrder(order), limit=9)
+        second = views.items(tx, job=job, order=ItemOrder(order), offset=1, limit=1)
+    assert [row["n"] for row in listed] == numbers
+    assert [row["n"] for row in second] == numbers[1:2]
+
+
+def test_a_job_over_time_adds_up_to_its_money_and_its_items(engine: Context) -> None:
+    job = begun(engine, 4)
+    began = AT - timedelta(minutes=30)
+    for n, (tier, minutes) in enumerate((("cheap", 1), ("cheap", 2), ("top", 20), ("cheap", 29))):
+        at = began + timedelta(minutes=minutes)
+        asked(engine, job, item=n, tier=tier, started_at=at, cost_usd=0.1 * (n + 1), latency_s=minutes)
+        ended = {"state": "settled" if n else "failed", "tier": tier, "ended_at": at}
+        with engine.db.writing() as tx:
+            tx.execute(update(_item).where(_item.c.job == job, _item.c.n == n).values(**ended))
+    with engine.db.writing() as tx:
+        tx.execute(update(_job).where(_job.c.id == job).values(started_at=began, ended_at=AT))
+    with engine.db.reading() as tx:
+        found = over_time(tx, job=job)
+    assert found is not None
+    assert {tier: sum(usd) for tier, usd in found.usd.items()} == pytest.approx({"cheap": 0.7, "top": 0.3})
+    assert {tier: sum(count) for tier, count in found.items.items()} == {"failed": 1, "cheap": 2, "top": 1}
+    ends = dict(zip(found.ends, found.usd["top"], strict=True))
+    (spent_at,) = (end for end, usd in ends.items() if usd)
+    assert 0 < spent_at - (began + timedelta(minutes=20)).timestamp() <= 30
+    assert found.frontier_usd == pytest.approx(4 * 2 / 4)
+    assert found.latency["cheap"][found.edges_s.index(1.0)] == 1
+    assert found.latency["cheap"][found.edges_s.index(60.0)] == 1
+    assert found.latency["top"][found.edges_s.index(20.0)] == 1
+
+
+def test_errors_by_day_leave_out_what_brought_no_answer(engine: Context) -> None:
+    job = begun(engine, 1)
+    for n, error in enumerate((None, "off_schema", "rate", "unsure")):
+        asked(engine, job, n=n, error=error, verdict="accept" if error is None else "retry")
+    with engine.db.reading() as tx:
+        (one,) = model_stats.errors_by_day(tx, tenant=None, days=1, by="model")
+    assert (one.name, one.came, one.wrong, one.day) == ("openai/small", 3, 1, f"{AT:%Y-%m-%d}")
 
 
 def test_reviewers_and_answers_of_the_cache_are_not_in_it(engine: Context) -> None:

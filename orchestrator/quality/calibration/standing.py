@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from firstline.orchestrator.quality.calibration.curve import Point
 from firstline.schemas.base import Frozen
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
@@ -30,6 +31,8 @@ class Standing(Frozen):
     state: str
     reason: str | None
     job: str | None
+    #: What accepting from a confidence on would bring, by its labels; empty: it was made before curves were kept.
+    curve: tuple[Point, ...] = ()
     created_at: datetime
 
 
@@ -41,7 +44,8 @@ def standing(
     `pairs` holds (cheap, frontier); None where the catalogue has no profile of the name that was calibrated with. What
     the catalogue does not have (a workflow's own skill, a profile given by path) is taken to be as it was.
     """
-    known = Standing.model_validate({name: row[name] for name in Standing.model_fields})
+    curve = [Point(confidence=sure, coverage=share, loss=loss) for sure, share, loss in row["curve"]]
+    known = Standing.model_validate({name: row[name] for name in Standing.model_fields} | {"curve": curve})
     if known.state == "dead":
         return known
     reason = _why_dead(known, row["skill_digest"], skills.get(known.skill), pairs)

@@ -8,17 +8,21 @@ def every_page() -> tuple[APIRouter, ...]:
     from firstline.orchestrator.web.pages import (
         compare,
         item,
+        items,
         job,
         jobs,
         login,
         money,
+        overview,
         quality,
         reviews,
+        shelf,
         submit,
         workers,
         workflows,
     )
 
-    # `items/{item}` before the job's own pages: the first that fits answers.
-    modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workers, workflows)
+    # `items` and `items/{item}` before the job's own pages: the first that fits answers.
+    of_jobs = (overview, jobs, submit, item, items, job)
+    modules = (login, *of_jobs, money, quality, compare, reviews, workers, shelf, workflows)
     return tuple(module.router for module in modules)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from firstline.orchestrator import api
-from firstline.orchestrator.reports.item_history import AttemptLine, story_of
+from firstline.orchestrator.reports.item_history import AttemptLine, held_against_truth, prompts_of, story_of
 from firstline.orchestrator.web.parameters import ItemNumber
 from firstline.orchestrator.web.session import PageJob
 from firstline.orchestrator.web.templating import render
@@ -37,4 +37,6 @@ def show_item(request: Request, job: PageJob, item: ItemNumber) -> Response:
         label=subtask_label,
         subtasks=subtasks,
         ladder=parsed.ladder,
+        prompts=prompts_of(parsed, story),
+        held=held_against_truth(parsed, story),
     )

@@ -9,37 +9,35 @@ from fastapi.responses import StreamingResponse
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.money.job_estimate import shown_for
-from firstline.orchestrator.reports.item_history import item_line
+from firstline.orchestrator.reports.job_charts import over_time
+from firstline.orchestrator.reports.pace import paces
 from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
 from firstline.orchestrator.reports.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
+from firstline.orchestrator.web.charts.of_job import job_charts
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
-from firstline.orchestrator.web.parameters import NAME, JobId
+from firstline.orchestrator.web.pages.items import ItemQuery, items_of
+from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.session import FormOperator, PageJob, go
 from firstline.orchestrator.web.templating import flower_tasks, render
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import ItemState
 
 router = APIRouter(prefix="/jobs/{job}")
 
-_SHOWN = 50
 #: Tells htmx to ask no more.
 _STOP_POLLING = 286
-_Text = Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")]
-_After = Annotated[int, Query(ge=-1, le=2**31 - 1)]
-_Name = Annotated[str, Query(pattern=f"^$|{NAME}")]
 
 
 @router.get("")
-def show_job(request: Request, job: PageJob) -> Response:
+def show_job(request: Request, job: PageJob, query: Annotated[ItemQuery, Query()]) -> Response:
     """Show the whole page."""
     with api.engine().db.reading() as tx:
         hook = webhooks.of(tx, job=job)
     flower = flower_tasks(get_settings().flower_url, job)
-    return render(request, "job.html", hook=hook, flower=flower, **_live(job), **_items(job, "", "", "", -1))
+    return render(request, "job.html", hook=hook, flower=flower, **_live(job), **items_of(job, query))
 
 
 @router.get("/live")
@@ -49,12 +47,14 @@ def show_live(request: Request, job: PageJob) -> Response:
     return render(request, "parts/job_live.html", status=_STOP_POLLING if values["ended"] else 200, **values)
 
 
-@router.get("/items")
-def show_items(
-    request: Request, job: PageJob, state: _Name = "", tier: _Name = "", text: _Text = "", after: _After = -1
-) -> Response:
-    """Show a page of items."""
-    return render(request, "parts/items.html", job=api.status(job), **_items(job, state, tier, text, after))
+@router.get("/charts")
+def show_charts(request: Request, job: PageJob) -> Response:
+    """Show the charts of the job so far."""
+    with api.engine().db.reading() as tx:
+        found = over_time(tx, job=job)
+        known = api.engine().job(tx, job)
+    charts = tuple(job_charts(found, known.ladder)) if found else ()
+    return render(request, "parts/job_charts.html", job=job, charts=charts, ended=known.state.ended)
 
 
 @router.get("/report")
@@ -107,28 +107,17 @@ def _live(job: str) -> dict[str, Any]:
     with api.engine().db.reading() as tx:
         steps = anatomy(tx, job=job)
         facts = views.job_facts(tx, job=job)
+        pace = paces(tx, [status]).get(job)
         estimate = shown_for(tx, api.engine().job(tx, job))
     return {
         "job": status,
         "facts": facts,
         "estimate": estimate,
+        "pace": pace,
         "steps": {step.name: step for step in steps},
         "drawing": draw({step.name: step.after for step in steps}),
         "box": {"w": WIDTH, "h": HEIGHT},
         "ended": status.state.ended,
         # A count over many items costs something: a larger job is looked at less often.
         "every_s": 2 if status.items < 20_000 else 10,
-    }
-
-
-def _items(job: str, state: str, tier: str, text: str, after: int) -> dict[str, Any]:
-    with api.engine().db.reading() as tx:
-        rows = views.items(
-            tx, job=job, state=state or None, tier=tier or None, text=text or None, after=after, limit=_SHOWN + 1
-        )
-    return {
-        "items": [item_line(row) for row in rows[:_SHOWN]],
-        "filter": {"state": state, "tier": tier, "text": text, "after": after},
-        "next": rows[_SHOWN - 1]["n"] if len(rows) > _SHOWN else None,
-        "item_states": list(ItemState),
     }

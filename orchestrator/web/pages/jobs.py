@@ -19,7 +19,7 @@ _Before = Annotated[str, Query(pattern=r"^[0-9A-Za-z-]{0,40}$")]
 _Purpose = Annotated[str, Query(pattern=r"^[a-z]{1,20}$")]
 
 
-@router.get("/")
+@router.get("/jobs")
 def show_jobs(
     request: Request, visitor: Visit, state: str = "", purpose: _Purpose = "run", before: _Before = ""
 ) -> Response:

@@ -1,11 +1,15 @@
 """Quality: calibrations, audits, how models do, and why items failed."""
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, Request, Response
 
 from firstline.orchestrator import api
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.quality.calibrations import standings
 from firstline.orchestrator.reports import model_stats
+from firstline.orchestrator.web.charts import of_quality
+from firstline.orchestrator.web.charts.chart import Chart
 from firstline.orchestrator.web.pages.money import Days
 from firstline.orchestrator.web.session import Visit
 from firstline.orchestrator.web.templating import render
@@ -19,13 +23,26 @@ def show_quality(request: Request, visitor: Visit, days: Days = 30) -> Response:
     with api.engine().db.reading() as tx:
         found = model_stats.model_marks(tx, tenant=visitor.sees, days=days)
         tasks = model_stats.task_stats(tx, tenant=visitor.sees, days=days)
+        by_model = model_stats.errors_by_day(tx, tenant=visitor.sees, days=days, by="model")
+        by_skill = model_stats.errors_by_day(tx, tenant=visitor.sees, days=days, by="skill")
+    known = standings(tenant=visitor.sees)
+    # Compares first what was answered since.
+    audited = audits.findings(tenant=visitor.sees)
     return render(
         request,
         "quality.html",
         marks=found,
         tasks=tasks,
-        audits=audits.findings(tenant=visitor.sees),
-        calibrations=standings(tenant=visitor.sees),
+        audits=audited,
+        calibrations=known,
+        error_charts=_drawn(
+            (
+                of_quality.errors(by_model, name="models", title="Error rate by model"),
+                of_quality.errors(by_skill, name="skills", title="Error rate by type of task"),
+            )
+        ),
+        audit_charts=_drawn(of_quality.audited(one, looks) for one, looks in audits.courses(tenant=visitor.sees)),
+        calibration_charts=_drawn(of_quality.risk_and_coverage(one) for one in known if one.state != "dead"),
         days=days,
     )
 
@@ -40,3 +57,7 @@ def show_failures(request: Request, visitor: Visit, days: Days = 30) -> Response
     for failure in failed:
         causes.setdefault(failure.reason, []).append(failure)
     return render(request, "failures.html", causes=causes, faults=faults, days=days)
+
+
+def _drawn(charts: Iterable[Chart | None]) -> list[Chart]:
+    return [chart for chart in charts if chart is not None]

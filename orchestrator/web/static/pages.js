@@ -28,6 +28,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// On a phone the pages' names are wider than it: the one that is shown stands in view.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 let from = null;
 document.addEventListener("pointerdown", (event) => {
   from = event.target.closest("[data-step]");

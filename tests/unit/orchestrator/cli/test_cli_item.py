@@ -51,6 +51,33 @@ def test_an_items_story_says_what_was_asked_why_it_climbed_and_what_each_call_co
         assert part in out
 
 
+@pytest.mark.parametrize(("label", "said"), [("b", "right: the truth is b"), ("a", "wrong: the truth is b")])
+def test_a_result_is_held_against_the_truth_that_its_input_carries(tmp_path, monkeypatch, capsys, label, said):
+    house = build_house(tmp_path, monkeypatch)
+    workflow = {"name": "w", "steps": [{"name": "s", "skill": "sort"}], "quality": {"gold": "truth", "field": "label"}}
+    body = {"workflow": workflow, "items": [{"id": "i0", "text": "t", "truth": "b"}]}
+    job = house.client().post("/v1/jobs", json=body).json()["job"]
+    assert cli.main(["item", job, "i0"]) == 0
+    assert "the truth is" not in capsys.readouterr().out, "nothing has been answered yet"
+    with api.engine().db.writing() as tx:
+        tx.exec_driver_sql("update item set state = 'settled', output = ?", (json.dumps({"label": label}),))
+    assert cli.main(["item", job, "i0"]) == 0
+    assert said in capsys.readouterr().out
+    page = house.client().get(f"/jobs/{job}/items/0").text
+    assert said in page
+
+
+def test_the_page_shows_the_prompt_that_was_sent(job, tmp_path):
+    from fastapi.testclient import TestClient
+
+    from firstline.config.settings import get_settings
+    from firstline.orchestrator.web.app import make_app
+
+    page = TestClient(make_app(get_settings(), loopback=True)).get(f"/jobs/{job}/items/0").text
+    assert "The prompt that was sent" in page
+    assert "Say what the text is about." in page
+
+
 def test_an_item_that_is_not_there_is_told(job, capsys):
     for name in ("nope", "#2", "#x", "#0"):
         assert cli.main(["item", job, name]) == 2

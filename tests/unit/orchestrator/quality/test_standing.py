@@ -28,6 +28,7 @@ ROW = {
     "state": "live",
     "reason": None,
     "job": "j",
+    "curve": [[0.9, 0.4, 0.01]],
     "created_at": datetime(2026, 1, 1, tzinfo=UTC),
 }
 PAIR = {("a/small", "a/large")}

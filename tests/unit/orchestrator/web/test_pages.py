@@ -9,7 +9,17 @@ from firstline.schemas.access import Role
 from firstline.schemas.job import JobState
 from tests.unit.web_house import WORKFLOW, build_house
 
-PAGES = ("/", "/submit", "/reviews", "/workflows", "/workflows/new", "/workflows/two-steps", "/compare", "/money")
+PAGES = (
+    "/",
+    "/jobs",
+    "/submit",
+    "/reviews",
+    "/workflows",
+    "/workflows/new",
+    "/workflows/two-steps",
+    "/compare",
+    "/money",
+)
 
 
 @pytest.fixture
@@ -32,7 +42,7 @@ def guard(client, path="/submit"):
     return found[1]
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/quality", "/failures", "/compare?profile=house&workflow=sort"])
+@pytest.mark.parametrize("path", [*PAGES, "/money", "/quality", "/failures", "/compare?profile=house&workflow=sort"])
 def test_every_page_is_shown_when_there_is_nothing_yet(browser, path):
     page = browser.get(path)
     assert page.status_code == 200, page.text
@@ -42,7 +52,7 @@ def test_every_page_is_shown_when_there_is_nothing_yet(browser, path):
 
 def test_no_page_loads_or_runs_anything_from_elsewhere(house, browser):
     job = house.submit(2, token=house.token())
-    for path in (*PAGES, f"/jobs/{job}", f"/jobs/{job}/items/0", f"/jobs/{job}/report"):
+    for path in (*PAGES, "/money", f"/jobs/{job}", f"/jobs/{job}/items/0", f"/jobs/{job}/report"):
         text = browser.get(path).text
         assert not re.search(r'(src|href)="(https?:)?//', text), path
         assert not re.search(r"<script(?! src=)|\son\w+=|\sstyle=", text), path
@@ -117,6 +127,7 @@ def test_a_tenant_finds_no_page_of_anothers_job(house):
     for path in ("", "/live", "/items", "/items/0", "/report", "/results.csv"):
         assert client.get(f"/jobs/{job}{path}").status_code == 404
     assert job not in client.get("/").text
+    assert job not in client.get("/jobs").text
 
 
 def test_a_job_is_submitted_by_file_or_by_typing(browser):
@@ -138,7 +149,7 @@ def test_what_was_typed_is_kept_when_it_will_not_do(browser):
 def test_what_an_item_holds_is_shown_and_never_run(house, browser):
     body = {"workflow": "sort", "name": "<b>job", "items": [{"id": "<script>", "text": "<img src=x onerror=alert(1)>"}]}
     job = browser.post("/v1/jobs", json=body, headers={"authorization": f"Bearer {house.token()}"}).json()["job"]
-    for path in ("/", f"/jobs/{job}", f"/jobs/{job}/items/0"):
+    for path in ("/", "/jobs", f"/jobs/{job}", f"/jobs/{job}/items/0"):
         text = browser.get(path).text
         assert "<b>job" not in text
         assert "<script>" not in text
@@ -250,7 +261,7 @@ def test_a_job_of_which_nothing_settled_is_not_green(house, browser):
     with api.engine().db.writing() as tx:
         tx.exec_driver_sql("update item set state = 'failed', reason = 'no answer'")
         tx.exec_driver_sql("update job set state = 'done'")
-    for path in ("/", f"/jobs/{job}", f"/jobs/{job}/report"):
+    for path in ("/", "/jobs", f"/jobs/{job}", f"/jobs/{job}/report"):
         text = browser.get(path).text
         assert 'class="badge failed">done, nothing settled<' in text, path
         assert 'class="badge done"' not in text, path

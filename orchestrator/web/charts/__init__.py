@@ -1,0 +1,1 @@
+"""Charts of the pages: what is drawn, as data."""
