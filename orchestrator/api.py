@@ -244,6 +244,11 @@ def _through_outages(look: Callable[[], JobStatus]) -> JobStatus:
 
 def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
     """Yield every item's result in order but the first `skip`, the whole job's last; streamed, in constant memory."""
+    return (result for _, result in results_beside(job, skip=skip))
+
+
+def results_beside(job: str, *, skip: int = 0) -> Iterator[tuple[JsonObject, ItemResult]]:
+    """Yield what `results` does, each beside its item's input."""
     steering = engine()
     with steering.db.reading() as tx:
         job_store.light(tx, job=job)
@@ -253,12 +258,12 @@ def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
             rows = item_store.stream(tx, job=job, after=after, limit=_CHUNK)
         if not rows:
             break
-        yield from map(_result, rows)
+        yield from ((row["input"], _result(row)) for row in rows)
         after = rows[-1]["n"]
     with steering.db.reading() as tx:
         lowest = item_store.stream(tx, job=job, after=WHOLE_JOB - 1, limit=1)
     if lowest and lowest[0]["n"] == WHOLE_JOB and lowest[0]["output"] is not None:
-        yield _result(lowest[0])
+        yield lowest[0]["input"], _result(lowest[0])
 
 
 def _result(row: Any) -> ItemResult:
@@ -268,6 +273,7 @@ def _result(row: Any) -> ItemResult:
         status=ItemState(row["state"]),
         output=row["output"],
         tier=row["tier"],
+        confidence=row["confidence"],
         attempts=row["attempts"],
         cost_usd=None if unknown else row["cost_usd"],
         latency_s=item_store.latency_s(row),

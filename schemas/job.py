@@ -206,6 +206,8 @@ class ItemResult(Frozen):
     output: Json = None
     #: Highest tier whose answer was accepted.
     tier: str | None = None
+    #: The lowest of its accepted answers; None: no signal said anything.
+    confidence: float | None = None
     attempts: int = 0
     cost_usd: float | None = None
     latency_s: float | None = None

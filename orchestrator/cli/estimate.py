@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Goal, IdField, Input, Json, Limit, Map, ProfileName, Target
+from firstline.orchestrator.cli._options import Goal, IdField, Input, Json, Limit, Map, ProfileName, Sql, Target
 
 if TYPE_CHECKING:
     from firstline.schemas.estimate import Estimate
@@ -16,6 +16,7 @@ def estimate(
     target: Target = None,
     *,
     input_: Input = None,
+    sql: Sql = None,
     map_: Map = None,
     id_field: IdField = None,
     profile: ProfileName = None,
@@ -31,7 +32,9 @@ def estimate(
     from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    asked = read_order(target, Wishes(input_, profile, limit, None, goal, id_field=id_field, map=parse_mapping(map_)))
+    asked = read_order(
+        target, Wishes(input_, profile, limit, None, goal, id_field=id_field, map=parse_mapping(map_), sql=sql)
+    )
     with asked.checked() as order, api.engine().db.reading() as tx:
         found = estimating.estimate(tx, order, sample=sample)
         found = found.evolve(notes=(*found.notes, *order.notes))

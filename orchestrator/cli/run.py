@@ -17,7 +17,10 @@ from firstline.orchestrator.cli._options import (
     Map,
     Out,
     ProfileName,
+    Raw,
     Record,
+    Shape,
+    Sql,
     Target,
 )
 
@@ -32,10 +35,13 @@ def run(
     target: Target = None,
     *,
     input_: Input = None,
+    sql: Sql = None,
     map_: Map = None,
     id_field: IdField = None,
     profile: ProfileName = None,
     out: Out = None,
+    shape: Shape = None,
+    raw: Raw = False,
     limit: Limit = None,
     budget: Budget = None,
     goal: Goal = None,
@@ -56,17 +62,31 @@ def run(
     """
     from firstline.orchestrator.cli._options import parse_share
     from firstline.orchestrator.cli._show import finish
+    from firstline.orchestrator.results.outlet import Form
+    from firstline.orchestrator.results.outlet import Shape as Shapes
+    from firstline.orchestrator.results.results_file import CsvStyle
     from firstline.orchestrator.run import runner
     from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    view, borne = runner.View(out=out, quiet=as_json), parse_share(fail_over)
+    form = Form(Shapes(shape) if shape else None, style=CsvStyle(raw))
+    view, borne = runner.View(out=out, quiet=as_json, form=form), parse_share(fail_over)
     if resume and target is None and goal is None:
         finished = runner.go_on(resume, runner.wake, view)
     else:
         order = read_order(
             target,
-            Wishes(input_, profile, limit, budget, goal, approve=approve, id_field=id_field, map=parse_mapping(map_)),
+            Wishes(
+                input_,
+                profile,
+                limit,
+                budget,
+                goal,
+                approve=approve,
+                id_field=id_field,
+                map=parse_mapping(map_),
+                sql=sql,
+            ),
         )
         if order.waits_for_a_yes and resume is None:
             _run_with_yes(order, view, record, as_json=as_json, fail_over=borne)

@@ -2,7 +2,7 @@
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Goal, IdField, Input, Json, Limit, Map, ProfileName, Target
+from firstline.orchestrator.cli._options import Budget, Goal, IdField, Input, Json, Limit, Map, ProfileName, Sql, Target
 
 PANEL = "Run"
 
@@ -11,6 +11,7 @@ def submit(
     target: Target = None,
     *,
     input_: Input = None,
+    sql: Sql = None,
     map_: Map = None,
     id_field: IdField = None,
     profile: ProfileName = None,
@@ -25,7 +26,9 @@ def submit(
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     status = submit_elsewhere(
-        read_order(target, Wishes(input_, profile, limit, budget, goal, id_field=id_field, map=parse_mapping(map_)))
+        read_order(
+            target, Wishes(input_, profile, limit, budget, goal, id_field=id_field, map=parse_mapping(map_), sql=sql)
+        )
     )
     if status.reason:
         typer.echo(f"job {status.job}: {status.reason}", err=True)

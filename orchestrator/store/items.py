@@ -295,14 +295,15 @@ def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int
 
 
 def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
-    """Return up to `limit` items with numbers above `after`, in order; `repaired`: an accepted answer was mended."""
-    mended = exists().where(
-        _attempt.c.job == _item.c.job,
-        _attempt.c.item == _item.c.n,
-        _attempt.c.verdict == "accept",
-        _attempt.c.structured.endswith("+repair"),
-    )
-    rows = select(_item, mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
+    """Return up to `limit` items with numbers above `after`, in order.
+
+    `confidence`: the lowest of an item's accepted answers; `repaired`: one of them was mended.
+    """
+    accepted = (_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
+    mended = exists().where(*accepted, _attempt.c.structured.endswith("+repair"))
+    surest = select(func.min(_attempt.c.confidence)).where(*accepted).scalar_subquery()
+    query = select(_item, mended.label("repaired"), surest.label("confidence"))
+    rows = query.where(_item.c.job == job, _item.c.n > after)
     query = rows.order_by(_item.c.n).limit(limit)
     return list(tx.execute(query).mappings())
 

@@ -12,7 +12,7 @@ from firstline.orchestrator.money.job_estimate import shown_for
 from firstline.orchestrator.reports.item_history import item_line
 from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
-from firstline.orchestrator.reports.results_file import ResultFormat, lines
+from firstline.orchestrator.results.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
