@@ -52,6 +52,13 @@ Input = Annotated[
         "a database's URL with ?query=SELECT ..., a folder of text files, or - for stdin.",
     ),
 ]
+SinceLast = Annotated[
+    bool,
+    typer.Option(
+        "--since-last",
+        help="Rows that an earlier job answered, by the same skill, models and certificates, take over that answer.",
+    ),
+]
 Sql = Annotated[
     Path | None,
     typer.Option("--sql", metavar="FILE", help="The query whose rows are the items; --input names the database."),

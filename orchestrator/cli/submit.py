@@ -2,7 +2,19 @@
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Goal, IdField, Input, Json, Limit, Map, ProfileName, Sql, Target
+from firstline.orchestrator.cli._options import (
+    Budget,
+    Goal,
+    IdField,
+    Input,
+    Json,
+    Limit,
+    Map,
+    ProfileName,
+    SinceLast,
+    Sql,
+    Target,
+)
 
 PANEL = "Run"
 
@@ -16,6 +28,7 @@ def submit(
     id_field: IdField = None,
     profile: ProfileName = None,
     limit: Limit = None,
+    since_last: SinceLast = False,
     budget: Budget = None,
     goal: Goal = None,
     as_json: Json = False,
@@ -27,7 +40,18 @@ def submit(
 
     status = submit_elsewhere(
         read_order(
-            target, Wishes(input_, profile, limit, budget, goal, id_field=id_field, map=parse_mapping(map_), sql=sql)
+            target,
+            Wishes(
+                input_,
+                profile,
+                limit,
+                budget,
+                goal,
+                id_field=id_field,
+                map=parse_mapping(map_),
+                sql=sql,
+                since_last=since_last,
+            ),
         )
     )
     if status.reason:

@@ -34,6 +34,8 @@ class ItemLine(Frozen):
     reason: str | None = None
     #: Number of the item whose result it takes over.
     same_as: int | None = None
+    #: The earlier job that its answer was taken over from.
+    taken_from: str | None = None
 
 
 class AttemptLine(Frozen):
@@ -113,6 +115,7 @@ def item_line(row: RowMapping) -> ItemLine:
         latency_s=items.latency_s(row),
         reason=row["reason"],
         same_as=row["same_as"],
+        taken_from=row["taken_from"],
     )
 
 

@@ -37,6 +37,8 @@ def _blocks(story: Story, prompts: Mapping[str, Sequence[Message]]) -> Iterator[
     output = json.dumps(story.output, indent=2, ensure_ascii=False)
     yield Text(output if item.reason is None else f"{item.status.value}: {item.reason}")
     yield Text(f"{count(item.attempts, 'call')}, {dollars(item.cost_usd)}, {seconds(item.latency_s)}", style="dim")
+    if item.taken_from:
+        yield Text(f"taken over from job {item.taken_from}: its content, skill and certificate are as they were")
     yield from _by_tier(story)
 
 

@@ -71,6 +71,7 @@ _HANDED_IN = (
     "state",
     "reason",
     "same_as",
+    "digest",
     "segment",
     "attempts",
     "cost_usd",
@@ -302,8 +303,9 @@ def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMappi
     accepted = (_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
     mended = exists().where(*accepted, _attempt.c.structured.endswith("+repair"))
     surest = select(func.min(_attempt.c.confidence)).where(*accepted).scalar_subquery()
-    query = select(_item, mended.label("repaired"), surest.label("confidence"))
-    rows = query.where(_item.c.job == job, _item.c.n > after)
+    kept = [column for column in _item.c if column is not _item.c.confidence]
+    sure = func.coalesce(_item.c.confidence, surest).label("confidence")
+    rows = select(*kept, mended.label("repaired"), sure).where(_item.c.job == job, _item.c.n > after)
     query = rows.order_by(_item.c.n).limit(limit)
     return list(tx.execute(query).mappings())
 

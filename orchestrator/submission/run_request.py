@@ -14,7 +14,7 @@ from firstline.orchestrator.submission.item_fields import FieldNeed, needs
 from firstline.orchestrator.submission.item_reader import STDIN, InputItem, Items, counted, read_items, readable_twice
 from firstline.orchestrator.submission.remote_items import source_name, with_query
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import JobRequest
+from firstline.schemas.job import JobRequest, Rerun
 from firstline.schemas.jobfile import BaselineKind, JobFile, Tuning
 from firstline.schemas.plan import Workflow
 from firstline.schemas.tier import Profile, Service
@@ -38,6 +38,8 @@ class Wishes:
     approve: bool = False
     #: The job is only looked at, so that it needs neither items nor answers to replay.
     preview: bool = False
+    #: Rows that are as they were take over the answers that they have.
+    since_last: bool = False
     #: A file with the query whose rows the items are; the input is the database's URL.
     sql: Path | None = None
 
@@ -176,6 +178,8 @@ def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
     options = order.request.options
     if wishes.budget_usd is not None:
         options = options.evolve(budget_usd=wishes.budget_usd)
+    if wishes.since_last:
+        options = options.evolve(rerun=Rerun.CHANGED)
     if wishes.approve:
         options = options.evolve(approve=True)
     profile = order.profile if wishes.preview else with_script(order.profile, script)

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,3 +145,113 @@ def test_a_query_in_and_a_table_out_whose_rows_a_second_run_renews(house, server
     assert (done.code, done.told.count("\n")) == (2, 1)
     assert "did not answer as expected: division by zero" in done.told
     assert (len(api.jobs(1000)), len((house.folder / "paid.jsonl").read_text())) == (before, log)
+
+
+def mails(*numbers: int, changed: int = 0) -> str:
+    """A table of these mails, the first `changed` of them not as they were; their places say nothing."""
+    rows = [f"m{n},mail {n}{' again' if place < changed else ''}" for place, n in enumerate(numbers)]
+    return "\n".join(["id,text", *reversed(rows)])
+
+
+def test_a_second_run_pays_for_what_changed_and_a_changed_skill_for_everything(house):
+    table, skill = house.folder / "daily.csv", house.folder / "firstline" / "skills" / "sort.yaml"
+    out = ("--input", "daily.csv", "--out", "daily.jsonl")
+
+    def outputs() -> dict[str, Any]:
+        lines = map(json.loads, (house.folder / "daily.jsonl").read_text().splitlines())
+        return {line["item_id"]: line["output"] for line in lines}
+
+    table.write_text(mails(*range(100)))
+    assert house.paid(lambda: house.report(*out)) == 100
+    first = outputs()
+
+    table.write_text(mails(*range(100), changed=5))
+    expected = json.loads(house("estimate", "sort", "--input", "daily.csv", "--since-last", "--json").out)
+    assert expected["items"] == 5
+    reports: list[dict[str, Any]] = []
+    assert house.paid(lambda: reports.append(house.report(*out, "--since-last"))) == 5
+    (second,) = reports
+    assert (second["settled"], second["taken_over"]) == (100, 95)
+    assert second["taken_over_usd"] == pytest.approx(second["cost_usd"] / 5 * 95, rel=0.05)
+    assert {name: said for name, said in outputs().items() if int(name[1:]) >= 5} == {
+        name: said for name, said in first.items() if int(name[1:]) >= 5
+    }
+    shown = house("report", second["job"]).out
+    assert "95 answers taken over from earlier jobs saved $" in shown
+    assert "5 items new, changed or no longer certified." in shown
+
+    third = house.paid(lambda: reports.append(house.report(*out, "--since-last")))
+    assert (third, reports[-1]["taken_over"], reports[-1]["settled"]) == (0, 100, 100)
+
+    skill.write_text(SKILL.replace("what the mail is about", "what the writer of the mail wants"))
+    try:
+        assert house.paid(lambda: reports.append(house.report(*out, "--since-last"))) == 100
+        assert reports[-1]["taken_over"] == 0
+    finally:
+        skill.write_text(SKILL)
+    assert house.paid(lambda: house.report(*out, "--since-last")) == 0, "the earlier skill's answers still stand"
+
+
+def test_failed_rows_are_asked_again_and_a_workflow_over_all_items_is_refused(house):
+    (house.folder / "two.csv").write_text("id,text\na,fine one\nb,\n")
+    report = house.report("--input", "two.csv")
+    assert (report["settled"], report["failed"]) == (1, 1)
+    (house.folder / "two.csv").write_text("id,text\na,fine one\nb,mended\n")
+    assert house.paid(lambda: house.report("--input", "two.csv", "--since-last")) == 1
+    (house.folder / "sum.yaml").write_text(
+        "name: sum\nsteps:\n  - {name: label, skill: sort}\n"
+        "  - {name: all, kind: synthesize, skill: synthesize, inputs: {parts: label}}\n"
+    )
+    done = house("run", "sum.yaml", "--input", "two.csv", "--since-last")
+    assert (done.code, "steps that see all items together" in done.told) == (2, True)
+
+
+@contextmanager
+def watching(house: House) -> Iterator[None]:
+    """`firstline run sort --watch inbox`, as somebody leaves it running and ends it with Ctrl-C."""
+    command = ("run", "sort", "--watch", "inbox", "--since-last", "--out", "done/{name}.csv")
+    with (house.folder / "watch.log").open("a") as log:
+        argv = [sys.executable, "-m", "firstline.orchestrator.cli", *command]
+        process = subprocess.Popen(argv, cwd=house.folder, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+
+
+def arrived(file: Path, *, after_ns: int = 0) -> list[list[str]]:
+    """Wait until results are written; return their rows."""
+    until = time.monotonic() + 60
+    while not (file.exists() and file.stat().st_mtime_ns > after_ns):
+        assert time.monotonic() < until, f"{file} was not written"
+        time.sleep(0.1)
+    return list(csv.reader(file.open(newline="")))[1:]
+
+
+def test_files_that_arrive_are_run_once_whoever_watches_and_broken_ones_end_nothing(house):
+    inbox, done = house.folder / "inbox", house.folder / "done"
+    inbox.mkdir()
+    done.mkdir()
+    (inbox / "1-broken.csv").write_text("id,id\n1,2\n")
+    (inbox / "2-good.csv").write_text("id,text\na,a mail that came in\nb,another mail that came in\n")
+
+    def first() -> None:
+        with watching(house):
+            assert [row[0] for row in arrived(done / "2-good.csv")] == ["a", "b"]
+
+    assert house.paid(first) == 2
+    log = (house.folder / "watch.log").read_text()
+    assert "1-broken.csv: row 1 names a column twice" in log
+    assert "Traceback" not in log
+    written = (done / "2-good.csv").stat().st_mtime_ns
+
+    def second() -> None:
+        with watching(house):
+            (inbox / "3-late.csv").write_text("id,text\nc,a late mail\n")
+            arrived(done / "3-late.csv")
+            assert (done / "2-good.csv").stat().st_mtime_ns == written
+            (inbox / "2-good.csv").write_text("id,text\na,a mail that came in\nb,another mail that is new\n")
+            assert len(arrived(done / "2-good.csv", after_ns=written)) == 2
+
+    assert house.paid(second) == 2
