@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ SCRIPT = """
 models:
   small: {answer: from_schema}
   large: {answer: from_schema}
+  reader: {answer: {kind: truth, accuracy: 1.0}, context_tokens: 4000}
+truth: truth.jsonl
 """
 PROFILE = """
 name: sim
@@ -50,6 +53,28 @@ output:
   properties: {label: {enum: [refund, delivery]}, urgent: {type: boolean}}
   required: [label, urgent]
   additionalProperties: false
+"""
+DECISIONS = [f"It was decided that item {n:03d} is closed." for n in range(20)]
+READ = """
+name: read
+instructions: List the decisions that the minutes hold, each in the words of the minutes.
+input: {text: {}}
+output:
+  type: object
+  properties: {decisions: {type: array, items: {type: object, properties: {quote: {type: string}}, required: [quote]}}}
+  required: [decisions]
+"""
+MINUTES = """
+name: minutes
+steps:
+  - {name: parts, kind: tool, tool: split, options: {tokens: 3000, overlap: 100, model: openai/small}}
+  - {name: read, skill: read, for_each: parts, inputs: {text: each.text}, at_most: 100}
+  - name: all
+    kind: tool
+    tool: gather
+    inputs: {answers: read, parts: parts}
+    options: {how: merge, field: decisions, quote: quote}
+output: all
 """
 ANSWER = ["label", "urgent", "item_id", "status", "tier", "confidence", "cost_usd", "reason"]
 
@@ -84,7 +109,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     for name, text in (("skills/sort", SKILL), ("tiers/sim", PROFILE)):
         (home / f"{name}.yaml").parent.mkdir(parents=True, exist_ok=True)
         (home / f"{name}.yaml").write_text(text)
+    (home / "tiers" / "reader.yaml").write_text(
+        re.sub("openai/[a-z]+", "openai/reader", PROFILE).replace("sim", "reader", 1)
+    )
     (folder / "script.yaml").write_text(SCRIPT)
+    said = [(one, [{"quote": one}]) for one in DECISIONS] + [("the weather", [])]
+    truth = ({"contains": words, "text": json.dumps({"decisions": found})} for words, found in said)
+    (folder / "truth.jsonl").write_text("\n".join(map(json.dumps, truth)))
     (folder / "paid.jsonl").touch()
     with ExitStack() as stack:
         url = stack.enter_context(simulating(load_script(folder / "script.yaml"), log=folder / "paid.jsonl"))
@@ -255,3 +286,21 @@ def test_files_that_arrive_are_run_once_whoever_watches_and_broken_ones_end_noth
             assert len(arrived(done / "2-good.csv", after_ns=written)) == 2
 
     assert house.paid(second) == 2
+
+
+def test_a_text_of_400_kilobytes_is_read_in_parts_and_every_decision_has_its_place(house):
+    """The model takes 4,000 tokens, and the text has a decision about every 20,000 characters, one at a seam."""
+    talk = "They talked about the weather, and then about the budget of the next year. " * 270
+    text = "\n\n".join(f"## Session {n}\n\n{talk[: 20_000 - 31 * n]}{one}" for n, one in enumerate(DECISIONS))
+    assert len(text) > 390_000
+    (house.folder / "firstline" / "skills" / "read.yaml").write_text(READ)
+    (house.folder / "minutes.yaml").write_text(MINUTES)
+    (house.folder / "minutes.jsonl").write_text(json.dumps({"id": "m", "text": text}))
+    done = house("run", "minutes.yaml", "--input", "minutes.jsonl", "--profile", "reader", "--out", "found.jsonl")
+    assert done.code == 0, done
+    (line,) = map(json.loads, (house.folder / "found.jsonl").read_text().splitlines())
+    found = line["output"]
+    assert [one["quote"] for one in found["value"]] == DECISIONS
+    assert [[text[place["start"] : place["end"]] for place in places] for places in found["spans"]] == [
+        [one] for one in DECISIONS
+    ]
