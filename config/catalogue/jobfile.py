@@ -26,6 +26,8 @@ from firstline.schemas.tier import Profile
 
 STDIN = "-"
 
+#: What a database's URL begins with that is a path.
+_SQLITE = "sqlite:///"
 _PATHS = ("input", "home", "functions", "script")
 
 
@@ -96,7 +98,10 @@ def job_of(document: Document, *, profile: str | None = None) -> Job:
 
 def _located(spec: JobFile, folder: Path) -> JobFile:
     written = {name: getattr(spec, name) for name in _PATHS}
-    return spec.evolve(**{name: _absolute(path, folder) for name, path in written.items() if path and _is_path(path)})
+    found = {name: _absolute(path, folder) for name, path in written.items() if path and _is_path(path)}
+    if (url := spec.input) and url.startswith(_SQLITE) and not url.startswith(f"{_SQLITE}/"):
+        found["input"] = f"{_SQLITE}{folder.absolute()}/{url.removeprefix(_SQLITE)}"
+    return spec.evolve(**found)
 
 
 def _is_path(text: str) -> bool:
