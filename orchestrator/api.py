@@ -37,6 +37,7 @@ from firstline.orchestrator.store import webhooks as webhook_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.migrate import migrate
 from firstline.orchestrator.store.tables import JobRow
+from firstline.orchestrator.submission import earlier_answers
 from firstline.orchestrator.submission.input_fit import InputFit
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
@@ -44,7 +45,7 @@ from firstline.orchestrator.submission.quotas import room_of
 from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import WHOLE_JOB
 from firstline.schemas.errors import InfrastructureError, UserError
-from firstline.schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus
+from firstline.schemas.job import ItemResult, ItemState, JobRequest, JobState, JobStatus, Rerun
 from firstline.schemas.plan import Plan, Workflow
 from firstline.schemas.report import Report
 from firstline.schemas.tier import Profile
@@ -117,7 +118,10 @@ def submit(
     if isinstance(items, Sequence):
         # Of what is streamed nothing can be known before; its producers look at their file first.
         _refuse_misfit(items, workflow, plan)
-    row = _job_row(request, workflow, plan, profile, folders or catalogue.functions)
+    folders = folders or catalogue.functions
+    row = _job_row(request, workflow, plan, profile, folders)
+    earlier = earlier_answers.of_job(plan, profile, request.options, folders)
+    row.recipe = earlier.recipe if earlier else None
     row.request_digest = body
     try:
         with steering.db.writing() as tx:
@@ -128,8 +132,9 @@ def submit(
     except IntegrityError:
         return submit(request, items, folders=folders, body=body)
     trace_plan(steering.tracer, row.id, plan, began=began)
-    dedupe = request.options.dedupe and _answers_one_by_one(plan)
-    count = receive(steering, row.id, items, dedupe=dedupe, room=room)
+    dedupe = request.options.dedupe and earlier is not None
+    taking = earlier if request.options.rerun is Rerun.CHANGED else None
+    count = receive(steering, row.id, items, dedupe=dedupe, room=room, earlier=taking)
     _begin(steering, row.id, count)
     return row.id
 
@@ -144,11 +149,6 @@ def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
     """Return the ladder that a request brings or names, or else the deployment's own."""
     named = "profile" in request.options.model_fields_set
     return request.profile or catalogue.profile(request.options.profile if named else get_settings().profile)
-
-
-def _answers_one_by_one(plan: Plan) -> bool:
-    """Whether no item is seen beside another: only then may identical ones share an answer."""
-    return plan.segments == 1 and not plan.adapt and not plan.steps[0].step.is_barrier
 
 
 def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
@@ -244,6 +244,11 @@ def _through_outages(look: Callable[[], JobStatus]) -> JobStatus:
 
 def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
     """Yield every item's result in order but the first `skip`, the whole job's last; streamed, in constant memory."""
+    return (result for _, result in results_beside(job, skip=skip))
+
+
+def results_beside(job: str, *, skip: int = 0) -> Iterator[tuple[JsonObject, ItemResult]]:
+    """Yield what `results` does, each beside its item's input."""
     steering = engine()
     with steering.db.reading() as tx:
         job_store.light(tx, job=job)
@@ -253,12 +258,12 @@ def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
             rows = item_store.stream(tx, job=job, after=after, limit=_CHUNK)
         if not rows:
             break
-        yield from map(_result, rows)
+        yield from ((row["input"], _result(row)) for row in rows)
         after = rows[-1]["n"]
     with steering.db.reading() as tx:
         lowest = item_store.stream(tx, job=job, after=WHOLE_JOB - 1, limit=1)
     if lowest and lowest[0]["n"] == WHOLE_JOB and lowest[0]["output"] is not None:
-        yield _result(lowest[0])
+        yield lowest[0]["input"], _result(lowest[0])
 
 
 def _result(row: Any) -> ItemResult:
@@ -268,6 +273,7 @@ def _result(row: Any) -> ItemResult:
         status=ItemState(row["state"]),
         output=row["output"],
         tier=row["tier"],
+        confidence=row["confidence"],
         attempts=row["attempts"],
         cost_usd=None if unknown else row["cost_usd"],
         latency_s=item_store.latency_s(row),

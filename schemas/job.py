@@ -102,6 +102,14 @@ class Priority(StrEnum):
     LOW = "low"
 
 
+class Rerun(StrEnum):
+    """Which rows of a table that was run before are answered again."""
+
+    ALL = "all"
+    #: New and changed ones, and those whose skill, models or certificates are not as they were.
+    CHANGED = "changed"
+
+
 class Options(Frozen):
     """How a job is to be run."""
 
@@ -115,6 +123,8 @@ class Options(Frozen):
     cache: bool = False
     #: Answer identical items once.
     dedupe: bool = True
+    #: `changed`: rows that are as they were in an earlier job take over the answer that it has.
+    rerun: Rerun = Rerun.ALL
     #: Only these tiers of the ladder (baselines, comparisons).
     tiers: tuple[str, ...] = ()
     webhook_url: str | None = None
@@ -206,6 +216,8 @@ class ItemResult(Frozen):
     output: Json = None
     #: Highest tier whose answer was accepted.
     tier: str | None = None
+    #: The lowest of its accepted answers; None: no signal said anything.
+    confidence: float | None = None
     attempts: int = 0
     cost_usd: float | None = None
     latency_s: float | None = None

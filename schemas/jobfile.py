@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from firstline.schemas.base import Frozen
-from firstline.schemas.job import Options, Priority
+from firstline.schemas.job import Options, Priority, Rerun
 from firstline.schemas.plan import Quality, Workflow
 from firstline.schemas.tier import Profile
 
@@ -70,6 +70,7 @@ class JobFile(Frozen):
     tenant: str = Field(default="default", min_length=1)
     cache: bool = False
     dedupe: bool = True
+    rerun: Rerun = Rerun.ALL
     #: Only these tiers of the ladder.
     tiers: tuple[str, ...] = ()
     webhook_url: str | None = None

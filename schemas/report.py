@@ -160,6 +160,9 @@ class Report(Frozen):
     cache_hits: int = 0
     cache_saved_usd: float = 0.0
     duplicates: int = 0
+    #: Items whose answers were taken over from earlier jobs, and what they cost there.
+    taken_over: int = 0
+    taken_over_usd: float = 0.0
     wall_s: float | None = None
     #: What it was expected to cost before it began; None: nobody estimated it.
     estimate: Estimate | None = None

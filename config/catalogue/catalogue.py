@@ -27,7 +27,7 @@ BUILT_IN = Path(__file__).parents[1]
 #: Built-in skills of the engine itself: plans, reviews, referrals, better prompts. A user's own file may replace one.
 ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver", "judge"})
 #: Tools that need no declaration: a step names them and gives their options.
-BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "regex_extract", "dates", "units", "dedupe")
+BUILT_IN_TOOLS = ("search", "sql", "http_get", "python", "regex_extract", "dates", "units", "dedupe", "split", "gather")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Job files: read, their paths resolved, and turned into what `submit` takes."""
 
+import glob
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from firstline.schemas.tier import Profile
 
 STDIN = "-"
 
+#: What a database's URL begins with that is a path.
+_SQLITE = "sqlite:///"
 _PATHS = ("input", "home", "functions", "script")
 
 
@@ -95,7 +98,14 @@ def job_of(document: Document, *, profile: str | None = None) -> Job:
 
 def _located(spec: JobFile, folder: Path) -> JobFile:
     written = {name: getattr(spec, name) for name in _PATHS}
-    return spec.evolve(**{name: _absolute(path, folder) for name, path in written.items() if path and path != STDIN})
+    found = {name: _absolute(path, folder) for name, path in written.items() if path and _is_path(path)}
+    if (url := spec.input) and url.startswith(_SQLITE) and not url.startswith(f"{_SQLITE}/"):
+        found["input"] = f"{_SQLITE}{folder.absolute()}/{url.removeprefix(_SQLITE)}"
+    return spec.evolve(**found)
+
+
+def _is_path(text: str) -> bool:
+    return text != STDIN and "://" not in text
 
 
 def _absolute(path: str, folder: Path) -> str:
@@ -108,11 +118,11 @@ def _homes(located: JobFile, folder: Path) -> tuple[Path, ...]:
 
 def _missing_files(spec: JobFile, located: JobFile) -> list[Flaw]:
     wants = {"input": "a file or folder", "home": "a folder", "functions": "a folder", "script": "a file"}
-    named = {name: str(getattr(spec, name)) for name in wants if getattr(spec, name) not in (None, STDIN)}
+    named = {name: str(getattr(spec, name)) for name in wants if _is_path(getattr(spec, name) or STDIN)}
     return [
         Flaw((name,), f"expected {wants[name]}, got '{written}'; {Path(getattr(located, name))} does not exist")
         for name, written in named.items()
-        if not Path(getattr(located, name)).exists()
+        if not Path(getattr(located, name)).exists() and not (name == "input" and glob.glob(str(located.input)))
     ]
 
 

@@ -19,6 +19,8 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "dates": {"text": ("string",)},
     "units": {"value": ("number",), "unit": ("string",), "to": ("string",)},
     "dedupe": {"texts": ("array",)},
+    "split": {"text": ("string",)},
+    "gather": {"answers": ("array",), "parts": ("array",)},
 }
 _TYPES: dict[type, str] = {
     bool: "boolean",

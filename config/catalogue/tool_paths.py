@@ -8,8 +8,8 @@ from firstline.schemas.base import Json
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.tool import ToolSpec
 
-#: Options that name a folder, whatever the kind.
-_FOLDERS = ("folder", "cwd")
+#: Options that name a folder or a file, whatever the kind.
+_PATHS = ("folder", "cwd", "tokenizer")
 _SQLITE = "sqlite:///"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -46,7 +46,7 @@ def _located(options: Mapping[str, Json], folder: Path) -> Mapping[str, Json]:
 
 
 def _paths(options: Mapping[str, Json]) -> Iterator[tuple[str, Path]]:
-    for name in _FOLDERS:
+    for name in _PATHS:
         if isinstance(value := options.get(name), str) and value:
             yield name, Path(value)
     # A database's URL is a path where it is SQLite's, or no URL at all.

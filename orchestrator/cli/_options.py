@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -48,8 +48,20 @@ Input = Annotated[
         "--input",
         "-i",
         metavar="FILE",
-        help="The items: CSV, JSONL, a JSON array, a folder of text files, or - for stdin.",
+        help="The items: CSV, JSONL, a JSON array, Parquet, Excel, a pattern of such files, a URL of one, "
+        "a database's URL with ?query=SELECT ..., a folder of text files, or - for stdin.",
     ),
+]
+SinceLast = Annotated[
+    bool,
+    typer.Option(
+        "--since-last",
+        help="Rows that an earlier job answered, by the same skill, models and certificates, take over that answer.",
+    ),
+]
+Sql = Annotated[
+    Path | None,
+    typer.Option("--sql", metavar="FILE", help="The query whose rows are the items; --input names the database."),
 ]
 IdField = Annotated[
     str | None, typer.Option("--id-field", metavar="COLUMN", help="Where items' ids stand; `id`, else their position.")
@@ -75,8 +87,23 @@ Goal = Annotated[
     str | None, typer.Option("--goal", metavar="TEXT", help="What is wanted, in plain words, instead of a workflow.")
 ]
 Out = Annotated[
-    str | None, typer.Option("--out", "-o", metavar="FILE", help="Write a JSON line (.csv: a row) per item.")
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Write the results: .jsonl, .csv, .parquet, .xlsx, or a database's URL with ?table=NAME.",
+    ),
 ]
+Shape = Annotated[
+    Literal["flat", "nested"] | None,
+    typer.Option(
+        "--format",
+        help="flat: the input's columns, one for each field of the output, then tier, confidence, cost and reason; "
+        "nested: the result alone. Tables are flat and JSON lines nested when missing.",
+    ),
+]
+Raw = Annotated[bool, typer.Option("--raw", help="Cells as they are, although a spreadsheet may run some as formulas.")]
 Gold = Annotated[str | None, typer.Option("--gold", metavar="FIELD", help="Item field with the right answer.")]
 Field = Annotated[str | None, typer.Option("--field", help="Part of the output that is compared.")]
 Compare = Annotated[

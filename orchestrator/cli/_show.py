@@ -60,7 +60,9 @@ def finish(
 
         print_report(finished.report, wide_console(stderr=out == "-"))
         if out and out != "-":
-            typer.echo(f"results: {out}")
+            from firstline.orchestrator.results.outlet import shown_out
+
+            typer.echo(f"results: {shown_out(out)}")
     status = finished.status
     if status.state is JobState.PAUSED:
         why = f" ({status.reason})" if status.reason else ""

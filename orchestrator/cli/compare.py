@@ -54,7 +54,7 @@ def compare(
     """Let models answer the same items and show quality, cost, speed and errors side by side, and where to start."""
     from firstline.orchestrator.cli._show import show_json
     from firstline.orchestrator.experiments.compare import Question, compare_models
-    from firstline.orchestrator.reports.results_file import check_writable
+    from firstline.orchestrator.results.outlet import check_writable
     from firstline.orchestrator.run.runner import View
     from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order

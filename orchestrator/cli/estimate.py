@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstline.orchestrator.cli._options import Goal, IdField, Input, Json, Limit, Map, ProfileName, Target
+from firstline.orchestrator.cli._options import (
+    Goal,
+    IdField,
+    Input,
+    Json,
+    Limit,
+    Map,
+    ProfileName,
+    SinceLast,
+    Sql,
+    Target,
+)
 
 if TYPE_CHECKING:
     from firstline.schemas.estimate import Estimate
@@ -16,10 +27,12 @@ def estimate(
     target: Target = None,
     *,
     input_: Input = None,
+    sql: Sql = None,
     map_: Map = None,
     id_field: IdField = None,
     profile: ProfileName = None,
     limit: Limit = None,
+    since_last: SinceLast = False,
     goal: Goal = None,
     sample: Annotated[int, typer.Option("--sample", metavar="N", min=1, help="Items whose prompts are counted.")] = 200,
     as_json: Json = False,
@@ -31,7 +44,20 @@ def estimate(
     from firstline.orchestrator.submission.input_fit import parse_mapping
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
-    asked = read_order(target, Wishes(input_, profile, limit, None, goal, id_field=id_field, map=parse_mapping(map_)))
+    asked = read_order(
+        target,
+        Wishes(
+            input_,
+            profile,
+            limit,
+            None,
+            goal,
+            id_field=id_field,
+            map=parse_mapping(map_),
+            sql=sql,
+            since_last=since_last,
+        ),
+    )
     with asked.checked() as order, api.engine().db.reading() as tx:
         found = estimating.estimate(tx, order, sample=sample)
         found = found.evolve(notes=(*found.notes, *order.notes))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from firstline.orchestrator.cli._options import Job, Out
+from firstline.orchestrator.cli._options import Job, Out, Raw, Shape
 
 PANEL = "Jobs"
 
@@ -18,18 +18,19 @@ def results(
     fields: Annotated[
         str | None, typer.Option("--fields", metavar="A,B.C", help="Only these, such as item_id,output.label,cost_usd.")
     ] = None,
+    shape: Shape = None,
     kind: Annotated[
-        Literal["jsonl", "csv"] | None, typer.Option("--format", help="By the file's name, else jsonl, when missing.")
+        Literal["jsonl", "csv"] | None, typer.Option("--as", help="By the file's name, else jsonl, when missing.")
     ] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="CSV cells as they are, although a spreadsheet may run some as formulas.")
-    ] = False,
+    raw: Raw = False,
     bom: Annotated[bool, typer.Option("--bom", help="CSV with the mark by which Excel knows UTF-8.")] = False,
 ) -> None:
     """Write a job's results, a line per item, to stdout or a file; also while it runs."""
     from firstline.config.catalogue.collection import unknown
     from firstline.orchestrator import api
-    from firstline.orchestrator.reports.results_file import CsvStyle, ResultFormat, parse_fields, write_results
+    from firstline.orchestrator.results.outlet import Form, shown_out, write_results
+    from firstline.orchestrator.results.outlet import Shape as Shapes
+    from firstline.orchestrator.results.results_file import CsvStyle, ResultFormat, parse_fields
     from firstline.schemas.errors import UserError
     from firstline.schemas.job import ItemState
 
@@ -37,10 +38,11 @@ def results(
     if tier is not None and tier not in (known := [one.name for one in api.profile(job).tiers] + ["tools"]):
         raise UserError(unknown("tier of this job", tier, known))
     found = (
-        result
-        for result in api.results(job)
+        (given, result)
+        for given, result in api.results_beside(job)
         if (not failed or result.status is ItemState.FAILED) and tier in (None, result.tier)
     )
-    written = write_results(found, out, ResultFormat(kind) if kind else None, CsvStyle(raw, bom), fields=wanted)
+    form = Form(Shapes(shape) if shape else None, ResultFormat(kind) if kind else None, CsvStyle(raw, bom), wanted)
+    written = write_results(found, out, form)
     if out and out != "-":
-        typer.echo(f"{written} items: {out}", err=True)
+        typer.echo(f"{written} items: {shown_out(out)}", err=True)

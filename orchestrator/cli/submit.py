@@ -2,7 +2,19 @@
 
 import typer
 
-from firstline.orchestrator.cli._options import Budget, Goal, IdField, Input, Json, Limit, Map, ProfileName, Target
+from firstline.orchestrator.cli._options import (
+    Budget,
+    Goal,
+    IdField,
+    Input,
+    Json,
+    Limit,
+    Map,
+    ProfileName,
+    SinceLast,
+    Sql,
+    Target,
+)
 
 PANEL = "Run"
 
@@ -11,10 +23,12 @@ def submit(
     target: Target = None,
     *,
     input_: Input = None,
+    sql: Sql = None,
     map_: Map = None,
     id_field: IdField = None,
     profile: ProfileName = None,
     limit: Limit = None,
+    since_last: SinceLast = False,
     budget: Budget = None,
     goal: Goal = None,
     as_json: Json = False,
@@ -25,7 +39,20 @@ def submit(
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 
     status = submit_elsewhere(
-        read_order(target, Wishes(input_, profile, limit, budget, goal, id_field=id_field, map=parse_mapping(map_)))
+        read_order(
+            target,
+            Wishes(
+                input_,
+                profile,
+                limit,
+                budget,
+                goal,
+                id_field=id_field,
+                map=parse_mapping(map_),
+                sql=sql,
+                since_last=since_last,
+            ),
+        )
     )
     if status.reason:
         typer.echo(f"job {status.job}: {status.reason}", err=True)

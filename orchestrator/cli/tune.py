@@ -50,7 +50,7 @@ def tune(
     from firstline.orchestrator.experiments.tune import TuneAim, carry_out, prepare
     from firstline.orchestrator.experiments.tune_apply import apply_tuning
     from firstline.orchestrator.experiments.tune_text import cost_line, render_page, text
-    from firstline.orchestrator.reports.results_file import check_writable
+    from firstline.orchestrator.results.outlet import check_writable
     from firstline.orchestrator.run.runner import View
     from firstline.orchestrator.submission.run_request import Wishes, read_order
 

@@ -37,6 +37,9 @@ def start(engine: Context, job_id: str) -> None:
     with engine.db.writing() as tx:
         job = engine.job(tx, job_id)
         begun = jobs.move(tx, job=job_id, to=_at_work(job), among=(JobState.SUBMITTED,))
+        if begun:
+            # Every item may have its answer already.
+            advance(tx, job=job, segment=job.segment)
         released = claim(engine, tx, job_id)
     if begun:
         trace_job(engine, job)

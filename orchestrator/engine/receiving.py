@@ -2,18 +2,22 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import Connection
+
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.segments import open_segment, shard_of, shard_rows
-from firstline.orchestrator.store import batches, retention
+from firstline.orchestrator.store import batches, retention, takeovers
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store.jobs import now
+from firstline.orchestrator.submission.earlier_answers import EarlierAnswers, content_of
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
 from firstline.orchestrator.submission.quotas import too_many_items
-from firstline.schemas.base import JsonObject, digest
+from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState, JobState
 
@@ -28,14 +32,21 @@ _REMEMBERED = 200_000
 
 
 def receive(
-    steering: Context, job: str, given: Iterable[InputItem | JsonObject], *, dedupe: bool, room: float = math.inf
+    steering: Context,
+    job: str,
+    given: Iterable[InputItem | JsonObject],
+    *,
+    dedupe: bool,
+    room: float = math.inf,
+    earlier: EarlierAnswers | None = None,
 ) -> int:
     """Write items as they come, then their shards; return how many items there were.
 
-    OverQuotaError: there are more than there is room for; none is left.
+    With `earlier` answers, items that have one are settled by it. OverQuotaError: there are more than there is
+    room for; none is left.
     """
     seen: dict[str, int] = {}
-    open_items: dict[int, int] = {}
+    open_items = Counter[int]()
     rows: list[dict[str, Any]] = []
     count = 0
     written_at = time.monotonic()
@@ -44,13 +55,14 @@ def receive(
             if n >= room:
                 raise too_many_items(room)
             item = as_item(one, n)
-            same_as = _same_as(seen, item, n) if dedupe else None
-            rows.append(_item_row(job, n, item, same_as))
-            if item.error is None and same_as is None:
-                open_items[shard_of(n)] = open_items.get(shard_of(n), 0) + 1
+            content = content_of(item.input) if item.error is None else None
+            same_as = _same_as(seen, content, n) if dedupe and content else None
+            rows.append(_item_row(job, n, item, content, same_as))
             count = n + 1
             if len(rows) == _CHUNK or time.monotonic() - written_at > _WRITE_EVERY_S:
-                _write(steering, job, rows)
+                with steering.db.writing() as tx:
+                    open_items.update(map(shard_of, _write(tx, job, rows, earlier)))
+                    job_store.change(tx, job=job, heard_at=job_store.clock(tx))
                 written_at = time.monotonic()
                 rows = []
     except BaseException:
@@ -59,7 +71,7 @@ def receive(
             retention.remove(tx, job=job)
         raise
     with steering.db.writing() as tx:
-        item_store.insert(tx, rows=rows)
+        open_items.update(map(shard_of, _write(tx, job, rows, earlier)))
         plan = steering.job(tx, job).plan
         if plan.segment(0)[0].step.is_barrier:
             open_segment(tx, job=steering.job(tx, job), segment=0)
@@ -73,18 +85,15 @@ def receive(
     return count
 
 
-def _same_as(seen: dict[str, int], item: InputItem, n: int) -> int | None:
-    if item.error is not None:
-        return None
-    key = digest({name: value for name, value in item.input.items() if name != "id"})
-    if key in seen:
-        return seen[key]
+def _same_as(seen: dict[str, int], content: str, n: int) -> int | None:
+    if content in seen:
+        return seen[content]
     if len(seen) < _REMEMBERED:
-        seen[key] = n
+        seen[content] = n
     return None
 
 
-def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[str, Any]:
+def _item_row(job: str, n: int, item: InputItem, content: str | None, same_as: int | None) -> dict[str, Any]:
     failed = item.error is not None
     return {
         "job": job,
@@ -94,6 +103,7 @@ def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[st
         "state": ItemState.FAILED.value if failed else ItemState.PENDING.value,
         "reason": item.error,
         "same_as": same_as,
+        "digest": content,
         "segment": -1 if failed else 0,
         "attempts": 0,
         "cost_usd": 0.0,
@@ -102,7 +112,12 @@ def _item_row(job: str, n: int, item: InputItem, same_as: int | None) -> dict[st
     }
 
 
-def _write(steering: Context, job: str, rows: list[dict[str, Any]]) -> None:
-    with steering.db.writing() as tx:
-        item_store.insert(tx, rows=rows)
-        job_store.change(tx, job=job, heard_at=job_store.clock(tx))
+def _write(tx: Connection, job: str, rows: list[dict[str, Any]], earlier: EarlierAnswers | None) -> list[int]:
+    """Write items, settle those that have an earlier answer, and return the numbers of those that are to be asked."""
+    item_store.insert(tx, rows=rows)
+    asked = {row["n"]: row["digest"] for row in rows if row["reason"] is None and row["same_as"] is None}
+    if earlier is None or not asked:
+        return list(asked)
+    known = earlier.find(tx, list(asked.values()))
+    takeovers.take(tx, job=job, found=[(n, *known[content]) for n, content in asked.items() if content in known])
+    return [n for n, content in asked.items() if content not in known]

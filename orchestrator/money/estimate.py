@@ -16,11 +16,12 @@ from firstline.orchestrator.plans.compile import compile_plan, ladder_of
 from firstline.orchestrator.plans.patterns.tree import most_chars
 from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.orchestrator.plans.tier_choice import with_tiers
+from firstline.orchestrator.submission.earlier_answers import content_of, of_job
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
-from firstline.schemas.base import Json, JsonObject, digest
+from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.estimate import Estimate, StepEstimate
-from firstline.schemas.job import Options, Priority
+from firstline.schemas.job import Options, Priority, Rerun
 from firstline.schemas.plan import EVERY, Plan, PlannedStep, StepKind
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
@@ -68,8 +69,11 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
         tiers=options.tiers,
         certificates=known_certificates(tx, profile=order.profile, tenant=options.tenant),
     )
-    alone = plan.segments == 1 and not plan.adapt and not plan.steps[0].step.is_barrier
-    drawn = draw(order.items(), sample, dedupe=options.dedupe and alone)
+    earlier = of_job(plan, order.profile, options, order.functions)
+    items = order.items()
+    if earlier is not None and options.rerun is Rerun.CHANGED:
+        items = earlier.fresh(tx, items)
+    drawn = draw(items, sample, dedupe=options.dedupe and earlier is not None)
     return of_plan(tx, plan, profile=order.profile, options=options, sample=drawn)
 
 
@@ -82,7 +86,7 @@ def draw(items: Iterable[InputItem], sample: int, *, dedupe: bool = False) -> Sa
         if item.error is not None:
             continue
         if dedupe and len(seen) < _REMEMBERED:
-            key = digest({name: value for name, value in item.input.items() if name != "id"})
+            key = content_of(item.input)
             if key in seen:
                 continue
             seen.add(key)

@@ -41,6 +41,8 @@ class ItemLine(Frozen):
     reason: str | None = None
     #: Number of the item whose result it takes over.
     same_as: int | None = None
+    #: The earlier job that its answer was taken over from.
+    taken_from: str | None = None
 
 
 class AttemptLine(Frozen):
@@ -135,6 +137,7 @@ def item_line(row: RowMapping) -> ItemLine:
         confidence=row["confidence"],
         reason=row["reason"],
         same_as=row["same_as"],
+        taken_from=row["taken_from"],
     )
 
 

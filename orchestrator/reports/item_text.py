@@ -42,6 +42,8 @@ def _blocks(story: Story, prompts: Mapping[str, Sequence[Message]], held: Held |
     if held is not None:
         yield Text(held.in_words, style="bold")
     yield Text(f"{count(item.attempts, 'call')}, {dollars(item.cost_usd)}, {seconds(item.latency_s)}", style="dim")
+    if item.taken_from:
+        yield Text(f"taken over from job {item.taken_from}: its content, skill and certificate are as they were")
     yield from _by_tier(story)
 
 

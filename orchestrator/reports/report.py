@@ -15,7 +15,7 @@ from firstline.orchestrator.reports.lane_figures import lanes_of
 from firstline.orchestrator.reports.model_stats import error_rate, errors_of
 from firstline.orchestrator.reports.promise import promise_of
 from firstline.orchestrator.reports.scripted import scripted_notes
-from firstline.orchestrator.store import items, job_figures, jobs
+from firstline.orchestrator.store import items, job_figures, jobs, takeovers
 from firstline.schemas.estimate import Estimate
 from firstline.schemas.job import Options
 from firstline.schemas.plan import Plan
@@ -37,6 +37,7 @@ def make_report(tx: Connection, *, job: str) -> Report:
     baseline = frontier_alone(job_figures.answers_once(tx, jobs=[job]), plan, profile)
     cost_usd, audit_usd = sum(line["cost_usd"] for line in lines), job_figures.audit_cost(tx, job=job)
     models = _models(tx, job, lines)
+    taken_over, taken_over_usd = takeovers.taken(tx, job=job)
     unpriced = sum(line["attempts"] - line["priced"] for line in lines)
     ended = status.settled + status.failed
     cached = [line for line in lines if line["from_cache"]]
@@ -70,6 +71,8 @@ def make_report(tx: Connection, *, job: str) -> Report:
         cache_hits=sum(line["attempts"] for line in cached),
         cache_saved_usd=sum(line["saved_usd"] for line in cached),
         duplicates=job_figures.duplicates(tx, job=job),
+        taken_over=taken_over,
+        taken_over_usd=taken_over_usd,
         wall_s=items.latency_s(row),
         estimate=None if row["estimate"] is None else Estimate.model_validate(row["estimate"]),
         promise=_promise(tx, row, profile),

@@ -196,6 +196,12 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"{count(report.cache_hits, 'answer')} from the response cache saved {dollars(report.cache_saved_usd)}."
     if report.duplicates:
         yield f"{count(report.duplicates, 'item')} equal to another one: answered once."
+    if report.taken_over:
+        asked = report.items - report.taken_over - report.duplicates
+        yield (
+            f"{count(report.taken_over, 'answer')} taken over from earlier jobs saved "
+            f"{dollars(report.taken_over_usd)}; {count(asked, 'item')} new, changed or no longer certified."
+        )
     if report.estimate:
         in_all = None if report.cost_usd is None else report.cost_usd + report.audit_cost_usd
         yield compared(report.estimate, in_all)

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from firstline.config.settings import get_settings
@@ -15,7 +15,7 @@ from firstline.orchestrator.money import estimate, job_estimate
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.progress import show_progress
-from firstline.orchestrator.reports.results_file import check_writable, write_results
+from firstline.orchestrator.results.outlet import Form, check_writable, write_results
 from firstline.orchestrator.run.embedded import StopSignal, embedded, running_redis, using_redis
 from firstline.orchestrator.submission.resumed_items import expect_same
 from firstline.orchestrator.submission.run_request import Order
@@ -54,6 +54,7 @@ class View:
 
     out: str | None = None
     quiet: bool = False
+    form: Form = field(default_factory=Form)
     #: Is told the job's id as soon as it has one.
     opened: Callable[[str], None] | None = None
 
@@ -89,7 +90,7 @@ def run(
     `yes` is asked where it is expected to cost more than the top tier alone. Raises UserError before anything has
     begun, Interrupted when a person stops it.
     """
-    check_writable(view.out)
+    check_writable(view.out, view.form)
     with order.checked() as usable:
         view.tell(*usable.notes)
         expected = None if resuming else _agreed(usable, yes)
@@ -139,7 +140,7 @@ def go_on(job: str, act: Callable[[str], object], view: View) -> RunResult | Non
     Who wants its results or its report waits. Without any workers, what it needs is started here, followed and stopped
     at its end, as `run` does.
     """
-    check_writable(view.out)
+    check_writable(view.out, view.form)
     settings = get_settings()
     if url := running_redis(settings):
         with using_redis(url):
@@ -202,7 +203,7 @@ def follow(job: str, view: View, check: Callable[[], None] | None = None, *, tit
         moving = patient(api.watch(job, beat_s=BEAT_S if check else math.inf), limit_s=limit_s)
         status = show_progress(moving, title=title, quiet=view.quiet)
         if view.out:
-            write_results(api.results(job), view.out)
+            write_results(api.results_beside(job), view.out, view.form)
     return status
 
 

@@ -16,11 +16,11 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 ENDS = tuple(state for state in JobState if state.ended)
 
 
-def read_age(text: str) -> timedelta:
+def read_age(text: str, *, option: str = "--older-than") -> timedelta:
     """Return what `30d`, `12h`, `2w` or `90m` stands for; UserError for anything else."""
     found = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
     if found is None:
-        raise UserError(f"--older-than: expected an age such as 30d, 12h, 2w or 90m, got '{text}'")
+        raise UserError(f"{option}: expected an age such as 30d, 12h, 2w or 90m, got '{text}'")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 

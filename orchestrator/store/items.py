@@ -71,6 +71,7 @@ _HANDED_IN = (
     "state",
     "reason",
     "same_as",
+    "digest",
     "segment",
     "attempts",
     "cost_usd",
@@ -296,14 +297,16 @@ def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int
 
 
 def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
-    """Return up to `limit` items with numbers above `after`, in order; `repaired`: an accepted answer was mended."""
-    mended = exists().where(
-        _attempt.c.job == _item.c.job,
-        _attempt.c.item == _item.c.n,
-        _attempt.c.verdict == "accept",
-        _attempt.c.structured.endswith("+repair"),
-    )
-    rows = select(_item, mended.label("repaired"), _job.c.breaks).join(_job, _job.c.id == _item.c.job)
+    """Return up to `limit` items with numbers above `after`, in order.
+
+    `confidence`: the lowest of an item's accepted answers; `repaired`: one of them was mended.
+    """
+    accepted = (_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
+    mended = exists().where(*accepted, _attempt.c.structured.endswith("+repair"))
+    surest = select(func.min(_attempt.c.confidence)).where(*accepted).scalar_subquery()
+    kept = [column for column in _item.c if column is not _item.c.confidence]
+    sure = func.coalesce(_item.c.confidence, surest).label("confidence")
+    rows = select(*kept, mended.label("repaired"), sure, _job.c.breaks).join(_job, _job.c.id == _item.c.job)
     query = rows.where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
     return list(tx.execute(query).mappings())
 

@@ -39,6 +39,8 @@ class JobRow(SQLModel, table=True):
     idempotency_key: str | None = Field(default=None, unique=True)
     #: SHA-256 of the request that brought the key, so that the key with another request can be told.
     request_digest: str | None = None
+    #: Digest of all that shapes its answers (`submission.earlier_answers`); None: they stand for no item alone.
+    recipe: str | None = Field(default=None, index=True)
     items: int = 0
     segment: int = 0
     #: Version of the code that wrote it.
@@ -76,6 +78,12 @@ class ItemRow(SQLModel, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     #: Number of the first item with the same input; this one takes over its result.
     same_as: int | None = None
+    #: Digest of its content.
+    digest: str | None = Field(default=None, index=True)
+    #: The earlier job that its answer was taken over from; what it cost there, and how sure it was.
+    taken_from: str | None = None
+    saved_usd: float | None = None
+    confidence: float | None = None
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

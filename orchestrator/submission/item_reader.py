@@ -17,13 +17,14 @@ from firstline.orchestrator.submission.csv_items import csv_records
 from firstline.orchestrator.submission.encodings import UTF_8, Encoding, encoding_of, known_encoding
 from firstline.orchestrator.submission.json_items import array_records, jsonl_records
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
+from firstline.orchestrator.submission.remote_items import fetched, is_remote
 from firstline.orchestrator.submission.table_items import (
     PACKED_ENDINGS,
     arrow_records,
     parquet_records,
     unpacked,
-    workbook_records,
 )
+from firstline.orchestrator.submission.workbook_items import workbook_records
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
 
@@ -57,16 +58,21 @@ class Items(Iterator[InputItem]):
 
 
 def read_items(
-    source: str | Path, *, id_field: str | None = None, limit: int | None = None, encoding: str | None = None
+    source: str | Path,
+    *,
+    name: str | None = None,
+    id_field: str | None = None,
+    limit: int | None = None,
+    encoding: str | None = None,
 ) -> Items:
     """Return the items of a file, a folder or standard input (`-`), read as they are asked for in constant memory.
 
     An item's id is its field `id_field` (default `id`), a text file's name, or else its 1-based position. Encoding and
     dialect are found (or `encoding` given), and told in `notes`. What is wrong with one item becomes its `error`; what
     is wrong with the input as a whole raises a UserError: at once where it shows in the first record, else when the
-    reading gets there.
+    reading gets there. `name` is what people are told that is read.
     """
-    name = "standard input" if str(source) == STDIN else str(source)
+    name = name or ("standard input" if str(source) == STDIN else str(source))
     notes: list[str] = []
     records = _records(source, name, encoding, notes)
     first = next(records, None)
@@ -102,7 +108,11 @@ def counted(items: Iterable[InputItem]) -> int:
 
 @contextmanager
 def readable_twice(source: str | Path) -> Iterator[str | Path]:
-    """Yield a source that can be read more than once: pipes and standard input are copied to a temporary file."""
+    """Yield a source that can be read more than once: what flows or is elsewhere is copied to a temporary file."""
+    if is_remote(source):
+        with fetched(str(source)) as copies:
+            yield copies
+        return
     piped = str(source) == STDIN
     if not piped and (not os.path.exists(source) or os.path.isfile(source) or os.path.isdir(source)):
         yield source

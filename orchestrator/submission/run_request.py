@@ -12,8 +12,9 @@ from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import FieldNeed, needs
 from firstline.orchestrator.submission.item_reader import STDIN, InputItem, Items, counted, read_items, readable_twice
+from firstline.orchestrator.submission.remote_items import source_name, with_query
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import JobRequest
+from firstline.schemas.job import JobRequest, Rerun
 from firstline.schemas.jobfile import BaselineKind, JobFile, Tuning
 from firstline.schemas.plan import Workflow
 from firstline.schemas.tier import Profile, Service
@@ -37,6 +38,10 @@ class Wishes:
     approve: bool = False
     #: The job is only looked at, so that it needs neither items nor answers to replay.
     preview: bool = False
+    #: Rows that are as they were take over the answers that they have.
+    since_last: bool = False
+    #: A file with the query whose rows the items are; the input is the database's URL.
+    sql: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Order:
     profile: Profile
     #: None: a goal without items.
     source: str | None
+    #: What people are told that the items are read from; the source itself when missing.
+    source_name: str | None = None
     id_field: str | None = None
     limit: int | None = None
     #: None: it is found.
@@ -77,11 +84,12 @@ class Order:
         if self.source is None:
             yield self
             return
+        name = "standard input" if self.source == STDIN else source_name(self.source)
         with readable_twice(self.source) as source:
-            usable = replace(self, source=str(source))
+            usable = replace(self, source=str(source), source_name=name)
             fit, items = InputFit(self.needs, self.map), usable._read()
             counted(fit.watch(mapped(items, self.map)))
-            fit.refuse_misfit("standard input" if self.source == STDIN else self.source)
+            fit.refuse_misfit(name)
             yield replace(usable, notes=(*items.notes, *fit.notes()))
 
     @property
@@ -99,7 +107,13 @@ class Order:
         return mapped(self._read(), self.map)
 
     def _read(self) -> Items:
-        return read_items(str(self.source), id_field=self.id_field, limit=self.limit, encoding=self.encoding)
+        return read_items(
+            str(self.source),
+            name=self.source_name,
+            id_field=self.id_field,
+            limit=self.limit,
+            encoding=self.encoding,
+        )
 
 
 def read_order(target: str | None, wishes: Wishes) -> Order:
@@ -154,6 +168,8 @@ def _from_workflow(target: str | None, wishes: Wishes) -> Order:
 
 def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
     source = wishes.input or order.source
+    if wishes.sql is not None:
+        source = with_query(source, wishes.sql)
     if source is None and order.request.goal is None and not wishes.preview:
         raise UserError(
             "no items: give them with --input FILE (CSV, JSONL, a JSON array, a folder of text files, or - for "
@@ -162,6 +178,8 @@ def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
     options = order.request.options
     if wishes.budget_usd is not None:
         options = options.evolve(budget_usd=wishes.budget_usd)
+    if wishes.since_last:
+        options = options.evolve(rerun=Rerun.CHANGED)
     if wishes.approve:
         options = options.evolve(approve=True)
     profile = order.profile if wishes.preview else with_script(order.profile, script)

@@ -1,4 +1,4 @@
-"""Items from tables that are no text: Parquet, Arrow, Excel workbooks; read row by row, and what is packed unpacked."""
+"""Items from tables that are no text: Parquet and Arrow, read row by row; and what is packed, unpacked."""
 
 import bz2
 import gzip
@@ -12,14 +12,16 @@ from decimal import Decimal
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
+from uuid import UUID
 
-from firstline.orchestrator.submission.csv_items import Header
 from firstline.orchestrator.submission.encodings import Encoding
 from firstline.orchestrator.submission.record import Record, as_record
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
 
 _ROWS_AT_ONCE = 500
+#: Bytes of a column that are read at once; without it a whole row group is, and some files are one.
+_BUFFER = 1 << 20
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 #: Endings of files that are packed.
 PACKED_ENDINGS = (".gz", ".bz2", ".xz")
@@ -46,9 +48,11 @@ def unpacked(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
 
 def parquet_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
     """Yield the rows of a Parquet file, a few at a time."""
-    parquet = _library("pyarrow.parquet", name)
+    parquet = library("pyarrow.parquet", name)
     try:
-        batches = parquet.ParquetFile(stream).iter_batches(batch_size=_ROWS_AT_ONCE)
+        batches = parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False).iter_batches(
+            batch_size=_ROWS_AT_ONCE
+        )
         yield from _of_batches(batches)
     except (OSError, ValueError) as error:
         raise UserError(f"{name} is no whole Parquet file ({str(error)[:200]})") from None
@@ -56,47 +60,12 @@ def parquet_records(stream: IO[bytes], name: str, encoding: Encoding, notes: lis
 
 def arrow_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
     """Yield the rows of an Arrow file (Feather)."""
-    ipc = _library("pyarrow.ipc", name)
+    ipc = library("pyarrow.ipc", name)
     try:
         file = ipc.open_file(stream)
         yield from _of_batches(file.get_batch(number) for number in range(file.num_record_batches))
     except (OSError, ValueError) as error:
         raise UserError(f"{name} is no whole Arrow file ({str(error)[:200]})") from None
-
-
-def workbook_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
-    """Yield the rows of a workbook's first sheet; formulas count as the values that were last saved."""
-    openpyxl = _library("openpyxl", name)
-    try:
-        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-    except Exception as error:  # whatever a library says of a file that is no workbook
-        raise UserError(f"{name} is no workbook that can be read ({str(error)[:200]}); save it as .xlsx") from None
-    sheet = book.worksheets[0]
-    if len(book.worksheets) > 1:
-        notes.append(f"the sheet '{sheet.title}' is read, the first of {len(book.worksheets)}")
-    rows = ((number, list(row)) for number, row in enumerate(sheet.iter_rows(values_only=True), 1))
-    number, top = next(((number, row) for number, row in rows if any(cell is not None for cell in row)), (0, None))
-    if top is None:
-        return
-    while top and top[-1] is None:
-        top.pop()
-    header = Header.read(["" if cell is None else str(cell) for cell in top], name)
-    notes += header.notes
-    for number, row in rows:
-        if any(cell is not None for cell in row):
-            yield _of_row(f"row {number}", row, header)
-
-
-def _of_row(place: str, row: list[Any], header: Header) -> Record:
-    width = len(header.names)
-    if any(cell is not None for cell in row[width:]):
-        return Record(place, {}, f"{place} has values beyond the last named column; name it, or clear them")
-    cells = [*row[:width], *[None] * (width - len(row))]
-    try:
-        fields = header.fields([_plain(cell) for cell in cells])
-    except ValueError as error:
-        return Record(place, {}, f"{place} holds {error}")
-    return as_record(place, fields)
 
 
 def _of_batches(batches: Iterator[Any]) -> Iterator[Record]:
@@ -106,12 +75,12 @@ def _of_batches(batches: Iterator[Any]) -> Iterator[Record]:
             number += 1
             place = f"row {number}"
             try:
-                yield as_record(place, _plain(row))
+                yield as_record(place, as_json(row))
             except ValueError as error:
                 yield Record(place, {}, f"{place} holds {error}")
 
 
-def _plain(value: Any) -> Json:
+def as_json(value: Any) -> Json:
     """Return a cell as JSON: dates in ISO 8601, decimals as numbers; ValueError for what JSON cannot say."""
     match value:
         case float() if math.isnan(value):
@@ -119,9 +88,9 @@ def _plain(value: Any) -> Json:
         case None | bool() | int() | float() | str():
             return value
         case dict():
-            return {str(name): _plain(part) for name, part in value.items()}
+            return {str(name): as_json(part) for name, part in value.items()}
         case list() | tuple():
-            return [_plain(part) for part in value]
+            return [as_json(part) for part in value]
     convert = next((convert for kind, convert in _AS_JSON.items() if isinstance(value, kind)), None)
     if convert is None:
         raise ValueError(f"a value of kind {type(value).__name__}, which JSON cannot say")
@@ -134,13 +103,15 @@ def _number(value: Decimal) -> Json:
 
 _AS_JSON: dict[type, Callable[[Any], Json]] = {
     Decimal: _number,
+    UUID: str,
     date: lambda value: value.isoformat(),
     time: time.isoformat,
     timedelta: timedelta.total_seconds,
 }
 
 
-def _library(module: str, name: str) -> Any:
+def library(module: str, name: str) -> Any:
+    """Return a module that a file needs; UserError where it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError:

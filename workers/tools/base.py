@@ -73,6 +73,8 @@ class Kind:
     call: Callable[[Any, Any, Place], ToolResult]
     #: It keeps its own limits, so that it may run in the caller's process.
     bounds_itself: bool = False
+    #: Characters that its answer may have in any case; a declaration may allow more.
+    result_chars: int = 0
     #: The same where the options say so.
     runs_here: Callable[[Any], bool] | None = None
     #: JSON Schema of the arguments where it depends on the options.
@@ -125,7 +127,9 @@ class BoundTool:
         except (Exception, SystemExit) as error:
             # The boundary: a bug in one tool (or in a user's function) must not end the worker or the job.
             result = failed(f"{type(error).__name__}: {error}")
-        return clip(result, self.spec.limits.result_chars).evolve(latency_s=time.perf_counter() - started)
+        return clip(result, max(self.spec.limits.result_chars, self.kind.result_chars)).evolve(
+            latency_s=time.perf_counter() - started
+        )
 
     def _answer(self, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> ToolResult:
         try:

@@ -41,19 +41,20 @@ def _title(text: str, sections: list[tuple[str, str]]) -> str:
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
     """Yield (heading, body) in order; the part before the first heading has an empty heading."""
-    heading = ""
+    title = ""
     body: list[str] = []
     for line, below in pairwise([*text.splitlines(), ""]):
-        found = _heading(line, below)
+        found = heading(line, below)
         if found:
-            yield heading, "\n".join(body)
-            heading, body = found, []
+            yield title, "\n".join(body)
+            title, body = found, []
         elif not _RST_UNDERLINE.fullmatch(line):
             body.append(line)
-    yield heading, "\n".join(body)
+    yield title, "\n".join(body)
 
 
-def _heading(line: str, below: str) -> str | None:
+def heading(line: str, below: str) -> str | None:
+    """Return the title that a line is, by its marks or by the line under it; None: it is no heading."""
     if marked := _MARKDOWN_HEADING.fullmatch(line.strip()):
         return marked["title"].strip("# ")
     is_underlined = _RST_UNDERLINE.fullmatch(below) and len(below.rstrip()) >= len(line.rstrip())

@@ -14,6 +14,8 @@ from firstline.workers.tools import mcp
 from firstline.workers.tools.base import BoundTool, Kind, Place, Tool, failed
 from firstline.workers.tools.function import FUNCTION
 from firstline.workers.tools.http_get import HTTP_GET
+from firstline.workers.tools.long_texts.gather import GATHER
+from firstline.workers.tools.long_texts.split import SPLIT
 from firstline.workers.tools.mcp import MCP
 from firstline.workers.tools.python_code import PYTHON
 from firstline.workers.tools.search import SEARCH
@@ -21,7 +23,8 @@ from firstline.workers.tools.sql import SQL
 from firstline.workers.tools.text import DATES, DEDUPE, REGEX, UNITS
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in (SEARCH, SQL, HTTP_GET, PYTHON, REGEX, DATES, UNITS, DEDUPE, FUNCTION, MCP)
+    kind.name: kind
+    for kind in (SEARCH, SQL, HTTP_GET, PYTHON, REGEX, DATES, UNITS, DEDUPE, SPLIT, GATHER, FUNCTION, MCP)
 }
 
 

@@ -14,7 +14,7 @@ from sse_starlette import EventSourceResponse
 from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import ItemLine, Story, item_line, story_of
 from firstline.orchestrator.reports.plan_progress import StepFigures, anatomy
-from firstline.orchestrator.reports.results_file import CsvStyle, ResultFormat, lines
+from firstline.orchestrator.results.results_file import CsvStyle, ResultFormat, lines
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_file import as_file

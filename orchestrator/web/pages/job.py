@@ -13,7 +13,7 @@ from firstline.orchestrator.reports.job_charts import over_time
 from firstline.orchestrator.reports.pace import paces
 from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
-from firstline.orchestrator.reports.results_file import ResultFormat, lines
+from firstline.orchestrator.results.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.charts.of_job import job_charts

@@ -244,3 +244,18 @@ def test_a_commands_argument_is_told_apart(folder):
     assert is_job_file(str(file))
     assert not is_job_file(str(folder / "skills/sort.yaml"))
     assert not is_job_file("summarize")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("data/*.csv", "{}/data/*.csv"),
+        ("sqlite:///shop.db?query=select 1", "sqlite:///{}/shop.db?query=select 1"),
+        ("sqlite:////srv/shop.db?query=select 1", "sqlite:////srv/shop.db?query=select 1"),
+        ("postgresql://host/shop?query=select 1", "postgresql://host/shop?query=select 1"),
+        ("s3://bucket/mails.csv", "s3://bucket/mails.csv"),
+    ],
+)
+def test_patterns_and_addresses_are_inputs_too(folder, written, read):
+    found = load_job(job(folder, f"workflow: sort\nprofile: local\ninput: '{written}'\n"))
+    assert found.spec.input == read.format(folder.absolute())

@@ -104,6 +104,9 @@ class FakeApi:
     def results(self, job):
         return iter(RESULTS)
 
+    def results_beside(self, job):
+        return iter([({"text": f"item {one.item_id}"}, one) for one in RESULTS])
+
     def report(self, job):
         return report(job=job)
 
@@ -232,7 +235,7 @@ def test_run_takes_a_job_file_from_its_items_to_its_report(fake, firstline):
     assert "2/2 items" in err
     lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     assert [set(line) for line in lines] == [
-        {"item_id", "status", "output", "tier", "attempts", "cost_usd", "latency_s", "reason", "repaired"}
+        {"item_id", "status", "output", "tier", "confidence", "attempts", "cost_usd", "latency_s", "reason", "repaired"}
     ] * 2
     assert lines[1]["reason"] == "no answer, twice"
 
@@ -345,7 +348,7 @@ def test_what_a_person_can_mend_is_a_sentence_and_exit_code_2(fake, firstline, a
         pytest.param(["status"], "Missing argument", id="missing argument"),
         pytest.param(["run", "job.yaml", "--limit", "0"], "Invalid value", id="limit of 0"),
         pytest.param(["budget", "j1"], "by how much?", id="missing option"),
-        pytest.param(["results", "j1", "--format", "xml"], "Invalid value", id="unknown format"),
+        pytest.param(["results", "j1", "--as", "xml"], "Invalid value", id="unknown format"),
     ],
 )
 def test_wrong_use_is_explained_with_exit_code_2(fake, firstline, arguments, complaint):
@@ -425,9 +428,15 @@ def test_results_as_jsonl_on_stdout_and_as_csv_in_a_file(fake, firstline):
     assert [ItemResult.model_validate_json(line) for line in out.splitlines()] == RESULTS
     firstline("results", "j1", "--out", "out.csv")
     assert Path("out.csv").read_text().splitlines() == [
-        "item_id,status,output,tier,attempts,cost_usd,latency_s,reason,repaired",
-        'a,settled,"{""x"": 1}",cheap,1,0.25,,,False',
-        'b,failed,,,4,,,"no answer, twice",False',
+        "text,x,item_id,status,tier,confidence,cost_usd,reason",
+        "item a,1,a,settled,cheap,,0.25,",
+        'item b,,b,failed,,,,"no answer, twice"',
+    ]
+    firstline("results", "j1", "--out", "nested.csv", "--format", "nested")
+    assert Path("nested.csv").read_text().splitlines() == [
+        "item_id,status,output,tier,confidence,attempts,cost_usd,latency_s,reason,repaired",
+        'a,settled,"{""x"": 1}",cheap,,1,0.25,,,False',
+        'b,failed,,,,4,,,"no answer, twice",False',
     ]
 
 
@@ -686,7 +695,7 @@ def test_results_show_only_the_fields_that_are_asked_for(fake, firstline):
         {"item_id": "a", "output.x": 1, "cost_usd": 0.25},
         {"item_id": "b", "output.x": None, "cost_usd": None},
     ]
-    _, out, _ = firstline("results", "j1", "--fields", "item_id,output", "--format", "csv")
+    _, out, _ = firstline("results", "j1", "--fields", "item_id,output", "--as", "csv")
     assert out.splitlines() == ["item_id,output", 'a,"{""x"": 1}"', "b,"]
     code, _, err = firstline("results", "j1", "--fields", "item_id,outputt.x")
     assert (code, "no field of a result is called 'outputt.x'" in err) == (2, True)

@@ -3,6 +3,11 @@
 import bz2
 import gzip
 import lzma
+import os
+import re
+import subprocess
+import sys
+import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -109,3 +114,74 @@ def test_a_moment_keeps_its_time_zone(tmp_path):
     moment = datetime(2026, 4, 3, 10, 30, tzinfo=UTC)
     parquet.write_table(pa.Table.from_pylist([{"id": "a", "at": moment}]), tmp_path / "a.parquet")
     assert next(read_items(tmp_path / "a.parquet")).input["at"] == "2026-04-03T10:30:00+00:00"
+
+
+def test_merged_cells_fill_their_rows_and_a_title_is_none(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["Complaints of April"])
+    sheet.append(["region", "text", "n"])
+    for number in range(6):
+        sheet.append([{0: "north", 3: "south"}.get(number), f"t{number}", number])
+    for merged in ("A1:C1", "A3:A5", "A6:A8"):
+        sheet.merge_cells(merged)
+    book.save(tmp_path / "a.xlsx")
+    items = read_items(tmp_path / "a.xlsx")
+    assert [item.input["region"] for item in items] == ["north"] * 3 + ["south"] * 3
+    assert items.notes == (
+        "row 1 is passed over: it is a title over several columns",
+        "merged cells (2): what stands in the first of them counts for all",
+    )
+
+
+def test_a_formula_without_a_saved_value_fails_its_row_alone(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["text", "n", None], ["a", 1, None], ["b", "=B2+1", None], ["c", 3, "=A1"]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    first, second, third = read_items(tmp_path / "a.xlsx")
+    assert (first.input, third.input, third.error) == ({"text": "a", "n": 1}, {"text": "c", "n": 3}, None)
+    assert second.error == (
+        "row 3: 'n' is a formula that was never calculated; open the workbook in Excel or LibreOffice and save it"
+    )
+
+
+def test_a_formula_that_excel_saved_is_its_value(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["text", "n"], ["a", "=1+1"], ["b", "=2+2"]):
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    calculated(tmp_path / "a.xlsx", {b"1+1": b"2", b"2+2": b"4"})
+    assert [item.input["n"] for item in read_items(tmp_path / "a.xlsx")] == [2, 4]
+
+
+def calculated(file, values):
+    """Save formulas' values as Excel does."""
+    with zipfile.ZipFile(file) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    for formula, value in values.items():
+        sheet = re.sub(
+            b"<f>" + re.escape(formula) + b"</f><v ?/>", b"<f>" + formula + b"</f><v>" + value + b"</v>", sheet
+        )
+    with zipfile.ZipFile(file, "w") as book:
+        for name, text in {**parts, "xl/worksheets/sheet1.xml": sheet}.items():
+            book.writestr(name, text)
+
+
+def test_a_parquet_of_one_row_group_is_read_in_bounded_memory(tmp_path):
+    """60 MB in one group: read whole it would be in memory twice."""
+    texts = [os.urandom(4000).hex() for _ in range(8000)]
+    parquet.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", compression="none", use_dictionary=False)
+    code = (
+        "import re, pyarrow.parquet\n"
+        "from pathlib import Path\n"
+        "from firstline.orchestrator.submission.item_reader import count_items\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        f"before = peak(); count = count_items({str(tmp_path / 'a.parquet')!r})\n"
+        "print(count, (peak() - before) // 1024)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    count, grown_mb = map(int, said.stdout.split())
+    assert count == 8000
+    assert grown_mb < 77

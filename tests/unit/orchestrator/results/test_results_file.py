@@ -5,7 +5,8 @@ import io
 
 import pytest
 
-from firstline.orchestrator.reports.results_file import CsvStyle, ResultFormat, harmless, lines
+from firstline.orchestrator.results.cells import harmless
+from firstline.orchestrator.results.results_file import CsvStyle, ResultFormat, lines
 from firstline.schemas.job import ItemResult, ItemState
 
 

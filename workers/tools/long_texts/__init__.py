@@ -1,0 +1,1 @@
+"""Texts that fit no prompt: cut into parts that do, and the parts' answers put together again."""
