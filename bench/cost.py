@@ -32,7 +32,7 @@ from firstline.orchestrator.core.subtask_names import base_of
 from firstline.orchestrator.engine.messages import subs_of, values_of
 from firstline.orchestrator.run import runner
 from firstline.orchestrator.run.runner import View
-from firstline.orchestrator.store import items
+from firstline.orchestrator.store import items, views
 from firstline.orchestrator.submission.run_request import Wishes, read_order
 from firstline.schemas.base import JsonObject, digest
 from firstline.schemas.batch import WHOLE_JOB
@@ -92,7 +92,7 @@ def calls_of(job_id: str) -> list[Asked]:
     found: list[Asked] = []
     with steering.db.reading() as tx:
         job = steering.job(tx, job_id)
-        rows = [row for row in items.stream(tx, job=job_id, after=WHOLE_JOB, limit=MOST_ITEMS) if row["n"] >= 0]
+        rows = [row for row in views.stream(tx, job=job_id, after=WHOLE_JOB, limit=MOST_ITEMS) if row["n"] >= 0]
         subs = subs_of(tx, job=job, numbers=[row["n"] for row in rows])
         above = values_of(subs.get(WHOLE_JOB, {}))
         for row in rows:

@@ -255,13 +255,13 @@ def results_beside(job: str, *, skip: int = 0) -> Iterator[tuple[JsonObject, Ite
     after = skip - 1
     while True:
         with steering.db.reading() as tx:
-            rows = item_store.stream(tx, job=job, after=after, limit=_CHUNK)
+            rows = views.stream(tx, job=job, after=after, limit=_CHUNK)
         if not rows:
             break
         yield from ((row["input"], _result(row)) for row in rows)
         after = rows[-1]["n"]
     with steering.db.reading() as tx:
-        lowest = item_store.stream(tx, job=job, after=WHOLE_JOB - 1, limit=1)
+        lowest = views.stream(tx, job=job, after=WHOLE_JOB - 1, limit=1)
     if lowest and lowest[0]["n"] == WHOLE_JOB and lowest[0]["output"] is not None:
         yield lowest[0]["input"], _result(lowest[0])
 

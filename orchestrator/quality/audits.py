@@ -16,7 +16,7 @@ from firstline.orchestrator.quality.calibration.labels import Answer, Pair, Trut
 from firstline.orchestrator.quality.drift import Audit, Look, course, finding, flag, step_truth, subjects
 from firstline.orchestrator.quality.judge.asking import JudgeBench, ask_judge
 from firstline.orchestrator.quality.judge.questions import Question
-from firstline.orchestrator.store import audits, items, jobs, subtasks
+from firstline.orchestrator.store import audits, jobs, subtasks, views
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.schemas.base import Json, digest
 from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Priority
@@ -134,7 +134,7 @@ def compare(audit_job: str) -> int:
             row for state in ("asked", "judging") for row in audits.in_audit_job(tx, audit_job=audit_job, state=state)
         ]
         # All of them: those that still wait may be any, when others were compared before.
-        results = {int(row["item_id"]): row for row in items.stream(tx, job=audit_job, after=-1, limit=asked["items"])}
+        results = {int(row["item_id"]): row for row in views.stream(tx, job=audit_job, after=-1, limit=asked["items"])}
         truths = {(row["job"], row["step"]): step_truth(steering.job(tx, row["job"]), row["step"]) for row in rows}
         bench = JudgeBench(tx, rows)
         done = 0

@@ -4,7 +4,18 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, RowMapping, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    RowMapping,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from firstline.orchestrator.store.jobs import now
@@ -294,21 +305,6 @@ _CALLS = select(_attempt.c.item, _attempt.c.step, _attempt.c.n, _attempt.c.start
 def calls(tx: Connection, *, job: str, numbers: Collection[int]) -> list[Row[int, str, int, datetime]]:
     """Return (item, step, attempt number, time of the call) of all attempts on these items."""
     return list(tx.execute(_CALLS, told(job, numbers)).all())
-
-
-def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
-    """Return up to `limit` items with numbers above `after`, in order.
-
-    `confidence`: the lowest of an item's accepted answers; `repaired`: one of them was mended.
-    """
-    accepted = (_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
-    mended = exists().where(*accepted, _attempt.c.structured.endswith("+repair"))
-    surest = select(func.min(_attempt.c.confidence)).where(*accepted).scalar_subquery()
-    kept = [column for column in _item.c if column is not _item.c.confidence]
-    sure = func.coalesce(_item.c.confidence, surest).label("confidence")
-    rows = select(*kept, mended.label("repaired"), sure, _job.c.breaks).join(_job, _job.c.id == _item.c.job)
-    query = rows.where(_item.c.job == job, _item.c.n > after).order_by(_item.c.n).limit(limit)
-    return list(tx.execute(query).mappings())
 
 
 def outputs(tx: Connection, *, job: str, step: str) -> Iterator[tuple[int, str, Json]]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, exists, func, or_, select, true
 
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS, ErrorKind
@@ -84,12 +84,32 @@ def step_costs(tx: Connection, *, job: str) -> list[RowMapping]:
     return list(tx.execute(query).mappings())
 
 
-#: The least confidence among an item's accepted answers; None: no signal spoke.
-_confidence = (
+#: How sure an item's answers are: the least of its accepted ones, or as an earlier job had it; None: no signal spoke.
+_least_confidence = func.coalesce(
+    _item.c.confidence,
     select(func.min(_attempt.c.confidence))
     .where(_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
-    .scalar_subquery()
+    .scalar_subquery(),
 )
+
+
+def _shown(*more: ColumnElement[Any]) -> Select[Any]:
+    """Return a query of items as people see them: with their `confidence`, their job's `breaks`, and `more`."""
+    kept = [column for column in _item.c if column is not _item.c.confidence]
+    query = select(*kept, _least_confidence.label("confidence"), _job.c.breaks, *more)
+    return query.join(_job, _job.c.id == _item.c.job)
+
+
+def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
+    """Return up to `limit` items with numbers above `after`, in order; `repaired`: an accepted answer was mended."""
+    mended = exists().where(
+        _attempt.c.job == _item.c.job,
+        _attempt.c.item == _item.c.n,
+        _attempt.c.verdict == "accept",
+        _attempt.c.structured.endswith("+repair"),
+    )
+    query = _shown(mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
+    return list(tx.execute(query.order_by(_item.c.n).limit(limit)).mappings())
 
 
 class ItemOrder(StrEnum):
@@ -115,8 +135,7 @@ def items(
     limit: int,
 ) -> list[RowMapping]:
     """Return items with numbers above `after`: of a state, a tier, with a part of the id."""
-    query = _with_breaks(_some(select(_item, _confidence.label("confidence"), _job.c.breaks), state, tier, text))
-    query = query.where(_item.c.job == job, _item.c.n > after).offset(offset).limit(limit)
+    query = _some(_shown(), state, tier, text).where(_item.c.job == job, _item.c.n > after).offset(offset).limit(limit)
     return list(tx.execute(query.order_by(*_sorted(tx, order), _item.c.n)).mappings())
 
 
@@ -143,7 +162,7 @@ def _sorted(tx: Connection, order: ItemOrder) -> tuple[ColumnElement[Any], ...]:
         case ItemOrder.CALLS:
             return (_item.c.attempts.desc(),)
         case ItemOrder.CONFIDENCE:
-            return (_confidence.asc().nulls_last(),)
+            return (_least_confidence.asc().nulls_last(),)
         case ItemOrder.TIME:
             ends = (_item.c.ended_at, _item.c.started_at)
             until, since = (func.julianday(at) for at in ends) if tx.dialect.name == "sqlite" else ends
@@ -152,14 +171,9 @@ def _sorted(tx: Connection, order: ItemOrder) -> tuple[ColumnElement[Any], ...]:
             assert_never(order)
 
 
-def _with_breaks(query: Select[Any]) -> Select[Any]:
-    return query.join(_job, _job.c.id == _item.c.job)
-
-
 def item(tx: Connection, *, job: str, n: int) -> RowMapping | None:
     """Return one item; None when there is none of that number."""
-    query = _with_breaks(select(_item, _confidence.label("confidence"), _job.c.breaks))
-    return tx.execute(query.where(_item.c.job == job, _item.c.n == n)).mappings().first()
+    return tx.execute(_shown().where(_item.c.job == job, _item.c.n == n)).mappings().first()
 
 
 def ended_since(tx: Connection, *, jobs: Collection[str], since: datetime) -> dict[str, int]:

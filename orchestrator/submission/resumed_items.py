@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from firstline.orchestrator.store import items as item_store
+from firstline.orchestrator.store import views
 from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.schemas.base import JsonObject
@@ -27,7 +27,7 @@ def _stored(db: Database, job: str) -> Iterator[tuple[str, JsonObject]]:
     after = -1
     while True:
         with db.reading() as tx:
-            rows = item_store.stream(tx, job=job, after=after, limit=_AT_ONCE)
+            rows = views.stream(tx, job=job, after=after, limit=_AT_ONCE)
         if not rows:
             return
         yield from ((row["item_id"], row["input"]) for row in rows)

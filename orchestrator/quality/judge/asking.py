@@ -18,8 +18,7 @@ from firstline.orchestrator.quality.judge.questions import (
     verdict,
     workflow,
 )
-from firstline.orchestrator.store import audits, jobs, judge_errors
-from firstline.orchestrator.store import items as item_store
+from firstline.orchestrator.store import audits, jobs, judge_errors, views
 from firstline.schemas.base import Json, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState, JobRequest, JobState, Options, Priority
@@ -63,7 +62,7 @@ class JudgeBench:
         known = jobs.light(tx, job=job)
         self._ended[job] = JobState(known["state"]).ended
         self._said[job], self._usd[job] = {}, {}
-        for row in item_store.stream(tx, job=job, after=-1, limit=known["items"]):
+        for row in views.stream(tx, job=job, after=-1, limit=known["items"]):
             if row["state"] in (ItemState.SETTLED.value, ItemState.FAILED.value):
                 self._said[job][row["item_id"]] = row["output"] if row["state"] == ItemState.SETTLED.value else MISSING
                 self._usd[job][row["item_id"]] = row["cost_usd"]

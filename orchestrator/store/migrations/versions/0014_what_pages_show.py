@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014_what_pages_show"
-down_revision = "0011_tunings"
+down_revision = "0010_signals_and_tunings"
 branch_labels = None
 depends_on = None
 
