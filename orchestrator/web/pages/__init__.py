@@ -7,6 +7,7 @@ def every_page() -> tuple[APIRouter, ...]:
     """Return the routers of all pages."""
     from firstline.orchestrator.web.pages import (
         compare,
+        families,
         item,
         job,
         jobs,
@@ -20,5 +21,5 @@ def every_page() -> tuple[APIRouter, ...]:
     )
 
     # `items/{item}` before the job's own pages: the first that fits answers.
-    modules = (login, jobs, submit, item, job, money, quality, compare, reviews, workers, workflows)
+    modules = (login, jobs, submit, item, job, money, quality, families, compare, reviews, workers, workflows)
     return tuple(module.router for module in modules)
