@@ -284,6 +284,67 @@ def page_of(web, path):
         return browser.get(path).text
 
 
+def batch_files(web, count: int) -> list[str]:
+    """Write what OpenAI's Batch API leaves: closed answers and prose, by turns."""
+    closed = {"enum": list(TEAMS)}
+    body = {"type": "object", "properties": {"team": closed}, "required": ["team"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "team", "schema": body, "strict": True}}
+    sent, came = [], []
+    for n in range(count):
+        team = TEAMS[n % 4]
+        prose = n % 4 == 3
+        turns = [
+            {"role": "system", "content": "You write letters." if prose else "You name the team."},
+            {"role": "user", "content": f"Logged {n} [team {team}]"},
+        ]
+        said = f"Dear {n}" if prose else json.dumps({"team": team})
+        asked = {"model": "frontier", "messages": turns, **({} if prose else {"response_format": form})}
+        sent.append({"custom_id": str(n), "method": "POST", "url": "/v1/chat/completions", "body": asked})
+        answer = {"model": "frontier", "choices": [{"message": {"role": "assistant", "content": said}}]}
+        usage = {"prompt_tokens": 100, "completion_tokens": 10}
+        came.append({"custom_id": str(n), "response": {"status_code": 200, "body": {**answer, "usage": usage}}})
+    files = []
+    for name, rows in (("in.jsonl", sent), ("out.jsonl", came)):
+        (web.folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        files.append(name)
+    return files
+
+
+@pytest.mark.timeout(180)
+def test_logs_tell_what_could_move_and_trying_asks_no_top_model(web):
+    files = batch_files(web, 160)
+    told = typed(web.folder, "adopt", *files)
+    assert told.code == 0, told.told
+    assert "75% of your bill, could move" in told.out
+    assert "free text" in told.out
+    before = len(web.deployment.paid())
+    tried = typed(web.folder, "adopt", *files, "--top", "frontier", "--try", "--budget", "1", "--write", "--json")
+    assert tried.code == 0, tried.told
+    closed, prose = json.loads(tried.out)
+    assert closed["models"] == ["openai/cheap"]
+    assert closed["served_share"] > 0.5
+    assert prose["served_share"] is None
+    asked = web.deployment.paid()[before:]
+    assert {call["model"] for call in asked} == {"cheap"}
+    assert len(asked) == 120
+    name = f"family_{closed['family']}"
+    assert name in typed(web.folder, "skills").out
+    (web.folder / "more.jsonl").write_text(
+        "".join(
+            json.dumps({"messages": [{"role": "user", "content": f"Fresh {n} [team {TEAMS[n % 4]}]"}]}) + "\n"
+            for n in range(12)
+        )
+    )
+    ran = typed(web.folder, "run", name, "--input", "more.jsonl", "--json")
+    assert ran.code == 0, ran.told
+    assert "certified" in ran.told.lower() or "confidence" in ran.told.lower()
+    refused = typed(web.folder, "adopt", *files, "--top", "gpt-9")
+    assert refused.code == 2
+    assert "no profile has 'gpt-9'" in refused.err
+    refused = typed(web.folder, "adopt", *files, "--try")
+    assert (refused.code, "--budget USD" in refused.err) == (2, True)
+
+
 @pytest.mark.timeout(300)
 def test_an_unmodified_application_gets_cheaper_by_itself(web):
     answered = run_application(web, rounds=105, seed=1)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import RowMapping
+
 from firstline.config.catalogue.answer_fields import comparators_of
 from firstline.orchestrator.quality.calibration.command import calibrate_scores, explain
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE, Answer, Pair, Truth, is_loss, main_signal
@@ -58,6 +60,19 @@ class Certified:
         """Part of the requests that the model answers by itself."""
         known = self.calibration
         return 0.0 if known is None or known.threshold is None else 1 - known.expected_frontier_share
+
+
+def sample_answer(row: RowMapping) -> SampleAnswer:
+    """Return what an attempt came to."""
+    sure = row["confidence"]
+    return SampleAnswer(
+        model=row["model"],
+        has_value=row["verdict"] == "accept",
+        value=row["value"],
+        confidence=float(sure) if isinstance(sure, int | float) else None,
+        signal=row["signal"],
+        usd=row["cost_usd"],
+    )
 
 
 def certify(skill: Skill, rows: Sequence[Compared], *, max_loss: float, tiers: int, look: int) -> Certified:

@@ -75,7 +75,7 @@ def why_straight(family: Family, profile: Profile, skill: Skill) -> str | None:
     silent = [path or "the answer" for path, one in comparators_of(skill).items() if one is None]
     if silent:
         what = ", ".join(silent[:3])
-        return f"free text: nobody compares {what}; name a comparator (`firstline families set {family.id} --compare`)"
+        return f"free text: nobody compares {what}"
     return None
 
 

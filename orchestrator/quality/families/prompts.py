@@ -34,7 +34,7 @@ def masked(prompt: str) -> str:
 
 def skeleton(one: str, other: str) -> str | None:
     """Return what two prompts share, a gap where they differ; None where that is too little to be one prompt."""
-    mine, theirs = (_WORDS.findall(text)[:_MOST_WORDS] for text in (one, other))
+    mine, theirs = _words(one), _words(other)
     blocks = difflib.SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
     kept = sum(block.size for block in blocks)
     if kept < max(_FEWEST, _LIKENESS * max(len(mine), len(theirs))) or len(blocks) - 2 > _MOST_GAPS:
@@ -46,6 +46,12 @@ def skeleton(one: str, other: str) -> str | None:
         parts.extend(mine[block.a : block.a + block.size])
         at, to = block.a + block.size, block.b + block.size
     return "".join(parts).strip()
+
+
+def _words(prompt: str) -> list[str]:
+    words = _WORDS.findall(prompt)
+    rest = "".join(words[_MOST_WORDS:])
+    return [*words[:_MOST_WORDS], *([rest] if rest else [])]
 
 
 def common_skeleton(prompt: str, known: Iterable[str]) -> tuple[str, list[str]] | None:

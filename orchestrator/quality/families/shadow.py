@@ -20,6 +20,7 @@ from firstline.orchestrator.quality.families.certifying import (
     SampleAnswer,
     calibration_row,
     certify,
+    sample_answer,
 )
 from firstline.orchestrator.quality.families.family import Family, FamilyChoice, FamilyState, family_of
 from firstline.orchestrator.quality.families.family_skill import (
@@ -88,6 +89,8 @@ def _comparable(engine: Context, family: Family, profile: Profile, waiting: int)
     why = why_straight(family, profile, skill)
     if why is None:
         return family
+    if family.straight is None and len(profile.ladder) > 1:
+        why = f"{why}; `firstline families set {family.id} --compare` names a comparator"
     if not skill.is_text or family.straight is not None or len(profile.ladder) < 2:
         _say(engine, family, why, state=FamilyState.STRAIGHT.value)
         return None
@@ -159,7 +162,7 @@ def _collect(engine: Context, family: Family) -> None:
         over = {lot: mine for lot, mine in lots.items() if all(_rests(tx, job) for job in lot)}
     for lot, mine in over.items():
         with engine.db.reading() as tx:
-            answers = [{row["item_id"]: _answer(row) for row in views.answers(tx, job=job)} for job in lot]
+            answers = [{row["item_id"]: sample_answer(row) for row in views.answers(tx, job=job)} for job in lot]
             spent_usd = sum(jobs.spent(tx, job=job) for job in lot)
         with engine.db.writing() as tx:
             for row in mine:
@@ -178,18 +181,6 @@ def _collect(engine: Context, family: Family) -> None:
 
 def _rests(tx: Connection, job: str) -> bool:
     return jobs.status(tx, job=job).rests
-
-
-def _answer(row: RowMapping) -> SampleAnswer:
-    sure = row["confidence"]
-    return SampleAnswer(
-        model=row["model"],
-        has_value=row["verdict"] == "accept",
-        value=row["value"],
-        confidence=float(sure) if isinstance(sure, int | float) else None,
-        signal=row["signal"],
-        usd=row["cost_usd"],
-    )
 
 
 # Certifying -------------------------------------------------------------------------------------------------------
