@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select, update
 
-from firstline.orchestrator.store.family_tables import FamilyRow, FamilySampleRow
-from firstline.orchestrator.store.items import insert_or_ignore
+from firstline.orchestrator.store.family_tables import FamilyRow, FamilySampleRow, PassedOnRow
+from firstline.orchestrator.store.items import insert_for, insert_or_ignore
 from firstline.orchestrator.store.jobs import now
 
 _family = FamilyRow.__table__  # type: ignore[attr-defined]
 _sample = FamilySampleRow.__table__  # type: ignore[attr-defined]
+_passed = PassedOnRow.__table__  # type: ignore[attr-defined]
 #: What requests add to a family's account.
 COUNTS = ("requests", "top_calls", "top_usd", "served", "served_usd", "shadow_usd")
 
@@ -55,9 +56,16 @@ def change(tx: Connection, *, family: str, **values: Any) -> None:
 
 
 def add(tx: Connection, *, family: str, counts: Mapping[str, float]) -> None:
-    """Add to a family's account; one that was merged hands it on."""
+    """Add to a family's account."""
     values = {name: _family.c[name] + counts[name] for name in COUNTS if counts.get(name)}
     tx.execute(update(_family).where(_family.c.id == family).values(seen_at=now(), **values))
+
+
+def merged(tx: Connection, *, families: Collection[str]) -> dict[str, str]:
+    """Return which of these families have become parts of others, and of which."""
+    query = select(_family.c.id, _family.c.merged_into)
+    query = query.where(_family.c.id.in_(families), _family.c.merged_into.is_not(None))
+    return {row.id: row.merged_into for row in tx.execute(query)}
 
 
 def merge(tx: Connection, *, families: Collection[str], into: str) -> None:
@@ -103,3 +111,23 @@ def forget(tx: Connection, *, family: str) -> None:
 def forget_before(tx: Connection, *, age: timedelta) -> None:
     """Remove samples that are older than `age`."""
     tx.execute(delete(_sample).where(_sample.c.at < now() - age))
+
+
+# Money ------------------------------------------------------------------------------------------------------------
+
+
+def pass_on(tx: Connection, *, tenant: str, calls: int, usd: float) -> None:
+    """Add requests to what a tenant's top models have cost today."""
+    query = insert_for(tx.dialect.name, _passed).values(tenant=tenant, day=f"{now():%Y-%m-%d}", calls=calls, usd=usd)
+    more = {"calls": _passed.c.calls + calls, "usd": _passed.c.usd + usd}
+    tx.execute(query.on_conflict_do_update(index_elements=["tenant", "day"], set_=more))
+
+
+def passed_on_usd(tx: Connection, *, tenant: str | None, since: datetime | None = None) -> float:
+    """Return what requests of a tenant (None: any) to top models have cost, ever or from a day on."""
+    query = select(func.sum(_passed.c.usd))
+    if tenant is not None:
+        query = query.where(_passed.c.tenant == tenant)
+    if since is not None:
+        query = query.where(_passed.c.day >= f"{since:%Y-%m-%d}")
+    return float(tx.scalar(query) or 0.0)

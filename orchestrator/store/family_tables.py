@@ -52,6 +52,18 @@ class FamilyRow(SQLModel, table=True):
     seen_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class PassedOnRow(SQLModel, table=True):
+    """What a tenant's requests to top models have cost on one day of UTC, beside its jobs."""
+
+    __tablename__ = "passed_on"
+
+    tenant: str = Field(primary_key=True)
+    #: As 2026-11-30.
+    day: str = Field(primary_key=True)
+    calls: int
+    usd: float
+
+
 class FamilySampleRow(SQLModel, table=True):
     """A request that the top model answered, and what cheaper tiers say to it."""
 

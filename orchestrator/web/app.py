@@ -49,7 +49,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
         openapi_url=None,
         lifespan=_living,
     )
-    app.state.book, app.state.book_lock = None, threading.Lock()
+    app.state.book, app.state.book_lock, app.state.purse = None, threading.Lock(), None
     app.state.doors = Doors(settings, loopback=loopback)
     app.state.lookout = monitoring.make_lookout()
     for module in (jobs, steering, plans, catalogue, compare, quality, families, reviews, chat, health, monitoring):

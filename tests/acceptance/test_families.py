@@ -12,9 +12,11 @@ import pytest
 
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
 from firstline.orchestrator.quality.families.family import FamilyState, family_of
 from firstline.orchestrator.quality.families.family_skill import skill_of
 from firstline.orchestrator.store import calibrations, families
+from firstline.schemas.access import Role
 from tests.acceptance.commands import typed
 from tests.acceptance.web_deployment import web_deployment
 
@@ -236,6 +238,34 @@ def test_the_same_key_is_answered_and_paid_once(web):
                     else {**asked, "messages": [{"role": "user", "content": "another"}]},
                     **key,
                 )
+
+
+@pytest.mark.timeout(120)
+def test_what_is_passed_on_keeps_to_the_tenants_budget(web):
+    secret, _ = tokens.create(api.engine().db, name="Poor", role=Role.SUBMITTER, tenant="poor")
+    assert typed(web.folder, "budget", "--tenant", "poor", "--total", "0.02").code == 0
+    asked = {"model": "frontier", "messages": [{"role": "user", "content": "word " * 400}], "max_tokens": 40}
+    before, refused = len(web.deployment.paid()), None
+    with openai.OpenAI(base_url=f"{web.url}/v1", api_key=secret, max_retries=2) as client:
+        for _ in range(30):
+            try:
+                client.chat.completions.create(**asked)
+            except openai.RateLimitError as error:
+                refused = error
+                break
+    assert refused is not None
+    assert "the budget of tenant 'poor'" in str(refused)
+    cost = bill(web.deployment.paid()[before:])
+    assert 0.01 < cost <= 0.02
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and passed_on("poor") != pytest.approx(cost):
+        time.sleep(0.1)
+    assert passed_on("poor") == pytest.approx(cost)
+
+
+def passed_on(tenant):
+    with api.engine().db.reading() as tx:
+        return families.passed_on_usd(tx, tenant=tenant)
 
 
 @pytest.mark.timeout(120)

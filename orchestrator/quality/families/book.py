@@ -8,6 +8,7 @@ import queue
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -125,18 +126,30 @@ class Book:
         self._exact, self._skeletons = exact, skeletons
 
     def _write(self, noted: Sequence[Noted]) -> None:
+        """Write requests down in one transaction: a row a family and a tenant, whatever their number."""
+        counts: dict[str, Counter[str]] = {}
+        passed: dict[str, list[float]] = {}
+        kept: list[tuple[str, Noted]] = []
         with self.engine.db.writing() as tx:
             waiting = families.by_state(tx, state="waiting")
             for one in noted:
+                usd = one.usd or 0.0
+                if not one.served:
+                    passed.setdefault(one.signature.tenant, []).append(usd)
                 family = self.find(one.signature) or self._register(tx, one.signature)
                 if family is None:
                     continue
-                usd = one.usd or 0.0
-                counts = {"served": 1, "served_usd": usd} if one.served else {"top_calls": 1, "top_usd": usd}
-                families.add(tx, family=family.id, counts={"requests": 1, **counts})
+                more = {"served": 1, "served_usd": usd} if one.served else {"top_calls": 1, "top_usd": usd}
+                counts.setdefault(family.id, Counter()).update({"requests": 1, **more})
                 if self._is_sample(family, one) and waiting.get(family.id, 0) < _MOST_WAITING:
                     waiting[family.id] = waiting.get(family.id, 0) + 1
-                    families.keep(tx, rows=[_sample(family, one)])
+                    kept.append((family.id, one))
+            merged = families.merged(tx, families={*counts})
+            for name, sums in counts.items():
+                families.add(tx, family=merged.get(name, name), counts=sums)
+            for tenant, costs in passed.items():
+                families.pass_on(tx, tenant=tenant, calls=len(costs), usd=sum(costs))
+            families.keep(tx, rows=[_sample(merged.get(name, name), one) for name, one in kept])
 
     def _is_sample(self, family: Family, noted: Noted) -> bool:
         if noted.messages is None or not noted.answer:
@@ -186,7 +199,5 @@ def _row(signature: Signature, prompt: str, max_loss: float) -> FamilyRow:
     )
 
 
-def _sample(family: Family, noted: Noted) -> FamilySampleRow:
-    return FamilySampleRow(
-        family=family.id, state="waiting", messages=noted.messages, answer=noted.answer or "", at=now()
-    )
+def _sample(family: str, noted: Noted) -> FamilySampleRow:
+    return FamilySampleRow(family=family, state="waiting", messages=noted.messages, answer=noted.answer or "", at=now())

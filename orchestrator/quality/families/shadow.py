@@ -6,7 +6,7 @@ what the top model had answered, and the certificates are calibrations like any 
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
@@ -190,7 +190,10 @@ def _certify(engine: Context, family: Family, profile: Profile) -> None:
     """Seek thresholds once there are samples enough for the next look; what pays is served from then on."""
     skill = skill_of(family)
     with engine.db.reading() as tx:
-        since = _drifted_at(tx, family, skill)
+        # What was before audits found drift is another traffic.
+        since = calibrations.drifted_at(
+            tx, tenant=family.tenant, skill_digest=skill.digest, frontier_model=family.model
+        )
         rows = families.samples(tx, family=family.id, state="done", since=since)
     due = FIRST_LOOK if not family.looked else 2 * family.looked
     if len(rows) < due or family.looked >= MOST_SAMPLES:
@@ -265,12 +268,6 @@ def verdict(found: Sequence[Certified], top_usd: float | None) -> tuple[str, boo
 
 
 # Watching ---------------------------------------------------------------------------------------------------------
-
-
-def _drifted_at(tx: Connection, family: Family, skill: Skill) -> datetime | None:
-    """Return when audits last found that a certificate holds no more: what was before is another traffic."""
-    rows = calibrations.standing(tx, tenant=family.tenant, skill_digest=skill.digest, frontier_model=family.model)
-    return max((row["drifted_at"] for row in rows if row["drifted_at"] is not None), default=None)
 
 
 def _watch(engine: Context, family: Family, profile: Profile) -> None:

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.money.budgets import tenant_caps
 from firstline.orchestrator.quality.families.book import Book, Noted
 from firstline.orchestrator.quality.families.family import Family
 from firstline.orchestrator.quality.families.signature import Signature, signature_of
@@ -29,6 +30,7 @@ from firstline.orchestrator.web.api.chat_answer import (
 from firstline.orchestrator.web.api.chat_request import AUTO, PREFIX, ChatRequest
 from firstline.orchestrator.web.api.job_answers import beats, ended
 from firstline.orchestrator.web.api.kept_answers import KeptAnswer
+from firstline.orchestrator.web.api.pass_budget import Purse
 from firstline.orchestrator.web.api.submission import JobOrder, request_of
 from firstline.orchestrator.web.api.top_model import Passing, TopModel, top_models
 from firstline.orchestrator.web.catalogues import current_catalogue
@@ -227,18 +229,21 @@ def _asking(request: Request, body: ChatRequest, visitor: Visitor, own_key: str 
     catalogue = current_catalogue()
     top = top_models(catalogue).get(body.model)
     if top is not None:
-        return _of_family(book_of(request), top, body, visitor, own_key)
+        return _of_family(request, top, body, visitor, own_key)
     name = _known(catalogue, body.model)
     return _Asking(body, partial(_submit, catalogue, name, body.only_text(), visitor))
 
 
-def _of_family(book: Book, top: TopModel, body: ChatRequest, visitor: Visitor, own_key: str | None) -> _Asking:
+def _of_family(request: Request, top: TopModel, body: ChatRequest, visitor: Visitor, own_key: str | None) -> _Asking:
+    book = book_of(request)
     signature = signature_of(body.plain, tenant=visitor.tenant, model=top.model.name, profile=top.profile.name)
     if own_key is not None:
         # Whoever pays by themselves is asked for nothing else.
         return _Asking(body, None, Passing(top, body, own_key, lambda _: None))
     family = book.find(signature)
-    passing = Passing(top, body, None, partial(_note_passed, book, signature, body))
+    with api.engine().db.reading() as tx:
+        caps = tenant_caps(tx, visitor.tenant)
+    passing = Passing(top, body, None, partial(_note_passed, book, signature, body), caps, partial(_purse, request))
     if family is None or not family.is_served:
         return _Asking(body, None, passing, family=family)
     return _Asking(
@@ -274,6 +279,15 @@ def _submit_served(family: Family, top: TopModel, body: ChatRequest) -> str:
         options=Options(profile=top.profile.name, priority=Priority.HIGH, tenant=family.tenant, dedupe=False),
     )
     return api.submit(asked, [{"id": "1", CONVERSATION: body.plain["messages"]}])
+
+
+def _purse(request: Request) -> Purse:
+    """Return the purse of the process's loop, made when it is first wanted there."""
+    state = request.app.state
+    if state.purse is None:
+        state.purse = Purse(api.engine())
+    assert isinstance(state.purse, Purse)
+    return state.purse
 
 
 def book_of(request: Request) -> Book:

@@ -1,7 +1,7 @@
 """Requests that go to the top model unchanged: its answer as it came, token by token where that was asked for."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -12,8 +12,10 @@ import anyio
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
 from firstline.orchestrator.core.worker_requirements import refuse_services
+from firstline.orchestrator.money.budgets import Cap
 from firstline.orchestrator.web.api.chat_answer import DONE, NO_RETRY, error_event, event
 from firstline.orchestrator.web.api.chat_request import AUTO, ChatRequest
+from firstline.orchestrator.web.api.pass_budget import Purse
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
@@ -71,6 +73,9 @@ class Passing:
     own_key: str | None
     #: Told what came back, what it cost, and its text where it is a whole answer.
     tell: Callable[[Reply], None]
+    #: The budgets that it must fit in, and who reserves in them; the caller's own key pays by itself.
+    caps: tuple[Cap, ...] = ()
+    purse: Callable[[], Purse] | None = None
 
     def _call(self) -> Call:
         asked = self.body.plain
@@ -110,10 +115,30 @@ class Passing:
         """Return the model's response; Refusal where it gave none."""
         refuse_services(self.top.profile)
         call = self._call()
-        response = await self._send(call)
-        self.tell(_loaded().bill(response, call))
+        async with self._reserved(call) as spend:
+            response = await self._send(call)
+            spend(_loaded().bill(response, call))
         body: JsonObject = response.model_dump(mode="json")
         return body
+
+    @asynccontextmanager
+    async def _reserved(self, call: Call) -> AsyncIterator[Callable[[Reply], None]]:
+        """Reserve what a call may cost; yield what is told its reply. Without one it is taken to have cost nothing."""
+        replies: list[Reply] = []
+        purse = self.purse() if self.purse is not None and self.caps else None
+        permit = await purse.reserve(call, self.caps) if purse is not None else None
+        try:
+            yield replies.append
+        except anyio.get_cancelled_exc_class():
+            # Broken off under way: the provider may bill it, and nobody knows how much.
+            replies.append(Reply())
+            raise
+        finally:
+            for reply in replies:
+                self.tell(reply)
+            if purse is not None and permit is not None:
+                with anyio.CancelScope(shield=True):
+                    await purse.settle(permit, replies[0] if replies else None)
 
     async def begin(self) -> AsyncIterator[str]:
         """Send the request, and return its events as they come; Refusal where it is not taken.
@@ -129,10 +154,18 @@ class Passing:
             tools=call.tools,
             timeout_s=call.timeout_s,
         )
-        stream = await self._send(asked)
-        return self._events(stream, asked)
+        stack = AsyncExitStack()
+        spend = await stack.enter_async_context(self._reserved(asked))
+        try:
+            stream = await self._send(asked)
+        except BaseException:
+            await stack.aclose()
+            raise
+        return self._events(stream, asked, stack, spend)
 
-    async def _events(self, stream: Any, call: Call) -> AsyncIterator[str]:
+    async def _events(
+        self, stream: Any, call: Call, stack: AsyncExitStack, spend: Callable[[Reply], None]
+    ) -> AsyncIterator[str]:
         seen: list[Any] = []
         try:
             async for chunk in stream:
@@ -148,9 +181,10 @@ class Passing:
             yield error_event(Refusal(HTTPStatus.BAD_GATEWAY, detail))
             return
         finally:
-            if seen:
-                self.tell(_loaded().bill(seen, call))
+            spend(_loaded().bill(seen, call) if seen else Reply())
             await _close(stream)
+            with anyio.CancelScope(shield=True):
+                await stack.aclose()
         yield DONE
 
 

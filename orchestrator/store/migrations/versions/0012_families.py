@@ -39,9 +39,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("family_sample_by_state", "family_sample", ["state", "family"])
+    op.create_table(
+        "passed_on",
+        *(sa.Column(name, sa.String(), nullable=False) for name in ("tenant", "day")),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("usd", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "day"),
+    )
 
 
 def downgrade() -> None:
     """Go back."""
+    op.drop_table("passed_on")
     op.drop_table("family_sample")
     op.drop_table("family")

@@ -298,3 +298,14 @@ def test_options_may_nest_over_http_as_they_do_in_python(client):
     assert "`budget_usd` stands twice" in twice.text
     unknown = client.post("/v1/jobs", json=body | {"options": {"bugdet_usd": 2.5}})
     assert unknown.status_code == 422
+
+
+def test_a_stream_that_waits_says_so_and_ends_with_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("firstline.orchestrator.web.api.job_answers.KEEP_ALIVE_S", 0.05)
+    client = build_house(tmp_path, monkeypatch, API_ANSWER_S="0.4").client()
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+    lines = client.post("/v1/chat/completions", json=body).text.splitlines()
+    assert lines.count(": waiting") >= 2
+    assert "had no answer within 0.4 s" in lines[-4]
+    assert lines[-2] == "data: [DONE]"
+    assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
