@@ -21,6 +21,9 @@ def adopt(
     budget: Budget = None,
     max_loss: Annotated[float, typer.Option("--max-loss", help="Loss to bear, 0..1.")] = 0.05,
     seed: Annotated[int, typer.Option("--seed", help="Draws the calls that are tried.")] = 0,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Mask e-mail addresses, phone and card numbers before anything is kept.")
+    ] = False,
     write: Annotated[bool, typer.Option("--write", help="Make a skill of each family that can be certified.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +44,7 @@ def adopt(
     if not 0 < max_loss < 1:
         raise UserError(f"--max-loss: expected a share between 0 and 1 such as 0.05, got {max_loss:g}")
     ladder = profile_below(profile, top)
-    read = answered_by(read_logs(logs), top)
+    read = answered_by(read_logs(logs, redact=redact), top)
     families = grouped(read, ladder, max_loss=max_loss)
     tried = None
     if try_ and budget is not None:

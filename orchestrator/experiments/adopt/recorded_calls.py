@@ -10,8 +10,10 @@ from pathlib import Path
 from pydantic_core import from_json
 
 from firstline.orchestrator.experiments.adopt.log_formats import Half, RecordedCall, halves_in
+from firstline.orchestrator.experiments.adopt.redaction import redacted
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_bounds import refusal
 
 #: Bytes of one line, and of a file that is one JSON value.
 _MOST_LINE, _MOST_FILE = 16 << 20, 256 << 20
@@ -24,6 +26,8 @@ class ReadLogs:
 
     calls: list[RecordedCall] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    #: Personal data in prompts and answers is masked.
+    redact: bool = False
 
     @property
     def days(self) -> float | None:
@@ -37,12 +41,13 @@ class ReadLogs:
         return [f"{count:,} left out: {why}" for why, count in self.left_out.most_common()]
 
 
-def read_logs(files: Sequence[Path]) -> ReadLogs:
+def read_logs(files: Sequence[Path], *, redact: bool = False) -> ReadLogs:
     """Read logs of any known format; requests and answers in files of their own are joined by id.
 
+    `redact`: personal data in prompts and answers is masked.
     UserError: a file that cannot be read, or no call with an answer in any.
     """
-    found = ReadLogs()
+    found = ReadLogs(redact=redact)
     requests: dict[str, Half] = {}
     answers: dict[str, Half] = {}
     for file in files:
@@ -81,8 +86,10 @@ def _take(found: ReadLogs, half: Half) -> None:
     call = half.whole()
     if isinstance(call, str):
         found.left_out[call] += 1
+    elif (why := refusal([call.request, call.answer])[0]) is not None:
+        found.left_out[f"a call that {why}"] += 1
     else:
-        found.calls.append(call)
+        found.calls.append(redacted(call) if found.redact else call)
 
 
 def _values(file: Path, found: ReadLogs) -> Iterator[Json]:

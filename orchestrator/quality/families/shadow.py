@@ -122,6 +122,9 @@ def _ask(engine: Context, family: Family, profile: Profile) -> None:
         return
     left_usd = engine.settings.shadow_budget * family.top_usd - family.shadow_usd
     tiers = profile.ladder[:-1]
+    if family.top_usd <= 0:
+        _say(engine, family, f"what {family.model} costs is not known: give it a `price` in profile '{profile.name}'")
+        return
     if left_usd <= 0:
         _say(engine, family, f"its shadow has used {engine.settings.shadow_budget:.0%} of what the top model costs")
         return

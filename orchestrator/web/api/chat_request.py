@@ -2,10 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_bounds import refusal
 
 #: The prefix of what the catalogue answers, and the name of the deployment's own ladder.
 PREFIX = "firstline/"
@@ -90,6 +91,13 @@ class ChatRequest(BaseModel):
     user: str | None = None
     verbosity: str | None = None
     web_search_options: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _within_bounds(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (why := refusal(data)[0]) is not None:
+            raise ValueError(f"the request {why}")
+        return data
 
     @property
     def streams_usage(self) -> bool:

@@ -309,3 +309,28 @@ def test_a_stream_that_waits_says_so_and_ends_with_why(tmp_path, monkeypatch):
     assert "had no answer within 0.4 s" in lines[-4]
     assert lines[-2] == "data: [DONE]"
     assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ('{"model": "firstline/auto", "messages": ' + "[" * 50_000, "parsing the body"),
+        ('{"model": "firstline/auto", "messages": ' + "[" * 5_000 + "]" * 5_000 + "}", ""),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": {"a": 1}}]}', "content"),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "n": 1e9}', "n"),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "tools": "all"}', "tools"),
+        ("[]", ""),
+        (
+            '{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "response_format": {"type": '
+            '"json_schema", "json_schema": ' + '{"items": ' * 450 + "{}" + "}" * 452,
+            "nested too deeply",
+        ),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a\\u0000"}]}', "NUL"),
+    ],
+    ids=["broken and deep", "deep", "content", "n", "tools", "no object", "a deep schema", "NUL"],
+)
+def test_what_is_no_chat_request_is_a_400_in_a_sentence(client, body, named):
+    answer = client.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert named in answer.json()["error"]["message"]
+    assert "Traceback" not in answer.text
