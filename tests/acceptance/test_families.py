@@ -15,6 +15,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.orchestrator.quality.families.family import FamilyState, family_of
 from firstline.orchestrator.quality.families.family_skill import skill_of
+from firstline.orchestrator.quality.families.prompts import GAP
 from firstline.orchestrator.store import calibrations, families
 from firstline.schemas.access import Role
 from tests.acceptance.commands import typed
@@ -420,6 +421,12 @@ def test_an_unmodified_application_gets_cheaper_by_itself(web):
     assert "9 of 60 were lost" in found["team"].why
     time.sleep(1)
     before = len(web.deployment.paid())
-    run_application(web, rounds=3, seed=3)
+    with client_of(web) as client:
+        for name in ("team", "stars"):
+            turns = [{"role": "system", "content": known()[name].prompt.replace(GAP, "2026-11-01")}]
+            turns.append({"role": "user", "content": "One more [team account] [stars 3]"})
+            more = known()[name].params
+            form = known()[name].response_format
+            client.chat.completions.create(model="frontier", messages=turns, response_format=form, **more)
     on_top = [call for call in web.deployment.paid()[before:] if call["model"] == "frontier"]
-    assert len(on_top) >= 6, "what is pinned or in shadow is answered by the top model"
+    assert len(on_top) == 2, "what is pinned or in shadow is answered by the top model alone"

@@ -24,6 +24,7 @@ from firstline.orchestrator.quality.families.certifying import (
 )
 from firstline.orchestrator.quality.families.family import Family, FamilyChoice, FamilyState, family_of
 from firstline.orchestrator.quality.families.family_skill import (
+    AUDIT_SHARE,
     CONVERSATION,
     comparator_of_texts,
     skill_of,
@@ -264,7 +265,7 @@ def verdict(found: Sequence[Certified], top_usd: float | None) -> tuple[str, boo
     names = ", ".join(one.model for one in able)
     if top_usd is None or any(one.usd is None for one in able):
         return f"{names} may answer {share:.0%}; what calls cost is not known", False
-    if usd + left * top_usd >= top_usd:
+    if usd + (left + AUDIT_SHARE * share) * top_usd >= top_usd:
         return f"{names} may answer {share:.0%}, which would cost more than the top model alone", False
     loss = sum(one.calibration.certified_max_loss or 0.0 for one in able if one.calibration is not None)
     return f"{names} may answer {share:.0%} at a loss of at most {loss:.1%}", True
