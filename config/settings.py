@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     tenant_items: int | None = Field(default=None, gt=0)
     #: Seconds that the OpenAI-compatible endpoint waits for an answer.
     api_answer_s: float = Field(default=300.0, gt=0)
+    #: Share of a family's requests that cheaper tiers are asked too while its top model answers them.
+    shadow_share: float = Field(default=0.5, ge=0, le=1)
+    #: What that may cost, as a share of what the top model has cost in the family.
+    shadow_budget: float = Field(default=0.2, ge=0, le=1)
+    #: Share of a family's requests that may be answered otherwise than by its top model, unless its owner says another.
+    family_max_loss: float = Field(default=0.05, gt=0, lt=1)
     #: Seconds without progress for want of a model after which `firstline run` gives up; elsewhere work just waits.
     no_model_s: float = Field(default=120.0, gt=0)
     #: Bearer token that reads `/metrics` and `/v1/scaling`, and nothing else; None: only an administrator's does.

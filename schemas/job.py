@@ -132,7 +132,8 @@ class Options(Frozen):
     #: Tools that the planner of a goal, of a step of kind `plan` or of an adapted plan may choose, besides those that
     #: their declarations grant.
     tools: tuple[str, ...] = ()
-    #: `run`, or what else asked for the job: `baseline`, `calibrate`, `compare`, `audit`, `judge`, `look`.
+    #: `run`, or what else asked for the job: `baseline`, `calibrate`, `compare`, `audit`, `judge`, `look`,
+    #: `shadow`, `adopt`.
     purpose: str = "run"
 
     def evolve(self, **changes: Any) -> Self:

@@ -50,6 +50,8 @@ class Skill(Frozen):
     #: Tools the model may call while it answers, by name, and how many rounds of calls.
     tools: tuple[str, ...] = ()
     tool_rounds: int = Field(default=4, ge=1, le=20)
+    #: Input field that holds a whole conversation in OpenAI's shape, which is asked as it came: it is the prompt.
+    conversation: str | None = None
     #: Items answered in one call.
     pack: int = Field(default=1, ge=1, le=50)
     params: dict[str, Json] = Field(default_factory=dict)
@@ -83,7 +85,7 @@ class Skill(Frozen):
     @cached_property
     def digest(self) -> str:
         """16 hex digits over all that shapes an answer or says when two are the same: calibrations live with it."""
-        defaults = {"compare": {}, "judge": Judge(), "repair": None}
+        defaults = {"compare": {}, "judge": Judge(), "repair": None, "conversation": None}
         unsaid = {name for name, value in defaults.items() if getattr(self, name) == value}
         return digest(self.model_dump(mode="json", exclude={"policy", "confidence", "description", *unsaid}))
 
@@ -95,4 +97,8 @@ class Skill(Frozen):
                 raise ValueError(
                     f"example {number} has input fields that the skill lacks: {', '.join(sorted(unknown))}"
                 )
+        if self.conversation is not None and (set(self.input) != {self.conversation} or self.examples or self.pack > 1):
+            raise ValueError(
+                f"a skill whose prompt is the conversation in `{self.conversation}` has no other input, example or pack"
+            )
         return self

@@ -83,6 +83,10 @@ class Keys:
         """JSON text: a response that all jobs may share."""
         return self._key("cache", digest)
 
+    def chat(self, tenant: str, key: str) -> str:
+        """JSON text that expires: the answer to a chat request under this idempotency key."""
+        return self._key("chat", tenant, key)
+
     def events(self, job: str) -> str:
         """Stream: what happens to a job, for those who watch."""
         return self._key("events", job)

@@ -3,16 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.catalogue.file_kinds import FileKind
 from firstline.config.catalogue.own_files import save_own
 from firstline.config.catalogue.yaml_text import as_yaml
+from firstline.orchestrator.quality.signals import signals_for
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
-from firstline.schemas.policy import Signal
 from firstline.schemas.skill import InputField, Skill
 
 
@@ -36,18 +35,6 @@ def skill_of_prompt(prompt: Path, schema: Path | None, *, rows: str | None, gold
         confidence=signals_for(output),
     )
     return name, save_own(load_catalogue(), FileKind.SKILL, name, as_yaml(skill), by="firstline tune")
-
-
-def signals_for(output: JsonObject) -> tuple[Signal, ...]:
-    """Return the free signals that an answer of this form can give: between labels where it has some."""
-    labels = (Signal(kind="margin"),) if _has_enum(output) else ()
-    return (*labels, Signal(kind="mean_logprob"))
-
-
-def _has_enum(schema: Any) -> bool:
-    if isinstance(schema, dict):
-        return "enum" in schema or any(_has_enum(part) for part in schema.values())
-    return isinstance(schema, list) and any(_has_enum(part) for part in schema)
 
 
 def _fields(rows: str | None, gold: str | None) -> list[str]:

@@ -52,9 +52,14 @@ class Allowance(Frozen):
 def caps(tx: Connection, job: Job) -> tuple[Cap, ...]:
     """Return the budgets that every call of a job must fit in: its own, its tenant's, everyone's."""
     own = (_of_job(job),) if job.budget_usd is not None else ()
-    rows = budgets.of(tx, tenants=(job.tenant, EVERYONE))
+    return (*own, *tenant_caps(tx, job.tenant))
+
+
+def tenant_caps(tx: Connection, tenant: str) -> tuple[Cap, ...]:
+    """Return the budgets that every call for a tenant must fit in: its own, and everyone's."""
+    rows = budgets.of(tx, tenants=(tenant, EVERYONE))
     day = _day(tx) if rows else None
-    return (*own, *(cap for row in rows if day is not None for cap in _of_tenant(row, day)))
+    return tuple(cap for row in rows if day is not None for cap in _of_tenant(row, day))
 
 
 def budget_caps(tx: Connection, job: Job) -> tuple[BudgetCap, ...]:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from firstline.config.shared_state.budget_counters import forget
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.store import retention
+from firstline.orchestrator.store import families, retention
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobState
 
@@ -36,13 +36,19 @@ def read_states(names: Sequence[str]) -> tuple[JobState, ...]:
 
 
 def prune(engine: Context, *, age: timedelta, states: Sequence[JobState], dry_run: bool = False) -> list[str]:
-    """Remove jobs that ended longer ago than `age`; return their ids. Each goes whole, in a transaction of its own."""
+    """Remove jobs that ended longer ago than `age`, and samples of families; return the jobs' ids.
+
+    Each goes whole, in a transaction of its own.
+    """
     with engine.db.reading() as tx:
         found = retention.ended_before(tx, age=age, states=states)
     for job in () if dry_run else found:
         with engine.db.writing() as tx:
             retention.remove(tx, job=job)
         _forget(engine, job)
+    if not dry_run:
+        with engine.db.writing() as tx:
+            families.forget_before(tx, age=age)
     return found
 
 

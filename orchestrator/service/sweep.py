@@ -21,7 +21,7 @@ from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
 from firstline.orchestrator.engine.segments import advance, shard_of
 from firstline.orchestrator.quality import audits, looks
-from firstline.orchestrator.store import batches, items, jobs, subtasks
+from firstline.orchestrator.store import batches, families, items, jobs, subtasks
 from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
 from firstline.schemas.states import BatchState
@@ -335,6 +335,16 @@ def _teach(engine: Context) -> None:
     SCHOOL.teach(engine)
 
 
+def _look_after_families(engine: Context) -> None:
+    """Look after families where there are any; numpy and scipy are loaded for those only."""
+    with engine.db.reading() as tx:
+        if not families.listed(tx):
+            return
+    from firstline.orchestrator.quality.families.shadow import look_after
+
+    look_after(engine)
+
+
 _DUTIES: tuple[tuple[int, int, Callable[[Context], object]], ...] = (
     (1, 0, wake_due),
     (4, 1, end_hopeless),
@@ -345,6 +355,7 @@ _DUTIES: tuple[tuple[int, int, Callable[[Context], object]], ...] = (
     (4, 1, resend_lost),
     (4, 1, nudge),
     (4, 2, _teach),
+    (8, 3, _look_after_families),
     (40, 39, audits.sweep),
     (8, 7, looks.sweep),
 )

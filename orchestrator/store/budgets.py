@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from firstline.orchestrator.store import families
 from firstline.orchestrator.store.jobs import clock
 from firstline.orchestrator.store.tables import AttemptRow, BudgetRow, ItemRow, JobRow
 from firstline.schemas.job import JobState
@@ -44,7 +45,7 @@ def spent_since(tx: Connection, *, tenant: str | None, since: datetime) -> float
     query = select(func.sum(_attempt.c.cost_usd)).where(_attempt.c.started_at >= since)
     if tenant is not None:
         query = query.join(_job, _job.c.id == _attempt.c.job).where(_job.c.tenant == tenant)
-    return float(tx.scalar(query) or 0.0)
+    return float(tx.scalar(query) or 0.0) + families.passed_on_usd(tx, tenant=tenant, since=since)
 
 
 def spent(tx: Connection, *, tenant: str | None) -> float:
@@ -52,7 +53,7 @@ def spent(tx: Connection, *, tenant: str | None) -> float:
     query = select(func.sum(_item.c.cost_usd))
     if tenant is not None:
         query = query.join(_job, _job.c.id == _item.c.job).where(_job.c.tenant == tenant)
-    return float(tx.scalar(query) or 0.0)
+    return float(tx.scalar(query) or 0.0) + families.passed_on_usd(tx, tenant=tenant)
 
 
 def held(tx: Connection) -> list[RowMapping]:

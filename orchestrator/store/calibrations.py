@@ -1,7 +1,7 @@
 """Calibrations: thresholds that live and die with a skill version and a pair of models."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, func, select, update
 
@@ -73,6 +73,17 @@ def look(
     )
     known = {str(asked): int(number) for asked, number in tx.execute(query)}
     return known.get(question, max(known.values(), default=0) + 1)
+
+
+def drifted_at(tx: Connection, *, tenant: str, skill_digest: str, frontier_model: str) -> datetime | None:
+    """Return when audits last found drift in a skill's answers beneath a top model; dead calibrations count too."""
+    mine = (
+        _calibration.c.tenant == tenant,
+        _calibration.c.skill_digest == skill_digest,
+        _calibration.c.frontier_model == frontier_model,
+    )
+    found: datetime | None = tx.scalar(select(func.max(_calibration.c.drifted_at)).where(*mine))
+    return found
 
 
 def drifted(tx: Connection, *, numbers: Collection[int]) -> frozenset[int]:

@@ -97,7 +97,7 @@ def _shown(*more: ColumnElement[Any]) -> Select[Any]:
     """Return a query of items as people see them: with their `confidence`, their job's `breaks`, and `more`."""
     kept = [column for column in _item.c if column is not _item.c.confidence]
     query = select(*kept, _least_confidence.label("confidence"), _job.c.breaks, *more)
-    return query.join(_job, _job.c.id == _item.c.job)
+    return query.outerjoin(_job, _job.c.id == _item.c.job)
 
 
 def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:

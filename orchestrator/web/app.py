@@ -1,6 +1,9 @@
 """The web process's composition root: routers, middleware, errors, OpenAPI."""
 
 import logging
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from starlette.responses import Response
 from firstline.config.settings import Settings
 from firstline.orchestrator.web import health, monitoring
 from firstline.orchestrator.web.access import Doors
-from firstline.orchestrator.web.api import catalogue, chat, compare, jobs, plans, quality, reviews, steering
+from firstline.orchestrator.web.api import catalogue, chat, compare, families, jobs, plans, quality, reviews, steering
 from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
 from firstline.orchestrator.web.pages import every_page
@@ -44,10 +47,12 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        lifespan=_living,
     )
+    app.state.book, app.state.book_lock, app.state.purse = None, threading.Lock(), None
     app.state.doors = Doors(settings, loopback=loopback)
     app.state.lookout = monitoring.make_lookout()
-    for module in (jobs, steering, plans, catalogue, compare, quality, reviews, chat, health, monitoring):
+    for module in (jobs, steering, plans, catalogue, compare, quality, families, reviews, chat, health, monitoring):
         app.include_router(module.router, dependencies=[Depends(only_known_query)])
     for router in every_page():
         app.include_router(router, include_in_schema=False)
@@ -60,6 +65,13 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.add_middleware(AuditTrail)
     app.add_middleware(SafeHeaders)
     return app
+
+
+@asynccontextmanager
+async def _living(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    if app.state.book is not None:
+        app.state.book.stop()
 
 
 async def _answer(request: Request, error: Exception) -> Response:

@@ -87,6 +87,9 @@ def problem_response(request: Request, error: Exception) -> JSONResponse:
     """Answer a request of the API with the problem that an exception stands for."""
     problem, headers = problem_of(error)
     if request.url.path.startswith(("/v1/chat/completions", "/v1/models")):
+        # What is wrong with a request is a 400 there.
+        if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            problem = problem.evolve(status=HTTPStatus.BAD_REQUEST, title=HTTPStatus.BAD_REQUEST.phrase)
         kind = "server_error" if problem.status >= 500 else "invalid_request_error"
         said = OpenAIError(message=problem.detail, type=kind, code=str(problem.status))
         problem = problem.evolve(error=said)

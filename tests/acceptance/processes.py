@@ -93,7 +93,9 @@ class Deployment:
                     {
                         "name": name,
                         "concurrency": concurrency,
-                        "models": [{"name": f"openai/{name}", "api_base": base, "price": prices[name]}],
+                        "models": [
+                            {"name": f"openai/{name}", "api_base": base, "price": prices[name], "logprobs": True}
+                        ],
                     }
                     for name, concurrency in (("cheap", cheap), ("frontier", frontier))
                 ],

@@ -29,7 +29,7 @@ def web(tmp_path_factory):
 
 
 def environment(web) -> dict[str, str]:
-    return {**os.environ, **web.deployment.settings, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **web.deployment.settings, "PYTHONPATH": str(ROOT / "src")}
 
 
 async def a_model_has_tickets_sorted(client) -> None:
@@ -119,7 +119,12 @@ def test_crewai_asks_a_workflow_as_a_tool(web):
     if python is None:
         pytest.skip("FIRSTLINE_TEST_CREWAI names no Python that has crewai, which wants an environment of its own")
     argv = [python, "-c", CREWAI, web.url, web.token]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "CREWAI_DISABLE_TELEMETRY": "true", "OTEL_SDK_DISABLED": "true"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "OTEL_SDK_DISABLED": "true",
+    }
     done = subprocess.run(argv, env=env, cwd=web.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told, *answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

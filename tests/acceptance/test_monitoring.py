@@ -83,7 +83,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def flower(web: WebDeployment, port: int) -> Iterator[None]:
     argv = [sys.executable, "-m", "firstline.orchestrator.cli", "flower", "--port", str(port), "--read-only"]
     root = Path(__file__).resolve().parents[2]
-    env = {**os.environ, **web.deployment.settings, "PYTHONPATH": str(root), "FLOWER_BASIC_AUTH": "ada:secret"}
+    env = {**os.environ, **web.deployment.settings, "PYTHONPATH": str(root / "src"), "FLOWER_BASIC_AUTH": "ada:secret"}
     with (web.folder / "flower.log").open("ab") as log:
         process = subprocess.Popen(argv, env=env, cwd=web.folder, stdout=log, stderr=log)
     try:

@@ -101,7 +101,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**env, **KEYS, "PYTHONPATH": str(ROOT), "FIRSTLINE_LOG_LEVEL": "DEBUG"},
+        env={**env, **KEYS, "PYTHONPATH": str(ROOT / "src"), "FIRSTLINE_LOG_LEVEL": "DEBUG"},
         text=True,
         capture_output=True,
         timeout=500,

@@ -119,7 +119,7 @@ def ticket(n: int) -> dict[str, str]:
 
 @contextmanager
 def web_deployment(
-    folder: Path, *, workers: tuple[str, ...] = ("cheap,frontier",), **env: str
+    folder: Path, *, workers: tuple[str, ...] = ("cheap,frontier",), script: str = SCRIPT, **env: str
 ) -> Iterator[WebDeployment]:
     """Run everything for the length of the block, with a token; `env` is what every process is given besides.
 
@@ -130,7 +130,7 @@ def web_deployment(
     made = Deployment(
         folder,
         f"sqlite:///{folder / 'firstline.db'}",
-        SCRIPT,
+        script,
         RedisServer(folder / "redis"),
         orchestrators=1,
         workers=dict.fromkeys(workers, 1),
@@ -139,7 +139,7 @@ def web_deployment(
     _write_catalogue(home, made)
     with running(made):
         token, _ = tokens.create(api.engine().db, name="Ada", role=Role.ADMIN, tenant="default")
-        with _served(folder, made) as url:
+        with served(folder, made) as url:
             yield WebDeployment(url, token, folder, made)
         api.engine().db.close()
 
@@ -159,7 +159,8 @@ def _write_catalogue(home: Path, deployment: Deployment) -> None:
 
 
 @contextmanager
-def _served(folder: Path, deployment: Deployment) -> Iterator[str]:
+def served(folder: Path, deployment: Deployment) -> Iterator[str]:
+    """Run `firstline serve` for the length of the block; yield its address."""
     port = free_port()
     argv = [sys.executable, "-m", "firstline.orchestrator.cli", "serve", "--port", str(port)]
     root = Path(__file__).resolve().parents[2]

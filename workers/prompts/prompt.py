@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.errors import UserError
 from firstline.schemas.skill import Example, Skill
 from firstline.schemas.tool import ToolResult
 from firstline.workers.prompts.per_skill import PerSkill
@@ -43,9 +44,19 @@ def messages(
     The prefix is byte-identical for all items of a skill (same digest), so that providers' prompt caches serve it.
     `feedback` says what was wrong with the answer `previous`; `instruction` is the orchestrator model's addition.
     """
-    item = user(_with_instruction(fields(inputs), instruction))
     rounds = (message for done in tool_results for message in _round(done))
+    if skill.conversation is not None:
+        return (*conversation(inputs[skill.conversation]), *rounds, *again(feedback, previous))
+    item = user(_with_instruction(fields(inputs), instruction))
     return (*static_messages(skill), item, *rounds, *again(feedback, previous))
+
+
+def conversation(said: Json) -> tuple[Message, ...]:
+    """Return a conversation that an item holds, as it came; UserError where it is none."""
+    turns = said if isinstance(said, list) else []
+    if not turns or not all(isinstance(turn, dict) and isinstance(turn.get("role"), str) for turn in turns):
+        raise UserError("expected a conversation: a list of messages, each with its `role` and `content`")
+    return tuple(turn for turn in turns if isinstance(turn, dict))
 
 
 def fields(inputs: JsonObject) -> str:
@@ -92,6 +103,8 @@ def static_messages(skill: Skill) -> tuple[Message, ...]:
 
     All calls share these messages: whoever changes one copies it first.
     """
+    if skill.conversation is not None:
+        return ()
     turns = (turn for example in skill.examples for turn in _turns(skill, example))
     return ({"role": "system", "content": system_text(skill, _contract(skill))}, *turns)
 

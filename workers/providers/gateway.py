@@ -124,6 +124,16 @@ class Reply:
         return self.value if isinstance(self.value, str) else self.text
 
 
+class PassError(Exception):
+    """What a provider said to a request that was passed on, in place of an answer."""
+
+    def __init__(self, reply: Reply, status: int | None) -> None:
+        super().__init__(reply.detail or "no answer")
+        self.reply = reply
+        #: HTTP status; None: nobody was reached.
+        self.status = status
+
+
 class Gateway(Protocol):
     """Whatever can answer a call."""
 

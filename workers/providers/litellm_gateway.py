@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,7 @@ from firstline.workers.providers.batches.transport import BatchHttp
 from firstline.workers.providers.billing import asked_on, booked, free
 from firstline.workers.providers.cache_marks import marked
 from firstline.workers.providers.decisions import billed, read_decisions, request_of
-from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.gateway import Call, PassError, Reply
 from firstline.workers.providers.mode_memory import ModeMemory
 from firstline.workers.providers.own_words import in_own_words
 from firstline.workers.providers.response_parser import read_reply
@@ -108,6 +108,32 @@ class LitellmGateway:
         if call.schema is not None:
             return await ask_for_json(call, self._send, self.modes)
         return read_text(await self._send(call))
+
+    async def pass_on(self, call: Call, *, key: str | None = None, stream: bool = False) -> Any:
+        """Send a call as it came; return litellm's response, or its chunks as they come.
+
+        `key`: the caller's own, in place of the model's. PassError: what the provider said instead of an answer.
+        """
+        key = key or self._keys.of(call.model)
+        self._models.announce(call.model)
+        with listening() as wire:
+            try:
+                with self._unlogged():
+                    async with asyncio.timeout(call.timeout_s):
+                        return await self._litellm.acompletion(**_request(call, key), stream=stream or None)
+            except Exception as error:
+                status = wire.status or getattr(error, "status_code", None)
+                raise PassError(reply_without_litellm(error, wire, call, key), status) from error
+
+    def bill(self, response: Any, call: Call) -> Reply:
+        """Return the reply in a response that was passed on, or in the list of its chunks, and what it cost."""
+        whole = self._litellm.stream_chunk_builder(response) if isinstance(response, list) else response
+        return booked(read_reply(whole, call), whole, call.model, unsaid=asked_on(call))
+
+    def takes(self, model: Model, names: Collection[str]) -> list[str]:
+        """Return which of these parameters a model's provider knows; the others would be dropped."""
+        known = _quietly(lambda: self._litellm.get_supported_openai_params(model=model.name))
+        return sorted(names) if known is None else sorted(set(names) & {*known, *_ALWAYS_TAKEN})
 
     def never_waits(self, work: Callable[..., Any], /) -> bool:
         """Say whether litellm's `work` for a thread is only to put a request together.
@@ -202,6 +228,10 @@ class LitellmGateway:
                 return bool(_quietly(lambda: self._litellm.supports_function_calling(model=model.name)))
             case _:
                 return True
+
+
+#: Parameters that litellm itself sees to, or that every provider bears.
+_ALWAYS_TAKEN = ("stream", "stream_options", "user", "metadata", "n")
 
 
 def _request(call: Call, key: str | None) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import re
 import time
+from typing import Any
 
 from firstline.schemas.attempt import Usage
 from firstline.schemas.base import Json, JsonObject
@@ -34,6 +36,22 @@ def completion(
     if lane is not None:
         body["service_tier"] = "default" if lane is Lane.STANDARD else lane.value
     return body if usage is None else body | {"usage": usage}
+
+
+def chunks(body: dict[str, Any], *, usage: bool) -> list[dict[str, Any]]:
+    """Return an answered request as the chunks of a stream: its text by words, its tool calls whole."""
+    head = {name: body[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    choice = body["choices"][0]
+    message = choice["message"]
+    words = re.findall(r"\s*\S+|\s+$", message["content"] or "")
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": word} for word in words)]
+    if calls := message.get("tool_calls"):
+        deltas.append({"tool_calls": [{"index": n, **call} for n, call in enumerate(calls)]})
+    made: list[dict[str, Any]] = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
+    made.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]})
+    return [*made, {**head, "choices": [], "usage": body.get("usage")}] if usage else made
 
 
 def render_usage(usage: Usage) -> JsonObject:

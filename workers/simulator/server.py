@@ -40,6 +40,9 @@ class Calls:
         self._ledger.open_call()
         body = _body(await request.body())
         outcome = self._decide(body, str(request.path_params.get("model", "")))
+        if self._form is CHAT and outcome.paid is not None and (body or {}).get("stream") is True:
+            await self._stream(outcome, body or {}, request, send)
+            return
         delivered = await self._wait(outcome, request)
         self._settle(outcome, delivered=delivered)
         if outcome.silence is not None:
@@ -60,6 +63,19 @@ class Calls:
             return False
         await asyncio.sleep(outcome.delay_s)
         return not await request.is_disconnected()
+
+    async def _stream(self, outcome: Outcome, asked: JsonObject, request: Request, send: Send) -> None:
+        """Send an answer token by token over the time that it takes; who goes away meanwhile has it broken off."""
+        pieces = responses.chunks(outcome.body, usage=asked.get("stream_options") == {"include_usage": True})
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        delivered = True
+        for piece in pieces:
+            await asyncio.sleep(outcome.delay_s / len(pieces))
+            if not (delivered := not await request.is_disconnected()):
+                break
+            await send({"type": "http.response.body", "body": b"data: " + to_json(piece) + b"\n\n", "more_body": True})
+        self._settle(outcome, delivered=delivered)
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
 
     def _settle(self, outcome: Outcome, *, delivered: bool) -> None:
         if outcome.fault is not None:

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from firstline.orchestrator.store import access_tables, quality_tables, tables
+from firstline.orchestrator.store import access_tables, family_tables, quality_tables, tables
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -13,7 +13,7 @@ context.configure(
     transaction_per_migration=False,
     compare_type=True,
 )
-own = (access_tables.TokenRow, quality_tables.AuditRow, tables.JobRow)
+own = (access_tables.TokenRow, family_tables.FamilyRow, quality_tables.AuditRow, tables.JobRow)
 assert all(table.metadata is SQLModel.metadata for table in own)
 with context.begin_transaction():
     context.run_migrations()

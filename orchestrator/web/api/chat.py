@@ -1,133 +1,62 @@
-"""The OpenAI-compatible endpoint: a chat message becomes an item of a workflow, answered cheap-first."""
+"""The OpenAI-compatible endpoint: a conversation for the top model's family, or a message for a workflow."""
 
-import json
-import time
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import APIRouter, Path
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from firstline.config.catalogue.catalogue import Catalogue
-from firstline.config.settings import get_settings
 from firstline.orchestrator import api
-from firstline.orchestrator.store import views
+from firstline.orchestrator.money.budgets import tenant_caps
+from firstline.orchestrator.quality.families.book import Book, Noted
+from firstline.orchestrator.quality.families.family import Family
+from firstline.orchestrator.quality.families.signature import Signature, signature_of
 from firstline.orchestrator.submission.item_fields import item_fields
 from firstline.orchestrator.web.access import Submitter, Viewer, Visitor
+from firstline.orchestrator.web.api.chat_answer import (
+    DONE,
+    KEEP_ALIVE,
+    ChatCompletion,
+    chunks,
+    completion_of,
+    error_event,
+)
+from firstline.orchestrator.web.api.chat_request import AUTO, PREFIX, ChatRequest
+from firstline.orchestrator.web.api.job_answers import beats, ended
+from firstline.orchestrator.web.api.kept_answers import KeptAnswer
+from firstline.orchestrator.web.api.pass_budget import Purse
 from firstline.orchestrator.web.api.submission import JobOrder, request_of
+from firstline.orchestrator.web.api.top_model import Passing, TopModel, top_models
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.problem import Refusal, documented
-from firstline.schemas.base import Frozen
+from firstline.schemas.base import Frozen, digest
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import ItemResult, ItemState, JobStatus, Priority
+from firstline.schemas.job import JobRequest, Options, Priority
+from firstline.workers.providers.gateway import Reply
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
-PREFIX = "firstline/"
-_POLL_S = 0.1
-_ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+_ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+#: Nginx's word for a client that has gone: nobody reads it.
+_GONE = 499
 
-
-class Part(BaseModel):
-    """A part of a message; only texts are read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    type: Literal["text"]
-    text: str = Field(max_length=5_000_000)
-
-
-class Message(BaseModel):
-    """One message of a chat."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    role: str = Field(max_length=40)
-    content: str | Annotated[list[Part], Field(max_length=100)] | None = Field(default=None)
-
-    @property
-    def text(self) -> str:
-        """Its text, parts joined."""
-        if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
-        return self.content or ""
-
-
-class StreamOptions(BaseModel):
-    """What a stream is to hold besides the answer."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    include_usage: bool | None = None
-
-
-class ChatRequest(BaseModel):
-    """A request as clients of the OpenAI API send it; what sampling it asks for is the skills' business."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    model: str = Field(max_length=120, description="`firstline/WORKFLOW`")
-    messages: list[Message] = Field(min_length=1, max_length=1000)
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-
-    @property
-    def streams_usage(self) -> bool:
-        """Whether the stream is to end with its usage."""
-        return self.stream_options is not None and bool(self.stream_options.include_usage)
-
-
-class ChatMessage(Frozen):
-    """The answer."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str
-    refusal: None = None
-
-
-class Choice(Frozen):
-    """The one choice there is."""
-
-    index: int = 0
-    message: ChatMessage
-    finish_reason: Literal["stop"] = "stop"
-    logprobs: None = None
-
-
-class ChatUsage(Frozen):
-    """Tokens of all calls on all tiers; 0 where no provider said."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class FirstlineFacts(Frozen):
-    """What a client of ours may want to know besides."""
-
-    job: str
-    tier: str | None
-    attempts: int
-    cost_usd: float | None
-
-
-class ChatCompletion(Frozen):
-    """An answer in the shape of the OpenAI API."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: tuple[Choice, ...]
-    usage: ChatUsage
-    firstline: FirstlineFacts
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=200, description="The same key again has the same answer.")
+]
+OwnKey = Annotated[
+    str | None,
+    Header(alias="X-Provider-Key", max_length=500, description="The caller's own key for the top model's provider."),
+]
 
 
 class ModelCard(Frozen):
-    """A workflow as a model of the OpenAI API."""
+    """A model, or a workflow as one."""
 
     id: str
     object: Literal["model"] = "model"
@@ -142,20 +71,240 @@ class ModelList(Frozen):
     data: tuple[ModelCard, ...]
 
 
-@router.get("/models", responses=documented(), summary="Workflows as models (OpenAI-compatible)")
+@router.get("/models", responses=documented(), summary="What may be named as model (OpenAI-compatible)")
 def list_models(visitor: Viewer) -> ModelList:
-    """Return the workflows and skills that take one text."""
+    """Return the top models, and the workflows and skills that take one text."""
     catalogue = current_catalogue()
     names = sorted({*catalogue.workflows.names, *catalogue.skills.names})
-    return ModelList(data=tuple(ModelCard(id=f"{PREFIX}{name}") for name in names if _takes_one(catalogue, name)))
+    able = [f"{PREFIX}{name}" for name in names if _takes_one(catalogue, name)]
+    return ModelList(data=tuple(ModelCard(id=name) for name in (*top_models(catalogue), *able)))
 
 
 @router.get("/models/{model:path}", responses=documented(HTTPStatus.NOT_FOUND), summary="One of them")
-def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=120)]) -> ModelCard:
-    """Return a workflow or skill as a model, where it takes one text."""
+def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=200)]) -> ModelCard:
+    """Return a top model, or a workflow or skill as a model where it takes one text."""
     catalogue = current_catalogue()
-    _field_of(catalogue, _known(catalogue, model))
+    if model not in top_models(catalogue):
+        _field_of(catalogue, _known(catalogue, model))
     return ModelCard(id=model)
+
+
+@router.post(
+    "/chat/completions",
+    responses={
+        **_ERRORS,
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."},
+    },
+    response_model=ChatCompletion,
+    summary="Answer a conversation (OpenAI-compatible)",
+)
+async def complete(
+    request: Request, body: ChatRequest, visitor: Submitter, key: IdempotencyKey = None, own_key: OwnKey = None
+) -> Any:
+    """Have a conversation answered: by its family's ladder where that is certified, else by the top model unchanged."""
+    asking = await anyio.to_thread.run_sync(_asking, request, body, visitor, own_key)
+    place = KeptAnswer(
+        api.engine(),
+        api.engine().settings.keys.chat(visitor.tenant, key) if key is not None else None,
+        digest(body.plain),
+    )
+    before = await anyio.to_thread.run_sync(place.before)
+    if before is not None:
+        return _streamed(chunks(before, usage=body.streams_usage)) if body.stream else JSONResponse(before)
+    try:
+        if body.stream:
+            return _streamed(await asking.stream(place))
+        found = await _while_there(request, asking.whole())
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(place.give_up)
+        raise
+    if found is None:
+        await anyio.to_thread.run_sync(place.give_up)
+        return Response(status_code=_GONE)
+    await anyio.to_thread.run_sync(place.keep, found)
+    return JSONResponse(found, headers=asking.headers)
+
+
+@dataclass
+class _Asking:
+    """A request, and who may answer it."""
+
+    body: ChatRequest
+    #: Submits a job of one item that answers it; None: the top model does, unchanged.
+    submit: Callable[[], str] | None
+    #: None: a workflow or skill of the catalogue was named, and nobody else can answer.
+    passing: Passing | None = None
+    #: Told what the ladder took.
+    served: Callable[[float | None], None] = lambda _: None
+    family: Family | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a caller may want to know besides."""
+        return {"x-firstline-family": self.family.id, "x-firstline-state": self.family.state} if self.family else {}
+
+    async def whole(self) -> dict[str, Any]:
+        """Return the answer; where the ladder has none, and there is a top model to ask, its own."""
+        if self.submit is not None:
+            try:
+                status = await ended(await anyio.to_thread.run_sync(self.submit))
+                return await anyio.to_thread.run_sync(self._done, status)
+            except Refusal:
+                if self.passing is None:
+                    raise
+        assert self.passing is not None
+        return await self.passing.whole()
+
+    def _done(self, status: Any) -> dict[str, Any]:
+        completion = completion_of(self.body.model, status)
+        self.served(completion.firstline.cost_usd)
+        return completion.model_dump(mode="json")
+
+    async def stream(self, place: KeptAnswer) -> AsyncIterator[str]:
+        """Begin, and return the events of the answer; Refusal where it cannot even begin."""
+        if self.submit is None:
+            assert self.passing is not None
+            # What streams token by token is gone when it has been read.
+            await anyio.to_thread.run_sync(place.give_up)
+            return await self.passing.begin()
+        return self._events(await anyio.to_thread.run_sync(self.submit), place)
+
+    async def _events(self, job: str, place: KeptAnswer) -> AsyncIterator[str]:
+        """Yield what a job comes to, and signs of life while it is under way."""
+        try:
+            status = None
+            async for status in beats(job):
+                if status is None:
+                    yield KEEP_ALIVE
+            found = await anyio.to_thread.run_sync(self._done, status)
+        except Refusal as error:
+            await anyio.to_thread.run_sync(place.give_up)
+            async for part in self._instead(error):
+                yield part
+            return
+        await anyio.to_thread.run_sync(place.keep, found)
+        for part in chunks(found, usage=self.body.streams_usage):
+            yield part
+
+    async def _instead(self, error: Refusal) -> AsyncIterator[str]:
+        """Yield the top model's own answer where the ladder has none, else why there is none."""
+        if self.passing is not None:
+            try:
+                async for part in await self.passing.begin():
+                    yield part
+                return
+            except Refusal as refused:
+                error = refused
+        yield error_event(error)
+        yield DONE
+
+
+def _streamed(parts: Any) -> StreamingResponse:
+    return StreamingResponse(parts, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what work comes to; None where the client went away meanwhile, and the work was cancelled."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        leaving.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+# Who answers ------------------------------------------------------------------------------------------------------
+
+
+def _asking(request: Request, body: ChatRequest, visitor: Visitor, own_key: str | None) -> _Asking:
+    catalogue = current_catalogue()
+    top = top_models(catalogue).get(body.model)
+    if top is not None:
+        return _of_family(request, top, body, visitor, own_key)
+    name = _known(catalogue, body.model)
+    return _Asking(body, partial(_submit, catalogue, name, body.only_text(), visitor))
+
+
+def _of_family(request: Request, top: TopModel, body: ChatRequest, visitor: Visitor, own_key: str | None) -> _Asking:
+    book = book_of(request)
+    signature = signature_of(body.plain, tenant=visitor.tenant, model=top.model.name, profile=top.profile.name)
+    if own_key is not None:
+        # Whoever pays by themselves is asked for nothing else.
+        return _Asking(body, None, Passing(top, body, own_key, lambda _: None))
+    family = book.find(signature)
+    with api.engine().db.reading() as tx:
+        caps = tenant_caps(tx, visitor.tenant)
+    passing = Passing(top, body, None, partial(_note_passed, book, signature, body), caps, partial(_purse, request))
+    if family is None or not family.is_served:
+        return _Asking(body, None, passing, family=family)
+    return _Asking(
+        body, partial(_submit_served, family, top, body), passing, partial(_note_served, book, signature), family
+    )
+
+
+def _note_passed(book: Book, signature: Signature, body: ChatRequest, reply: Reply) -> None:
+    is_whole = reply.error is None and not reply.tool_calls and signature.straight is None
+    book.note(
+        Noted(
+            signature,
+            served=False,
+            usd=reply.cost_usd,
+            messages=body.plain["messages"] if is_whole else None,  # type: ignore[arg-type]
+            answer=reply.text if is_whole else None,
+        )
+    )
+
+
+def _note_served(book: Book, signature: Signature, usd: float | None) -> None:
+    book.note(Noted(signature, served=True, usd=usd))
+
+
+def _submit_served(family: Family, top: TopModel, body: ChatRequest) -> str:
+    # numpy and scipy are loaded where something is certified, not here.
+    from firstline.orchestrator.quality.families.family_skill import CONVERSATION, skill_of, workflow_of
+
+    asked = JobRequest(
+        workflow=workflow_of(skill_of(family)),
+        name=f"chat {family.name}",
+        profile=top.profile,
+        options=Options(profile=top.profile.name, priority=Priority.HIGH, tenant=family.tenant, dedupe=False),
+    )
+    return api.submit(asked, [{"id": "1", CONVERSATION: body.plain["messages"]}])
+
+
+def _purse(request: Request) -> Purse:
+    """Return the purse of the process's loop, made when it is first wanted there."""
+    state = request.app.state
+    if state.purse is None:
+        state.purse = Purse(api.engine())
+    assert isinstance(state.purse, Purse)
+    return state.purse
+
+
+def book_of(request: Request) -> Book:
+    """Return the process's book of families, begun when it is first wanted."""
+    state = request.app.state
+    with state.book_lock:
+        if state.book is None:
+            state.book = Book(api.engine())
+            state.book.start()
+        book = state.book
+    assert isinstance(book, Book)
+    return book
+
+
+def _submit(catalogue: Catalogue, name: str, said: str, visitor: Visitor) -> str:
+    order = JobOrder(workflow=name, name=f"chat {name}", priority=Priority.HIGH, dedupe=False)
+    return api.submit(request_of(order, visitor, key=None), [{"id": "1", _field_of(catalogue, name): said}])
 
 
 def _takes_one(catalogue: Catalogue, name: str) -> bool:
@@ -166,40 +315,13 @@ def _takes_one(catalogue: Catalogue, name: str) -> bool:
     return True
 
 
-@router.post(
-    "/chat/completions",
-    responses={
-        **_ERRORS,
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."},
-    },
-    response_model=ChatCompletion,
-    summary="Answer one message (OpenAI-compatible)",
-)
-async def complete(body: ChatRequest, visitor: Submitter) -> Any:
-    """Have the last user message answered by a workflow, cheap tier first; wait for it."""
-    job = await anyio.to_thread.run_sync(_submit, body, visitor)
-    status = await _ended(job)
-    completion = await anyio.to_thread.run_sync(_completion, body, status)
-    if body.stream:
-        return StreamingResponse(_chunks(completion, usage=body.streams_usage), media_type="text/event-stream")
-    return completion
-
-
-def _submit(body: ChatRequest, visitor: Visitor) -> str:
-    catalogue = current_catalogue()
-    name = _known(catalogue, body.model)
-    said = next((message.text for message in reversed(body.messages) if message.role == "user"), "")
-    if not said.strip():
-        raise UserError("messages: expected a last user message with text in it")
-    order = JobOrder(workflow=name, name=f"chat {name}", priority=Priority.HIGH, dedupe=False)
-    return api.submit(request_of(order, visitor, key=None), [{"id": "1", _field_of(catalogue, name): said}])
-
-
 def _known(catalogue: Catalogue, model: str) -> str:
     """Return the name of the workflow or skill that a model is; refused where there is none."""
     name = model.removeprefix(PREFIX)
     if not model.startswith(PREFIX) or name not in {*catalogue.workflows.names, *catalogue.skills.names}:
-        detail = f"no model is called '{model}'; models are {PREFIX}WORKFLOW, GET /v1/models lists them"
+        detail = (
+            f"no model is called '{model}'; models are {AUTO}, a top model, {PREFIX}WORKFLOW; GET /v1/models lists them"
+        )
         raise Refusal(HTTPStatus.NOT_FOUND, detail)
     return name
 
@@ -212,63 +334,3 @@ def _field_of(catalogue: Catalogue, name: str) -> str:
     if len(needed) != 1:
         raise UserError(f"'{name}' needs {len(needed)} fields ({', '.join(needed)}), a message is one; submit a job")
     return needed[0]
-
-
-async def _ended(job: str) -> JobStatus:
-    """Wait for a job to come to rest; where the time runs out it is cancelled."""
-    deadline_s = time.monotonic() + get_settings().api_answer_s
-    while time.monotonic() < deadline_s:
-        status = await anyio.to_thread.run_sync(api.status, job)
-        if status.rests or status.review:
-            return status
-        await anyio.sleep(_POLL_S)
-    await anyio.to_thread.run_sync(api.cancel, job)
-    raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, f"job {job} had no answer within {get_settings().api_answer_s:g} s")
-
-
-def _completion(body: ChatRequest, status: JobStatus) -> ChatCompletion:
-    if not status.state.ended and not status.review:
-        raise Refusal(
-            HTTPStatus.BAD_GATEWAY, f"job {status.job} is {status.state.value}: {status.reason or 'by a person'}"
-        )
-    result = next(api.results(status.job))
-    if result.status is not ItemState.SETTLED:
-        raise Refusal(HTTPStatus.BAD_GATEWAY, f"job {status.job}: {_why(result)}")
-    with api.engine().db.reading() as tx:
-        given, produced = views.tokens_of(tx, job=status.job)
-    return ChatCompletion(
-        id=f"chatcmpl-{status.job}",
-        created=int(status.created_at.timestamp()),
-        model=body.model,
-        choices=(Choice(message=ChatMessage(content=result.text)),),
-        usage=ChatUsage(
-            prompt_tokens=given or 0, completion_tokens=produced or 0, total_tokens=(given or 0) + (produced or 0)
-        ),
-        firstline=FirstlineFacts(job=status.job, tier=result.tier, attempts=result.attempts, cost_usd=result.cost_usd),
-    )
-
-
-def _why(result: ItemResult) -> str:
-    if result.status is ItemState.REVIEW:
-        return f"it waits for a person: {result.reason or 'no model could answer'}"
-    return result.reason or f"the item is {result.status.value}"
-
-
-def _chunks(completion: ChatCompletion, *, usage: bool) -> Iterator[str]:
-    """Yield the answer as a stream has it: nothing is sent before it has passed its checks, so it comes whole."""
-    head = {"id": completion.id, "object": "chat.completion.chunk", "created": completion.created}
-    head["model"] = completion.model
-    content = completion.choices[0].message.content
-    yield _event({**head, "choices": _delta({"role": "assistant", "content": content}, None)})
-    yield _event({**head, "choices": _delta({}, "stop")})
-    if usage:
-        yield _event({**head, "choices": [], "usage": completion.usage.model_dump()})
-    yield "data: [DONE]\n\n"
-
-
-def _delta(delta: dict[str, str], finish: str | None) -> Sequence[dict[str, Any]]:
-    return [{"index": 0, "delta": delta, "finish_reason": finish}]
-
-
-def _event(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"

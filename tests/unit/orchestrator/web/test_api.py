@@ -243,9 +243,9 @@ def test_models_are_the_workflows_that_take_one_text(house, client):
     [
         pytest.param({"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}]}, 404, id="an unknown model"),
         pytest.param(
-            {"model": "firstline/sort", "messages": [{"role": "system", "content": "a"}]}, 422, id="no message"
+            {"model": "firstline/sort", "messages": [{"role": "system", "content": "a"}]}, 400, id="no message"
         ),
-        pytest.param({"model": "firstline/sort", "messages": []}, 422, id="no messages"),
+        pytest.param({"model": "firstline/sort", "messages": []}, 400, id="no messages"),
     ],
 )
 def test_clients_of_openai_are_told_in_their_own_words(client, body, status):
@@ -256,7 +256,7 @@ def test_clients_of_openai_are_told_in_their_own_words(client, body, status):
 
 def test_a_message_that_nobody_answers_in_time_is_cancelled(tmp_path, monkeypatch):
     client = build_house(tmp_path, monkeypatch, API_ANSWER_S="0.2").client()
-    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "temperature": 0}
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}]}
     assert client.post("/v1/chat/completions", json=body).status_code == 504
     assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
 
@@ -298,3 +298,39 @@ def test_options_may_nest_over_http_as_they_do_in_python(client):
     assert "`budget_usd` stands twice" in twice.text
     unknown = client.post("/v1/jobs", json=body | {"options": {"bugdet_usd": 2.5}})
     assert unknown.status_code == 422
+
+
+def test_a_stream_that_waits_says_so_and_ends_with_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("firstline.orchestrator.web.api.job_answers.KEEP_ALIVE_S", 0.05)
+    client = build_house(tmp_path, monkeypatch, API_ANSWER_S="0.4").client()
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+    lines = client.post("/v1/chat/completions", json=body).text.splitlines()
+    assert lines.count(": waiting") >= 2
+    assert "had no answer within 0.4 s" in lines[-4]
+    assert lines[-2] == "data: [DONE]"
+    assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ('{"model": "firstline/auto", "messages": ' + "[" * 50_000, "parsing the body"),
+        ('{"model": "firstline/auto", "messages": ' + "[" * 5_000 + "]" * 5_000 + "}", ""),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": {"a": 1}}]}', "content"),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "n": 1e9}', "n"),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "tools": "all"}', "tools"),
+        ("[]", ""),
+        (
+            '{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "response_format": {"type": '
+            '"json_schema", "json_schema": ' + '{"items": ' * 450 + "{}" + "}" * 452,
+            "nested too deeply",
+        ),
+        ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a\\u0000"}]}', "NUL"),
+    ],
+    ids=["broken and deep", "deep", "content", "n", "tools", "no object", "a deep schema", "NUL"],
+)
+def test_what_is_no_chat_request_is_a_400_in_a_sentence(client, body, named):
+    answer = client.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text
+    assert named in answer.json()["error"]["message"]
+    assert "Traceback" not in answer.text

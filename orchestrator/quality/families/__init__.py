@@ -1,0 +1,1 @@
+"""Families: requests of one prompt and one form of answer, which get cheaper together."""
