@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     tenant_jobs: int | None = Field(default=None, gt=0)
     #: Items of these jobs.
     tenant_items: int | None = Field(default=None, gt=0)
+    #: Dollars that each tenant may spend on a day (UTC) unless `firstline budget` says another sum; None: any.
+    tenant_usd_per_day: float | None = Field(default=None, gt=0)
     #: Seconds that the OpenAI-compatible endpoint waits for an answer.
     api_answer_s: float = Field(default=300.0, gt=0)
     #: Seconds without progress for want of a model after which `firstline run` gives up; elsewhere work just waits.

@@ -145,7 +145,7 @@ class ModelList(Frozen):
 @router.get("/models", responses=documented(), summary="Workflows as models (OpenAI-compatible)")
 def list_models(visitor: Viewer) -> ModelList:
     """Return the workflows and skills that take one text."""
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     names = sorted({*catalogue.workflows.names, *catalogue.skills.names})
     return ModelList(data=tuple(ModelCard(id=f"{PREFIX}{name}") for name in names if _takes_one(catalogue, name)))
 
@@ -153,7 +153,7 @@ def list_models(visitor: Viewer) -> ModelList:
 @router.get("/models/{model:path}", responses=documented(HTTPStatus.NOT_FOUND), summary="One of them")
 def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=120)]) -> ModelCard:
     """Return a workflow or skill as a model, where it takes one text."""
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     _field_of(catalogue, _known(catalogue, model))
     return ModelCard(id=model)
 
@@ -186,7 +186,7 @@ async def complete(body: ChatRequest, visitor: Submitter) -> Any:
 
 
 def _submit(body: ChatRequest, visitor: Visitor) -> str:
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     name = _known(catalogue, body.model)
     said = next((message.text for message in reversed(body.messages) if message.role == "user"), "")
     if not said.strip():
