@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     audit_budget_usd: float | None = Field(default=None, gt=0)
     #: Standard Webhooks secret (`whsec_` and base64) that webhooks are signed with; None: jobs may name no webhook.
     webhook_secret: SecretStr | None = None
+    #: Messages are signed with it: a secret of the whole deployment, or `QUEUE:KEY` of a worker; None: they are not.
+    signing_key: SecretStr | None = None
     #: Let webhooks reach loopback, private and link-local addresses too.
     webhook_private: bool = False
     #: Requests a minute that one API token may make of one web process.
