@@ -162,7 +162,8 @@ def _write_catalogue(home: Path, deployment: Deployment) -> None:
 def _served(folder: Path, deployment: Deployment) -> Iterator[str]:
     port = free_port()
     argv = [sys.executable, "-m", "firstline.orchestrator.cli", "serve", "--port", str(port)]
-    env = {**os.environ, **deployment.settings, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    root = Path(__file__).resolve().parents[2]
+    env = {**os.environ, **deployment.settings, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))}
     with (folder / "web.log").open("ab") as log:
         process = subprocess.Popen(argv, env=env, cwd=folder, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
