@@ -1,4 +1,4 @@
-.PHONY: help check test up bench lock
+.PHONY: help check test up bench sbom lock
 
 help:  ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,9 @@ up:  ## Start the whole deployment with compose
 
 bench:  ## Every bench, each figure beside its target
 	python -m bench all
+
+sbom:  ## Write what the image installs as CycloneDX, and look for known holes (needs the extra supply)
+	python .ci/supply_chain.py sbom.json
 
 lock:  ## Pin what the image installs, with hashes (needs uv)
 	echo 'setuptools>=77' | uv pip compile pyproject.toml - --extra mcp --extra otel --extra postgres \
