@@ -1,4 +1,4 @@
-.PHONY: help check test up bench lock docs
+.PHONY: help check test up bench docs sbom lock
 
 help:  ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ bench:  ## Every bench, each figure beside its target
 
 docs:  ## The docs as a site in build/site; every link is checked
 	mkdocs build --strict
+
+sbom:  ## Write what the image installs as CycloneDX, and look for known holes (needs the extra supply)
+	python .ci/supply_chain.py sbom.json
 
 lock:  ## Pin what the image installs, with hashes (needs uv)
 	echo 'setuptools>=77' | uv pip compile pyproject.toml - --extra mcp --extra otel --extra postgres \

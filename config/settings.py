@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     audit_budget_usd: float | None = Field(default=None, gt=0)
     #: Standard Webhooks secret (`whsec_` and base64) that webhooks are signed with; None: jobs may name no webhook.
     webhook_secret: SecretStr | None = None
+    #: Messages are signed with it: a secret of the whole deployment, or `QUEUE:KEY` of a worker; None: they are not.
+    signing_key: SecretStr | None = None
     #: Let webhooks reach loopback, private and link-local addresses too.
     webhook_private: bool = False
     #: Requests a minute that one API token may make of one web process.
@@ -78,6 +80,8 @@ class Settings(BaseSettings):
     tenant_jobs: int | None = Field(default=None, gt=0)
     #: Items of these jobs.
     tenant_items: int | None = Field(default=None, gt=0)
+    #: Dollars that each tenant may spend on a day (UTC) unless `firstline budget` says another sum; None: any.
+    tenant_usd_per_day: float | None = Field(default=None, gt=0)
     #: Seconds that the OpenAI-compatible endpoint waits for an answer.
     api_answer_s: float = Field(default=300.0, gt=0)
     #: Share of a family's requests that cheaper tiers are asked too while its top model answers them.

@@ -97,7 +97,7 @@ def submit(
             return known
     if request.options.webhook_url is not None:
         refuse_bad_url(request.options.webhook_url, steering.settings)
-    catalogue = load_catalogue()
+    catalogue = load_catalogue(tenant=request.options.tenant)
     profile = chosen_profile(request, catalogue)
     workflow = _workflow(request, catalogue)
     request = request.evolve(options=with_tiers(request.options.evolve(profile=profile.name), profile))
@@ -375,7 +375,7 @@ def preview(request: JobRequest) -> Plan:
     with api.engine().db.writing() as tx:
         return compile_plan(
             request.workflow,
-            catalogue=load_catalogue(),
+            catalogue=load_catalogue(tenant=request.options.tenant),
             profile=request.profile,
             tiers=request.options.tiers,
             certificates=known_certificates(tx, profile=request.profile, tenant=request.options.tenant),

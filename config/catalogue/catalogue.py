@@ -1,5 +1,6 @@
 """The catalogue: every skill, workflow, profile and tool, built in and the user's own, checked against each other."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,10 @@ from firstline.schemas.tool import ToolSpec
 T = TypeVar("T", bound=Frozen)
 
 BUILT_IN = Path(__file__).parents[1]
+#: Folder of the user's own with a folder for each tenant, of what that tenant alone has.
+TENANTS = "tenants"
+#: Names of tenants that may name a folder.
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 #: Built-in skills of the engine itself: plans, reviews, referrals, better prompts. A user's own file may replace one.
 ENGINE_SKILLS = frozenset({"planner", "adapt", "checkpoint", "refer", "prompt_improver", "judge"})
 #: Tools that need no declaration: a step names them and gives their options.
@@ -41,8 +46,10 @@ class Parts:
 class Catalogue:
     """What can be named, by name or by path; a broken file matters to whoever asks for it."""
 
-    def __init__(self, own: Sequence[Path] = (), *, built_in: Path = BUILT_IN) -> None:
+    def __init__(self, own: Sequence[Path] = (), *, tenants: Sequence[Path] = (), built_in: Path = BUILT_IN) -> None:
         self.own = tuple(own)
+        #: Folders of what one tenant has for itself.
+        self._tenants = tuple(tenants)
         self._built_in = built_in
         self._tool = Reader("tool", ToolSpec, finish_tool)
         self._skill = Reader("skill", Skill, self._finish_skill)
@@ -73,7 +80,7 @@ class Catalogue:
 
     def _read(self, reader: Reader[T], kind: FileKind) -> Shelf[T]:
         folder = next(name for name, one in FOLDERS.items() if one is kind)
-        return reader.shelf(folder, built_in=self._built_in, own=self.own)
+        return reader.shelf(folder, built_in=self._built_in, own=self.own, tenants=self._tenants)
 
     def skill(self, name_or_path: str | Path, *, folder: Path = Path()) -> Skill:
         """Return a skill; UserError names what there is, or what is wrong with its file."""
@@ -211,10 +218,21 @@ class Catalogue:
         return _why_not(lambda: self.skill(name))
 
 
-def load_catalogue(folders: Sequence[Path] | None = None) -> Catalogue:
-    """Return the catalogue of the built-in files and those in `folders` (None: the user's own, by the settings)."""
+def load_catalogue(folders: Sequence[Path] | None = None, *, tenant: str | None = None) -> Catalogue:
+    """Return the catalogue of the built-in files and those in `folders` (None: the user's own, by the settings).
+
+    What `tenant` has for itself is in it, too; None: what all have.
+    """
     homes = get_settings().homes if folders is None else folders
-    return Catalogue(tuple({home.resolve(): home for home in homes}.values()))
+    unique = tuple({home.resolve(): home for home in homes}.values())
+    return Catalogue(unique, tenants=tenant_homes(unique, tenant) if tenant is not None else ())
+
+
+def tenant_homes(homes: Sequence[Path], tenant: str) -> tuple[Path, ...]:
+    """Return the folders in which a tenant has files of its own; a name that is no plain one has none."""
+    if not PLAIN.fullmatch(tenant):
+        return ()
+    return tuple(folder for home in homes if (folder := home / TENANTS / tenant).is_dir())
 
 
 def is_path(name: str | Path) -> bool:

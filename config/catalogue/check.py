@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from firstline.config.catalogue.answer_fields import uncompared
-from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, in_one_line, load_catalogue
+from firstline.config.catalogue.catalogue import BUILT_IN, TENANTS, Catalogue, in_one_line, load_catalogue
 from firstline.config.catalogue.collection import SUFFIXES
 from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
 from firstline.config.catalogue.functions import load
@@ -160,7 +160,10 @@ def _function_flaws(skill: Skill, folders: tuple[Path, ...]) -> list[Flaw]:
 
 def _catalogue_of(home: Path | None) -> Catalogue:
     """Return the catalogue as a file in `home` sees it: built-in files, the user's, and its neighbours."""
-    return load_catalogue((*get_settings().homes, *([home] if home else [])))
+    homes = get_settings().homes
+    if home is not None and home.parent.name == TENANTS:
+        return load_catalogue((*homes, home.parents[1]), tenant=home.name)
+    return load_catalogue((*homes, *([home] if home else [])))
 
 
 def _home(file: Path) -> Path | None:

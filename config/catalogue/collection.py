@@ -107,8 +107,11 @@ class Reader(Generic[T]):
             return Entry(shown, file, None, error.problems, built_in)
         return Entry(shown, file, None if flaws else value, document.problems(flaws), built_in)
 
-    def shelf(self, folder: str, *, built_in: Path, own: Sequence[Path]) -> Shelf[T]:
-        """Return the files of `folder` in the built-in place and in each of the user's own, which win."""
+    def shelf(self, folder: str, *, built_in: Path, own: Sequence[Path], tenants: Sequence[Path] = ()) -> Shelf[T]:
+        """Return the files of `folder` in the built-in place, in each of the user's own, which win, and in a tenant's.
+
+        What a tenant's folders declare is there instead of what all have under that name.
+        """
         entries = {entry.name: entry for entry in self._entries(built_in / folder, built_in=True)}
         clashes: dict[str, Problem] = {}
         notes: list[str] = []
@@ -118,6 +121,9 @@ class Reader(Generic[T]):
                 notes.append(f"{self.noun} '{entry.name}' of {entry.file} is used instead of the built-in one")
             elif known is not None:
                 clashes[entry.name] = _clash(self.noun, known, entry)
+            entries[entry.name] = entry
+        for entry in (entry for home in tenants for entry in self._entries(home / folder, built_in=False)):
+            clashes.pop(entry.name, None)
             entries[entry.name] = entry
         return Shelf(self.noun, entries, clashes, tuple(notes))
 

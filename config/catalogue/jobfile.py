@@ -81,7 +81,7 @@ def job_of(document: Document, *, profile: str | None = None) -> Job:
     spec = document.parse(JobFile)
     folder = document.file.parent
     located = _located(spec, folder)
-    catalogue = load_catalogue(_homes(located, folder))
+    catalogue = load_catalogue(_homes(located, folder), tenant=spec.tenant)
     flaws = _missing_files(spec, located)
     workflow = _workflow(spec, catalogue, folder, flaws)
     ladder = _profile(spec, catalogue, folder, profile, flaws)

@@ -6,6 +6,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
+from firstline.config.queues.signing import keyring
 from firstline.config.settings import Settings
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import Priority
@@ -45,6 +46,8 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
             "FIRSTLINE_REDIS_URL is not set; expected a URL such as redis://localhost:6379/0 "
             "(`firstline run` alone needs none: it starts a server of its own)"
         )
+    if settings.signing_key is not None:
+        keyring(settings.namespace, settings.signing_key.get_secret_value())
     url = _celery_url(settings.redis_url)
     app = Celery(
         "firstline",
@@ -101,6 +104,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             **visibility,
             # All that is in Redis begins with the namespace, so that a Redis user may be bound to it.
             **settings.keys.transport_options,
+            **({"signing_key": settings.signing_key.get_secret_value()} if settings.signing_key else {}),
             "fanout_patterns": False,
             "priority_steps": STEPS,
             "queue_order_strategy": "priority",

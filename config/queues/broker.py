@@ -13,6 +13,7 @@ from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
+from firstline.config.queues.signing import keyring
 from firstline.config.shared_state.keys import Keys
 
 _log = logging.getLogger(__name__)
@@ -55,9 +56,11 @@ _MADE_UP = "_kombu:"
 class _Channel(redis.Channel):
     QoS = _QoS
     namespace = ""
+    signing_key: str | None = None
     from_transport_options = (
         *redis.Channel.from_transport_options,
         *Keys().transport_options,
+        "signing_key",
     )  # type: ignore[assignment] # a tuple of as many as kombu has
 
     def _q_for_pri(self, queue: str, pri: int) -> str:
@@ -66,6 +69,11 @@ class _Channel(redis.Channel):
         is_within = not self.namespace or queue.startswith(f"{self.namespace}.")
         within = queue if is_within else f"{self.namespace}.{_MADE_UP}{queue}"
         return str(super()._q_for_pri(within, pri))  # type: ignore[no-untyped-call] # kombu has no types
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        if self.signing_key is not None:
+            keyring(self.namespace, self.signing_key).sign(queue, message)
+        super()._put(queue, message, **options)  # type: ignore[no-untyped-call] # kombu has no types
 
     def _get_publish_topic(self, exchange: str, routing_key: str) -> str:
         topic = super()._get_publish_topic(exchange, routing_key)  # type: ignore[no-untyped-call]
@@ -120,12 +128,18 @@ class Transport(redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         """Hand a message on; what is none of ours is logged and dropped, and ends nothing."""
         try:
+            self._admit(message, queue)
             super()._deliver(message, queue.rpartition(_MADE_UP)[2])  # type: ignore[no-untyped-call]
         except _OF_THE_CONNECTION:
             raise
         except Exception as error:
             _log.error("broker.foreign_message", extra={"queue": queue, "error": repr(error)[:200]})
             self._drop(message)
+
+    def _admit(self, message: Any, queue: str) -> None:
+        options = self.client.transport_options  # type: ignore[union-attr] # it is set before anything is delivered
+        if (key := options.get("signing_key")) is not None:
+            keyring(options["namespace"], key).admit(queue, message)
 
     def _drop(self, message: Any) -> None:
         """Take a message that was delivered from those to be acknowledged, and from the slot that it was given."""

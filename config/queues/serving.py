@@ -22,6 +22,10 @@ def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: in
     A process whose slots are stuck by `watch` ends itself. Celery's command line is left out: importing it (and
     Flower's and pygments' with it) takes seconds.
     """
+    # Who may read the messages of one queue only must not find those of others among what is unacknowledged.
+    names = "+".join(sorted(queues))
+    for option in ("unacked_key", "unacked_index_key", "unacked_mutex_key"):
+        app.conf.broker_transport_options[option] += f".{names}"
     own = pulse(app, settings, threads=threads, watch=watch)
     app.conf.task_queues = [*(queue(settings, name) for name in queues), *([own.queue] if own else [])]
     worker = app.Worker(

@@ -15,6 +15,7 @@ from firstline.orchestrator.engine.economics import reconsider
 from firstline.orchestrator.engine.judge import Judgement, judge
 from firstline.orchestrator.engine.release import claim, release
 from firstline.orchestrator.engine.segments import advance, fail, open_segment
+from firstline.orchestrator.engine.senders import Senders, refuse_forged
 from firstline.orchestrator.engine.tracing import trace_job
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.plans.planner.first import is_planning
@@ -66,11 +67,16 @@ def approve(engine: Context, job_id: str) -> bool:
     return True
 
 
-def settle_trail(engine: Context, trail: Trail) -> Signature | None:
-    """Judge a trail; return what goes on in its chord slot, if anything does."""
+def settle_trail(engine: Context, trail: Trail, senders: Senders = None) -> Signature | None:
+    """Judge a trail; return what goes on in its chord slot, if anything does.
+
+    UserError: it tells of more than its senders were sent.
+    """
     with engine.db.writing() as tx:
         jobs.hold(tx, job=trail.job)
         job = engine.job(tx, trail.job)
+        if senders is not None:
+            refuse_forged(job, batches.get(tx, batch=trail.batch), trail, senders)
         judged = judge(tx, trail=trail, job=job)
         going = publish.made_just_now(tx, job=job, contents=judged.going) if job.state.works else []
         if (over := judged.over) is not None:

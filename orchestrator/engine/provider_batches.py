@@ -13,6 +13,7 @@ from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.messages import assemble
+from firstline.orchestrator.engine.senders import Senders, refuse_other_tiers
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.store import batches, decisions, jobs
 from firstline.orchestrator.store import provider_batches as store
@@ -219,7 +220,7 @@ def _made_of(tx: Connection, job: Job, name: str) -> Iterator[Batch]:
             yield batch
 
 
-def hear(engine: Context, news: ProviderBatchNews) -> None:
+def hear(engine: Context, news: ProviderBatchNews, senders: Senders = None) -> None:
     """Note what a worker says of a provider batch; when its answers are there, its batches go on like any others."""
     ready: list[Batch] = []
     with engine.db.writing() as tx:
@@ -227,6 +228,7 @@ def hear(engine: Context, news: ProviderBatchNews) -> None:
         row, job = store.get(tx, name=news.id), engine.job(tx, news.job)
         if row is None:
             return
+        refuse_other_tiers(job, row["tier"], senders)
         match news.state:
             case ProviderBatchState.SUBMITTED:
                 _submitted(tx, job, row, news)

@@ -45,7 +45,7 @@ def begin(request: JobRequest, items: Sequence[InputItem], *, models: Sequence[s
     usable = [item for item in items if item.error is None][:MOST_ITEMS]
     if not usable:
         raise UserError("none of the items can be read; give at least one object with the workflow's fields")
-    catalogue = load_catalogue()
+    catalogue = load_catalogue(tenant=request.options.tenant)
     ladder = compare_profile(profile, models)
     workflow = on_its_own(request.workflow, catalogue.parts(request.workflow).skills)
     order = Order(request, ladder, None, functions=catalogue.functions)

@@ -59,8 +59,7 @@ class Desk:
 
     def list_workflows(self, ctx: Context) -> Offers:
         """List the workflows and skills that a job may name, the fields their items need, and the ladders of models."""
-        self._visitor(ctx, Role.VIEWER)
-        return offers(current_catalogue())
+        return offers(current_catalogue(self._visitor(ctx, Role.VIEWER).tenant))
 
     def submit(
         self,
@@ -174,7 +173,7 @@ def make_server(*, local: Visitor | None) -> Server:
         "firstline://workflows", mime_type="application/json", description="What a job may name, as `list_workflows`."
     )
     def workflows() -> str:
-        return offers(current_catalogue()).model_dump_json(indent=2)
+        return offers(current_catalogue(None)).model_dump_json(indent=2)
 
     return server
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
+from firstline.config.settings import get_settings
 from firstline.config.shared_state.budget_counters import raise_cap, seed
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
@@ -48,6 +49,11 @@ class Allowance(Frozen):
     total_usd: float | None = None
     spent_usd: float = 0.0
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is a cap at all."""
+        return self.per_day_usd is not None or self.total_usd is not None
+
 
 def caps(tx: Connection, job: Job) -> tuple[Cap, ...]:
     """Return the budgets that every call of a job must fit in: its own, its tenant's, everyone's."""
@@ -57,9 +63,12 @@ def caps(tx: Connection, job: Job) -> tuple[Cap, ...]:
 
 def tenant_caps(tx: Connection, tenant: str) -> tuple[Cap, ...]:
     """Return the budgets that every call for a tenant must fit in: its own, and everyone's."""
-    rows = budgets.of(tx, tenants=(tenant, EVERYONE))
-    day = _day(tx) if rows else None
-    return tuple(cap for row in rows if day is not None for cap in _of_tenant(row, day))
+    known = [_allowance(row) for row in budgets.of(tx, tenants=(tenant, EVERYONE))]
+    if tenant not in {one.tenant for one in known}:
+        known.append(Allowance(tenant=tenant))
+    allowed = [one for one in map(_with_default, known) if one.is_bound]
+    day = _day(tx) if allowed else None
+    return tuple(cap for one in allowed if day is not None for cap in _of_tenant(one, day))
 
 
 def budget_caps(tx: Connection, job: Job) -> tuple[BudgetCap, ...]:
@@ -96,15 +105,17 @@ def allow(engine: Context, tenant: str, *, per_day_usd: float | None = None, tot
         budgets.put(tx, tenant=tenant, **given)
         (row,) = budgets.of(tx, tenants=[tenant])
         day = _day(tx)
-    _move_caps(engine, {cap.key: cap.cap_usd for cap in _of_tenant(row, day)})
+    _move_caps(engine, {cap.key: cap.cap_usd for cap in _of_tenant(_with_default(_allowance(row)), day)})
 
 
 def lift(engine: Context, tenant: str) -> bool:
-    """Let a tenant spend without a cap; return whether it had one."""
+    """Let a tenant spend without a cap of its own; return whether it had one."""
     with engine.db.writing() as tx:
         rows, day = budgets.of(tx, tenants=[tenant]), _day(tx)
         lifted = budgets.remove(tx, tenant=tenant)
-    _move_caps(engine, {cap.key: math.inf for row in rows for cap in _of_tenant(row, day)})
+    gone = {cap.key: math.inf for row in rows for cap in _of_tenant(_allowance(row), day)}
+    left = {cap.key: cap.cap_usd for cap in _of_tenant(_with_default(Allowance(tenant=tenant)), day)}
+    _move_caps(engine, gone | left)
     return lifted
 
 
@@ -113,11 +124,8 @@ def allowances(engine: Context) -> list[Allowance]:
     with engine.db.reading() as tx:
         day = _day(tx)
         return [
-            Allowance(
-                tenant=row["tenant"],
-                per_day_usd=row["per_day_usd"],
+            _with_default(_allowance(row)).evolve(
                 spent_today_usd=budgets.spent_since(tx, tenant=_one(row["tenant"]), since=day),
-                total_usd=row["total_usd"],
                 spent_usd=budgets.spent(tx, tenant=_one(row["tenant"])),
             )
             for row in budgets.every(tx)
@@ -134,22 +142,32 @@ def _of_job(job: Job) -> Cap:
     )
 
 
-def _of_tenant(row: RowMapping, day: datetime) -> Iterator[Cap]:
-    tenant = row["tenant"]
+def _allowance(row: RowMapping) -> Allowance:
+    return Allowance(tenant=row["tenant"], per_day_usd=row["per_day_usd"], total_usd=row["total_usd"])
+
+
+def _with_default(one: Allowance) -> Allowance:
+    """Return a tenant's allowance with the cap of a day that every tenant has which has none of its own."""
+    default = get_settings().tenant_usd_per_day
+    return one.evolve(per_day_usd=default) if one.per_day_usd is None and one.tenant != EVERYONE else one
+
+
+def _of_tenant(one: Allowance, day: datetime) -> Iterator[Cap]:
+    tenant = one.tenant
     who = "all tenants together" if tenant == EVERYONE else f"tenant '{tenant}'"
     flag = "--everyone" if tenant == EVERYONE else f"--tenant {tenant}"
-    if row["per_day_usd"] is not None:
+    if one.per_day_usd is not None:
         yield Cap(
             key=f"day.{day:%Y-%m-%d}.{tenant}",
-            cap_usd=row["per_day_usd"],
+            cap_usd=one.per_day_usd,
             words=f"today's budget of {who}",
             mend=f"it goes on by itself after midnight UTC, or raise it with `firstline budget {flag} --per-day USD`",
             spent=lambda tx: budgets.spent_since(tx, tenant=_one(tenant), since=day),
         )
-    if row["total_usd"] is not None:
+    if one.total_usd is not None:
         yield Cap(
             key=f"total.{tenant}",
-            cap_usd=row["total_usd"],
+            cap_usd=one.total_usd,
             words=f"the budget of {who}",
             mend=f"raise it with `firstline budget {flag} --total USD`",
             spent=lambda tx: budgets.spent(tx, tenant=_one(tenant)),

@@ -64,7 +64,7 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
     options = with_tiers(order.request.options, order.profile)
     plan = compile_plan(
         order.request.workflow,
-        catalogue=load_catalogue(),
+        catalogue=load_catalogue(tenant=options.tenant),
         profile=order.profile,
         tiers=options.tiers,
         certificates=known_certificates(tx, profile=order.profile, tenant=options.tenant),

@@ -40,7 +40,8 @@ def of_job(job_id: str) -> PlanDraft:
     shown = plan_view(job.plan, expected).evolve(
         name=row["name"], job=job_id, state=row["state"], reason=row["reason"], goal=row["goal"], spent_usd=spent_usd
     )
-    return PlanDraft(shown, as_workflow(job.plan, goal=row["goal"], name=row["workflow"], catalogue=load_catalogue()))
+    known = load_catalogue(tenant=job.tenant)
+    return PlanDraft(shown, as_workflow(job.plan, goal=row["goal"], name=row["workflow"], catalogue=known))
 
 
 def of_order(order: Order) -> PlanDraft:

@@ -50,7 +50,7 @@ def _request(given: object, *, message: str) -> JobRequest:
     for name in (request.workflow, request.options.profile):
         if isinstance(name, str) and is_path(name):
             raise UserError(f"expected a name of the orchestrators' catalogue, got the path '{name}'")
-    profile = api.chosen_profile(request, load_catalogue())
+    profile = api.chosen_profile(request, load_catalogue(tenant=request.options.tenant))
     refuse_services(profile)
     # As over HTTP: two tenants may choose the same key.
     key = f"{request.options.tenant}:{request.idempotency_key}" if request.idempotency_key else f"message:{message}"

@@ -11,6 +11,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import provider_batches, publish
 from firstline.orchestrator.engine.lifecycle import settle_trail, start
 from firstline.orchestrator.engine.release import passed, release, send_shard
+from firstline.orchestrator.engine.senders import Senders, senders_of
 from firstline.orchestrator.engine.tracing import judge_span
 from firstline.orchestrator.service.celery_submit import Unread, submit_message
 from firstline.schemas.batch import Trail
@@ -52,27 +53,28 @@ def register(app: Celery, engine: Context) -> None:
     def shard_task(job: str, segment: int, shard: int) -> None:
         send_shard(engine, job, segment, shard)
 
-    @app.task(name=publish.BULKED, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
-    def bulked_task(news: str | None) -> None:
+    @app.task(name=publish.BULKED, bind=True, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
+    def bulked_task(self: "Task[Any, Any]", news: str | None) -> None:
         if news is not None:
-            provider_batches.hear(engine, ProviderBatchNews.model_validate_json(news))
+            senders = senders_of(engine, vars(self.request))
+            provider_batches.hear(engine, ProviderBatchNews.model_validate_json(news), senders)
 
     @app.task(name=publish.JUDGE, bind=True, ignore_result=True, **_PATIENCE)  # type: ignore[untyped-decorator]
     def judge_task(self: "Task[Any, Any]", trail: str | None) -> None:
         if trail is None:
             # A repeated delivery that a live worker refused: its twin brings the trail.
             return
-        following = judge_message(engine, trail)
+        following = judge_message(engine, trail, senders_of(engine, vars(self.request)))
         if following is not None:
             self.replace(following)
 
 
-def judge_message(engine: Context, message: str) -> Signature | None:
+def judge_message(engine: Context, message: str, senders: Senders = None) -> Signature | None:
     """Judge a trail as it came; of one that cannot be judged the sweep asks again, and gives up what never can."""
     try:
         trail = Trail.model_validate_json(message)
         with judge_span(engine.tracer, trail):
-            return settle_trail(engine, trail)
+            return settle_trail(engine, trail, senders)
     except (InfrastructureError, *publish.UNREACHABLE):
         raise
     except UserError as error:

@@ -98,7 +98,7 @@ class Order:
         workflow = self.request.workflow
         if not isinstance(workflow, Workflow):
             return ()
-        return needs(workflow, load_catalogue().parts(workflow).skills)
+        return needs(workflow, load_catalogue(tenant=self.request.options.tenant).parts(workflow).skills)
 
     def items(self) -> Iterable[InputItem]:
         """Return the items; a goal without input is an item of its own."""

@@ -139,24 +139,30 @@ def _asking(
     """Return who asks; a browser's cookie is good for looking only, as forms have a guard of their own."""
     if "authorization" in request.headers and bearer is None:
         raise unknown()
-    visitor = _let_in(request, bearer.credentials if bearer else None)
+    visitor = let_in(request, bearer.credentials if bearer else None, paced=not is_paced(request))
     if visitor is None:
         raise unknown()
     request.state.visitor = visitor
     return visitor
 
 
-def _let_in(request: Request, secret: str | None, *, paced: bool = True) -> Visitor | None:
+def let_in(request: Request, secret: str | None, *, paced: bool = True) -> Visitor | None:
+    """Return who asks the API with this token, or looks at it with a browser's cookie; None: nobody known."""
     doors, cookie = doors_of(request), request.cookies.get(COOKIE)
     if secret is None and cookie is not None and request.method in SAFE:
         return doors.guest(cookie, request.headers, paced=paced)
     return doors.visitor(secret, request.headers, paced=paced)
 
 
+def is_paced(request: Request) -> bool:
+    """Return whether this request was counted when it came to the door."""
+    return getattr(request.state, "is_paced", False)
+
+
 def still_in(request: Request) -> bool:
     """Return whether who asked may go on: a stream ends with its token, or with its browser's session."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    return _let_in(request, secret.strip() if scheme.lower() == "bearer" else None, paced=False) is not None
+    return let_in(request, secret.strip() if scheme.lower() == "bearer" else None, paced=False) is not None
 
 
 def unknown() -> Refusal:

@@ -20,6 +20,7 @@ from firstline.orchestrator.web import health, monitoring
 from firstline.orchestrator.web.access import Doors
 from firstline.orchestrator.web.api import catalogue, chat, compare, families, jobs, plans, quality, reviews, steering
 from firstline.orchestrator.web.audit_trail import AuditTrail
+from firstline.orchestrator.web.doorkeeper import Doorkeeper
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
@@ -61,6 +62,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     for kind in (FirstlineError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _answer)
     app.add_middleware(SizeLimit, body_mb=settings.api_max_body_mb, upload_mb=settings.api_max_upload_mb)
+    app.add_middleware(Doorkeeper, refused=_refused)
     app.add_middleware(SameOrigin, loopback=loopback)
     app.add_middleware(AuditTrail)
     app.add_middleware(SafeHeaders)
@@ -77,6 +79,10 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
 async def _answer(request: Request, error: Exception) -> Response:
     if not isinstance(error, FirstlineError | RequestValidationError | HTTPException):
         _log.error("web.bug", exc_info=error, extra={"path": request.url.path})
+    return _refused(request, error)
+
+
+def _refused(request: Request, error: Exception) -> Response:
     if request.url.path.startswith(("/v1/", "/openapi.json", "/health", "/metrics")):
         return problem_response(request, error)
     return error_page(request, error)

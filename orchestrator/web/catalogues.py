@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, load_catalogue
+from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, load_catalogue, tenant_homes
 from firstline.config.catalogue.file_kinds import FOLDERS
 from firstline.config.settings import get_settings
 
@@ -11,16 +11,18 @@ from firstline.config.settings import get_settings
 _Mark = tuple[str, int, int]
 
 
-def current_catalogue() -> Catalogue:
-    """Return the catalogue of this process's settings."""
+def current_catalogue(tenant: str | None) -> Catalogue:
+    """Return what a tenant may name, by this process's settings; None: what all may."""
     homes = get_settings().homes
-    marks = tuple(mark for home in (BUILT_IN, *homes) for mark in _marks(home))
-    return _loaded(tuple(home.absolute() for home in homes), marks)
+    own = tenant_homes(homes, tenant) if tenant is not None else ()
+    marks = tuple(mark for home in (BUILT_IN, *homes, *own) for mark in _marks(home))
+    # Tenants without files of their own share what is loaded.
+    return _loaded(tuple(home.absolute() for home in homes), tenant if own else None, marks)
 
 
-@lru_cache(maxsize=1)
-def _loaded(homes: tuple[Path, ...], _marks: tuple[_Mark, ...]) -> Catalogue:
-    return load_catalogue(homes)
+@lru_cache(maxsize=32)
+def _loaded(homes: tuple[Path, ...], tenant: str | None, _marks: tuple[_Mark, ...]) -> Catalogue:
+    return load_catalogue(homes, tenant=tenant)
 
 
 def _marks(home: Path) -> list[_Mark]:

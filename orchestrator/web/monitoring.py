@@ -26,7 +26,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 
 def _own_profile() -> Profile | None:
     try:
-        return current_catalogue().profile(get_settings().profile)
+        return current_catalogue(None).profile(get_settings().profile)
     except UserError:
         return None
 

@@ -24,12 +24,15 @@ LOOPBACK = "127.0.0.1"
 _LOOK_S = 1.0
 #: Seconds that open connections (events, downloads) get to end when the server stops.
 _GRACE_S = 5
+#: Seconds that one thread may hold the others: what parses a large file must not keep those waiting who ask for little.
+_SWITCH_S = 0.0005
 
 
 def serve_until_stopped(host: str, port: int) -> None:
     """Serve on `host`; while there is no token, on loopback only. UserError when the address cannot be used."""
     settings = get_settings()
     configure(settings)
+    sys.setswitchinterval(_SWITCH_S)
     db = api.engine().db
     if not is_loopback(host) and not tokens.exist(db):
         _say(f"no token is configured, so only this machine is served; `firstline token create` opens {host}")

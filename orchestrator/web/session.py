@@ -10,7 +10,7 @@ from fastapi import Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from firstline.orchestrator.core.sessions import KEPT_S
-from firstline.orchestrator.web.access import COOKIE, Visitor, doors_of, find_job, form_guard, new_cookie
+from firstline.orchestrator.web.access import COOKIE, Visitor, doors_of, find_job, form_guard, is_paced, new_cookie
 from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.access import Role
@@ -32,7 +32,7 @@ class NotLoggedIn(FirstlineError):
 def visiting(request: Request) -> Visitor:
     """Return who looks at a page, and note it for the template."""
     cookie = request.cookies.get(COOKIE)
-    visitor = doors_of(request).guest(cookie, request.headers)
+    visitor = doors_of(request).guest(cookie, request.headers, paced=not is_paced(request))
     if visitor is None:
         raise NotLoggedIn(f"{request.url.path}{'?' + request.url.query if request.url.query else ''}")
     if cookie is None:

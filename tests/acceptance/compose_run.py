@@ -67,6 +67,8 @@ class Deployment:
         """Write what `.env` and `.env.keys` would hold."""
         values = {
             "REDIS_PASSWORD": secrets.token_hex(16),
+            "REDIS_WORKER_PASSWORD": secrets.token_hex(16),
+            "REDIS_TOOLS_PASSWORD": secrets.token_hex(16),
             "POSTGRES_PASSWORD": secrets.token_hex(16),
             "FLOWER_PASSWORD": FLOWER,
             "FIRSTLINE_PROFILE": "simulated",

@@ -63,6 +63,8 @@ class Deployment:
     env: Mapping[str, str] = field(default_factory=dict)
     #: What only workers and orchestrators are given, such as a clock that can be set.
     clocked: Mapping[str, str] = field(default_factory=dict)
+    #: What single processes are given, by the beginning of their names.
+    given: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sim_port: int = field(default_factory=free_port)
     children: dict[str, Child] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -139,7 +141,7 @@ class Deployment:
         """Wait until so many workers show signs of life."""
         import redis
 
-        client = redis.Redis(port=self.redis.port)
+        client = redis.Redis.from_url(self.redis.url)
         keys = get_settings().keys
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -161,6 +163,7 @@ class Deployment:
             **os.environ,
             **self.settings,
             **clocked,
+            **{key: text for kind, own in self.given.items() if name.startswith(kind) for key, text in own.items()},
             "PYTHONPATH": os.pathsep.join((str(_ROOT / "src"), str(_ROOT))),
         }
         argv = (sys.executable, "-m", *module)

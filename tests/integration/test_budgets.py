@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from firstline.config.settings import get_settings
 from firstline.config.shared_state.budget_counters import read
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
@@ -45,6 +46,31 @@ def test_a_job_must_fit_its_own_budget_its_tenants_and_everyones(engine: Context
     job = submitted(1, tenant="ann", budget_usd=2)
     assert caps_of(engine, job) == {f"job.{job}": 2, f"{TODAY}.ann": 3, "total.ann": 30, f"{TODAY}.*": 9}
     assert caps_of(engine, submitted(1)) == {f"{TODAY}.*": 9}
+
+
+def test_a_tenant_without_a_cap_of_its_own_has_the_deployments(
+    engine: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLINE_TENANT_USD_PER_DAY", "5")
+    get_settings.cache_clear()
+    budgets.allow(engine, "bob", per_day_usd=1)
+    job = begun(engine, 1, tenant="ann")
+    assert caps_of(engine, job) == {f"{TODAY}.ann": 5}
+    assert caps_of(engine, submitted(1, tenant="bob")) == {f"{TODAY}.bob": 1}
+    run_into(engine, job, over(f"{TODAY}.ann", 5))
+    assert state(engine, job) == "paused"
+    budgets.tell(engine, _job(engine, job))
+    budgets.allow(engine, "ann", per_day_usd=7)
+    assert _told_cap(engine) == 7
+    assert lifecycle.let_go(engine) == 1
+    assert budgets.lift(engine, "ann")
+    assert _told_cap(engine) == 5
+
+
+def _told_cap(engine: Context) -> float:
+    told = read(engine.redis, engine.settings.keys, f"{TODAY}.ann")
+    assert told is not None
+    return told.cap_usd
 
 
 def test_what_other_jobs_of_the_tenant_have_spent_counts(engine: Context) -> None:

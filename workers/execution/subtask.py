@@ -58,7 +58,7 @@ class Subtask:
     @property
     def struck(self) -> Struck:
         """Whom a fault strikes that comes of it."""
-        return Struck(self.batch.job, f"{self.work.item}:{self.todo.step}")
+        return Struck(self.batch.tenant, self.batch.job, f"{self.work.item}:{self.todo.step}")
 
     def paid_for(self, n: int) -> PaidAnswer | None:
         """Return the answer of attempt `n` that an earlier delivery got."""

@@ -88,7 +88,7 @@ class Health:
 
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     in_a_row: int = 0
-    #: Whom the faults in a row struck; None among them: nobody said.
+    #: The parties that the faults in a row struck; None among them: nobody said.
     row: set[str | None] = field(default_factory=set)
     #: Calls that the model answered, probes among them.
     answered: int = 0
@@ -130,12 +130,20 @@ class Health:
         return known is not None and known.faults >= enough and self.answered > known.answered
 
     def fail(
-        self, kind: ErrorKind, now: float, *, cooldown_s: float, retry_after_s: float | None, who: str | None = None
+        self,
+        kind: ErrorKind,
+        now: float,
+        *,
+        cooldown_s: float,
+        retry_after_s: float | None,
+        who: str | None = None,
+        party: str | None = None,
     ) -> Cooling | None:
         """Count a fault; return what to do about it, if anything.
 
         `who` was struck: an item, or a job where its request is to blame. What is its own fault stops no model, and
-        where one alone was struck a call of another kind decides, soon.
+        where one `party` alone was struck a call of another kind decides, soon: the item, or the tenant whose jobs'
+        requests are to blame, for one tenant may send any number of jobs.
         """
         self._suspect(who)
         if self.is_its_own(who, kind):
@@ -147,7 +155,7 @@ class Health:
         proving = self.probation and now >= self.until
         if kind is not ErrorKind.RATE:
             self.in_a_row += 1
-            self.row.add(who)
+            self.row.add(party)
             self.outcomes.append(True)
             if not proving and retry_after_s is None and not self._is_enough(rule.patience):
                 return None

@@ -28,6 +28,7 @@ _IN_USE_S = 600.0
 class Struck:
     """Whom a fault struck."""
 
+    tenant: str
     job: str
     item: str
 
@@ -120,12 +121,14 @@ class Cooldowns:
         if reply.error not in FAULTS:
             return
         now, health = self._clock(), self.of(model)
+        struck = _named(who, reply.error)
         cooling = health.fail(
             reply.error,
             now,
             cooldown_s=tier.cooldown_s,
             retry_after_s=reply.retry_after_s,
-            who=_named(who, reply.error),
+            who=struck,
+            party=who.tenant if who is not None and reply.error.blame is Blame.REQUEST else struck,
         )
         if cooling is None:
             return

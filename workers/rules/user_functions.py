@@ -1,5 +1,7 @@
 """Calls of a user's own functions: bounded in time and number, and their errors are data."""
 
+import asyncio
+import inspect
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +61,8 @@ def _fill(
     folders: tuple[Path, ...],
 ) -> None:
     try:
-        box.append(FunctionResult(load(path, folders=folders)(*arguments, **named)))
+        value = load(path, folders=folders)(*arguments, **named)
+        box.append(FunctionResult(asyncio.run(value) if inspect.iscoroutine(value) else value))
     except UserError as error:
         box.append(Broken(str(error)))
     except BaseException as error:  # a user's function may raise anything, SystemExit too

@@ -8,10 +8,13 @@ from functools import cache
 
 #: Killing the first process of a PID namespace kills all in it, also what has left the process group.
 _PROCESSES = ("--pid", "--fork", "--kill-child")
-_NETWORK = ("--net",)
+#: No network, no System V IPC or message queues of others, and mounts of its own.
+_APART = ("--net", "--ipc", "--mount")
 _OWN_PROC = ("--mount-proc",)
 #: Without it, only root may; with it, root's own powers over the machine are gone too.
 _USER = ("--user", "--map-current-user")
+#: The child may mount within its namespaces, and gives that up before it runs anything.
+_MOUNTING = ("--keep-caps",)
 
 
 @cache
@@ -21,13 +24,16 @@ def processes_prefix() -> tuple[str, ...]:
 
 
 @cache
-def no_network_prefix() -> tuple[str, ...]:
-    """Return the prefix for a child without network, powers or a view of other processes; empty where not granted."""
+def apart_prefix() -> tuple[str, ...]:
+    """Return the prefix for a child apart: no network, IPC or view of other processes, mounts of its own.
+
+    Empty where not granted.
+    """
     return _first(
-        _USER + _NETWORK + _PROCESSES + _OWN_PROC,
-        _USER + _NETWORK + _PROCESSES,
+        _USER + _MOUNTING + _APART + _PROCESSES + _OWN_PROC,
+        _USER + _MOUNTING + _APART + _PROCESSES,
         # As root without user namespaces (some containers).
-        _NETWORK + _PROCESSES + _OWN_PROC,
+        _APART + _PROCESSES + _OWN_PROC,
     )
 
 

@@ -35,17 +35,14 @@ def call(arguments: OpenArguments, options: Options, place: Place) -> ToolResult
         function = load(options.path, folders=place.functions)
     except UserError as error:
         return failed(str(error))
-    return _answered(function(**arguments.given))
-
-
-def _answered(value: object) -> ToolResult:
+    value = function(**arguments.given)
     return ToolResult(value=as_json(asyncio.run(value) if inspect.iscoroutine(value) else value))
 
 
 def _within(given: JsonObject, options: Options, place: Place) -> ToolResult:
     match user_functions.call(options.path, named=given, folders=place.functions):
         case user_functions.FunctionResult(value):
-            return _answered(value)
+            return ToolResult(value=as_json(value))
         case user_functions.Broken(reason):
             return failed(reason)
 

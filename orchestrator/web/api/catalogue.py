@@ -85,86 +85,86 @@ def save(kind: FileKind, name: str, value: Workflow | Skill | Profile, visitor: 
     """Write a value as the user's own file; comments and order of a text that is there stay."""
     if value.name != name:
         raise UserError(f"the body names itself '{value.name}', expected '{name}'")
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     save_own(catalogue, kind, name, draft(catalogue, kind, value).new, by=visitor.name)
 
 
 @router.get("/offers", summary="What a job may name")
 def get_offers(visitor: Viewer) -> Offers:
     """Return the workflows and skills in order, with the fields of their items, and the profiles."""
-    return offers(current_catalogue())
+    return offers(current_catalogue(visitor.tenant))
 
 
 @router.get("/workflows", summary="List workflows")
 def list_workflows(visitor: Viewer) -> list[CatalogueEntry]:
     """Return all workflows by name, broken ones among them."""
-    return _listed(current_catalogue().workflows)
+    return _listed(current_catalogue(visitor.tenant).workflows)
 
 
 @router.get("/workflows/{name}", responses=_MISSING, summary="One workflow")
 def get_workflow(visitor: Viewer, name: Name) -> CatalogueValue[Workflow]:
     """Return a workflow."""
-    return _kept(current_catalogue().workflows, name)
+    return _kept(current_catalogue(visitor.tenant).workflows, name)
 
 
 @router.get("/workflows/{name}/yaml", responses=_YAML, response_class=PlainTextResponse, summary="One as YAML")
 def get_workflow_text(visitor: Viewer, name: Name) -> PlainTextResponse:
     """Return a workflow as the YAML of a file."""
-    return _text(current_catalogue().workflows, name)
+    return _text(current_catalogue(visitor.tenant).workflows, name)
 
 
 @router.put("/workflows/{name}", responses=_MISSING, summary="Save a workflow")
 def put_workflow(visitor: Admin, name: Name, body: Workflow) -> CatalogueValue[Workflow]:
     """Write a workflow of your own; one with a built-in's name is used instead of it."""
     save(FileKind.WORKFLOW, name, body, visitor)
-    return _kept(current_catalogue().workflows, name)
+    return _kept(current_catalogue(visitor.tenant).workflows, name)
 
 
 @router.get("/skills", summary="List skills")
 def list_skills(visitor: Viewer) -> list[CatalogueEntry]:
     """Return all skills by name, broken ones among them."""
-    return _listed(current_catalogue().skills)
+    return _listed(current_catalogue(visitor.tenant).skills)
 
 
 @router.get("/skills/{name}", responses=_MISSING, summary="One skill")
 def get_skill(visitor: Viewer, name: Name) -> CatalogueValue[Skill]:
     """Return a skill."""
-    return _kept(current_catalogue().skills, name)
+    return _kept(current_catalogue(visitor.tenant).skills, name)
 
 
 @router.get("/skills/{name}/yaml", responses=_YAML, response_class=PlainTextResponse, summary="One as YAML")
 def get_skill_text(visitor: Viewer, name: Name) -> PlainTextResponse:
     """Return a skill as the YAML of a file."""
-    return _text(current_catalogue().skills, name)
+    return _text(current_catalogue(visitor.tenant).skills, name)
 
 
 @router.put("/skills/{name}", responses=_MISSING, summary="Save a skill")
 def put_skill(visitor: Admin, name: Name, body: Skill) -> CatalogueValue[Skill]:
     """Write a skill of your own; one with a built-in's name is used instead of it."""
     save(FileKind.SKILL, name, body, visitor)
-    return _kept(current_catalogue().skills, name)
+    return _kept(current_catalogue(visitor.tenant).skills, name)
 
 
 @router.get("/tiers", summary="List profiles")
 def list_profiles(visitor: Viewer) -> list[CatalogueEntry]:
     """Return all profiles (ladders of tiers) by name, broken ones among them."""
-    return _listed(current_catalogue().profiles)
+    return _listed(current_catalogue(visitor.tenant).profiles)
 
 
 @router.get("/tiers/{name}", responses=_MISSING, summary="One profile")
 def get_profile(visitor: Viewer, name: Name) -> CatalogueValue[Profile]:
     """Return a profile: its tiers, their models, limits and prices. It holds names of keys, never keys."""
-    return _kept(current_catalogue().profiles, name)
+    return _kept(current_catalogue(visitor.tenant).profiles, name)
 
 
 @router.get("/tiers/{name}/yaml", responses=_YAML, response_class=PlainTextResponse, summary="One as YAML")
 def get_profile_text(visitor: Viewer, name: Name) -> PlainTextResponse:
     """Return a profile as the YAML of a file."""
-    return _text(current_catalogue().profiles, name)
+    return _text(current_catalogue(visitor.tenant).profiles, name)
 
 
 @router.put("/tiers/{name}", responses=_MISSING, summary="Save a profile")
 def put_profile(visitor: Admin, name: Name, body: Profile) -> CatalogueValue[Profile]:
     """Write a profile of your own; one with a built-in's name is used instead of it."""
     save(FileKind.PROFILE, name, body, visitor)
-    return _kept(current_catalogue().profiles, name)
+    return _kept(current_catalogue(visitor.tenant).profiles, name)

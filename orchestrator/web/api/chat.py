@@ -74,7 +74,7 @@ class ModelList(Frozen):
 @router.get("/models", responses=documented(), summary="What may be named as model (OpenAI-compatible)")
 def list_models(visitor: Viewer) -> ModelList:
     """Return the top models, and the workflows and skills that take one text."""
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     names = sorted({*catalogue.workflows.names, *catalogue.skills.names})
     able = [f"{PREFIX}{name}" for name in names if _takes_one(catalogue, name)]
     return ModelList(data=tuple(ModelCard(id=name) for name in (*top_models(catalogue), *able)))
@@ -83,7 +83,7 @@ def list_models(visitor: Viewer) -> ModelList:
 @router.get("/models/{model:path}", responses=documented(HTTPStatus.NOT_FOUND), summary="One of them")
 def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=200)]) -> ModelCard:
     """Return a top model, or a workflow or skill as a model where it takes one text."""
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     if model not in top_models(catalogue):
         _field_of(catalogue, _known(catalogue, model))
     return ModelCard(id=model)
@@ -226,7 +226,7 @@ async def _left(request: Request) -> None:
 
 
 def _asking(request: Request, body: ChatRequest, visitor: Visitor, own_key: str | None) -> _Asking:
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     top = top_models(catalogue).get(body.model)
     if top is not None:
         return _of_family(request, top, body, visitor, own_key)

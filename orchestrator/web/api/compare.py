@@ -54,7 +54,7 @@ def begin_comparison(visitor: Operator, body: ComparisonBody) -> SideBySide:
 def begin(body: ComparisonBody, visitor: Visitor) -> SideBySide:
     """Begin a comparison and return how it stands."""
     request = request_of(body, visitor, key=None)
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(request.options.tenant)
     profile = request.profile or catalogue.profile(get_settings().profile)
     known = {tier.name for tier in profile.ladder} | {model.name for model in profile.models}
     for model in body.models:
@@ -85,5 +85,7 @@ def get_comparison(visitor: Viewer, comparison: ComparisonId) -> SideBySide:
 def put_model(visitor: Admin, name: Name, body: ChosenModel) -> StartChoice:
     """Let a skill start on a model's tier, and the tier ask that model first; written as files of your own."""
     return StartChoice(
-        tier=choose_model(current_catalogue(), skill=name, profile=body.profile, model=body.model, by=visitor.name)
+        tier=choose_model(
+            current_catalogue(visitor.tenant), skill=name, profile=body.profile, model=body.model, by=visitor.name
+        )
     )

@@ -89,7 +89,7 @@ def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequ
     tenant = order.tenant or visitor.tenant
     if visitor.sees not in (None, tenant):
         raise Refusal(HTTPStatus.FORBIDDEN, f"the token belongs to tenant '{visitor.tenant}', not to '{tenant}'")
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(tenant)
     profile = catalogue.profile(plain_name(order.profile or get_settings().profile))
     refuse_services(profile)
     shared = order.model_dump(include=set(Options.model_fields) - {"profile", "tenant"})
@@ -136,7 +136,9 @@ def refuse_misfit(request: JobRequest, source: Path | None, order: JobOrder) -> 
     """Return how the items of a file fit what the workflow reads; UserError where not one does. None: no workflow."""
     if source is None or not isinstance(request.workflow, Workflow):
         return None
-    fit = InputFit(needs(request.workflow, current_catalogue().parts(request.workflow).skills), order.map)
+    fit = InputFit(
+        needs(request.workflow, current_catalogue(request.options.tenant).parts(request.workflow).skills), order.map
+    )
     deque(fit.watch(_items(request, source, order)), maxlen=0)
     fit.refuse_misfit("the input")
     return fit

@@ -57,7 +57,7 @@ def begin(
     try:
         fields = {"workflow": workflow or None, "profile": profile or None, "budget_usd": budget_usd.strip() or None}
         order = request_of(order_of(dict(fields)), visitor, key=None)
-        ladder = current_catalogue().profile(order.options.profile)
+        ladder = current_catalogue(order.options.tenant).profile(order.options.profile)
         wanted = list(dict.fromkeys(model for model in models if model))
         if len(wanted) < 2:
             raise UserError("expected at least two models to compare; pick another one")
@@ -84,7 +84,7 @@ def show_comparison(request: Request, visitor: Visit, comparison: ComparisonId, 
         chosen=chosen,
         profile=parsed.profile.name,
         skills=sorted({step.step.skill for step in parsed.plan.steps if step.step.skill}),
-        tiers={model.name: tier.name for tier in _tiers(parsed.profile.name) for model in tier.models},
+        tiers={model.name: tier.name for tier in _tiers(parsed.profile.name, parsed.tenant) for model in tier.models},
     )
 
 
@@ -102,7 +102,7 @@ def show_live(request: Request, visitor: Visit, comparison: ComparisonId) -> Res
 def choose(request: Request, visitor: FormAdmin, comparison: ComparisonId, filled: Filled) -> Response:
     """Show what making a model the one that a skill starts on would change; write it once that has been seen."""
     wanted = {name: _named(filled, name) for name in ("skill", "profile")} | {"model": filled.get("model", "")}
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     if "sure" in filled:
         versions = {name.removeprefix("version-"): text for name, text in filled.items() if name.startswith("version-")}
         with suppress(ChangedMeanwhile):
@@ -121,8 +121,8 @@ def _named(filled: dict[str, str], field: str) -> str:
     return filled[field]
 
 
-def _tiers(profile: str) -> tuple[Tier, ...]:
-    entry: Entry[Profile] | None = current_catalogue().profiles.entries.get(profile)
+def _tiers(profile: str, tenant: str) -> tuple[Tier, ...]:
+    entry: Entry[Profile] | None = current_catalogue(tenant).profiles.entries.get(profile)
     return entry.value.ladder if entry and entry.value else ()
 
 
@@ -134,7 +134,7 @@ def _items_of(job: str, count: int) -> str:
 
 
 def _form(request: Request, typed: dict[str, str], models: Sequence[str], wrong: str | None = None) -> Response:
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(request.state.visitor.tenant)
     ladder = catalogue.profile(typed["profile"] or get_settings().profile)
     return render(
         request,

@@ -35,7 +35,7 @@ class VersionLine(Frozen):
 @router.get("/skills/{name}")
 def show_skill(request: Request, visitor: Visit, name: Name, days: Days = 30) -> Response:
     """Show a skill: its prompt, versions, calibrations, cost, and where it is used; and try it."""
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     found = prompt_versions.find_skill(name)
     with api.engine().db.reading() as tx:
         marks = model_stats.model_marks(tx, tenant=visitor.sees, days=days, skill=name)
@@ -79,7 +79,7 @@ def _workflows_with(catalogue: Catalogue, skill: Skill) -> list[str]:
 @router.get("/profiles/{name}")
 def show_profile(request: Request, visitor: Visit, name: Name, days: Days = 30) -> Response:
     """Show a profile: its tiers, their models with prices and limits, and how these did."""
-    profile = current_catalogue().profile(name)
+    profile = current_catalogue(visitor.tenant).profile(name)
     pairs = model_pairs(profile) if profile.ladder else frozenset()
     with api.engine().db.reading() as tx:
         marks = {(one.tier, one.model): one for one in model_stats.model_marks(tx, tenant=visitor.sees, days=days)}

@@ -61,7 +61,7 @@ def _source(file: UploadFile | None, texts: str) -> AbstractContextManager[Path 
 
 
 def _form(request: Request, typed: dict[str, str], wrong: str | None = None) -> Response:
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(request.state.visitor.tenant)
     names = sorted({*catalogue.workflows.entries, *catalogue.skills.entries})
     return render(
         request,

@@ -38,13 +38,13 @@ _Act = Literal["show", "add", "remove", "connect", "change", "select"]
 @router.get("")
 def show_catalogue(request: Request, visitor: Visit) -> Response:
     """Show what there is."""
-    return render(request, "workflows.html", catalogue=current_catalogue())
+    return render(request, "workflows.html", catalogue=current_catalogue(visitor.tenant))
 
 
 @router.get("/new")
 def show_new(request: Request, visitor: Visit) -> Response:
     """Begin a workflow."""
-    skill = next(iter(current_catalogue().skills)).name
+    skill = next(iter(current_catalogue(visitor.tenant).skills)).name
     workflow = Workflow(name="my-workflow", steps=(Step(name="first", skill=skill),))
     return _page(request, as_yaml(workflow), "", version=NONE_YET)
 
@@ -52,7 +52,7 @@ def show_new(request: Request, visitor: Visit) -> Response:
 @router.get("/{name}")
 def show_workflow(request: Request, visitor: Visit, name: Name, saved: bool = False) -> Response:
     """Show a workflow in the editor, as its file has it."""
-    entry = current_catalogue().workflows.entry(name)
+    entry = current_catalogue(visitor.tenant).workflows.entry(name)
     text = entry.file.read_text("utf-8")
     return _page(request, text, "", version=NONE_YET if entry.built_in else version_of(text), saved=saved)
 
@@ -61,14 +61,15 @@ def show_workflow(request: Request, visitor: Visit, name: Name, saved: bool = Fa
 def edit(request: Request, visitor: FormViewer, act: _Act, filled: Filled) -> Response:
     """Change the draft in the form, and show the editor again."""
     text, step, version = filled.get("yaml", ""), filled.get("step", ""), filled.get("version", NONE_YET)
+    catalogue = current_catalogue(visitor.tenant)
     try:
         before = parsed(text)
-        workflow, step = _edited(before, act, step, filled)
+        workflow, step = _edited(before, act, step, filled, catalogue)
         # Untouched text stays as it was typed, comments and all.
         text = text if act in ("show", "select") else rewritten(text, before, workflow)
     except UserError as error:
-        return render(request, "parts/editor.html", **_editor(text, step, version=version, wrong=str(error)))
-    return render(request, "parts/editor.html", **_editor(text, step, version=version))
+        return render(request, "parts/editor.html", **_editor(catalogue, text, step, version=version, wrong=str(error)))
+    return render(request, "parts/editor.html", **_editor(catalogue, text, step, version=version))
 
 
 @router.post("/save")
@@ -77,7 +78,7 @@ def save(request: Request, visitor: FormAdmin, filled: Filled) -> Response:
     text, step, version = filled.get("yaml", ""), filled.get("step", ""), filled.get("version")
     try:
         name = parsed(text).name
-        save_own(current_catalogue(), FileKind.WORKFLOW, name, text, by=visitor.name, version=version)
+        save_own(current_catalogue(visitor.tenant), FileKind.WORKFLOW, name, text, by=visitor.name, version=version)
     except ChangedMeanwhile as error:
         # Saved again, it is written over what is there now: that has been seen.
         return _page(request, text, step, version=error.version, wrong=str(error), difference=error.difference)
@@ -112,7 +113,7 @@ def _result(request: Request, job: str) -> Response:
 
 def _tried(workflow: Workflow, filled: dict[str, str], visitor: Visitor) -> str:
     step = find(workflow, filled.get("step", ""))
-    catalogue = current_catalogue()
+    catalogue = current_catalogue(visitor.tenant)
     skill = next((one for one in workflow.skills if one.name == step.skill), None)
     lone = alone(step, skill)
     refuse_unsafe(lone, visitor)
@@ -140,7 +141,9 @@ def parsed(text: str) -> Workflow:
     return parse_yaml(text.encode(), Path("workflow.yaml")).parse(Workflow)
 
 
-def _edited(workflow: Workflow, act: _Act, step: str, filled: dict[str, str]) -> tuple[Workflow, str]:
+def _edited(
+    workflow: Workflow, act: _Act, step: str, filled: dict[str, str], catalogue: Catalogue
+) -> tuple[Workflow, str]:
     match act:
         case "add":
             return add_step(workflow, skill=filled.get("new_skill", ""), after=step or None)
@@ -149,7 +152,6 @@ def _edited(workflow: Workflow, act: _Act, step: str, filled: dict[str, str]) ->
         case "connect":
             return connect(workflow, filled.get("source", ""), filled.get("target", "")), step
         case "change":
-            catalogue = current_catalogue()
             fields = step_fields(filled)
             return change_step(workflow, step, fields, _skills(workflow, catalogue)), fields["name"]
         case "show" | "select":
@@ -196,12 +198,14 @@ def _page(
     difference: str = "",
     saved: bool = False,
 ) -> Response:
-    values = _editor(text, step, version=version, wrong=wrong, difference=difference)
+    catalogue = current_catalogue(request.state.visitor.tenant)
+    values = _editor(catalogue, text, step, version=version, wrong=wrong, difference=difference)
     return render(request, "workflow.html", status=422 if wrong else 200, saved=saved, **values)
 
 
-def _editor(text: str, chosen: str, *, version: str, wrong: str | None = None, difference: str = "") -> dict[str, Any]:
-    catalogue = current_catalogue()
+def _editor(
+    catalogue: Catalogue, text: str, chosen: str, *, version: str, wrong: str | None = None, difference: str = ""
+) -> dict[str, Any]:
     workflow = None
     try:
         workflow = parsed(text)

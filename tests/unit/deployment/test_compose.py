@@ -16,9 +16,10 @@ from firstline.orchestrator.cli._commands import _names
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
+USERS = ROOT / "config" / "redis" / "users.acl"
 SIMULATOR = ROOT / "examples" / "tickets" / "simulator.yml"
 EXAMPLE = (ROOT / ".env.example").read_text("utf-8")
-PASSWORDS = ("REDIS_PASSWORD", "POSTGRES_PASSWORD", "FLOWER_PASSWORD")
+PASSWORDS = ("REDIS_PASSWORD", "REDIS_WORKER_PASSWORD", "REDIS_TOOLS_PASSWORD", "POSTGRES_PASSWORD", "FLOWER_PASSWORD")
 SERVICES = {
     "redis",
     "postgres",
@@ -214,7 +215,38 @@ def test_redis_keeps_what_is_queued_and_shows_its_password_to_nobody(services):
     for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
         assert option in command
     assert "redis_password-1" not in command
-    assert "requirepass $$REDISCLI_AUTH" in command
+
+
+def test_each_kind_of_process_is_a_redis_user_with_a_signing_key_of_its_own(tmp_path):
+    keys = {"FIRSTLINE_SIGNING_KEY": "whole", "WORKER_SIGNING_KEY": "of-models", "TOOLS_SIGNING_KEY": "of-tools"}
+    services = read(tmp_path, **keys)["services"]
+    found = {
+        name: (
+            re.match(r"redis://(\w*):([\w-]+)@", services[name]["environment"]["FIRSTLINE_REDIS_URL"]).groups(),
+            services[name]["environment"]["FIRSTLINE_SIGNING_KEY"],
+        )
+        for name in (*CONSUMING, "web", "flower")
+    }
+    whole, models = (("", "redis_password-1"), "whole"), (("worker", "redis_worker_password-1"), "of-models")
+    assert found == {
+        **dict.fromkeys(("orchestrator", "web", "flower"), whole),
+        **dict.fromkeys(("worker-cheap", "worker-frontier"), models),
+        "worker-tools": (("tools", "redis_tools_password-1"), "of-tools"),
+    }
+
+
+def test_redis_is_given_its_users_with_their_passwords(tmp_path, services):
+    command = services["redis"]["command"][2].replace("$$", "$").replace("/users.acl > /tmp", f"{USERS} > {tmp_path}")
+    made = command.partition("exec ")[0]
+    words = {"REDISCLI_AUTH": "a", "WORKER_PASSWORD": "b", "TOOLS_PASSWORD": "c"}
+    subprocess.run(["sh", "-c", made], env={"PATH": os.environ["PATH"], **words}, check=True)
+    made_file = tmp_path / "users.acl"
+    assert [line.split()[1:4] for line in made_file.read_text().splitlines()] == [
+        ["default", "on", ">a"],
+        ["worker", "on", ">b"],
+        ["tools", "on", ">c"],
+    ]
+    assert made_file.stat().st_mode & 0o077 == 0
 
 
 def test_redis_refuses_before_its_container_is_killed(tmp_path):

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue
+from firstline.config.catalogue.catalogue import BUILT_IN, Catalogue, load_catalogue
 from firstline.config.catalogue.check import check_path
 from firstline.config.catalogue.file_kinds import FileKind
 from firstline.schemas.errors import UserError
@@ -29,6 +29,29 @@ steps:
   - {name: second, skill: sort, inputs: {text: first.label}, when: first.label == 'a'}
 output: second
 """
+
+
+def test_what_stands_under_a_tenant_is_its_own_and_goes_before_what_all_have(home):
+    write(home, "tenants/acme/skills/sort.yaml", SKILL.replace("Sort it.", "Sort it as Acme does."))
+    write(home, "tenants/acme/workflows/flow.yaml", WORKFLOW)
+    write(home, "tenants/acme/tools/find.yaml", "name: find\nkind: search\n")
+    acme, other = load_catalogue([home], tenant="acme"), load_catalogue([home], tenant="other")
+    assert acme.skill("sort").instructions == "Sort it as Acme does."
+    assert acme.parts(acme.workflow("flow")).skills["sort"].instructions == "Sort it as Acme does."
+    assert [tool.name for tool in acme.tools] == ["find"]
+    for catalogue in (other, load_catalogue([home])):
+        assert catalogue.skill("sort").instructions == "Sort it."
+        assert "flow" not in catalogue.workflows
+        assert list(catalogue.tools) == []
+    assert acme.problems == other.problems == ()
+    assert check_path(home).problems == ()
+
+
+@pytest.mark.parametrize("tenant", ["../tenants/acme", "acme/..", "..", ".", "", "a\0b"])
+def test_no_tenants_name_leads_out_of_its_folder(home, tenant):
+    write(home, "tenants/acme/skills/own.yaml", SKILL.replace("name: sort", "name: own"))
+    assert "own" not in load_catalogue([home / "tenants"], tenant=tenant).skills
+    assert "own" not in load_catalogue([home], tenant=tenant).skills
 
 
 @pytest.fixture

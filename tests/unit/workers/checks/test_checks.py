@@ -240,13 +240,15 @@ def test_a_pattern_that_backtracks_without_end_is_a_failed_check():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
-        "import time\n"
+        "import asyncio, time\n"
         "def fine(answer, item): return item['text'] == 'x'\n"
         "def wordy(answer, item): return f'{answer} is odd'\n"
         "def silent(answer, item): return None\n"
         "def odd(answer, item): return 3\n"
         "def broken(answer, item): raise SystemExit(1)\n"
         "def hang(answer, item): time.sleep(1)\n"
+        "async def late(answer, item): return 'odd' if answer % 2 else None\n"
+        "async def never(answer, item): await asyncio.sleep(1)\n"
     )
     monkeypatch.setattr("firstline.workers.rules.user_functions.TIMEOUT_S", 0.1)
     return tmp_path
@@ -261,6 +263,8 @@ def folder(tmp_path, monkeypatch):
         pytest.param("odd", "expected True, False, None or a reason, got 3", id="something else"),
         pytest.param("broken", "raised SystemExit", id="raises"),
         pytest.param("hang", "did not return within", id="hangs"),
+        pytest.param("late", "odd", id="async"),
+        pytest.param("never", "did not return within", id="async that hangs"),
         pytest.param("absent", "has no 'absent'", id="missing"),
     ],
 )

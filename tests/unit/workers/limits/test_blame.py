@@ -19,7 +19,7 @@ from firstline.workers.providers.gateway import Call, Reply
 
 MODEL = Model(name="openai/small")
 TIER = Tier(name="economy", models=(MODEL,))
-FLAGGED, GOOD = Struck("j1", "7:s"), Struck("j2", "1:s")
+FLAGGED, GOOD = Struck("a", "j1", "7:s"), Struck("a", "j2", "1:s")
 WELL = Reply(text="ready")
 KINDS = [ErrorKind.AUTH, ErrorKind.NOT_FOUND, ErrorKind.BAD_REQUEST, ErrorKind.SERVER, ErrorKind.TIMEOUT]
 
@@ -107,7 +107,7 @@ def test_faults_on_several_items_stop_a_model_for_its_time():
     async def scenario() -> None:
         house = House()
         for n in range(3):
-            await house.fault(ErrorKind.SERVER, Struck("j1", f"{n}:s"))
+            await house.fault(ErrorKind.SERVER, Struck("a", "j1", f"{n}:s"))
         waits = house.gate.pick(TIER)
         assert isinstance(waits, Defer)
         assert waits.wait_s == pytest.approx(TIER.cooldown_s)
@@ -119,13 +119,27 @@ def test_a_jobs_own_parameters_stop_no_other_job():
     async def scenario() -> None:
         house = House()
         for n in range(40):
-            await house.fault(ErrorKind.BAD_REQUEST, Struck("j1", f"{n}:s"))
+            await house.fault(ErrorKind.BAD_REQUEST, Struck("a", "j1", f"{n}:s"))
             house.gate.success(TIER, MODEL)
         assert house.gate.pick(TIER) == MODEL
-        assert house.gate.is_its_own(MODEL, Struck("j1", "99:s"), ErrorKind.BAD_REQUEST)
+        assert house.gate.is_its_own(MODEL, Struck("a", "j1", "99:s"), ErrorKind.BAD_REQUEST)
         assert not house.gate.is_its_own(MODEL, GOOD, ErrorKind.BAD_REQUEST)
 
     asyncio.run(scenario())
+
+
+def test_no_number_of_jobs_of_one_tenant_stops_a_model_for_its_time():
+    async def scenario(*tenants: str) -> float:
+        house = House()
+        for n in range(12):
+            await house.fault(ErrorKind.BAD_REQUEST, Struck(tenants[n % len(tenants)], f"j{n}", "1:s"))
+        waits = house.gate.pick(TIER)
+        assert isinstance(waits, Defer)
+        return waits.wait_s
+
+    # A call of our own, which has none of its parameters, proves the model at once.
+    assert asyncio.run(scenario("b")) <= 1
+    assert asyncio.run(scenario("b", "c")) >= 30
 
 
 def test_a_server_that_says_when_to_come_back_is_believed_at_once():
@@ -180,8 +194,8 @@ def test_what_everybody_meets_is_held_against_no_item(kind):
     async def scenario() -> None:
         house, state = House(), line(kind)
         for n in range(30):
-            await house.fault(kind, Struck("j1", f"{n}:s"))
-            assert not count_round(house.gate, TIER, state, Struck("j1", "0:s"))
+            await house.fault(kind, Struck("a", "j1", f"{n}:s"))
+            assert not count_round(house.gate, TIER, state, Struck("a", "j1", "0:s"))
         assert state.faults == 0
 
     asyncio.run(scenario())
@@ -193,7 +207,7 @@ def test_a_provider_that_does_not_take_the_probe_is_there_all_the_same(kind, sai
     async def scenario() -> None:
         house = House(Reply(error=said, detail="no play fits"))
         for n in range(4):
-            await house.fault(kind, Struck("j1", f"{n}:s"))
+            await house.fault(kind, Struck("a", "j1", f"{n}:s"))
         house.now += 61
         assert isinstance(await house.enter(), Permit)
 
@@ -204,7 +218,7 @@ def test_a_model_that_nobody_finds_is_not_proven_by_a_probe_that_does_not_find_i
     async def scenario() -> None:
         house = House(Reply(error=ErrorKind.NOT_FOUND, detail="no such model"))
         for n in range(4):
-            await house.fault(ErrorKind.NOT_FOUND, Struck("j1", f"{n}:s"))
+            await house.fault(ErrorKind.NOT_FOUND, Struck("a", "j1", f"{n}:s"))
         house.now += 61
         assert isinstance(await house.enter(), Defer)
 

@@ -191,6 +191,17 @@ def test_a_trusted_function_runs_within_the_worker(place: Place) -> None:
     assert "ValueError: no" in str(isolate.run(broken, {}, place=place).error)
 
 
+def test_no_function_within_the_worker_holds_it_for_longer_than_its_deadline(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place.base / "slow.py").write_text("import asyncio\n\nasync def never(): await asyncio.sleep(20)\n")
+    monkeypatch.setattr("firstline.workers.rules.user_functions.TIMEOUT_S", 0.2)
+    spec = ToolSpec(name="slow", kind="function", options={"path": "slow:never", "in_process": True})
+    started = time.monotonic()
+    assert "did not return within" in str(isolate.run(spec, {}, place=place).error)
+    assert time.monotonic() - started < 5
+
+
 def test_a_step_cannot_bring_a_function_into_the_worker_that_its_declaration_keeps_out(place: Place) -> None:
     (place.base / "near.py").write_text("import os\n\ndef pid(): return os.getpid()\n")
     spec = ToolSpec(name="near", kind="function", options={"path": "near:pid"})

@@ -1,5 +1,7 @@
 """Python code runs in a cell: no network, no files, no time to waste, and off by default."""
 
+import os
+import socket
 import sys
 import time
 from typing import Any
@@ -9,16 +11,16 @@ import pytest
 from firstline.schemas.tool import ToolResult
 from firstline.workers.tools import python_code
 from firstline.workers.tools.base import Place
-from firstline.workers.tools.confinement import no_network_prefix
+from firstline.workers.tools.confinement import apart_prefix
 from firstline.workers.tools.python_code import Arguments, Options, call
 
 needs_namespaces = pytest.mark.skipif(
-    sys.platform != "linux" or not no_network_prefix(), reason="this machine grants no network namespace"
+    sys.platform != "linux" or not apart_prefix(), reason="this machine grants no network namespace"
 )
 
 
 def run(code: str, *, stdin: str = "", **options: Any) -> ToolResult:
-    chosen = {"enabled": True, "allow_weak_isolation": not no_network_prefix(), "timeout_s": 20, **options}
+    chosen = {"enabled": True, "allow_weak_isolation": not apart_prefix(), "timeout_s": 20, **options}
     return call(Arguments(code=code, stdin=stdin), Options.model_validate(chosen), Place())
 
 
@@ -146,7 +148,7 @@ def test_rights_that_were_given_up_do_not_come_back(code: str) -> None:
 
 
 def test_without_a_network_namespace_it_refuses_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(python_code, "no_network_prefix", lambda: ())
+    monkeypatch.setattr(python_code, "apart_prefix", lambda: ())
     assert "allow_weak_isolation: true" in str(run("print(1)", allow_weak_isolation=False).error)
     assert stdout(run("print(1)", allow_weak_isolation=True)) == "1\n"
 
@@ -161,5 +163,100 @@ def test_without_a_network_namespace_it_refuses_unless_told_otherwise(monkeypatc
     ],
 )
 def test_the_weak_protection_refuses_sockets_and_processes(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    monkeypatch.setattr(python_code, "no_network_prefix", lambda: ())
+    monkeypatch.setattr(python_code, "apart_prefix", lambda: ())
     assert "is not allowed here" in str(run(code, allow_weak_isolation=True).error)
+
+
+@needs_namespaces
+@pytest.mark.parametrize("name", ["path", "abstract"])
+def test_no_unix_socket_can_be_reached(name: str, tmp_path: Any) -> None:
+    address = str(tmp_path / "s") if name == "path" else f"\0firstline-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mail:
+        server.bind(address)
+        mail.bind(address + ".mail")
+        server.listen()
+        pair, post = "socket.socketpair(type=socket.SOCK_DGRAM)[0]", address + ".mail"
+        for code in (
+            f"socket.socket(socket.AF_UNIX).connect({address!r})",
+            f"{pair}.sendto(b'x', {post!r})",
+            f"{pair}.connect({post!r})",
+        ):
+            result = run(f"import socket\n{code}\nprint('in')")
+            assert "PermissionError" in str(result.error)
+            assert stdout(result) == ""
+
+
+_CALL = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n{}\nprint(os.strerror(ctypes.get_errno()))"
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    "call_of_c",
+    [
+        "libc.shmget(0, 4096, 0o1600)",
+        "libc.msgget(0, 0o1600)",
+        "libc.semget(0, 1, 0o1600)",
+        "libc.memfd_create(b'x', 0)",
+        "libc.syscall(425, 8, None)",
+        "libc.unshare(0x10000000)",
+        "libc.mount(b'tmpfs', b'.', b'tmpfs', 0, None)",
+        "libc.ptrace(0, 0, 0, 0)",
+        "libc.umount2(os.getcwd().encode(), 2)",
+    ],
+    ids=["shm", "msg", "sem", "memfd", "io_uring", "unshare", "mount", "ptrace", "umount"],
+)
+def test_the_kernel_refuses_what_leads_out_of_the_cell(call_of_c: str) -> None:
+    assert stdout(run(_CALL.format(call_of_c))) == "Operation not permitted\n"
+
+
+@needs_namespaces
+def test_no_power_is_left() -> None:
+    code = "print([line.split()[1] for line in open('/proc/self/status') if line.startswith(('CapEff', 'CapPrm'))])"
+    assert stdout(run(code)) == f"{['0' * 16] * 2}\n"
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("for n in range(99): open(f'{n}', 'wb').write(b'x' * 1_000_000)", "No space left"),
+        (
+            "import tempfile\nkept = [tempfile.TemporaryFile(dir='.') for _ in range(40)]\n"
+            "for one in kept: one.write(b'x' * 1_000_000), one.flush()",
+            "No space left",
+        ),
+        ("import os\nfor n in range(9999): os.mkdir('d'), os.chdir('d')", "No space left"),
+        ("for n in range(9999): open(f'{n}', 'w')", "No space left"),
+    ],
+    ids=["many files", "files that are deleted and open", "deep", "empty files"],
+)
+def test_the_whole_disk_and_its_depth_are_bounded(code: str, wrong: str, monkeypatch: Any, tmp_path: Any) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert wrong in str(run(code, disk_bytes=5_000_000, files=500).error)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import asyncio\nasync def f(): await asyncio.sleep(0); return 'well'\nprint(asyncio.run(f()))",
+        "import threading\none = threading.Thread(target=print, args=['well']); one.start(); one.join()",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(\"well\")'], check=True)",
+        "import os, pathlib\nos.makedirs('a/b'); pathlib.Path('a/b/c').write_text('well'); print(open('a/b/c').read())",
+        "import tempfile\nwith tempfile.TemporaryDirectory(dir='.') as one: print('well')",
+    ],
+    ids=["event loop", "thread", "process", "folders", "temporary folder"],
+)
+def test_what_programs_are_made_of_works(code: str) -> None:
+    assert stdout(run(code)) == "well\n"
+
+
+@needs_namespaces
+def test_a_wall_that_is_missing_is_named_and_keeps_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = python_code._sandbox().replace("libseccomp.so.2", "libnone.so.9")
+    monkeypatch.setattr(python_code, "_sandbox", lambda: text)
+    refused = run("print(1)", allow_weak_isolation=False)
+    assert "this machine grants no seccomp filter" in str(refused.error)
+    assert refused.value is None
+    assert stdout(run("print(1)", allow_weak_isolation=True)) == "1\n"
