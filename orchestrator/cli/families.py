@@ -43,8 +43,10 @@ def set_(
     max_loss: Annotated[
         float | None, typer.Option("--max-loss", help="Share of requests that may be lost, such as 0.05.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Pin or exclude a family, name how its answers are compared, or what it may lose."""
+    from firstline.orchestrator.cli._show import show_json
     from firstline.orchestrator.quality.families.family import FamilyChoice
     from firstline.orchestrator.quality.families.listing import FamilyChange, change, state_of
     from firstline.schemas.errors import UserError
@@ -55,5 +57,8 @@ def set_(
         choice=FamilyChoice(choice) if choice is not None else None, compare=compare, max_loss=max_loss
     )
     done = change(family, asked)
-    typer.echo(f"{done.id}: {state_of(done)}, {done.why_in_words}; compared by {done.compare or 'its schema'}, "
-               f"at most {done.max_loss:.1%} may be lost")  # fmt: skip
+    if as_json:
+        show_json(done)
+        return
+    compared = f"compared by {done.compare or 'its schema'}, at most {done.max_loss:.1%} may be lost"
+    typer.echo(f"{done.id}: {state_of(done)}, {done.why_in_words}; {compared}")

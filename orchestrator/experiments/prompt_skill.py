@@ -8,7 +8,7 @@ from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.catalogue.file_kinds import FileKind
 from firstline.config.catalogue.own_files import save_own
 from firstline.config.catalogue.yaml_text import as_yaml
-from firstline.orchestrator.quality.signals import signals_for
+from firstline.orchestrator.plans.thresholds import signals_for
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError

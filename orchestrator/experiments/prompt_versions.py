@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstline.config.catalogue.catalogue import is_path, load_catalogue
+from firstline.config.catalogue.catalogue import Catalogue, is_path, load_catalogue
 from firstline.config.catalogue.yaml_file import read_yaml
 from firstline.config.catalogue.yaml_text import as_yaml, rewritten
 from firstline.config.settings import OWN_FOLDER, get_settings
@@ -51,9 +51,9 @@ class SkillFile:
         return self.live.parent / _FOLDER
 
 
-def find_skill(name_or_path: str) -> SkillFile:
-    """Return a skill of the catalogue or at a path, with its file; UserError when there is none."""
-    catalogue = load_catalogue()
+def find_skill(name_or_path: str, among: Catalogue | None = None) -> SkillFile:
+    """Return a skill of a catalogue (this user's when missing) or at a path, with its file; else a UserError."""
+    catalogue = among or load_catalogue()
     if is_path(name_or_path):
         return SkillFile(catalogue.skill(name_or_path), Path(name_or_path))
     skill = catalogue.skill(name_or_path)

@@ -1,12 +1,13 @@
 """From which confidence on a model's answers are accepted: certificates, the policy, and what the signals can say."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
 from firstline.orchestrator.store import calibrations
-from firstline.schemas.base import Frozen
-from firstline.schemas.policy import COMBINED, DECISION, Combination, Policy, Threshold
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.schemas.policy import COMBINED, DECISION, Combination, Policy, Signal, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
 from firstline.workers.rules.closed_answers import undecidable
@@ -142,6 +143,18 @@ def has_signal(skill: Skill, model: Model) -> bool:
     if model.decides:
         return _undecidable(skill) is None
     return any(signal.kind not in _OF_LOGPROBS or model.logprobs for signal in skill.confidence)
+
+
+def signals_for(output: JsonObject) -> tuple[Signal, ...]:
+    """Return the free signals that an answer of this form can give: between labels where it has some."""
+    labels = (Signal(kind="margin"),) if _has_enum(output) else ()
+    return (*labels, Signal(kind="mean_logprob"))
+
+
+def _has_enum(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return "enum" in schema or any(_has_enum(part) for part in schema.values())
+    return isinstance(schema, list) and any(_has_enum(part) for part in schema)
 
 
 def known_certificates(tx: Connection, *, profile: Profile, tenant: str) -> Certificates:

@@ -115,6 +115,7 @@ def outcomes(url, model):
         (FaultKind.OFF_SCHEMA, None, 2),
         (FaultKind.NO_USAGE, None, 1),
         (FaultKind.ZERO_USAGE, None, 1),
+        (FaultKind.NO_PROBABILITIES, None, 1),
     ],
 )
 def test_every_fault_is_a_reply_of_its_kind_and_nothing_is_tried_again_behind_our_back(call, url, fault, error, tries):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from firstline.config.catalogue.answer_fields import comparators_of
 from firstline.config.catalogue.schema_fields import schema_flaws
+from firstline.orchestrator.plans.thresholds import signals_for
 from firstline.orchestrator.quality.families.family import Family
-from firstline.orchestrator.quality.signals import signals_for
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.comparator import Comparator
 from firstline.schemas.plan import Step, Workflow

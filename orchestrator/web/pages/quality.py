@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from firstline.orchestrator import api
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.quality.calibrations import standings
+from firstline.orchestrator.quality.families import listing as family_listing
 from firstline.orchestrator.reports import model_stats
 from firstline.orchestrator.web.charts import of_quality
 from firstline.orchestrator.web.charts.chart import Chart
@@ -44,6 +45,15 @@ def show_quality(request: Request, visitor: Visit, days: Days = 30) -> Response:
         audit_charts=_drawn(of_quality.audited(one, looks) for one, looks in audits.courses(tenant=visitor.sees)),
         calibration_charts=_drawn(of_quality.risk_and_coverage(one) for one in known if one.state != "dead"),
         days=days,
+    )
+
+
+@router.get("/families")
+def show_families(request: Request, visitor: Visit) -> Response:
+    """Show families of chat requests: who answers them, and what that saves."""
+    found = family_listing.standings(tenant=visitor.sees)
+    return render(
+        request, "families.html", families=found, label=family_listing.label, state_of=family_listing.state_of
     )
 
 

@@ -36,7 +36,7 @@ class VersionLine(Frozen):
 def show_skill(request: Request, visitor: Visit, name: Name, days: Days = 30) -> Response:
     """Show a skill: its prompt, versions, calibrations, cost, and where it is used; and try it."""
     catalogue = current_catalogue(visitor.tenant)
-    found = prompt_versions.find_skill(name)
+    found = prompt_versions.find_skill(name, catalogue)
     with api.engine().db.reading() as tx:
         marks = model_stats.model_marks(tx, tenant=visitor.sees, days=days, skill=name)
         (task,) = model_stats.task_stats(tx, tenant=visitor.sees, days=days, skill=name) or (None,)

@@ -6,7 +6,7 @@ from alembic import op
 from firstline.orchestrator.store.types import UtcDateTime
 
 revision = "0012_families"
-down_revision = "0013_takeovers"
+down_revision = "0011_takeovers"
 branch_labels = None
 depends_on = None
 

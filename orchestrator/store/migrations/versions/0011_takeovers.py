@@ -1,16 +1,25 @@
-"""Answers that are taken over from earlier jobs: what a job's answers and an item's content are known by."""
+"""What answers are taken over by, a job's breaks and a calibration's curve.
+
+Answers of earlier jobs are found by what a job's answers and an item's content are known by. A job's breaks are no
+time of its items; a calibration keeps the curve that it was read from.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013_takeovers"
-down_revision = "0014_what_pages_show"
+revision = "0011_takeovers"
+down_revision = "0010_signals_and_tunings"
 branch_labels = None
 depends_on = None
+
+_LISTS = (("job", "breaks"), ("calibration", "curve"))
 
 
 def upgrade() -> None:
     """Go forward."""
+    for name, column in _LISTS:
+        with op.batch_alter_table(name) as table:
+            table.add_column(sa.Column(column, sa.JSON(), nullable=False, server_default="[]"))
     with op.batch_alter_table("job") as table:
         table.add_column(sa.Column("recipe", sa.String(), nullable=True))
         table.create_index("ix_job_recipe", ["recipe"])
@@ -31,3 +40,6 @@ def downgrade() -> None:
     with op.batch_alter_table("job") as table:
         table.drop_index("ix_job_recipe")
         table.drop_column("recipe")
+    for name, column in _LISTS:
+        with op.batch_alter_table(name) as table:
+            table.drop_column(column)
