@@ -40,10 +40,11 @@ def change(tx: Connection, *, student: int, **values: Any) -> None:
     tx.execute(update(_student).where(_student.c.id == student).values(**values))
 
 
-def listed(tx: Connection) -> list[RowMapping]:
-    """Return all students, the newest first, without their arrays."""
+def listed(tx: Connection, *, tenant: str | None = None) -> list[RowMapping]:
+    """Return a tenant's students, or all, the newest first, without their arrays."""
     columns = [column for column in _student.c if column.name not in _HEAVY]
-    return list(tx.execute(select(*columns).order_by(_student.c.id.desc())).mappings())
+    query = select(*columns).order_by(_student.c.id.desc())
+    return list(tx.execute(query if tenant is None else query.where(_student.c.tenant == tenant)).mappings())
 
 
 def labels(

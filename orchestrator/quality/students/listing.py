@@ -33,13 +33,13 @@ class StudentStanding(Frozen):
     trained_at: datetime
 
 
-def standings() -> list[StudentStanding]:
-    """Return all students, the newest first; one of another version of Firstline says so."""
+def standings(*, tenant: str | None = None) -> list[StudentStanding]:
+    """Return a tenant's students, or all, the newest first; one of another version of Firstline says so."""
     with api.engine().db.reading() as tx:
         rows = [
             # The last answers of a job come after the last look at its student.
             {**row, "served": students.served(tx, job=row["job"], step=row["step"], tier=row["tier"])}
-            for row in students.listed(tx)
+            for row in students.listed(tx, tenant=tenant)
         ]
     return [
         StudentStanding.model_validate(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from firstline.orchestrator.experiments.tune import StepTuned, TuneReport
 from firstline.orchestrator.quality.calibration.standing import Standing
 from firstline.orchestrator.quality.drift import Audit, Look
 from firstline.orchestrator.reports.model_stats import DayErrors
@@ -41,6 +42,25 @@ def audited(found: Audit, looks: Sequence[Look]) -> Chart | None:
         y_unit="share",
         series=tuple(series),
         note="From left to right as answers were audited; the interval holds however often one looks.",
+    )
+
+
+def cost_over_loss(found: TuneReport, step: StepTuned, *, number: int) -> Chart | None:
+    """Return what a tuned step costs beside the top model, by the share of rows lost; None: no curve was estimated."""
+    if not step.curve:
+        return None
+    points = sorted(step.curve, key=lambda one: one.loss)
+    return Chart(
+        name=f"tuning-{number}-{step.step}",
+        title=f"{found.workflow}, {step.step}: cost over loss",
+        x=tuple(point.loss for point in points),
+        x_unit="share",
+        y_unit="share",
+        series=(
+            Series(name="cost of the top model alone", values=tuple(one.cost_share for one in points), colour="t0"),
+        ),
+        marks={"borne": found.max_loss} if points[-1].loss >= found.max_loss else {},
+        note="From left to right as more of the cheaper model's answers are taken; estimated from every label.",
     )
 
 
