@@ -7,11 +7,13 @@ FAMILIES = ("permissions", "conditions", "limitations")
 _BINDING = ("disclose-source", "network-use-disclose", "same-license", "same-license--file", "same-license--library")
 
 
-def each_once(answer: dict[str, Any], item: object = None) -> bool | str:
-    """Return True when no tag is given twice, else the reason."""
-    tags = [clause["tag"] for clause in answer["clauses"]]
-    twice = sorted({tag for tag in tags if tags.count(tag) > 1})
-    return f"given twice: {', '.join(twice)}; give each tag once, with its best quote" if twice else True
+def tidied(answer: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    """Return each tag once, with its first passage; where one passage was shown, that one is meant."""
+    shown = [passage["n"] for passage in item["passages"]]
+    kept: dict[str, dict[str, Any]] = {}
+    for clause in answer["clauses"]:
+        kept.setdefault(clause["tag"], clause | {"passage": shown[0]} if len(shown) == 1 else clause)
+    return {"clauses": list(kept.values())}
 
 
 def in_range(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:

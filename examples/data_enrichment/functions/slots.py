@@ -1,17 +1,19 @@
-"""Checks of marked slots, and of a review of them."""
+"""What is put right in marked slots, and a check of a review of them."""
 
-from collections import Counter
 from typing import Any
 
 #: A reviewer who finds more than this share of a sample wrong has the step done again.
 MOST_WRONG = 0.2
 
 
-def each_once(answer: dict[str, Any], item: object = None) -> bool | str:
-    """Return True when no slot is marked twice, else the reason."""
-    counts = Counter(marked["slot"] for marked in answer["slots"])
-    twice = [slot for slot, count in counts.items() if count > 1]
-    return f"marked twice: {', '.join(twice)}; mark each slot once" if twice else True
+def tidied(answer: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    """Return the slots whose words stand in the text, each slot once: its first words."""
+    text = item["text"].casefold()
+    kept: dict[str, dict[str, Any]] = {}
+    for marked in answer["slots"]:
+        if marked["text"].casefold() in text:
+            kept.setdefault(marked["slot"], marked)
+    return {"slots": list(kept.values())}
 
 
 def decision_follows(answer: dict[str, Any], item: dict[str, Any]) -> bool | str:
