@@ -88,6 +88,7 @@ SUBMITTED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row", rows("04-batch-endings"), ids=lambda row: row["mode"])
 def test_04_however_a_batch_ends_what_is_paid_is_kept_and_nothing_is_paid_twice(house, tmp_path, row):
     with serving(row["mode"]) as (url, endings):

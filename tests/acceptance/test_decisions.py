@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.commands import Commands, commands
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 LABELS = ("billing", "card", "login", "other")
 SCRIPT = """
 truth: truth.jsonl

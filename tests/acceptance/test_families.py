@@ -21,6 +21,7 @@ from firstline.schemas.access import Role
 from tests.acceptance.commands import typed
 from tests.acceptance.web_deployment import web_deployment
 
+pytestmark = pytest.mark.long
 PRICES = {"cheap": (0.1, 0.4), "frontier": (5.0, 20.0)}
 TEAMS = ("delivery", "payment", "returns", "account")
 #: What is right is in the request itself, so that anybody can count what was lost.

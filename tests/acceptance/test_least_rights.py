@@ -19,6 +19,7 @@ from tests.acceptance import workload
 from tests.acceptance.processes import Deployment, running
 from tests.servers import RedisServer
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 MASTER = "k" * 64
 #: What each process is: its Redis user, and the queues whose keys it has.

@@ -268,6 +268,7 @@ def obstacles(page) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_axe_finds_nothing_serious_on_any_page_in_either_theme_and_on_a_phone(web, page, triaged):
     found = []
     for path in addresses(triaged):

@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.commands import commands
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 LABELS = ("billing", "card", "login", "other")
 COUNT = 240
 SKILL = """

@@ -88,6 +88,7 @@ def _check_answered_once(folder: Path, job: str) -> None:
     assert sum(line["attempts"] for line in lines) == ITEMS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_ctrl_c_says_how_to_go_on_and_that_goes_on(folder):
     said = _stopped_in_the_middle(folder, signal.SIGINT)

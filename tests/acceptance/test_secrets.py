@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 #: Not of any provider's form, so that no pattern hides them by luck.
 KEYS = {

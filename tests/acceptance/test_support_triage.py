@@ -39,6 +39,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[
     return json.loads(done.stdout), lines
 
 
+@pytest.mark.long
 def test_the_step_that_can_be_told_right_is_calibrated_and_tuned_and_the_others_stand(tmp_path):
     # As README.md shows it: the other steps answer in prose that nobody compares, and have nothing to be weighed by.
     shutil.copytree(EXAMPLE, tmp_path / "example")
@@ -53,7 +54,7 @@ def test_the_step_that_can_be_told_right_is_calibrated_and_tuned_and_the_others_
     assert (done.code, tuned.code) == (0, 0), (done, tuned)
     assert "classify: openai/qwen-0.5b replaces openai/qwen-1.5b" in tuned.out
     assert "subject: openai/qwen-1.5b stands: nobody compares two answers of skill 'name_subject'" in tuned.out
-    assert "this saves 35% (30% to 40%) at a loss of at most 10%" in tuned.out
+    assert "this saves 35% (29% to 40%) at a loss of at most 10%" in tuned.out
     (found,) = json.loads(done.out)
     assert (found["step"], found["cheap_model"]) == ("classify", "openai/qwen-0.5b")
     assert found["calibration"]["certified_max_loss"] == 0.1

@@ -26,7 +26,7 @@ from tests.acceptance.commands import Printed, processes, serve_from, typed
 from tests.servers import Missing, Postgres, postgresql
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 SCRIPT = """
 models:
   small: {answer: from_schema}

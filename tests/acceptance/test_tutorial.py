@@ -5,7 +5,7 @@ import pytest
 from tests.acceptance.tutorial_page import PAGE, Command, Reader, estimates, script, steady
 
 #: The whole page is read before the first test.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 STEPS = [step for step in script(PAGE.read_text(encoding="utf-8")) if isinstance(step, Command)]
 
