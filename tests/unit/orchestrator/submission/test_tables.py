@@ -162,7 +162,7 @@ def calculated(file, values):
     sheet = parts["xl/worksheets/sheet1.xml"]
     for formula, value in values.items():
         sheet = re.sub(
-            b"<f>" + re.escape(formula) + b"</f><v ?/>", b"<f>" + formula + b"</f><v>" + value + b"</v>", sheet
+            b"<f>" + re.escape(formula) + b"</f><v(?: ?/>|></v>)", b"<f>" + formula + b"</f><v>" + value + b"</v>", sheet
         )
     with zipfile.ZipFile(file, "w") as book:
         for name, text in {**parts, "xl/worksheets/sheet1.xml": sheet}.items():
