@@ -161,9 +161,8 @@ def calculated(file, values):
         parts = {name: book.read(name) for name in book.namelist()}
     sheet = parts["xl/worksheets/sheet1.xml"]
     for formula, value in values.items():
-        sheet = re.sub(
-            b"<f>" + re.escape(formula) + b"</f><v(?: ?/>|></v>)", b"<f>" + formula + b"</f><v>" + value + b"</v>", sheet
-        )
+        empty = b"<f>" + re.escape(formula) + b"</f><v(?: ?/>|></v>)"
+        sheet = re.sub(empty, b"<f>" + formula + b"</f><v>" + value + b"</v>", sheet)
     with zipfile.ZipFile(file, "w") as book:
         for name, text in {**parts, "xl/worksheets/sheet1.xml": sheet}.items():
             book.writestr(name, text)
