@@ -20,7 +20,7 @@ from tests.acceptance.case_runs import CASES, lines_of, prepare
 from tests.servers import Missing, Postgres, pgbouncer, postgresql
 
 #: A busy machine takes minutes for what an idle one does in seconds.
-pytestmark = [pytest.mark.timeout(400), pytest.mark.soak]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.long]
 
 CASE = "25-postgres-pgbouncer"
 ITEMS = 150

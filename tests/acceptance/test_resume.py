@@ -102,7 +102,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_goes_on(folder):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.soak
+@pytest.mark.long
 def test_a_run_that_was_killed_is_gone_on_with(folder):
     _stopped_in_the_middle(folder, signal.SIGKILL)
     job = str(_job(folder)["job"])
