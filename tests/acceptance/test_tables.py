@@ -260,6 +260,7 @@ def arrived(file: Path, *, after_ns: int = 0) -> list[list[str]]:
     return list(csv.reader(file.open(newline="")))[1:]
 
 
+@pytest.mark.soak
 def test_files_that_arrive_are_run_once_whoever_watches_and_broken_ones_end_nothing(house):
     inbox, done = house.folder / "inbox", house.folder / "done"
     inbox.mkdir()
