@@ -142,6 +142,7 @@ class _Run:
     def again(self, every: str | None, watch: Path | None, resume: str | None) -> None:
         """Run it after each interval, or for each file that arrives, until somebody stops it."""
         from firstline.orchestrator.run import repeating
+        from firstline.orchestrator.run.embedded import signals_interrupt
         from firstline.orchestrator.service.prune import read_age
         from firstline.schemas.errors import UserError
 
@@ -149,12 +150,14 @@ class _Run:
             raise UserError(
                 "--every AGE and --watch FOLDER stand alone: without each other, --resume, and --input beside"
             )
-        if every:
-            repeating.every(read_age(every, option="--every"), lambda: _told(self.once, None))
-            return
-        repeating.refuse_one_file(self.view.out)
-        for arrival in repeating.arrivals(watch or Path(), what=f"{self.target} {self.wishes} {self.view}"):
-            self._handle(arrival)
+        # Between two runs it is to be stopped as in one: a shell starts background jobs deaf to Ctrl-C.
+        with signals_interrupt():
+            if every:
+                repeating.every(read_age(every, option="--every"), lambda: _told(self.once, None))
+                return
+            repeating.refuse_one_file(self.view.out)
+            for arrival in repeating.arrivals(watch or Path(), what=f"{self.target} {self.wishes} {self.view}"):
+                self._handle(arrival)
 
     def _handle(self, arrival: "Arrival") -> None:
         """Run it for a file, or go on with what an earlier watch began."""

@@ -59,7 +59,7 @@ def embedded(
     """
     require_keys(profile)
     folder = StateFolder(settings.state_dir)
-    with _signals_interrupt(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
+    with signals_interrupt(), folder.hold() as lock, _stopping(Parts(lock, on_failure=interrupt_main)) as parts:
         url = _start_redis(parts, folder, free_port())
         env = _environment(settings, folder, url)
         complete = _start_services(parts, folder, profile, env)
@@ -135,7 +135,7 @@ def _stopping(parts: Parts) -> Iterator[Parts]:
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that everything is stopped.
 
     A shell starts its background jobs deaf to SIGINT; whoever sends one to a run means it. `nohup` is respected.
