@@ -14,7 +14,7 @@ same for every method; the file is the population, so loss and cost are counted 
 
 cost_share: dollars beside the top model alone; missed: share of splits with a true loss above --max-loss;
 labels_cost_share: dollars of everything that was asked to choose and certify, beside the top model on all items.
-Without --records: nine simulated models, a set of each kind of bench/kit/simulated_models.py.
+Without --records: nine simulated models, --sets of each kind of bench/kit/simulated_models.py.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.quick:
         setting = Setting(setting.target, setting.labels, min(setting.splits, 10), setting.seed)
     try:
-        sets = _named(options.records, options.top) if options.records else development_sets()
+        sets = _named(options.records, options.top) if options.records else development_sets(options.sets)
         found = {name: compare(records, setting) for name, records in sets.items()}
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--labels", type=int, default=200)
     parser.add_argument("--splits", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sets", type=int, default=1, help="simulated sets of each kind")
     parser.add_argument("--quick", action="store_true", help="10 splits at most")
     parser.add_argument("--json", action="store_true")
     return parser

@@ -32,9 +32,13 @@ def simulated(kind: str, seed: int) -> Records:
     return Records(f"model-{MODELS - 1}", columns)
 
 
-def development_sets() -> Mapping[str, Records]:
-    """Return one set of each kind."""
-    return {kind: simulated(kind, seed) for seed, kind in enumerate(KINDS, 100)}
+def development_sets(each: int = 1) -> Mapping[str, Records]:
+    """Return so many sets of each kind."""
+    names = [(kind, number) for number in range(each) for kind in KINDS]
+    return {
+        kind if number == 0 else f"{kind} {number + 1}": simulated(kind, seed)
+        for seed, (kind, number) in enumerate(names, 100)
+    }
 
 
 def _skills(kind: str, rng: np.random.Generator) -> list[float]:

@@ -1,10 +1,7 @@
 """An application that changes nothing but its `base_url`: what it is told, and what it pays by the provider's log."""
 
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import openai
@@ -13,92 +10,17 @@ import pytest
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
-from firstline.orchestrator.quality.families.family import FamilyState, family_of
+from firstline.orchestrator.quality.families.family import FamilyState
 from firstline.orchestrator.quality.families.family_skill import skill_of
 from firstline.orchestrator.quality.families.prompts import GAP
 from firstline.orchestrator.store import calibrations, families
 from firstline.schemas.access import Role
+from tests.acceptance.application import TEAMS, bill, known, run_application, script_of, settle
 from tests.acceptance.commands import typed
 from tests.acceptance.web_deployment import web_deployment
 
 pytestmark = pytest.mark.long
-PRICES = {"cheap": (0.1, 0.4), "frontier": (5.0, 20.0)}
-TEAMS = ("delivery", "payment", "returns", "account")
-#: What is right is in the request itself, so that anybody can count what was lost.
-TRUTH = [{"contains": f"[team {team}]", "text": json.dumps({"team": team})} for team in TEAMS] + [
-    {"contains": f"[stars {n}]", "text": json.dumps({"stars": n})} for n in range(1, 6)
-]
-SCRIPT = """
-seed: 11
-steady: true
-truth: truth.jsonl
-models:
-  cheap:
-    latency: {kind: constant, seconds: 0.01}
-    answer: {kind: truth, accuracy: 0.9}
-    confidence: {right: 0.97, wrong: 0.5, concentration: 60}
-  frontier:
-    latency: {kind: constant, seconds: 0.02}
-    answer: {kind: truth}
-  slow:
-    latency: {kind: constant, seconds: 2}
-    answer: {kind: fixed, text: "roses are red and violets are blue as far as anybody here knows"}
-"""
 SLOW_TEXT = "roses are red and violets are blue as far as anybody here knows"
-#: Written as an application's author would who has never heard of us.
-APPLICATION = """
-import os, random, sys
-from concurrent.futures import ThreadPoolExecutor
-from openai import OpenAI
-
-client = OpenAI()  # OPENAI_BASE_URL and OPENAI_API_KEY
-MODEL = os.environ["MODEL"]
-rng = random.Random(int(sys.argv[2]))
-
-def closed(name, schema):
-    body = {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": body, "strict": True}}
-
-def team(n):
-    right = rng.choice(["delivery", "payment", "returns", "account"])
-    return [{"role": "system", "content": "You route tickets of a shop. Today is 2026-11-%02d." % (1 + n % 28)},
-            {"role": "user", "content": "Ticket %s-%d. [team %s]" % (sys.argv[2], n, right)}], dict(
-        response_format=closed("team", {"enum": ["delivery", "payment", "returns", "account"]}), temperature=0), right
-
-def stars(n):
-    right = rng.randint(1, 5)
-    return [{"role": "system", "content": "You rate reviews from one to five stars."},
-            {"role": "user", "content": "Review %s-%d [stars %d]" % (sys.argv[2], n, right)}], dict(
-        response_format=closed("stars", {"type": "integer", "minimum": 1, "maximum": 5})), str(right)
-
-def poem(n):
-    return [{"role": "system", "content": "You write poems for birthdays."},
-            {"role": "user", "content": "A poem for guest %s-%d" % (sys.argv[2], n)}], {}, None
-
-def tool(n):
-    weather = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-    return [{"role": "user", "content": "Is it raining, %s-%d?" % (sys.argv[2], n)}], dict(tools=[weather]), None
-
-def ask(job):
-    kind, messages, more, right = job
-    answer = client.chat.completions.create(model=MODEL, messages=messages, **more)
-    text = answer.choices[0].message.content or ""
-    return "%s\\t%s" % (kind, "-" if right is None else int(right in text))
-
-jobs = []
-for n in range(int(sys.argv[1])):
-    for kind in (team, stars, team, stars, poem, tool) if n % 6 == 0 else (team, stars):
-        jobs.append((kind.__name__, *kind(len(jobs))))
-with ThreadPoolExecutor(8) as pool:
-    print("\\n".join(pool.map(ask, jobs)))
-"""
-
-
-def script_of(folder: Path) -> str:
-    truth = folder / "truth.jsonl"
-    truth.parent.mkdir(parents=True, exist_ok=True)
-    truth.write_text("".join(f"{json.dumps(one)}\n" for one in TRUTH))
-    return SCRIPT
 
 
 @pytest.fixture(scope="module")
@@ -110,42 +32,6 @@ def web(tmp_path_factory):
         slowly = profile.evolve(name="slowly", tiers=(profile.tiers[0], profile.tiers[1].evolve(models=(slow,))))
         (folder / "home/tiers/slowly.yaml").write_text(as_yaml(slowly))
         yield made
-
-
-def run_application(web, *, rounds: int, seed: int) -> list[tuple[str, str]]:
-    file = web.folder / "application.py"
-    file.write_text(APPLICATION)
-    env = {"OPENAI_BASE_URL": f"{web.url}/v1", "OPENAI_API_KEY": web.token, "MODEL": "frontier", "PATH": "/usr/bin"}
-    argv = [sys.executable, str(file), str(rounds), str(seed)]
-    ran = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=150, check=False)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    return [tuple(line.split("\t")) for line in ran.stdout.splitlines()]
-
-
-def bill(paid) -> float:
-    return sum(
-        (call["input_tokens"] * PRICES[call["model"]][0] + call["output_tokens"] * PRICES[call["model"]][1]) / 1e6
-        for call in paid
-    )
-
-
-def known() -> dict[str, object]:
-    with api.engine().db.reading() as tx:
-        found = [family_of(row) for row in families.listed(tx)]
-    words = {"route tickets": "team", "rate reviews": "stars", "write poems": "poem"}
-    named = {word: one for one in found for part, word in words.items() if part in one.prompt}
-    tools = [one for one in found if one.straight and "tools" in one.straight and not one.prompt]
-    return named | {"tool": tools[0]}
-
-
-def settle(wanted, timeout_s=60.0) -> dict[str, object]:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        found = known()
-        if wanted(found):
-            return found
-        time.sleep(0.3)
-    raise TimeoutError({name: (one.state.value, one.why) for name, one in known().items()})
 
 
 def client_of(web, **more) -> openai.OpenAI:
@@ -379,7 +265,7 @@ def test_logs_tell_what_could_move_and_trying_asks_no_top_model(web):
 
 @pytest.mark.timeout(300)
 def test_an_unmodified_application_gets_cheaper_by_itself(web):
-    answered = run_application(web, rounds=105, seed=1)
+    answered = run_application(web.url, web.token, web.folder, rounds=105, seed=1)
     assert all(right != "0" for _, right in answered), "in shadow the top model answers"
     found = settle(lambda now: all(now[name].state is FamilyState.SERVED for name in ("team", "stars")))
     assert len(found) == 4, [one.prompt for one in found.values()]
@@ -387,7 +273,7 @@ def test_an_unmodified_application_gets_cheaper_by_itself(web):
     assert "tool calls" in found["tool"].why
 
     before = len(web.deployment.paid())
-    answered = run_application(web, rounds=20, seed=2)
+    answered = run_application(web.url, web.token, web.folder, rounds=20, seed=2)
     wrong = [right for kind, right in answered if right == "0"]
     paid = web.deployment.paid()[before:]
     served = [kind for kind, _ in answered if kind in ("team", "stars")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from firstline.orchestrator.experiments.adopt.log_formats import RecordedCall
 from firstline.orchestrator.experiments.adopt.recorded_calls import ReadLogs
-from firstline.orchestrator.quality.families.family import Family, FamilyChoice, FamilyState, id_of
+from firstline.orchestrator.quality.families.family import Family, FamilyChoice, FamilyState
 from firstline.orchestrator.quality.families.family_skill import (
     comparator_of_texts,
     skill_of,
@@ -86,17 +86,9 @@ def _family(
 ) -> LogFamily:
     usd = sum(usd_of(call, profile.ladder[-1].models[0]) for call in calls)
     family = Family(
-        id=id_of(prompt, signature.shape),
-        tenant=signature.tenant,
-        prompt=prompt,
-        shape=signature.shape,
-        model=signature.model,
-        profile=signature.profile,
-        response_format=signature.response_format,
-        params=signature.params,
+        **signature.of_family(prompt),
         state=FamilyState.SHADOW,
         why="",
-        straight=signature.straight,
         choice=FamilyChoice.AUTO,
         compare=None,
         max_loss=max_loss,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.quality.families.family import Family, FamilyChoice, FamilyState, family_of, id_of
+from firstline.orchestrator.quality.families.family import Family, FamilyChoice, FamilyState, family_of
 from firstline.orchestrator.quality.families.prompts import GAP, common_skeleton, fits
 from firstline.orchestrator.quality.families.signature import Signature
 from firstline.orchestrator.store import families
@@ -182,17 +182,9 @@ class Book:
 def _row(signature: Signature, prompt: str, max_loss: float) -> FamilyRow:
     state = FamilyState.SHADOW if signature.straight is None else FamilyState.STRAIGHT
     return FamilyRow(
-        id=id_of(prompt, signature.shape),
-        tenant=signature.tenant,
-        prompt=prompt,
-        shape=signature.shape,
-        model=signature.model,
-        profile=signature.profile,
-        response_format=signature.response_format,
-        params=signature.params,
+        **signature.of_family(prompt),
         state=state.value,
         why=signature.straight or "new",
-        straight=signature.straight,
         max_loss=max_loss,
         created_at=now(),
         seen_at=now(),

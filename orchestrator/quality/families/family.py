@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from sqlalchemy import RowMapping
 
-from firstline.schemas.base import Frozen, JsonObject, digest
+from firstline.schemas.base import Frozen, JsonObject
 from firstline.schemas.errors import UserError
 
 
@@ -96,11 +96,6 @@ class Family(Frozen):
 def family_of(row: RowMapping) -> Family:
     """Return a stored family."""
     return Family.model_validate(dict(row))
-
-
-def id_of(prompt: str, shape: str) -> str:
-    """Return the digest that a family is known by."""
-    return digest([prompt, shape], length=12)
 
 
 def refuse_comparator(name: str) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.plans.single_tier import on_its_own
@@ -55,14 +55,14 @@ def look_after(engine: Context) -> None:
     with engine.db.reading() as tx:
         found = [family_of(row) for row in families.listed(tx)]
         waiting, asked = (families.by_state(tx, state=state) for state in ("waiting", "asked"))
-    if not found:
-        return
-    catalogue = load_catalogue()
+    catalogues: dict[str, Catalogue] = {}
     for family in found:
         if family.choice is not FamilyChoice.AUTO or family.state is FamilyState.STRAIGHT:
             continue
         try:
-            profile = catalogue.profile(family.profile)
+            if family.tenant not in catalogues:
+                catalogues[family.tenant] = load_catalogue(tenant=family.tenant)
+            profile = catalogues[family.tenant].profile(family.profile)
         except UserError as error:
             _say(engine, family, str(error))
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from firstline.orchestrator.quality.families.prompts import masked
 from firstline.schemas.base import Json, JsonObject, digest
@@ -47,6 +48,20 @@ class Signature:
         """A digest of everything but the prompt."""
         what = [self.tenant, self.model, self.profile, self.response_format, self.params, self.straight]
         return digest(what)
+
+    def of_family(self, prompt: str) -> dict[str, Any]:
+        """Return what a family of this shape with some prompt is known by."""
+        return {
+            "id": digest([prompt, self.shape], length=12),
+            "tenant": self.tenant,
+            "prompt": prompt,
+            "shape": self.shape,
+            "model": self.model,
+            "profile": self.profile,
+            "response_format": self.response_format,
+            "params": self.params,
+            "straight": self.straight,
+        }
 
 
 def signature_of(request: Mapping[str, Json], *, tenant: str, model: str, profile: str) -> Signature:

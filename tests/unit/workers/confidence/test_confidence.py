@@ -345,10 +345,10 @@ def replying(reply: Callable[[Ask], Reply | None], asked: list[str]) -> Any:
 
 
 def assessed(
-    first: CheckedAnswer, reply: Callable[[Ask], Reply | None] = lambda _: None
+    first: CheckedAnswer, reply: Callable[[Ask], Reply | None] = lambda _: None, wanted: str = ""
 ) -> tuple[Confidence | None, list[str]]:
     asked: list[str] = []
-    return asyncio.run(assess(first, replying(reply, asked))), asked
+    return asyncio.run(assess(first, replying(reply, asked), wanted)), asked
 
 
 MEAN, AGREE, VERIFY = {"kind": "mean_logprob"}, {"kind": "agreement", "samples": 2}, {"kind": "verifier"}
@@ -366,6 +366,21 @@ def test_without_log_probabilities_the_next_signal_is_asked():
     found, asked = assessed(answered(skill_of(MEAN, AGREE, VERIFY), VALUE), lambda _: Reply(value=VALUE))
     assert (found.signal, found.value, found.known["agreement"]) == ("agreement", 1.0, 1.0)
     assert asked == ["sample", "sample"]
+
+
+def test_the_signal_that_a_threshold_is_for_is_asked_and_the_free_ones_come_along():
+    first = answered(skill_of(MEAN, AGREE), VALUE, replace(reply_of(ANSWER), value=VALUE))
+    found, asked = assessed(first, lambda _: Reply(value=VALUE), "agreement")
+    assert found is not None
+    assert (found.signal, found.value, asked) == ("agreement", 1.0, ["sample", "sample"])
+    assert set(found.known) == {"mean_logprob", "agreement", "answer_chars", "item_chars"}
+
+
+def test_a_costly_signal_is_not_paid_for_where_a_threshold_is_for_a_free_one():
+    first = answered(skill_of(AGREE, MEAN), VALUE, replace(reply_of(ANSWER), value=VALUE))
+    found, asked = assessed(first, lambda _: Reply(value=VALUE), "mean_logprob")
+    assert found is not None
+    assert (found.signal, asked) == ("mean_logprob", [])
 
 
 def test_where_no_call_can_be_made_there_is_no_confidence():

@@ -4,11 +4,12 @@ import time
 
 import pytest
 
-from firstline.config.settings import Settings
+from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.quality.families import listing
 from firstline.orchestrator.quality.families.book import Book, Noted
 from firstline.orchestrator.quality.families.listing import FamilyChange, standings
+from firstline.orchestrator.quality.families.shadow import look_after
 from firstline.orchestrator.quality.families.signature import signature_of
 from firstline.orchestrator.store import families
 from firstline.orchestrator.store.migrate import migrate
@@ -89,3 +90,17 @@ def test_what_is_excluded_keeps_no_request(engine, book, monkeypatch):
     with engine.db.reading() as tx:
         assert families.by_state(tx, state="waiting") == {}
     assert standings()[0].requests == 2
+
+
+def test_the_shadow_of_a_tenants_family_finds_the_tenants_own_profile(engine, book, tmp_path, monkeypatch):
+    tiers = tmp_path / "home" / "tenants" / "default" / "tiers"
+    tiers.mkdir(parents=True)
+    (tiers / "p.yaml").write_text("name: p\ntiers: [{name: top, models: [{name: openai/top}]}]\n")
+    monkeypatch.setenv("FIRSTLINE_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    book.note(noted(asked("You sort tickets.", response_format=FORM)))
+    book.stop()
+    look_after(engine)
+    get_settings.cache_clear()
+    (family,) = rows(engine)
+    assert family["why"] == "the profile 'p' has no tier below openai/top"
