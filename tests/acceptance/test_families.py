@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 
 import httpx
 import openai
@@ -314,6 +315,9 @@ def test_an_unmodified_application_gets_cheaper_by_itself(web):
             turns.append({"role": "user", "content": "One more [team account] [stars 3]"})
             more = known()[name].params
             form = known()[name].response_format
-            client.chat.completions.create(model="frontier", messages=turns, response_format=form, **more)
-    on_top = [call for call in web.deployment.paid()[before:] if call["model"] == "frontier"]
-    assert len(on_top) == 2, "what is pinned or in shadow is answered by the top model alone"
+            for _ in range(2):
+                client.chat.completions.create(model="frontier", messages=turns, response_format=form, **more)
+    # Audits of what was served before may come in between, each of another request.
+    on_top = Counter(call["key"] for call in web.deployment.paid()[before:] if call["model"] == "frontier")
+    twice = [count for count in on_top.values() if count > 1]
+    assert twice == [2, 2], "what is pinned or in shadow is answered by the top model alone"
