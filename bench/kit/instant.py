@@ -31,7 +31,7 @@ class InstantGateway:
             usage=_USAGE,
             finish_reason="stop",
             structured="json_schema",
-            cost_usd=8e-6,
+            cost_usd=8e-6 if "cheap" in call.model.name else 8e-5,
             price_source="profile",
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 import psutil
 import redis
@@ -92,12 +93,11 @@ class Stage:
         )
 
     def request(self, *, steps: int = 1, student: bool = False, **options: object) -> JobRequest:
-        """Return a job that only its items tell from any other; with a `student`, the one worker serves all tiers."""
+        """Return a job that only its items tell from any other; a `student` comes first, in the same worker."""
         profile = self.deployment.profile(cheap=self.concurrency)
         cheap, *above = profile.tiers
         own = (Tier(name="own", kind=TierKind.STUDENT, queue="cheap"),) if student else ()
-        served = [tier.evolve(queue="cheap") if student else tier for tier in above]
-        profile = profile.evolve(tiers=(*own, cheap.evolve(name=self.tier, queue="cheap"), *served))
+        profile = profile.evolve(tiers=(*own, cheap.evolve(name=self.tier, queue="cheap"), *above))
         return request(profile, steps=steps, name="bench", **options)
 
     def run(self, count: int, *, steps: int = 1, student: bool = False) -> Run:
@@ -130,9 +130,11 @@ class Stage:
 
 
 def _marked(told: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Give items something to tell them apart by."""
+    """Give items something to tell them apart by; they come in no order, so that the first ones are like the others."""
     words = ("alpha", MARK)
-    return ({**item, "text": f"{item['text']} {words[number % 2]}"} for number, item in enumerate(told))
+    shuffled = list(told)
+    Random(7).shuffle(shuffled)
+    return ({**item, "text": f"{item['text']} {words[number % 2]}"} for number, item in enumerate(shuffled))
 
 
 def script(latency: float | Mapping[str, object], *, models: tuple[str, ...] = ("cheap", "frontier")) -> str:
@@ -149,6 +151,7 @@ def staged(
     latency: float | Mapping[str, object] = 0.0,
     concurrency: int = 64,
     workers: int = 1,
+    top_workers: int = 0,
     orchestrators: int = 1,
     database: str = "sqlite",
     instant: bool = False,
@@ -168,7 +171,7 @@ def staged(
             script(latency),
             RedisServer(folder / "redis"),
             orchestrators=orchestrators,
-            workers={"cheap": workers},
+            workers={"cheap": workers} | ({"frontier": top_workers} if top_workers else {}),
             env={"FIRSTLINE_LOG_LEVEL": "WARNING"},
         )
         yield Stage(stack.enter_context(running(deployment)), concurrency)

@@ -79,6 +79,10 @@ class Keys:
         """Set: the items of a student's key that were drawn for an audit."""
         return f"{student}:audited"
 
+    def clean(self, student: str) -> str:
+        """Set: those of them whose audit is over and no catch."""
+        return f"{student}:clean"
+
     def cached(self, digest: str) -> str:
         """JSON text: a response that all jobs may share."""
         return self._key("cache", digest)

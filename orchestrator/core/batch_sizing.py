@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from firstline.schemas.batch import Trail
+from firstline.schemas.tier import Tier, TierKind
 
 #: Weight of what was heard last.
 _WEIGHT = 0.2
@@ -29,6 +30,8 @@ class Load:
 #: (a lookup, a function) costs more than the call. With three of those (one is answered, one judged, one waits) all
 #: were answered, then all judged, then all cut, and worker and orchestrator worked in turn.
 USUAL, SHORT, INSTANT = Load(20, 24), Load(50, 24), Load(200, 8, in_turn=8)
+#: A student answers at once, too, but while as many audits are out as may be catches it waits, and a batch with it.
+STUDENT = Load(50, 24, in_turn=8)
 #: Calls of less than so many seconds are short, or answered at once.
 SHORT_S, INSTANT_S = 0.2, 0.02
 
@@ -46,9 +49,11 @@ class Pace:
             known_s = self._slowest_s.get(trail.tier, slowest_s)
             self._slowest_s[trail.tier] = known_s + _WEIGHT * (slowest_s - known_s)
 
-    def load(self, tier: str) -> Load:
+    def load(self, tier: Tier) -> Load:
         """Return how work for the tier is cut; as usual while nothing was heard of it."""
-        slowest_s = self._slowest_s.get(tier, SHORT_S)
+        if tier.kind is TierKind.STUDENT:
+            return STUDENT
+        slowest_s = self._slowest_s.get(tier.name, SHORT_S)
         if slowest_s < INSTANT_S:
             return INSTANT
         return SHORT if slowest_s < SHORT_S else USUAL

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
-from firstline.orchestrator.engine import publish
+from firstline.orchestrator.engine import publish, student_audits
 from firstline.orchestrator.engine.economics import reconsider
 from firstline.orchestrator.engine.judge import Judgement, judge
 from firstline.orchestrator.engine.release import claim, release
@@ -86,6 +86,8 @@ def settle_trail(engine: Context, trail: Trail, senders: Senders = None) -> Sign
             # The job was cancelled and is tried again; workers have not heard of the latter.
             subtasks.let_go_unheld(tx, job=job.id)
         _note(tx, job, judged)
+        audited = student_audits.ended(tx, job=job, trail=trail)
+    student_audits.announce(engine, job, audited)
     engine.pace.hear(trail)
     engine.tally.add(judged.attempts)
     _forget(engine, trail.batch)

@@ -79,7 +79,7 @@ def _room(engine: Context, tx: Connection, job: Job) -> int:
         return job.tier(first).bulk.requests
     tiers = {first, *job.ladder}
     mine = share(job.id, [Claimant(row["id"], row["tenant"], Priority(row["priority"])) for row in jobs.claimants(tx)])
-    load = engine.pace.load(first)
+    load = engine.pace.load(job.tier(first))
     window = mine * max(PER_SLOT * slots(engine, job, first), load.in_turn * load.items)
     if is_weighed(job, leading) and leading.policy.start is None:
         # Unmeasured, a tier gets a few subtasks, then as many more as it has answered: it may not pay.
@@ -140,8 +140,9 @@ def passed(engine: Context, job_id: str, segment: int, n: int) -> None:
     release(engine, job_id)
 
 
-def _size(engine: Context, job: Job, tier: str) -> int:
-    return engine.pace.load(tier).size(job.items, workers=max(1, engine.workers_of(job.tier(tier).queue)))
+def _size(engine: Context, job: Job, name: str) -> int:
+    tier = job.tier(name)
+    return engine.pace.load(tier).size(job.items, workers=max(1, engine.workers_of(tier.queue)))
 
 
 def pack_of(job: Job, segment: int, tier: str) -> int:

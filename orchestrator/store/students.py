@@ -1,13 +1,15 @@
 """Students in SQL: what they are, how they fared, and what their audits came to."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
 from firstline.orchestrator.store.quality_tables import StudentRow
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, SubtaskRow
 from firstline.schemas.base import Json
+from firstline.workers.execution.student_step import AUDITED
+from firstline.workers.rules.closed_answers import canonical
 
 _student = StudentRow.__table__  # type: ignore[attr-defined]
 _subtask = SubtaskRow.__table__  # type: ignore[attr-defined]
@@ -15,6 +17,7 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 #: Columns that a list of students does without.
 _HEAVY = ("packed", "margins", "wrong")
+_ENDED = ("settled", "skipped", "failed")
 
 
 def insert(tx: Connection, *, row: StudentRow) -> int:
@@ -73,19 +76,41 @@ def passed(tx: Connection, *, job: str, step: str, tiers: Sequence[str], student
     return int(row[0]), int(row[1])
 
 
-def audited(tx: Connection, *, job: str, step: str, tier: str, reason: str) -> list[tuple[Json, str, Json]]:
-    """Return (the student's answer, the subtask's state, its value) of every audit of a job's students."""
+class StudentAudit(NamedTuple):
+    """A student's answer that a coin has chosen to be audited, and what became of its subtask."""
+
+    item: int
+    answer: Json
+    state: str
+    #: What the top tier says instead, once it has settled.
+    value: Json
+
+    @property
+    def is_out(self) -> bool:
+        """Whether nothing has come of it yet."""
+        return self.state not in _ENDED
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it found the student right, or an item that the ladder could not answer either."""
+        return not self.is_out and (self.state != "settled" or canonical(self.answer) == canonical(self.value))
+
+
+def audits(tx: Connection, *, job: str, step: str, tier: str, items: Sequence[int] | None = None) -> list[StudentAudit]:
+    """Return every audit of a job's students, or those of some items."""
     query = (
-        select(_attempt.c.value, _subtask.c.state, _subtask.c.value)
+        select(_attempt.c.item, _attempt.c.value, _subtask.c.state, _subtask.c.value)
         .join(
             _subtask,
             and_(
                 _subtask.c.job == _attempt.c.job, _subtask.c.item == _attempt.c.item, _subtask.c.step == _attempt.c.step
             ),
         )
-        .where(_attempt.c.job == job, _attempt.c.step == step, _attempt.c.tier == tier, _attempt.c.reason == reason)
+        .where(_attempt.c.job == job, _attempt.c.step == step, _attempt.c.tier == tier, _attempt.c.reason == AUDITED)
     )
-    return [(row[0], row[1], row[2]) for row in tx.execute(query)]
+    if items is not None:
+        query = query.where(_attempt.c.item.in_(items))
+    return [StudentAudit(*row) for row in tx.execute(query)]
 
 
 def served(tx: Connection, *, job: str, step: str, tier: str) -> int:

@@ -140,7 +140,8 @@ def run(engine, job, right, *, turns=200):
 def small_steps(monkeypatch):
     """Students learn from few labels, so that a test has few items."""
     monkeypatch.setattr("firstline.orchestrator.quality.students.course._FIRST", (100, 100))
-    monkeypatch.setattr("firstline.workers.execution.student_step.WAIT_S", 0.01)
+    monkeypatch.setattr("firstline.workers.execution.student_step.WAIT_S", 0.0)
+    monkeypatch.setattr("firstline.workers.execution.student_step.AGAIN_S", 0.01)
     # A promise of 90% holds nine times in ten: the coins are the same in each run, whatever the job's id.
     tossed = student_step.is_audited
     monkeypatch.setattr(student_step, "is_audited", lambda job, item, step, share: tossed("job", item, step, share))
@@ -184,6 +185,41 @@ def test_a_student_that_drifts_is_stopped_within_its_promise(engine, small_steps
     assert any(row["state"] == "off" for row in rows(engine, StudentRow, job=job))
     promise = promise_for(700, max_loss=LOSS, delta=DELTA)
     assert wrong <= promise.most_missed
+
+
+def test_an_audit_that_is_judged_makes_room_for_the_next_one_at_once(engine, small_steps, monkeypatch):
+    monkeypatch.setattr(student_step, "is_audited", lambda *_: True)
+    job = begun(engine, tickets(600))
+    worker = OneWorker(engine, lambda work: work.input["is"])
+    key, school = engine.settings.keys.student(job, "s0"), School()
+
+    def room():
+        drawn, clean = (
+            engine.redis.scard(name(key)) for name in (engine.settings.keys.audited, engine.settings.keys.clean)
+        )
+        return int(engine.redis.hget(key, "most_caught")) - drawn + clean
+
+    async def play():
+        while not engine.redis.exists(key):
+            for batch in flying(engine, job):
+                settle_trail(engine, await worker.answer(batch))
+            school.teach(engine)
+            for future in list(school._training.values()):
+                future.exception(timeout=60)
+            school.teach(engine)
+            cut(engine, job)
+        while room():
+            for batch in [one for one in flying(engine, job) if one.tier.name != "frontier"]:
+                settle_trail(engine, await worker.answer(batch))
+            cut(engine, job)
+        assert (await worker.students.of(job, "s0")).has_room is False
+        audits = [one for one in flying(engine, job) if one.tier.name == "frontier"]
+        told = [await worker.answer(one) for one in audits]
+        for trail in [*told, *told]:
+            settle_trail(engine, trail)
+
+    asyncio.run(play())
+    assert room() == int(engine.redis.hget(key, "most_caught"))
 
 
 def test_a_step_with_free_text_has_no_student_and_the_reason_is_on_record(engine, small_steps):

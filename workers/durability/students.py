@@ -36,18 +36,22 @@ class StudentInForce:
     has_room: bool
 
 
-def published(student: int, packed: bytes, *, margin: float | None, audit_share: float, allowed: int) -> dict[str, str]:
+def told(student: int, *, margin: float | None, audit_share: float, most_caught: int) -> dict[str, str]:
     """Return the fields of the hash that puts a student in force; without a margin it answers nothing.
 
-    `allowed` is how many audits may have been drawn in all: those that found it right, and as many as may be catches.
+    At the `most_caught`-th audit that finds it wrong it stops.
     """
     return {
-        "allowed": str(allowed),
+        "most_caught": str(most_caught),
         "id": str(student),
         "margin": "" if margin is None else repr(margin),
         "audit_share": repr(audit_share),
-        "model": base64.b64encode(packed).decode(),
     }
+
+
+def model_field(packed: bytes) -> dict[str, str]:
+    """Return the field that holds a student's arrays."""
+    return {"model": base64.b64encode(packed).decode()}
 
 
 @dataclass
@@ -78,10 +82,13 @@ class Students:
         self._known.pop(key, None)
 
     async def _read(self, key: str) -> StudentInForce | None:
-        number, margin, share, allowed = await self.client.hmget(key, ["id", "margin", "audit_share", "allowed"])
-        if not number or not margin or not share or not allowed:
+        pipe = self.client.pipeline(transaction=False)
+        pipe.hmget(key, ["id", "margin", "audit_share", "most_caught"])
+        pipe.scard(self.keys.clean(key))
+        pipe.scard(self.keys.audited(key))
+        (number, margin, share, most), clean, drawn = await pipe.execute()
+        if not number or not margin or not share or not most:
             return None
-        drawn = await self.client.scard(self.keys.audited(key))
         model = self._models.get(int(number))
         if model is None:
             packed = await self.client.hget(key, "model")
@@ -93,7 +100,7 @@ class Students:
             except (UserError, ValueError, KeyError):
                 return None
             _keep(self._models, int(number), model)
-        return StudentInForce(int(number), model, float(margin), float(share), int(drawn) < int(allowed))
+        return StudentInForce(int(number), model, float(margin), float(share), drawn - clean < int(most))
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:

@@ -1,5 +1,6 @@
 """A subtask that a student answers: what it is sure of settles for free, a share of it is audited, the rest climbs."""
 
+import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
 from firstline.schemas.verdict import Accept, Defer, DeferCause, Escalate
 from firstline.workers.checks import run_checks
-from firstline.workers.durability.students import StudentInForce
+from firstline.workers.durability.students import FRESH_S, StudentInForce
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.rules.closed_answers import item_text
@@ -20,18 +21,20 @@ from firstline.workers.worker import Worker
 #: What an audit is told apart by in the records.
 AUDITED = "drawn for an audit of the student"
 SIGNAL = "student_margin"
-#: Seconds that a sure answer waits while as many audits are out as could end its student.
-WAIT_S = 2.0
+#: Seconds that a sure answer waits while as many audits are out as could end its student: where it is, then put off.
+WAIT_S, AGAIN_S = 1.0, 2.0
 
 
 async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: AttemptState, worker: Worker) -> Outcome:
     """Answer at once where the student is sure, else leave the subtask to the ladder; nothing is called or paid."""
-    todo, started_at = subtask.todo, datetime.now(UTC)
+    todo = subtask.todo
     student = await worker.students.of(subtask.batch.job, todo.step)
     if student is None:
         return state.leave(todo, Escalate(reason="no student answers this step just now"))
+    started_at = datetime.now(UTC)
     numbers, margins = student.model.answer([item_text(inputs)])
-    if float(margins[0]) < student.margin:
+    margin, took_s = float(margins[0]), (datetime.now(UTC) - started_at).total_seconds()
+    if margin < student.margin:
         return state.leave(todo, Escalate(reason="the student is not sure enough"))
     value: Json = json.loads(student.model.answers[int(numbers[0])])
     item = {**subtask.work.input, **inputs}
@@ -39,15 +42,15 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: Attempt
         subtask.skill, value, text=None, item=item, tier=subtask.batch.tier.name, folders=subtask.folders
     )
     failed = next((check for check in checks if not check.passed), None)
-    if failed is None and not student.has_room:
+    if failed is None and not student.has_room and not await _wait_for_room(subtask, student, margin, worker):
         return state.leave(
-            todo, Defer(cause=DeferCause.LIMIT, wait_s=WAIT_S, reason="the student waits for its audits")
+            todo, Defer(cause=DeferCause.LIMIT, wait_s=AGAIN_S, reason="the student waits for its audits")
         )
     verdict = _verdict(subtask, student, failed)
     if isinstance(verdict, Escalate) and verdict.to_top:
         await worker.students.draw(subtask.batch.job, todo.step, subtask.work.item)
-    confidence = Confidence(signal=SIGNAL, value=float(margins[0]))
-    attempt = _attempt(subtask, state.n, f"student/{student.id}", started_at)
+    confidence = Confidence(signal=SIGNAL, value=margin)
+    attempt = _attempt(subtask, state.n, f"student/{student.id}", started_at, took_s)
     state.add(
         attempt,
         verdict=verdict.kind,
@@ -61,6 +64,18 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: Attempt
     if isinstance(verdict, Accept):
         return Outcome(tuple(state.attempts), Settled(step=todo.step, n=state.n - 1, value=value))
     return state.leave(todo, verdict)
+
+
+async def _wait_for_room(subtask: Subtask, student: StudentInForce, margin: float, worker: Worker) -> bool:
+    """Wait until another audit may be drawn; False: it took too long, or another student answers by now."""
+    for _ in range(round(WAIT_S / FRESH_S)):
+        await asyncio.sleep(FRESH_S)
+        now = await worker.students.of(subtask.batch.job, subtask.todo.step)
+        if now is None or now.id != student.id or margin < now.margin:
+            return False
+        if now.has_room:
+            return True
+    return False
 
 
 def is_audited(job: str, item: int, step: str, share: float) -> bool:
@@ -77,7 +92,7 @@ def _verdict(subtask: Subtask, student: StudentInForce, failed: CheckResult | No
     return Accept(reason="the student is sure, within its promise")
 
 
-def _attempt(subtask: Subtask, n: int, model: str, started_at: datetime) -> Attempt:
+def _attempt(subtask: Subtask, n: int, model: str, started_at: datetime, took_s: float) -> Attempt:
     skill = subtask.skill
     return Attempt(
         item=subtask.work.item,
@@ -86,7 +101,7 @@ def _attempt(subtask: Subtask, n: int, model: str, started_at: datetime) -> Atte
         tier=subtask.batch.tier.name,
         model=model,
         started_at=started_at,
-        latency_s=(datetime.now(UTC) - started_at).total_seconds(),
+        latency_s=took_s,
         usage=Usage(input_tokens=0, output_tokens=0),
         cost_usd=0.0,
         price_source="own",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.engine import student_audits
 from firstline.orchestrator.engine.economics import ROUTE
 from firstline.orchestrator.quality.students.course import Ledger, Standard, is_due, standard
 from firstline.orchestrator.quality.students.promise import StudentPromise, promise_for
@@ -23,8 +24,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.job import WORKING
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.tier import Tier
-from firstline.workers.durability.students import PUBLISHED_S, published
-from firstline.workers.execution.student_step import AUDITED
+from firstline.workers.durability.students import PUBLISHED_S, model_field, told
 from firstline.workers.rules.closed_answers import canonical, item_text, open_field
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.rules.student_model import VERSION
@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 DELTA = 0.1
 #: Audits that are still out count as this many times the catches that are foreseen among them.
 _CAUTION = 2.0
-_ENDED = ("settled", "skipped", "failed")
 #: Only jobs in earnest have students: the others measure models.
 _PURPOSE = "run"
 
@@ -191,64 +190,79 @@ def watch(context: Context, subject: Subject) -> None:
     """Set from where a student answers by what its audits came to, tell the workers, and route items accordingly."""
     job, step = subject.job, subject.planned.step.name
     promise = promise_for(job.items, max_loss=subject.planned.policy.max_loss, delta=DELTA)
-    with context.db.writing() as tx:
+    with context.db.reading() as tx:
         row = students.latest(tx, job=job.id, step=step)
         if row is None or row["state"] != "on":
             return
-        held_out = HeldOut(np.array(row["margins"]), np.array(row["wrong"], dtype=bool))
-        audits = students.audited(tx, job=job.id, step=step, tier=subject.tier.name, reason=AUDITED)
+        audits = students.audits(tx, job=job.id, step=step, tier=subject.tier.name)
         begun, _ = _passed(tx, subject)
-        ledger = _ledger(row, held_out, audits, begun, job.items, promise)
-        chosen = standard(held_out, ledger, promise) if promise else Standard(None)
-        caught_out = promise is not None and ledger.caught >= promise.most_caught
-        reason = _why_off(promise, ledger) if chosen.margin is None else None
+        served = students.served(tx, job=job.id, step=step, tier=subject.tier.name)
+    held_out = HeldOut(np.array(row["margins"]), np.array(row["wrong"], dtype=bool))
+    ledger = _ledger(row, held_out, audits, begun, job.items, promise)
+    chosen = standard(held_out, ledger, promise) if promise else Standard(None)
+    caught_out = promise is not None and ledger.caught >= promise.most_caught
+    reason = _why_off(promise, ledger) if chosen.margin is None else None
+    with context.db.writing() as tx:
         students.change(
             tx,
             student=row["id"],
             state="off" if caught_out else "on",
             reason=reason,
             margin=chosen.margin,
-            served=students.served(tx, job=job.id, step=step, tier=subject.tier.name),
+            served=served,
             audits=len(audits),
             caught=ledger.caught,
             foreseen=ledger.foreseen,
             begun=begun,
         )
-        packed = students.packed(tx, student=row["id"])
-    key = context.settings.keys.student(job.id, step)
-    share = promise.audit_share if promise else 1.0
-    allowed = _clean(audits) + (promise.most_caught if promise else 0)
-    told = published(row["id"], packed, margin=chosen.margin, audit_share=share, allowed=allowed)
-    context.redis.hset(key, items=[part for pair in told.items() for part in pair])
-    context.redis.expire(key, PUBLISHED_S)
+    _publish(context, subject, row["id"], chosen, promise, audits)
     _route(context, subject, row, chosen, reason)
+
+
+def _publish(
+    context: Context,
+    subject: Subject,
+    student: int,
+    chosen: Standard,
+    promise: StudentPromise | None,
+    audits: Sequence[students.StudentAudit],
+) -> None:
+    """Tell workers from where a student answers; its arrays, which are large, only if another's are there."""
+    job, step, keys = subject.job.id, subject.planned.step.name, context.settings.keys
+    key = keys.student(job, step)
+    fields = told(
+        student,
+        margin=chosen.margin,
+        audit_share=promise.audit_share if promise else 1.0,
+        most_caught=promise.most_caught if promise else 0,
+    )
+    if context.redis.hget(key, "id") != str(student):
+        with context.db.reading() as tx:
+            fields |= model_field(students.packed(tx, student=student))
+    pipe = context.redis.pipeline()
+    pipe.hset(key, items=[part for pair in fields.items() for part in pair])
+    pipe.expire(key, PUBLISHED_S)
+    student_audits.tell(pipe, keys, job, step, audits)
+    pipe.execute()
 
 
 def _ledger(
     row: RowMapping,
     held_out: HeldOut,
-    audits: Sequence[tuple[Json, str, Json]],
+    audits: Sequence[students.StudentAudit],
     begun: int,
     items: int,
     promise: StudentPromise | None,
 ) -> Ledger:
     """Return where the promise stands; what was foreseen grows by the items begun since the last look."""
-    out = sum(state not in _ENDED for _, state, _ in audits)
-    caught = len(audits) - out - _clean(audits)
+    out = sum(one.is_out for one in audits)
+    caught = sum(not one.is_out and not one.is_clean for one in audits)
     answered = np.searchsorted(-held_out.margins, -row["margin"], side="right") if row["margin"] is not None else 0
     wrong = held_out.wrong[:answered]
     loss, share = float(wrong.sum()) / max(1, len(held_out.wrong)), promise.audit_share if promise else 0.0
     foreseen = row["foreseen"] + loss * share * max(0, begun - row["begun"])
     pending = round(_CAUTION * out * float(wrong.mean())) if answered else 0
     return Ledger(items, begun, caught, pending, foreseen)
-
-
-def _clean(audits: Sequence[tuple[Json, str, Json]]) -> int:
-    """Count the audits that found the student right, or whose item the ladder could not answer either."""
-    return sum(
-        state in _ENDED and (state != "settled" or canonical(ours) == canonical(theirs))
-        for ours, state, theirs in audits
-    )
 
 
 def _why_off(promise: StudentPromise | None, ledger: Ledger) -> str:

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from firstline.orchestrator.core.batch_sizing import INSTANT, INSTANT_S, SHORT, SHORT_S, USUAL, Load, Pace
+from firstline.orchestrator.core.batch_sizing import INSTANT, INSTANT_S, SHORT, SHORT_S, STUDENT, USUAL, Load, Pace
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.batch import ItemTrail, Trail
+from firstline.schemas.tier import Model, Tier, TierKind
 
 
 def _trail(*latencies: float, tier: str = "cheap") -> Trail:
@@ -18,6 +19,10 @@ def _trail(*latencies: float, tier: str = "cheap") -> Trail:
     )
     items = tuple(ItemTrail(item=attempt.item, attempts=(attempt,)) for attempt in attempts)
     return Trail(batch="b", job="j", segment=0, shard=0, tier=tier, items=items)
+
+
+def tier(name: str) -> Tier:
+    return Tier(name=name, models=(Model(name="openai/m"),))
 
 
 @pytest.mark.parametrize(
@@ -39,20 +44,20 @@ def test_a_batch_holds_more_items_the_more_there_are(count: int, workers: int, l
 def test_of_a_tier_that_nobody_heard_of_calls_are_taken_to_last() -> None:
     pace = Pace()
     pace.hear(_trail(SHORT_S / 2))
-    assert pace.load("cheap") == SHORT
-    assert pace.load("frontier") == USUAL
+    assert pace.load(tier("cheap")) == SHORT
+    assert pace.load(tier("frontier")) == USUAL
 
 
 def test_what_is_answered_at_once_travels_in_the_largest_batches() -> None:
     pace = Pace()
     pace.hear(_trail(INSTANT_S / 10))
-    assert pace.load("cheap") == INSTANT
+    assert pace.load(tier("cheap")) == INSTANT
 
 
 def test_one_slow_call_makes_its_batch_slow() -> None:
     pace = Pace()
     pace.hear(_trail(0.01, 0.01, 2 * SHORT_S))
-    assert pace.load("cheap") == USUAL
+    assert pace.load(tier("cheap")) == USUAL
 
 
 def test_a_tier_becomes_short_again_after_a_while() -> None:
@@ -60,10 +65,16 @@ def test_a_tier_becomes_short_again_after_a_while() -> None:
     pace.hear(_trail(5.0))
     for _ in range(30):
         pace.hear(_trail(0.1))
-    assert pace.load("cheap") == SHORT
+    assert pace.load(tier("cheap")) == SHORT
 
 
 def test_a_trail_without_calls_says_nothing() -> None:
     pace = Pace()
     pace.hear(_trail())
-    assert pace.load("cheap") == USUAL
+    assert pace.load(tier("cheap")) == USUAL
+
+
+def test_a_student_travels_in_batches_that_can_wait_for_its_audits_however_fast_it_answers() -> None:
+    pace = Pace()
+    pace.hear(_trail(INSTANT_S / 10, tier="own"))
+    assert pace.load(Tier(name="own", kind=TierKind.STUDENT)) == STUDENT
