@@ -31,6 +31,8 @@ class Tuning(Frozen):
     rows: int | None = Field(default=None, gt=1)
     labels: int = Field(default=200, gt=0, le=10_000)
     max_loss: float = Field(default=0.05, gt=0, lt=1)
+    #: Answers of the top model that a cheaper one is tried with as worked examples in its prompt; 0: it is not.
+    examples: int = Field(default=6, ge=0, le=20)
 
 
 class JobFile(Frozen):

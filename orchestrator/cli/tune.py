@@ -28,10 +28,17 @@ def tune(
     delta: Annotated[float, typer.Option("--delta", help="Chance to bear that the guarantee fails.")] = 0.1,
     budget: Budget = None,
     labels: Annotated[
-        int | None, typer.Option("--labels", min=1, help="Rows that the top model answers, at most (200).")
+        int | None,
+        typer.Option("--labels", min=1, help="Rows that the top model answers at most, for a step (200)."),
     ] = None,
     profile: ProfileName = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Write the profile and the calibrations.")] = False,
+    examples: Annotated[
+        int | None,
+        typer.Option("--examples", min=0, max=20, help="Answers of the top model to show in prompts, as a try (6)."),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the profile, the prompts and the calibrations.")
+    ] = False,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write a page.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Draws the rows.")] = 0,
     field: Field = None,
@@ -41,8 +48,9 @@ def tune(
 ) -> None:
     """Find the cheapest certified pipeline for your rows: which model answers first, and from when on it is taken.
 
-    Every cheaper model of the profile answers the same rows, the top model labels some of them; what is likely to cost
-    least is certified on rows that the choosing did not see. Says before it starts what it costs at most; broken off,
+    Every cheaper model of the profile answers the same rows, the top model labels some of them; the likelier ones are
+    tried again with some of these labels as examples in their prompts. What is likely to cost least is certified on
+    rows that the choosing did not see. Says before it starts what it costs at most; broken off,
     the same command goes on.
     """
     from firstline.orchestrator.cli._show import show_json
@@ -64,7 +72,8 @@ def tune(
     said = order.tune
     if said.input and input_ is None:
         order = replace(order, source=said.input)
-    aim = TuneAim(labels or said.labels, max_loss or said.max_loss, delta, said.rows, seed, gold, field, compare)
+    shown = said.examples if examples is None else examples
+    aim = TuneAim(labels or said.labels, max_loss or said.max_loss, delta, said.rows, seed, shown, gold, field, compare)
     prepared = prepare(order, aim)
     typer.echo(cost_line(prepared), err=True)
     found = carry_out(prepared, View(quiet=as_json), record=record)

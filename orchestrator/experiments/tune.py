@@ -11,7 +11,7 @@ from firstline.orchestrator.core.statistics import clopper_pearson
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, untold
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials, with_gold
-from firstline.orchestrator.experiments.tuning.bought import Purse, StepSource
+from firstline.orchestrator.experiments.tuning.bought import MOST_CHARS, Purse, StepSource, takes_examples
 from firstline.orchestrator.experiments.tuning.choice import WORTH
 from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, TuningResult, infeasible, rows_needed, tune
 from firstline.orchestrator.money.estimate import estimate
@@ -25,13 +25,15 @@ from firstline.orchestrator.store import tunings
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
-from firstline.schemas.plan import Plan, Workflow
-from firstline.schemas.skill import Skill
+from firstline.schemas.plan import Plan, PlannedStep, Workflow
+from firstline.schemas.skill import Example, Skill
 from firstline.schemas.tier import Model, Profile, TierKind
 
 PURPOSE = "tune"
 #: What calls may cost beside what their tokens are estimated at.
 _MARGIN = 2.0
+#: Fewest characters of a token in a text of examples, to be on the safe side.
+_CHARS_A_TOKEN = 3
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class TuneAim:
     #: Rows looked at, at most; None: as many as the labels ask for.
     rows: int | None = None
     seed: int = 0
+    #: Answers of the top model that a cheaper one's prompt may show.
+    examples: int = 0
     #: How answers are compared and with what; the workflow's own quality when missing.
     gold: str | None = None
     field: str | None = None
@@ -94,6 +98,8 @@ class StepTuned(Frozen):
     #: Accept from this confidence on; None with a model: every usable answer.
     threshold: float | None = None
     signal: str | None = None
+    #: The top model's answers that the model's prompt has to show for it.
+    examples: tuple[Example, ...] = ()
     climbing: float | None = None
     cost_share: float = 1.0
     low: float = 1.0
@@ -156,15 +162,15 @@ class TuningPlan:
         return found.models[0]
 
     @property
-    def steps(self) -> list[tuple[str, Skill, Truth]]:
+    def steps(self) -> list[tuple[PlannedStep, Skill, Truth]]:
         """The steps that models answer, with what is right for each."""
         return _truths(self.workflow, self.plan, self.aim, self.order)
 
 
-def _truths(workflow: Workflow, plan: Plan, aim: TuneAim, order: Order) -> list[tuple[str, Skill, Truth]]:
+def _truths(workflow: Workflow, plan: Plan, aim: TuneAim, order: Order) -> list[tuple[PlannedStep, Skill, Truth]]:
     return [
         (
-            planned.step.name,
+            planned,
             plan.skills[planned.step.skill],
             judged(
                 order,
@@ -196,7 +202,7 @@ def prepare(order: Order, aim: TuneAim) -> TuningPlan:
         raise UserError(refused)
     plan = compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
     steps = _truths(workflow, plan, aim, order)
-    standing = untold(steps)
+    standing = untold((planned.step.name, skill, truth) for planned, skill, truth in steps)
     if standing and len(standing) == len(steps):
         raise UserError(next(iter(standing.values())))
     at_most = _at_most(replace(order, profile=profile, request=order.request.evolve(workflow=workflow)), profile, aim)
@@ -226,10 +232,14 @@ def _at_most(order: Order, profile: Profile, aim: TuneAim) -> float | None:
     prices = [price_of(tier.models[0]) for tier in profile.ladder]
     if any(price is None or price.input is None or price.output is None for price in prices):
         return None
-    rows_usd = [(tokens_in * price.input + tokens_out * price.output) / 1e6 for price in prices]  # type: ignore[union-attr,operator]
+    shown = min(aim.examples * (tokens_in + tokens_out), MOST_CHARS / _CHARS_A_TOKEN)
+    *below, top_usd = (
+        ((tokens_in + more) * price.input + tokens_out * price.output) / 1e6  # type: ignore[union-attr,operator]
+        for price, more in zip(prices, [*([shown] * (len(prices) - 1)), 0], strict=True)
+    )
     rows = min(expected.items, aim.rows or expected.items)
-    certifying = max(rows_usd[:-1]) * min(rows, DRAWN * aim.labels)
-    return _MARGIN * (rows_usd[-1] * min(rows, aim.labels) * (1 + WORTH) + certifying)
+    certifying = max(below) * min(rows, DRAWN * aim.labels)
+    return _MARGIN * (top_usd * min(rows, aim.labels) * (1 + WORTH) + certifying)
 
 
 def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -> TuneReport:
@@ -252,9 +262,9 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
             prepared = replace(prepared, profile=crew.profile)
             purse = Purse(Trials(usable, crew, view, PURPOSE), prepared.workflow, items, labels, prepared.top)
             # What others cost on top is known once answers were bought.
-            ordered = sorted(prepared.steps, key=lambda step: step[0] in prepared.standing)
-            found = {step[0]: _tune_step(prepared, purse, *step) for step in ordered}
-            steps = [found[name] for name, _, _ in prepared.steps]
+            ordered = sorted(prepared.steps, key=lambda step: step[0].step.name in prepared.standing)
+            found = {step[0].step.name: _tune_step(prepared, purse, *step) for step in ordered}
+            steps = [found[planned.step.name] for planned, _, _ in prepared.steps]
     report = _summed(prepared, purse, steps)
     with api.engine().db.writing() as tx:
         tenant = order.request.options.tenant
@@ -262,7 +272,8 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
     return report
 
 
-def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, truth: Truth) -> StepTuned:
+def _tune_step(prepared: TuningPlan, purse: Purse, planned: PlannedStep, skill: Skill, truth: Truth) -> StepTuned:
+    step = planned.step.name
     if step in prepared.standing:
         return StepTuned(
             step=step,
@@ -275,7 +286,8 @@ def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, trut
         )
     cheaper = [tier.name for tier in prepared.profile.ladder[:-1]]
     jury = Jury(purse.trials, skill, known_judge(prepared.order, skill)) if truth.has_judge else None
-    source = StepSource(purse, step, truth, cheaper, jury)
+    shows = prepared.aim.examples if takes_examples(skill) else 0
+    source = StepSource(purse, planned, skill, truth, cheaper, shows, jury)
     found = tune(source, purse.labels, truth.through(prepared.aim.target), seed=prepared.aim.seed)
     top_usd = purse.mean_usd(prepared.top, step)
     chosen = found.candidate
@@ -285,10 +297,11 @@ def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, trut
         skill=skill.name,
         top_model=prepared.model(prepared.top).name,
         top_usd_per_1000_rows=1000 * top_usd,
-        candidates=tuple(_figures(prepared, found, one.candidate, top_usd) for one in found.prospects),
-        model=prepared.model(chosen).name if chosen else None,
+        candidates=tuple(_figures(prepared, purse, found, one.candidate, top_usd) for one in found.prospects),
+        model=prepared.model(purse.tier_of(chosen)).name if chosen else None,
         threshold=None if found.replaces_top else found.threshold,
         signal=purse.signal(chosen, step) if chosen else None,
+        examples=purse.shown_to(chosen) if chosen else (),
         climbing=saving.climbing if saving else None,
         cost_share=saving.cost_share if saving else 1.0,
         low=saving.low if saving else 1.0,
@@ -299,11 +312,14 @@ def _tune_step(prepared: TuningPlan, purse: Purse, step: str, skill: Skill, trut
     )
 
 
-def _figures(prepared: TuningPlan, found: TuningResult, candidate: str, top_usd: float) -> CandidateFigures:
+def _figures(
+    prepared: TuningPlan, purse: Purse, found: TuningResult, candidate: str, top_usd: float
+) -> CandidateFigures:
+    shown = len(purse.shown_to(candidate))
     one = next(one for one in found.prospects if one.candidate == candidate)
     kept = clopper_pearson(one.labelled - one.lost, one.labelled)
     return CandidateFigures(
-        model=prepared.model(candidate).name,
+        model=prepared.model(purse.tier_of(candidate)).name + (f", {shown} examples shown" if shown else ""),
         usd_per_1000_rows=1000 * one.price_share * top_usd,
         kept=one.labelled - one.lost,
         labelled=one.labelled,

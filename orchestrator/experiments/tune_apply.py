@@ -5,10 +5,12 @@ from firstline.config.catalogue.file_kinds import FileKind
 from firstline.config.catalogue.own_files import save_own
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator import api
+from firstline.orchestrator.experiments.prompt_versions import find_skill, keep, next_version, take
 from firstline.orchestrator.experiments.tune import StepTuned, TuneReport, TuningPlan
 from firstline.orchestrator.store import calibrations
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import CalibrationRow
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile, TierKind
 
 #: How the thresholds were found.
@@ -22,12 +24,28 @@ def apply_tuning(prepared: TuningPlan, found: TuneReport) -> list[str]:
     certified = [step for step in found.steps if step.model]
     if not certified:
         return ["nothing was written: nothing is certified"]
+    written = []
     for step in certified:
-        _store(prepared, step, found)
+        skill = prepared.plan.skills[step.skill]
+        if step.examples:
+            skill, file = with_examples(step)
+            written.append(f"prompt: {file} (version {skill.version}, with {len(step.examples)} examples)")
+        _store(prepared, step, skill, found)
     profile = tuned_profile(prepared, certified)
-    file = save_own(load_catalogue(), FileKind.PROFILE, profile.name, as_yaml(profile), by=BY)
+    written.append(f"profile: {save_own(load_catalogue(), FileKind.PROFILE, profile.name, as_yaml(profile), by=BY)}")
     kept = f"{len(certified)} calibration{'s' * (len(certified) != 1)} stored; every job with these models uses them"
-    return [f"profile: {file}", kept, f"run it: firstline run {found.workflow} --profile {profile.name}"]
+    return [*written, kept, f"run it: firstline run {found.workflow} --profile {profile.name}"]
+
+
+def with_examples(step: StepTuned) -> tuple[Skill, str]:
+    """Make a version of a step's skill live that shows the examples it was certified with; what was live is kept.
+
+    UserError: the skill stands in no file of its own.
+    """
+    found = find_skill(step.skill)
+    new = found.skill.evolve(examples=(*found.skill.examples, *step.examples), version=next_version(found))
+    keep(found, new)
+    return new, take(found, new.version).file
 
 
 def tuned_profile(prepared: TuningPlan, certified: list[StepTuned]) -> Profile:
@@ -44,8 +62,7 @@ def tuned_profile(prepared: TuningPlan, certified: list[StepTuned]) -> Profile:
     )
 
 
-def _store(prepared: TuningPlan, step: StepTuned, found: TuneReport) -> None:
-    skill = prepared.plan.skills[step.skill]
+def _store(prepared: TuningPlan, step: StepTuned, skill: Skill, found: TuneReport) -> None:
     if step.signal is None:
         # Without a signal its answers are taken on their checks alone, as the policy has it.
         return

@@ -64,10 +64,14 @@ def outcome(step: StepTuned, found: TuneReport) -> str:
     if step.model is None:
         return f"{step.step}: {step.top_model} stands: {step.reason}"
     sure = 1 - found.delta
+    shown = f" with {len(step.examples)} of {step.top_model}'s answers in its prompt" if step.examples else ""
     if step.threshold is None:
-        how = f"{step.model} replaces {step.top_model}, but for what fails its checks ({percent(step.climbing)})"
+        how = f"{step.model}{shown} replaces {step.top_model}, but for what fails its checks ({percent(step.climbing)})"
     else:
-        how = f"{step.model} first, taken from {step.signal} {step.threshold:.4g} on; {percent(step.climbing)} climb"
+        how = (
+            f"{step.model} first{shown}, taken from {step.signal} {step.threshold:.4g} on; "
+            f"{percent(step.climbing)} climb"
+        )
     return (
         f"{step.step}: {how}: {step.cost_share:.0%} of the cost ({step.low:.0%} to {step.high:.0%}); with {sure:.0%} "
         f"confidence at most {found.max_loss:.1%} of all rows are lost ({step.labels} labels)"

@@ -50,7 +50,9 @@ def compose(answer: Answer, chat: Chat, random: Random, *, seed: int, truth: Rec
         answers = [compose(answer, part, random, seed=seed, truth=truth) for part in parts]
         return SimulatedAnswer(joined([said.text for said in answers], chat), right=all(said.right for said in answers))
     right = _right(answer, chat, Random(f"{seed}:{chat.last_user}"), truth)
-    if answer.accuracy >= 1 or random.random() < answer.accuracy:
+    taught = answer.accuracy_with_examples is not None and len(chat.users) > 2
+    accuracy = (answer.accuracy_with_examples or 0.0) if taught else answer.accuracy
+    if accuracy >= 1 or random.random() < accuracy:
         return SimulatedAnswer(right)
     return SimulatedAnswer(_wrong(answer, chat, random, right), right=False)
 

@@ -85,6 +85,8 @@ class Answer(Frozen):
     text: str = ""
     #: Share of right answers; a wrong one is one of `wrong`, or else another valid value of the schema.
     accuracy: float = Field(default=1.0, ge=0, le=1)
+    #: The same where earlier turns show two worked examples or more; None: they make no difference.
+    accuracy_with_examples: float | None = Field(default=None, ge=0, le=1)
     wrong: tuple[str, ...] = ()
 
     @model_validator(mode="after")

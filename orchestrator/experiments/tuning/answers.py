@@ -46,12 +46,26 @@ class Source(Protocol):
         """Names of the models below the top one."""
         ...
 
+    @property
+    def shows(self) -> int:
+        """How many of the top model's answers a prompt may show as worked examples; 0: none."""
+        ...
+
+    def with_examples(self, candidate: str, rows: Ints) -> str | None:
+        """Return the name of the same candidate with labelled rows shown in its prompt; None: it takes none."""
+        ...
+
     def answers(self, candidate: str, rows: Ints) -> Answers:
         """Return a candidate's answers on rows."""
         ...
 
     def label(self, rows: Ints) -> Floats:
         """Have the top model answer rows and return the dollars of each; a row costs one label, once."""
+        ...
+
+    @property
+    def labelled(self) -> int:
+        """How many rows the top model has answered."""
         ...
 
     def expect(self, rows: Ints) -> None:

@@ -1,8 +1,12 @@
-"""Answers bought as the choosing asks for them: jobs on one tier alone, each answer once."""
+"""Answers bought as the choosing asks for them: jobs on one tier alone, each answer once.
+
+A candidate is a tier, or a tier whose prompt for one step shows some of the top tier's answers.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 from sqlalchemy import RowMapping
@@ -14,14 +18,19 @@ from firstline.orchestrator.experiments.tuning.answers import Answers, Bools, Fl
 from firstline.orchestrator.quality.calibration.labels import NO_CONFIDENCE, Answer, Pair, Truth, is_loss
 from firstline.orchestrator.store import views
 from firstline.orchestrator.submission.item_reader import InputItem
-from firstline.schemas.base import digest
+from firstline.schemas.base import Json, digest
 from firstline.schemas.errors import UserError
-from firstline.schemas.plan import Workflow
+from firstline.schemas.plan import PlannedStep, Workflow
 from firstline.schemas.policy import Confidence
+from firstline.schemas.skill import Example, Skill
+from firstline.workers.rules.data_fence import as_text
 from firstline.workers.rules.json_paths import MISSING, dig
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 #: Labels that are bought in one job.
 TOGETHER = 40
+#: Characters of all the examples that a prompt shows.
+MOST_CHARS = 6000
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,18 @@ class Cell:
     confidence_usd: float = 0.0
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A tier that is asked with another prompt for one step."""
+
+    tier: str
+    workflow: Workflow
+    examples: tuple[Example, ...]
+
+
 @dataclass
 class Purse:
-    """Buys answers to all steps of a workflow, one tier at a time."""
+    """Buys answers to all steps of a workflow, one candidate at a time."""
 
     trials: Trials
     workflow: Workflow
@@ -43,52 +61,80 @@ class Purse:
     #: Most rows that the top tier answers.
     labels: int
     top: str
-    #: (tier, row) -> step -> cell.
+    #: Candidates that are no tiers as they stand.
+    variants: dict[str, Variant] = field(default_factory=dict)
+    #: (candidate, row) -> step -> cell.
     _cells: dict[tuple[str, int], Mapping[str, Cell]] = field(default_factory=dict)
 
-    def buy(self, tier: str, rows: Iterable[int]) -> None:
-        """Have a tier answer those of the rows that it has not answered."""
-        wanted = [row for row in dict.fromkeys(rows) if (tier, row) not in self._cells]
+    def tier_of(self, candidate: str) -> str:
+        """Return the tier that answers for a candidate."""
+        return self.variants[candidate].tier if candidate in self.variants else candidate
+
+    def shown_to(self, candidate: str) -> tuple[Example, ...]:
+        """Return the examples that are added to a candidate's prompt."""
+        return self.variants[candidate].examples if candidate in self.variants else ()
+
+    def buy(self, candidate: str, rows: Iterable[int]) -> None:
+        """Have a candidate answer those of the rows that it has not answered."""
+        wanted = [row for row in dict.fromkeys(rows) if (candidate, row) not in self._cells]
         if not wanted:
             return
         asked = {self.items[row].item_id: row for row in wanted}
-        job = self.trials.run(self.workflow, [self.items[row] for row in wanted], tier=tier, title=f"{tier}: ")
-        found = {(tier, row): dict[str, Cell]() for row in wanted}
+        workflow = self.variants[candidate].workflow if candidate in self.variants else self.workflow
+        items, tier = [self.items[row] for row in wanted], self.tier_of(candidate)
+        job = self.trials.run(workflow, items, tier=tier, title=f"{candidate}: ")
+        found = {(candidate, row): dict[str, Cell]() for row in wanted}
         with api.engine().db.reading() as tx:
             for attempt in views.all_calls(tx, job=job):
                 row = asked[attempt["item_id"]]
-                steps = found[tier, row]
+                steps = found[candidate, row]
                 steps[attempt["step"]] = _with(steps.get(attempt["step"], Cell()), attempt)
         self._cells |= found
 
-    def cell(self, tier: str, row: int, step: str) -> Cell:
-        """Return what a tier came to on a row that it was asked."""
-        return self._cells[tier, row].get(step, Cell())
+    def cell(self, candidate: str, row: int, step: str) -> Cell:
+        """Return what a candidate came to on a row that it was asked."""
+        return self._cells[candidate, row].get(step, Cell())
 
-    def has(self, tier: str, row: int) -> bool:
-        """Whether a tier was asked about a row."""
-        return (tier, row) in self._cells
+    def answered(self, candidate: str, row: int) -> dict[str, Json]:
+        """Return a candidate's accepted answers to a row that it was asked, by step."""
+        found: dict[str, Json] = {}
+        for step, cell in self._cells[candidate, row].items():
+            if cell.answer.value is not MISSING:
+                found[step] = cell.answer.value
+        return found
+
+    def has(self, candidate: str, row: int) -> bool:
+        """Whether a candidate was asked about a row."""
+        return (candidate, row) in self._cells
 
     @property
     def labelled(self) -> int:
         """Rows that the top tier answered."""
-        return sum(tier == self.top for tier, _ in self._cells)
+        return sum(candidate == self.top for candidate, _ in self._cells)
 
-    def mean_usd(self, tier: str, step: str) -> float:
-        """Return a tier's mean dollars of one answer to a step."""
-        costs = [steps.get(step, Cell()).cost_usd for (asked, _), steps in self._cells.items() if asked == tier]
+    def mean_usd(self, candidate: str, step: str) -> float:
+        """Return a candidate's mean dollars of one answer to a step."""
+        costs = [cell.cost_usd for cell in self._column(candidate, step)]
         return sum(costs) / len(costs) if costs else 0.0
 
-    def signal(self, tier: str, step: str) -> str | None:
-        """Return the signal that most of a tier's answers to a step have a value of."""
-        cells = [steps.get(step, Cell()) for (asked, _), steps in self._cells.items() if asked == tier]
+    def signal(self, candidate: str, step: str) -> str | None:
+        """Return the signal that most of a candidate's answers to a step have a value of."""
+        cells = self._column(candidate, step)
         named = Counter(cell.answer.confidence.signal for cell in cells if cell.answer.confidence is not None)
         return max(named, key=lambda name: named[name], default=None)
+
+    def _column(self, candidate: str, step: str) -> list[Cell]:
+        return [steps.get(step, Cell()) for (asked, _), steps in self._cells.items() if asked == candidate]
 
     @property
     def spent_usd(self) -> float:
         """Dollars of everything."""
         return self.trials.spent_usd
+
+
+def takes_examples(skill: Skill) -> bool:
+    """Say whether a prompt of the skill may show further worked examples."""
+    return not skill.tools and skill.conversation is None
 
 
 def _with(cell: Cell, attempt: RowMapping) -> Cell:
@@ -113,19 +159,50 @@ class StepSource:
     """One step's answers, for the choosing."""
 
     purse: Purse
-    step: str
+    planned: PlannedStep
+    skill: Skill
     truth: Truth
     candidates: Sequence[str]
+    #: Most of the top tier's answers that a prompt shows.
+    shows: int = 0
     jury: Jury | None = None
     _ahead: list[int] = field(default_factory=list)
+
+    @property
+    def step(self) -> str:
+        """Name of the step."""
+        return self.planned.step.name
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
         return len(self.purse.items)
 
+    def with_examples(self, candidate: str, rows: Ints) -> str | None:
+        """Return the name of the tier with the top tier's answers to these rows in its prompt for the step."""
+        made = [one for row in rows if (one := self._example(int(row))) is not None]
+        within = list(accumulate(len(as_text(one.input)) + len(as_text(one.output)) for one in made))
+        examples = tuple(one for one, chars in zip(made, within, strict=True) if chars <= MOST_CHARS)
+        if not examples:
+            return None
+        name = f"{candidate}, {len(examples)} examples for {self.step}"
+        skills = tuple(
+            one.evolve(examples=(*one.examples, *examples)) if one.name == self.skill.name else one
+            for one in self.purse.workflow.skills
+        )
+        self.purse.variants[name] = Variant(candidate, self.purse.workflow.evolve(skills=skills), examples)
+        return name
+
+    def _example(self, row: int) -> Example | None:
+        """Return what the top tier said to a row as a worked example; None where it said nothing that counts."""
+        said = self.purse.answered(self.purse.top, row)
+        inputs = inputs_of(self.planned.step, self.skill, self.purse.items[row].input, said)
+        if isinstance(inputs, Unfit) or self.step not in said:
+            return None
+        return Example(input=inputs, output=said[self.step])
+
     def answers(self, candidate: str, rows: Ints) -> Answers:
-        """Have a tier answer rows, and return its answers to this step."""
+        """Have a candidate answer rows, and return its answers to this step."""
         self.purse.buy(candidate, map(int, rows))
         cells = [self.purse.cell(candidate, int(row), self.step) for row in rows]
         return Answers(
@@ -145,6 +222,11 @@ class StepSource:
             missing += [row for row in ahead if row != missing[0]][: max(0, room)]
         self.purse.buy(self.purse.top, missing)
         return np.array([self.purse.cell(self.purse.top, row, self.step).cost_usd for row in wanted], dtype=np.float64)
+
+    @property
+    def labelled(self) -> int:
+        """How many rows the top tier has answered."""
+        return self.purse.labelled
 
     def expect(self, rows: Ints) -> None:
         """Keep in mind which rows will be labelled next."""

@@ -1,7 +1,8 @@
 """Which candidate to certify: the one that will likely cost least where its loss can still be certified.
 
 Successive halving on the same rows: all candidates answer a first part; those that are clearly dearer than the best
-one answer no more. What certifies later must be rows that the choosing did not see.
+one answer no more. The others are tried once more with some of the top model's answers as worked examples in their
+prompts; rows that are shown there weigh no candidate. What certifies later must be rows that the choosing did not see.
 """
 
 from collections.abc import Mapping
@@ -23,12 +24,16 @@ FEWEST = 12
 UNLABELLED = 10
 #: Share of the rows that may be spent on looking.
 LOOKING = 1 / 3
+#: Of the labels that choose, one in so many may be shown in prompts.
+SHOWN = 4
 #: What the candidates' answers may cost in all, beside what the labels cost.
 WORTH = 2.0
 #: Candidates that the first round keeps at least.
 KEPT = 3
 #: A pipeline is taken when it costs less than this share of the top model.
 PAYS = 0.985
+#: A prompt with examples is taken when it likely costs less than this share of the best one without.
+TAUGHT_PAYS = 0.9
 #: Points of a candidate's curve of cost over loss.
 POINTS = 21
 #: Draws from what is known of the losses.
@@ -73,7 +78,7 @@ class Choice:
     best: str | None
     prospects: tuple[Prospect, ...]
     labels: int
-    #: Rows that the choosing saw, the labelled ones first.
+    #: Rows that the choosing saw, first those by whose labels it chose.
     seen: Ints
     #: The top model's dollars on the labelled rows.
     top_usd: Floats
@@ -91,26 +96,47 @@ class _Room:
 
 def choose(source: Source, order: Ints, labels: int, target: Target, *, seed: int) -> Choice:
     """Buy a few labels, have every candidate answer the same rows, drop the hopeless halfway, and name the cheapest."""
-    count = labels_to_choose(labels)
-    half = max(1, count // 2) if len(source.candidates) > 1 else count
+    shown = order[: min(source.shows, labels_to_choose(labels) // SHOWN)]
+    order = order[len(shown) :]
+    count = labels_to_choose(labels) - len(shown)
+    half = max(1, count // 2) if len(source.candidates) > 1 or len(shown) else count
     top_usd = source.label(order[:half])
     alive = [name for name in source.candidates if _share(source, name, order[:half], top_usd) < 1]
     looks = _looks(source, alive, order[:half], top_usd, labels, len(order))
-    room = _Room(labels - count, len(order) - count - looks, target, seed)
+    room = _Room(labels - count - len(shown), len(order) - count - looks, target, seed)
     unlabelled = order[count : count + looks]
     first = _prospects(source, alive, order[:half], unlabelled[: looks // 2], top_usd, room)
     alive = _hopeful(first)
     top_usd = source.label(order[:count])
-    last = _prospects(source, alive, order[:count], unlabelled, top_usd, room)
+    taught = _with_examples(source, alive, shown)
+    last = _prospects(source, alive + taught, order[:count], unlabelled, top_usd, room)
     dropped = {name: replace(first[name], is_dropped=True) for name in first if name not in last}
-    best = min(last.values(), key=lambda one: one.cost_share, default=None)
+    best = _best(last, plain=alive)
     return Choice(
         best=best.candidate if best is not None and best.cost_share < PAYS else None,
         prospects=tuple((last | dropped).values()),
-        labels=count,
-        seen=order[: count + looks],
+        labels=count + len(shown),
+        seen=np.concatenate([order[: count + looks], shown]),
         top_usd=top_usd,
     )
+
+
+def _best(found: Mapping[str, Prospect], *, plain: list[str]) -> Prospect | None:
+    """Return what likely costs least; a prompt with examples must cost clearly less than those as they stand."""
+
+    def weighed(one: Prospect) -> float:
+        return one.cost_share / (1.0 if one.candidate in plain else TAUGHT_PAYS)
+
+    return min(found.values(), key=weighed, default=None)
+
+
+def _with_examples(source: Source, names: list[str], shown: Ints) -> list[str]:
+    """Return the names of candidates whose prompts show rows; these are labelled for it."""
+    if not len(shown) or not names:
+        return []
+    source.label(shown)
+    found = (source.with_examples(name, shown) for name in names)
+    return [name for name in found if name is not None]
 
 
 def labels_to_choose(labels: int) -> int:
@@ -129,10 +155,13 @@ def _share(source: Source, candidate: str, rows: Ints, top_usd: Floats) -> float
 
 def _looks(source: Source, alive: list[str], rows: Ints, top_usd: Floats, labels: int, total: int) -> int:
     """Return how many rows the candidates answer without a label: as many as are worth their price."""
-    if len(alive) < 2:
+    if len(alive) < 2 and not source.shows:
         return 0
     answers = [source.answers(name, rows) for name in alive]
     each = sum(float((one.cost_usd + one.confidence_usd).mean()) for one in answers)
+    if source.shows:
+        # Each may answer with examples, too, at a prompt of more than once the length.
+        each *= 2.5
     worth = WORTH * labels * float(top_usd.mean()) / each if each > 0 else np.inf
     return int(min(UNLABELLED * labels_to_choose(labels), LOOKING * total, worth))
 

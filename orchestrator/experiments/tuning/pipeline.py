@@ -84,6 +84,7 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tunin
     rows = order[len(choice.seen) :][: DRAWN * left]
     answers = source.answers(choice.best, rows)
     labelled: list[int] = []
+    before = source.labelled
     found = search_two_stage(
         answers.confidence,
         partial(_ask, source, choice.best, rows, labelled),
@@ -92,8 +93,9 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tunin
         target,
         coin=coin,
         ahead=lambda places: source.expect(rows[places]),
+        bought=lambda: source.labelled - before,
     )
-    used = choice.labels + found.labels_used
+    used = max(choice.labels + found.labels_used, choice.labels + source.labelled - before)
     curve = _curve(source, choice, rows, labelled)
     if found.threshold is None:
         reason = f"{choice.best} is the likeliest, but no threshold of it could be certified with {left} labels"

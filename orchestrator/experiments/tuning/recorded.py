@@ -87,6 +87,14 @@ class RecordedSource:
         """The models below the top one."""
         return self.records.candidates
 
+    @property
+    def shows(self) -> int:
+        """What a model would say to another prompt is not on record."""
+        return 0
+
+    def with_examples(self, candidate: str, rows: Ints) -> str | None:
+        """Return nothing."""
+
     def answers(self, candidate: str, rows: Ints) -> Answers:
         """Return a candidate's recorded answers."""
         self._note(candidate, rows)
@@ -107,7 +115,7 @@ class RecordedSource:
         return lost
 
     @property
-    def labels(self) -> int:
+    def labelled(self) -> int:
         """How many rows the top model was asked."""
         return int(self._asked[self.records.top].sum()) if self.records.top in self._asked else 0
 

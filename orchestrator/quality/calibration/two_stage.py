@@ -91,13 +91,14 @@ def search_two_stage(
     population: Population | None = None,
     coin: float = 1.0,
     ahead: Ahead = lambda rows: None,
+    bought: Callable[[], int] | None = None,
 ) -> Search:
     """Walk down with at most `labels` labels of rows drawn in the random `order`.
 
     The promise is about `population`; by default the source that the rows come from, hence about the next items too.
     With `coin`, an even number in 0..1, the second test's level is exact; without, it is on the cautious side. `ahead`
     is told which rows are read next, in their order, as far as the walk gets: labels that cost a call each may be
-    bought together.
+    bought together; `bought` tells how many were, so that those which the pilot did not read count as well.
     """
     known = population or Source(target.max_loss)
     level = known.spent * target.delta
@@ -107,7 +108,7 @@ def search_two_stage(
     possible = int((levels > 0).sum()) - 1
     pilot = _read(confidence, order[:drawn], ask, lambda _: possible, budget=max(1, round(PILOT * labels)), ahead=ahead)
 
-    left = labels - pilot.labels
+    left = max(0, labels - (bought() if bought is not None else pilot.labels))
     more = _extension(pilot, levels, left, len(order) - drawn, target.max_loss)
     allowed = np.array(
         [

@@ -50,7 +50,65 @@ def test_the_loss_is_missed_no_more_often_than_promised_although_the_best_was_ch
 def test_labels_are_kept_to():
     source = RecordedSource(simulated("mixed", 4))
     found = tune(source, 200, TARGET)
-    assert source.labels == found.labels <= 200
+    assert source.labelled == found.labels <= 200
+
+
+class InLots(RecordedSource):
+    """A source that buys labels forty at a time, as far as it heard which come next."""
+
+    def expect(self, rows):
+        self.coming = [int(row) for row in rows]
+
+    def label(self, rows):
+        found = super().label(rows)
+        if len(rows) == 1 and int(rows[0]) in getattr(self, "coming", ()):
+            at = self.coming.index(int(rows[0]))
+            super().label(np.array(self.coming[at : at + min(40, 201 - self.labelled)]))
+        return found
+
+
+@pytest.mark.parametrize("kind", ["mixed", "weak"])
+def test_labels_are_kept_to_where_some_are_bought_in_vain(kind):
+    for seed in range(20):
+        source = InLots(simulated(kind, 4))
+        found = tune(source, 200, TARGET, seed=seed)
+        assert source.labelled == found.labels <= 200
+
+
+class Taught(RecordedSource):
+    """A source whose first model answers as another column does once its prompt shows examples."""
+
+    shows = 6
+
+    def with_examples(self, candidate, rows):
+        self.shown = [int(row) for row in rows]
+        return "taught" if candidate == "m0" else None
+
+    @property
+    def candidates(self):
+        return ("m0",)
+
+    def answers(self, candidate, rows):
+        assert not set(map(int, rows)) & set(getattr(self, "shown", ()))
+        return super().answers(candidate, rows)
+
+
+def _taught(right: float, price: float = 0.12) -> Taught:
+    records, others = _records(right=0.6), _records(right=right, price=price, seed=1)
+    return Taught(Records("top", {**records.columns, "taught": others.columns["m0"]}))
+
+
+def test_examples_that_make_a_model_better_are_certified_with_it():
+    source = _taught(0.99)
+    found = tune(source, 200, TARGET)
+    assert found.candidate == "taught"
+    assert len(source.shown) == 6
+    assert source.labelled == found.labels <= 200
+
+
+def test_examples_that_change_nothing_are_not_taken():
+    found = [tune(_taught(0.6, price=0.1), 200, TARGET, seed=seed) for seed in range(10)]
+    assert sum(one.candidate == "taught" for one in found) <= 3
 
 
 def test_a_model_that_is_nearly_always_right_replaces_the_top_one():

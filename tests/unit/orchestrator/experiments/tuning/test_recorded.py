@@ -60,7 +60,7 @@ def test_labels_and_dollars_are_counted_once(file):
     source.label(np.array([0, 1]))
     source.label(np.array([1, 2]))
     source.answers("small", np.array([0]))
-    assert source.labels == 3
+    assert source.labelled == 3
     assert source.spent_usd == pytest.approx(3.1)
 
 
