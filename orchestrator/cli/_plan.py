@@ -44,6 +44,8 @@ def show_plan(planned: "PlanDraft", *, as_json: bool) -> None:
         return
     typer.echo(_heading(view))
     show_table(_COLUMNS, map(_row, view.steps), right=("calls", "cost"))
+    for line in view.passed_by:
+        typer.echo(line)
     typer.echo(_cost(view))
     typer.echo(f"\n```mermaid\n{view.mermaid}\n```")
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.config.drafts.draft import RESERVED, slug
+from firstline.orchestrator.plans.low_rungs import passed_by
 from firstline.schemas.base import Frozen
 from firstline.schemas.estimate import Estimate, StepEstimate
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
+from firstline.schemas.tier import Profile
 
 #: (before, after) of a node's text in Mermaid; the shape says what kind of step it is.
 _SHAPES = {
@@ -55,10 +57,12 @@ class PlanView(Frozen):
     above_top: bool = False
     #: Dollars spent on the planning itself.
     spent_usd: float = 0.0
+    #: Which rungs below chat models will answer nothing, and why.
+    passed_by: tuple[str, ...] = ()
     mermaid: str
 
 
-def plan_view(plan: Plan, estimate: Estimate) -> PlanView:
+def plan_view(plan: Plan, estimate: Estimate, profile: Profile) -> PlanView:
     """Return a plan with what it is expected to take."""
     shown = [planned for planned in plan.steps if RESERVED not in planned.step.name]
     parts = {part.step: part for part in estimate.steps}
@@ -71,6 +75,7 @@ def plan_view(plan: Plan, estimate: Estimate) -> PlanView:
         high_usd=estimate.high_usd,
         frontier_usd=estimate.frontier_usd,
         above_top=estimate.above_top,
+        passed_by=tuple(passed_by(plan, profile)),
         mermaid=mermaid(shown, estimate.items),
     )
 

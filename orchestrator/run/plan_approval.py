@@ -37,7 +37,7 @@ def of_job(job_id: str) -> PlanDraft:
         job = steering.job(tx, job_id)
         expected = job_estimate.of_job(tx, job)
         spent_usd = jobs.spent(tx, job=job_id)
-    shown = plan_view(job.plan, expected).evolve(
+    shown = plan_view(job.plan, expected, job.profile).evolve(
         name=row["name"], job=job_id, state=row["state"], reason=row["reason"], goal=row["goal"], spent_usd=spent_usd
     )
     known = load_catalogue(tenant=job.tenant)
@@ -56,7 +56,7 @@ def of_order(order: Order) -> PlanDraft:
         else:
             with order.checked() as usable:
                 expected = estimate(tx, usable)
-        return PlanDraft(plan_view(plan, expected), workflow)
+        return PlanDraft(plan_view(plan, expected, order.profile), workflow)
 
 
 def run_with_yes(

@@ -13,6 +13,7 @@ from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.engine import student_audits
 from firstline.orchestrator.engine.economics import ROUTE
+from firstline.orchestrator.plans.low_rungs import without_student
 from firstline.orchestrator.quality.students.course import Ledger, Standard, is_due, standard
 from firstline.orchestrator.quality.students.promise import StudentPromise, promise_for
 from firstline.orchestrator.quality.students.training import HeldOut, Lesson, train
@@ -25,7 +26,7 @@ from firstline.schemas.job import WORKING
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.tier import Tier
 from firstline.workers.durability.students import PUBLISHED_S, model_field, told
-from firstline.workers.rules.closed_answers import canonical, item_text, open_field
+from firstline.workers.rules.closed_answers import canonical, item_text
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.rules.student_model import VERSION
 from firstline.workers.rules.text_features import text_features
@@ -72,9 +73,10 @@ class School:
     def _look(self, context: Context, subject: Subject) -> None:
         if subject.key in self._refused:
             return
-        field_ = open_field(subject.job.plan.skills[subject.planned.step.skill or ""].output)
-        if field_ is not None:
-            self._refuse(context, subject, f"a student gives closed answers only; {field_} may hold anything")
+        skill = subject.job.plan.skills[subject.planned.step.skill or ""]
+        why = without_student(subject.planned, skill, student=subject.tier.name)
+        if why is not None:
+            self._refuse(context, subject, why)
             return
         self._graduate(context, subject)
         with context.db.reading() as tx:
@@ -115,20 +117,12 @@ class School:
 
 
 def subjects_of(job: Job) -> Iterator[Subject]:
-    """Yield the steps of a job's segment that a student may answer: skills without tools that read the item alone."""
+    """Yield the steps of a job's segment that a skill answers, where the job has students."""
     tier = job.profile.student
     if tier is None or job.options.purpose != _PURPOSE or job.segment >= job.plan.segments or job.options.tiers:
         return
     for planned in job.plan.segment(job.segment):
-        skill = job.plan.skills.get(planned.step.skill or "")
-        pinned = planned.policy.start not in (None, tier.name)
-        if (
-            skill is not None
-            and not skill.tools
-            and not planned.step.after
-            and not planned.step.is_barrier
-            and not pinned
-        ):
+        if planned.step.skill in job.plan.skills and not planned.step.is_barrier:
             yield Subject(job, planned, tier)
 
 
