@@ -18,7 +18,18 @@ from starlette.responses import Response
 from firstline.config.settings import Settings
 from firstline.orchestrator.web import health, monitoring
 from firstline.orchestrator.web.access import Doors
-from firstline.orchestrator.web.api import catalogue, chat, compare, families, jobs, plans, quality, reviews, steering
+from firstline.orchestrator.web.api import (
+    catalogue,
+    chat,
+    compare,
+    families,
+    jobs,
+    plans,
+    quality,
+    responses,
+    reviews,
+    steering,
+)
 from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.doorkeeper import Doorkeeper
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
@@ -53,7 +64,20 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.state.book, app.state.book_lock, app.state.purse = None, threading.Lock(), None
     app.state.doors = Doors(settings, loopback=loopback)
     app.state.lookout = monitoring.make_lookout()
-    for module in (jobs, steering, plans, catalogue, compare, quality, families, reviews, chat, health, monitoring):
+    for module in (
+        jobs,
+        steering,
+        plans,
+        catalogue,
+        compare,
+        quality,
+        families,
+        reviews,
+        chat,
+        responses,
+        health,
+        monitoring,
+    ):
         app.include_router(module.router, dependencies=[Depends(only_known_query)])
     for router in every_page():
         app.include_router(router, include_in_schema=False)

@@ -86,7 +86,7 @@ def _problem(status: HTTPStatus, detail: str) -> Problem:
 def problem_response(request: Request, error: Exception) -> JSONResponse:
     """Answer a request of the API with the problem that an exception stands for."""
     problem, headers = problem_of(error)
-    if request.url.path.startswith(("/v1/chat/completions", "/v1/models")):
+    if request.url.path.startswith(("/v1/chat/completions", "/v1/responses", "/v1/models")):
         # What is wrong with a request is a 400 there.
         if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             problem = problem.evolve(status=HTTPStatus.BAD_REQUEST, title=HTTPStatus.BAD_REQUEST.phrase)

@@ -84,6 +84,65 @@ def test_tokens_stream_as_the_top_model_writes_them(web):
 
 
 @pytest.mark.timeout(120)
+def test_the_responses_api_asks_the_same_families_in_other_words(web):
+    form = {"type": "json_schema", "name": "team", "strict": True, "schema": team_schema()}
+    with client_of(web) as client:
+        said = client.responses.create(
+            model="frontier",
+            instructions="You name the team of a request.",
+            input=[{"role": "user", "content": [{"type": "input_text", "text": "Whose is it? [team account]"}]}],
+            text={"format": form},
+            max_output_tokens=60,
+            temperature=0,
+        )
+        tool = {"type": "function", "name": "rhyme", "parameters": {"type": "object", "properties": {}}, "strict": None}
+        asked = {"input": "A poem for Ada", "tools": [tool], "tool_choice": {"type": "function", "name": "rhyme"}}
+        wished = client.responses.create(model="firstline/auto", **asked)
+        (call,) = [item for item in wished.output if item.type == "function_call"]
+        told = {"type": "function_call_output", "call_id": call.call_id, "output": "rose, prose"}
+        after = client.responses.create(
+            model="firstline/auto",
+            input=[{"role": "user", "content": "A poem for Ada [stars 2]"}, call.model_dump(exclude_none=True), told],
+        )
+        kinds, final = [], None
+        for event in client.responses.create(model="slow", input="A long poem", stream=True):
+            kinds.append(event.type)
+            final = event.response if event.type == "response.completed" else final
+        with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+            client.responses.create(model="frontier", input="And?", previous_response_id="resp_1")
+        odd = [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]
+        with pytest.raises(openai.BadRequestError, match="input_text, output_text or input_image"):
+            client.responses.create(model="frontier", input=odd)
+    assert json.loads(said.output_text) == {"team": "account"}
+    assert (said.status, said.usage.total_tokens > 0) == ("completed", True)
+    assert call.name == "rhyme"
+    assert "2" in after.output_text
+    assert kinds[:4] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+    ]
+    assert kinds.count("response.output_text.delta") > 3
+    assert (kinds[-1], final.output_text) == ("response.completed", SLOW_TEXT)
+    assert final.usage.output_tokens > 0
+    known_prompts = {row["prompt"] for row in settled_families()}
+    assert any("You name the team of a request" in prompt for prompt in known_prompts)
+
+
+def settled_families():
+    """Return the families once the book has written down what was asked."""
+    time.sleep(1.5)
+    with api.engine().db.reading() as tx:
+        return families.listed(tx)
+
+
+def team_schema():
+    team = {"type": "object", "properties": {"team": {"enum": list(TEAMS)}}, "required": ["team"]}
+    return {**team, "additionalProperties": False}
+
+
+@pytest.mark.timeout(120)
 def test_who_goes_away_leaves_no_call_behind(web):
     with client_of(web) as client:
         client.chat.completions.create(**poem("Eve"))

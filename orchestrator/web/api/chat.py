@@ -1,8 +1,8 @@
 """The OpenAI-compatible endpoint: a conversation for the top model's family, or a message for a workflow."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -102,6 +102,31 @@ async def complete(
     request: Request, body: ChatRequest, visitor: Submitter, key: IdempotencyKey = None, own_key: OwnKey = None
 ) -> Any:
     """Have a conversation answered: by its family's ladder where that is certified, else by the top model unchanged."""
+    return sent(await answer(request, body, visitor, key=key, own_key=own_key))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer in the shape of a chat completion; neither: the client has gone."""
+
+    whole: dict[str, Any] | None = None
+    #: The events of its stream.
+    events: AsyncIterator[str] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def sent(found: Answered) -> Response:
+    """Return an answer as it is sent."""
+    if found.events is not None:
+        headers = {"x-accel-buffering": "no", **found.headers}
+        return StreamingResponse(found.events, media_type="text/event-stream", headers=headers)
+    return JSONResponse(found.whole, headers=found.headers) if found.whole is not None else Response(status_code=_GONE)
+
+
+async def answer(
+    request: Request, body: ChatRequest, visitor: Visitor, *, key: str | None, own_key: str | None
+) -> Answered:
+    """Return the answer to a conversation, or the same one as before under its key."""
     asking = await anyio.to_thread.run_sync(_asking, request, body, visitor, own_key)
     place = KeptAnswer(
         api.engine(),
@@ -110,10 +135,10 @@ async def complete(
     )
     before = await anyio.to_thread.run_sync(place.before)
     if before is not None:
-        return _streamed(chunks(before, usage=body.streams_usage)) if body.stream else JSONResponse(before)
+        return Answered(events=_each(chunks(before, usage=body.streams_usage))) if body.stream else Answered(before)
     try:
         if body.stream:
-            return _streamed(await asking.stream(place))
+            return Answered(events=await asking.stream(place))
         found = await _while_there(request, asking.whole())
     except BaseException:
         with anyio.CancelScope(shield=True):
@@ -121,9 +146,14 @@ async def complete(
         raise
     if found is None:
         await anyio.to_thread.run_sync(place.give_up)
-        return Response(status_code=_GONE)
+        return Answered()
     await anyio.to_thread.run_sync(place.keep, found)
-    return JSONResponse(found, headers=asking.headers)
+    return Answered(found, headers=asking.headers)
+
+
+async def _each(parts: Iterator[str]) -> AsyncIterator[str]:
+    for part in parts:
+        yield part
 
 
 @dataclass
@@ -198,10 +228,6 @@ class _Asking:
                 error = refused
         yield error_event(error)
         yield DONE
-
-
-def _streamed(parts: Any) -> StreamingResponse:
-    return StreamingResponse(parts, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
 async def _while_there(request: Request, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | None:
