@@ -15,6 +15,8 @@ from firstline.schemas.job import ItemResult
 
 #: What is told of each item, behind its own columns.
 TOLD = ("item_id", "status", "tier", "confidence", "cost_usd", "reason")
+#: The group of the item's own columns.
+OWN = 0
 #: The column of an output that has no fields.
 OUTPUT = "output"
 #: More columns are no table: its items have fields that are data.
@@ -46,6 +48,11 @@ class Column:
     kind: Kind | None
     #: What rows call it: the number of its group, and its name there.
     key: str
+
+    @property
+    def group(self) -> int:
+        """Whether it is the item's own (`OWN`), a field of the output, or told of it."""
+        return int(self.key[0])
 
 
 @dataclass(frozen=True)

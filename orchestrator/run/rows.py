@@ -8,6 +8,7 @@ from typing import Any
 from firstline.config.catalogue.catalogue import load_catalogue, of_skill
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
+from firstline.orchestrator.run.frames import frame_of, items_of, with_results
 from firstline.orchestrator.run.runner import View
 from firstline.orchestrator.run.runner import run as run_order
 from firstline.orchestrator.submission.item_file import as_file
@@ -19,6 +20,9 @@ from firstline.schemas.plan import Workflow
 from firstline.schemas.report import Report
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
+
+#: Mappings, texts, or a data frame of any library that narwhals knows.
+Rows = Iterable[Mapping[str, Any] | str] | Any
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Ran:
 
 
 def run(
-    rows: Iterable[Mapping[str, Any] | str],
+    rows: Rows,
     skill: str | Skill | Workflow,
     *,
     profile: str | Profile | None = None,
@@ -46,18 +50,24 @@ def run(
     quiet: bool = False,
     **options: Any,
 ) -> Ran:
-    """Run rows through a skill or workflow (by name, by path, or made in Python) to their end, with progress on stderr.
+    """Run rows, or those of a data frame, through a skill or workflow to their end, with progress on stderr.
+
+    `skill`: by name, by path, or made in Python.
 
     Everything that the run needs is started, and stopped at its end, as `firstline run` does. A text is a row for a
     skill with one required input. `mapping`: field -> column. `options` are those of `Options`, such as `budget_usd`.
     UserError before anything has begun; Interrupted when it is stopped: `firstline resume` goes on.
     """
+    if isinstance(rows, str | Skill | Workflow):
+        raise UserError(f"expected rows first and the skill second, got a {type(rows).__name__} in place of rows")
     catalogue = load_catalogue()
     workflow = _workflow(skill)
     ladder = profile if isinstance(profile, Profile) else catalogue.profile(profile or get_settings().profile)
     ladder = with_script(ladder, str(Path(script).absolute()) if script else None)
     request = JobRequest(workflow=workflow, profile=ladder, options=Options(profile=ladder.name, **options))
-    with as_file([_row(row, workflow) for row in rows]) as source:
+    frame = frame_of(rows)
+    items = [_row(row, workflow) for row in rows] if frame is None else items_of(frame)
+    with as_file(items) as source:
         if source is None:
             raise UserError("no rows: expected at least one")
         functions = catalogue.functions
@@ -67,9 +77,15 @@ def run(
     return Ran(finished.status, finished.report, results[: finished.status.items])
 
 
-def map(skill: str | Skill | Workflow, rows: Iterable[Mapping[str, Any] | str], **options: Any) -> list[Json]:
-    """Return what each row comes to, in their order; None where one failed. `options` as for `run`."""
-    return run(rows, skill, **options).outputs
+def map(rows: Rows, skill: str | Skill | Workflow, **options: Any) -> Any:
+    """Return what each row comes to. `options` as for `run`.
+
+    Of a data frame (pandas, polars, Arrow) the same frame with columns added: one for each field of the output, then
+    tier, confidence, cost and reason. Of other rows a list of outputs, in their order; None where one failed.
+    """
+    frame = frame_of(rows)
+    ran = run(rows, skill, **options)
+    return ran.outputs if frame is None else with_results(frame, ran.results)
 
 
 def _workflow(skill: str | Skill | Workflow) -> Workflow:

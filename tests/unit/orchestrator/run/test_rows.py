@@ -54,8 +54,40 @@ def test_rows_become_results_in_their_order(settling):
     assert ran.outputs == [{"text": "a"}, {"text": "b"}]
     assert [one.status for one in ran.results] == [ItemState.SETTLED] * 2
     assert (ran.status.items, settling[0].request.options.budget_usd) == (2, 1.5)
-    assert firstline.map("sort", ["one", "two"], quiet=True) == [{"text": "one"}, {"text": "two"}]
-    assert firstline.map("sort", [{"body": "x"}], mapping={"text": "body"}, quiet=True) == [{"text": "x"}]
+    assert firstline.map(["one", "two"], "sort", quiet=True) == [{"text": "one"}, {"text": "two"}]
+    assert firstline.map([{"body": "x"}], "sort", mapping={"text": "body"}, quiet=True) == [{"text": "x"}]
+
+
+def names(frame):
+    return getattr(frame, "column_names", None) or list(frame.columns)
+
+
+@pytest.mark.parametrize("library", ["pandas", "pyarrow", "polars"])
+def test_a_frame_comes_back_with_columns_added(settling, library):
+    module = pytest.importorskip(library)
+    columns = {"text": ["a", "b", None], "n": [1, 2, 3], "tier": ["x", "y", "z"]}
+    made = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}[library]
+    frame = getattr(module, made)(columns)
+    if library == "pandas":
+        frame.index = ["k", "l", "m"]
+        frame["at"] = module.to_datetime(["2026-11-30", None, "2026-12-01"])
+    found = firstline.map(frame, "sort", mapping={"text": "text"}, quiet=True)
+    assert type(found) is type(frame)
+    got = (
+        found.to_dict("list") if library == "pandas" else found.to_pydict() if library == "pyarrow" else found.to_dict()
+    )
+    assert list(got["output.text"])[:2] == ["a", "b"]
+    assert list(got["tier"]) == ["x", "y", "z"]
+    assert list(got["result.tier"])[:2] == ["cheap", "cheap"]
+    assert [list(got["n"]), list(got["output.n"])[:2]] == [[1, 2, 3], [1, 2]]
+    if library == "pandas":
+        assert list(found.index) == ["k", "l", "m"]
+        assert got["output.at"][0] == "2026-11-30T00:00:00"
+
+
+def test_what_stands_in_place_of_rows_is_named(settling):
+    with pytest.raises(UserError, match="expected rows first and the skill second"):
+        firstline.map("sort", [{"text": "a"}])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +110,7 @@ def test_a_class_is_taken_for_its_json_schema(output):
 
 def test_a_skill_made_in_python_runs_like_one_of_a_file(settling):
     skill = firstline.Skill(name="own", instructions="Sort it.", input={"text": {}}, output=Label)
-    assert rows.map(skill, ["x"], quiet=True) == [{"text": "x"}]
+    assert rows.map(["x"], skill, quiet=True) == [{"text": "x"}]
 
 
 def test_one_import_offers_its_names_and_loads_nothing_heavy():
