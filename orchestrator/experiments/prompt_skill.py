@@ -61,5 +61,7 @@ def _schema(file: Path) -> JsonObject:
 def _read(file: Path, what: str) -> str:
     try:
         return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"expected {what} at {file}, but it cannot be read: {error}") from error
+    except OSError as error:
+        raise UserError(f"expected {what} at {file}, but it cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"expected {what} at {file}, but it is no text in UTF-8: {error}") from error

@@ -209,10 +209,20 @@ def _table_reader(source: str | Path, stream: IO[bytes]) -> _Reader | None:
     stream.seek(0)
     if kind := next((kind for mark, kind in _UNREADABLE.items() if head.startswith(mark)), None):
         raise UserError(f"{source} is {kind}, which is not read; save it as .xlsx, CSV (UTF-8) or JSONL")
-    return next((reader for mark, reader in _TABLES.items() if head.startswith(mark)), None)
+    reader = next((reader for mark, reader in _TABLES.items() if head.startswith(mark)), None)
+    if reader is None and (kind := _TABLE_NAMES.get(Path(_without_packing(source)).suffix.lower())):
+        raise UserError(f"{source} is named as {kind} and is none by how it begins; it may be cut off: fetch it again")
+    return reader
 
 
 _TABLES: dict[bytes, _Reader] = {b"PAR1": parquet_records, b"ARROW1": arrow_records, b"PK\x03\x04": workbook_records}
+#: Files whose names say that they are tables, which begin as none of these.
+_TABLE_NAMES = {
+    ".parquet": "a Parquet file",
+    ".arrow": "an Arrow file",
+    ".feather": "an Arrow file",
+    ".xlsx": "an Excel workbook",
+}
 #: How files begin that people take for tables.
 _UNREADABLE = {b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)", b"%PDF": "a PDF"}
 

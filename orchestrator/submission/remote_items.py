@@ -107,7 +107,9 @@ def _files(url: str, folder: Path) -> str:
     except ImportError as error:
         raise UserError(f"{url} needs a library that is not installed: {error}") from None
     except Exception as error:  # each of fsspec's file systems has errors of its own
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        # Some say the address alone, and the reason is what they arose from.
+        cause = error.__cause__ if str(error) == url and error.__cause__ else error
+        said = " ".join(str(cause).split())[:200] or type(cause).__name__
         raise UserError(f"{url} cannot be read ({said}); nothing has been begun") from None
     if not files:
         raise UserError(f"no file matches {url}")

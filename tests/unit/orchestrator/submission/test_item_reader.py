@@ -96,6 +96,18 @@ def test_a_folder_gives_one_item_per_file_named_by_it(put):
         pytest.param(
             "a.csv", "\n \n", "a.csv is empty; expected a CSV with a header row, JSONL or a JSON array", id="blank csv"
         ),
+        pytest.param(
+            "a.parquet",
+            "id,text",
+            "a.parquet is named as a Parquet file and is none by how it begins; it may be cut off: fetch it again",
+            id="no parquet",
+        ),
+        pytest.param(
+            "a.xlsx",
+            "",
+            "a.xlsx is named as an Excel workbook and is none by how it begins; it may be cut off: fetch it again",
+            id="empty workbook",
+        ),
         pytest.param("a.jsonl", "", "a.jsonl holds no items; expected at least one", id="empty jsonl"),
         pytest.param("a.json", "[]", "a.json holds no items; expected at least one", id="empty array"),
         pytest.param("a.csv", "id,text\n", "a.csv holds no items; expected at least one", id="only a header"),

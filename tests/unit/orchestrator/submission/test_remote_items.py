@@ -75,6 +75,7 @@ def test_files_elsewhere_are_copied_one_or_many():
     [
         ("memory://nothing.csv", r"memory://nothing.csv cannot be read \(.*\); nothing has been begun"),
         ("memory://nowhere/*.csv", "no file matches"),
+        ("http://127.0.0.1:1/a.csv", "(?i)connect"),
         ("gopher://host/a.csv", "cannot be read|needs"),
     ],
 )
