@@ -91,7 +91,10 @@ def picture(page, name: str) -> None:
 def test_a_job_is_submitted_and_followed_to_its_end_without_reloading(web, page):
     page.get_by_role("link", name="New job").click()
     page.get_by_label("Workflow or skill").select_option("sort_ticket")
-    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"id": "a", "text": "Where is it?"}')
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"id": "a", "body": "Where is it?"}')
+    playwright.expect(page.locator("#from-text")).to_have_value("body")
+    playwright.expect(page.get_by_text("Expected cost")).to_be_visible()
+    assert obstacles(page) == []
     page.get_by_role("button", name="Submit").click()
     page.wait_for_url("**/jobs/*")
     page.evaluate("document.body.dataset.mark = 'same page'")
