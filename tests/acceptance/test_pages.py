@@ -149,6 +149,25 @@ def test_an_item_shows_cheap_beside_frontier_and_why_it_climbed(web, page, triag
     picture(page, "item")
 
 
+def test_another_model_is_asked_about_an_item_and_its_answer_taken(web, page, triaged):
+    page.goto(f"{web.url}/jobs/{triaged}/items/0")
+    step = page.locator("#at-check_topic")
+    step.get_by_text("Ask again on another model").click()
+    model = step.get_by_label("Model")
+    playwright.expect(model.locator("option").last).to_contain_text("frontier: openai/frontier, about $")
+    assert obstacles(page) == []
+    model.select_option("openai/frontier")
+    step.get_by_role("button", name="Ask once").click()
+    second = step.locator(".second")
+    playwright.expect(second.get_by_role("button", name="Take this answer")).to_be_visible(timeout=SLOW_MS)
+    playwright.expect(second.locator("pre")).to_contain_text("topic")
+    assert obstacles(page) == []
+    page.on("dialog", lambda dialog: dialog.accept())
+    second.get_by_role("button", name="Take this answer").click()
+    playwright.expect(second).to_contain_text("It stands in place")
+    playwright.expect(page.get_by_text("the answer of openai/frontier")).to_be_visible()
+
+
 def test_money_and_quality_are_summed_up(web, page, triaged):
     page.get_by_role("link", name="Money").click()
     playwright.expect(page.get_by_text("Saved")).to_be_visible()
@@ -246,7 +265,7 @@ def settled(page) -> None:
 
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
-NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
+NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login$|^/compare/\{|^/reviews/\{")
 
 
 def addresses(job: str) -> list[str]:
