@@ -330,6 +330,13 @@ def with_key_prefix(tx: Connection, *, prefix: str) -> list[str]:
     return list(tx.scalars(query.order_by(_job.c.idempotency_key)))
 
 
+def keys_of(tx: Connection, *, purpose: str, tenant: str | None, limit: int) -> list[str]:
+    """Return the idempotency keys of the newest jobs of a purpose that have one, newest first."""
+    query = select(_job.c.idempotency_key).where(_job.c.purpose == purpose, _job.c.idempotency_key.is_not(None))
+    query = query if tenant is None else query.where(_job.c.tenant == tenant)
+    return list(tx.scalars(query.order_by(_job.c.created_at.desc()).limit(limit)))
+
+
 _item = ItemRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 

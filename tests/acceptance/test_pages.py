@@ -218,6 +218,18 @@ def test_models_are_compared_and_one_becomes_the_skills(web, page, triaged):
     assert load_catalogue().skill("sort_ticket").policy.start == "frontier"
 
 
+def test_a_calibration_is_begun_and_watched_to_its_end(web, page):
+    page.get_by_role("link", name="Quality").click()
+    page.get_by_role("link", name="Calibrate").first.click()
+    page.get_by_label("Workflow or skill").select_option("sort_ticket")
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"text": "Where is it?"}')
+    page.get_by_role("button", name="Calibrate").click()
+    page.wait_for_url("**/calibrate/*")
+    playwright.expect(page.get_by_role("status")).to_have_text("failed", timeout=SLOW_MS)
+    playwright.expect(page.locator("#calibrating")).to_contain_text("confidence")
+    assert obstacles(page) == []
+
+
 def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     page.goto(f"{web.url}/workflows/triage")
     page.get_by_label("Skill of a new step").select_option("tricky")
@@ -265,7 +277,9 @@ def settled(page) -> None:
 
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
-NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login$|^/compare/\{|^/reviews/\{")
+NO_PAGE = re.compile(
+    r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login$|^/(?:compare|calibrate)/\{|^/reviews/\{"
+)
 
 
 def addresses(job: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Submitting a job from the browser, once its rows, their fields and its cost have been seen."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -36,19 +37,19 @@ def show_form(request: Request, visitor: Visit, workflow: str = "") -> Response:
 @router.post("")
 def submit_form(request: Request, visitor: FormSubmitter, filled: Filled, file: UploadFile | None = None) -> Response:
     """Submit the job; what does not fit is shown again with the reason."""
-    with _source(file, filled.get("texts", "")) as source:
+    with source_of(file, filled.get("texts", "")) as source:
         try:
-            status = submit(_order(filled), source, visitor, key=None)
+            status = submit(order_of(filled), source, visitor, key=None)
         except UserError as error:
-            return _form(request, filled, str(error), _looked_at(filled, source, visitor))
+            return _form(request, filled, str(error), look_at(filled, source, visitor))
     return go(f"/jobs/{status.job}")
 
 
 @router.post("/preview")
 def show_preview(request: Request, visitor: FormSubmitter, filled: Filled, file: UploadFile | None = None) -> Response:
     """Show the first rows, where each field is taken from, and what the job is expected to cost; nothing is sent."""
-    with _source(file, filled.get("texts", "")) as source:
-        return render(request, "parts/preview.html", look=_looked_at(filled, source, visitor), first_words=first_words)
+    with source_of(file, filled.get("texts", "")) as source:
+        return render(request, "parts/preview.html", look=look_at(filled, source, visitor), first_words=first_words)
 
 
 _FIELDS = ("workflow", "goal", "profile", "budget_usd", "id_field")
@@ -76,9 +77,10 @@ class Look:
         return self.seen.columns[:_COLUMNS] if self.seen else ()
 
 
-def _order(filled: dict[str, str]) -> JobOrder:
-    fields: dict[str, object] = {name: filled.get(name, "").strip() or None for name in _FIELDS}
-    return order_of(fields | {"approve": "approve" in filled, "map": _chosen(filled)})
+def order_of(filled: dict[str, str]) -> JobOrder:
+    """Return the order that a form holds; UserError says what is wrong with which field."""
+    fields = {name: filled.get(name, "").strip() or None for name in _FIELDS}
+    return as_order(fields | {"approve": "approve" in filled, "map": _chosen(filled)})
 
 
 def _chosen(filled: dict[str, str]) -> dict[str, str]:
@@ -86,13 +88,13 @@ def _chosen(filled: dict[str, str]) -> dict[str, str]:
     return {field: column for field, column in pairs.items() if column not in ("", field)}
 
 
-def _looked_at(filled: dict[str, str], source: Path | None, visitor: Visitor) -> Look:
+def look_at(filled: dict[str, str], source: Path | None, visitor: Visitor) -> Look:
     """Return what can be seen of a form's items; what stands in their way is among that."""
     if source is None or not (filled.get("workflow") or filled.get("goal")):
         return Look()
     seen = None
     try:
-        order = _priceable(_order(filled), source, visitor)
+        order = with_items(order_of(filled), source, visitor)
         seen = preview(replace(order, map={}).items(), order.needs, order.map)
         with replace(order, map=seen.mapping).checked() as checked, api.engine().db.reading() as tx:
             found = estimate(tx, checked)
@@ -101,7 +103,8 @@ def _looked_at(filled: dict[str, str], source: Path | None, visitor: Visitor) ->
     return Look(seen, found.evolve(notes=(*checked.notes, *found.notes)), above_top(found))
 
 
-def _priceable(order: JobOrder, source: Path, visitor: Visitor) -> Order:
+def with_items(order: JobOrder, source: Path, visitor: Visitor) -> Order:
+    """Return an order with the items of a file; UserError, Refusal: as for a job that is submitted."""
     request = request_of(order, visitor, key=None)
     assert request.profile is not None
     functions = current_catalogue(request.options.tenant).functions
@@ -111,16 +114,21 @@ def _priceable(order: JobOrder, source: Path, visitor: Visitor) -> Order:
     )
 
 
-def order_of(fields: dict[str, object]) -> JobOrder:
+def as_order(fields: Mapping[str, object]) -> JobOrder:
     """Return the order that a form's fields make; UserError says what is wrong with which."""
     try:
         return JobOrder.model_validate(fields)
     except ValidationError as error:
-        said = (f"{one['loc'][0] if one['loc'] else 'form'}: {sentence(one)}" for one in error.errors())
-        raise UserError("\n".join(said)) from None
+        raise UserError(said_wrong(error)) from None
 
 
-def _source(file: UploadFile | None, texts: str) -> AbstractContextManager[Path | None]:
+def said_wrong(error: ValidationError) -> str:
+    """Return what is wrong with a form, a line for each field."""
+    return "\n".join(f"{one['loc'][0] if one['loc'] else 'form'}: {sentence(one)}" for one in error.errors())
+
+
+def source_of(file: UploadFile | None, texts: str) -> AbstractContextManager[Path | None]:
+    """Return a form's items as a file for the length of a block: those uploaded, else those typed; None: neither."""
     if file is not None and file.filename:
         return as_named_file(file.file, file.filename)
     return as_named_file(BytesIO(texts.encode()), "") if texts.strip() else nullcontext(None)
