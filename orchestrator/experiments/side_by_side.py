@@ -13,7 +13,7 @@ from firstline.orchestrator.experiments.compare import PURPOSE, compare_profile,
 from firstline.orchestrator.experiments.trials import trial_request
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.run.runner import Crew
-from firstline.orchestrator.store import jobs, views
+from firstline.orchestrator.store import item_lists, jobs, views
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen, JsonObject
@@ -95,7 +95,7 @@ def listing(*, tenant: str | None) -> list[SideBySide]:
 
 def _inputs(job: str) -> dict[str, JsonObject]:
     with api.engine().db.reading() as tx:
-        return {row["item_id"]: row["input"] for row in views.items(tx, job=job, limit=MOST_ITEMS)}
+        return {row["item_id"]: row["input"] for row in item_lists.items(tx, job=job, limit=MOST_ITEMS)}
 
 
 def chosen_model(catalogue: Catalogue, *, skill: str, profile: str, model: str) -> tuple[str, tuple[Draft, ...]]:

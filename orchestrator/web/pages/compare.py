@@ -15,7 +15,7 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments import side_by_side
 from firstline.orchestrator.experiments.side_by_side import choose_model, chosen_model
-from firstline.orchestrator.store import views
+from firstline.orchestrator.store import item_lists
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.api.compare import ComparisonId, look
@@ -128,7 +128,7 @@ def _tiers(profile: str, tenant: str) -> tuple[Tier, ...]:
 
 def _items_of(job: str, count: int) -> str:
     with api.engine().db.reading() as tx:
-        rows = views.items(tx, job=job, limit=count)
+        rows = item_lists.items(tx, job=job, limit=count)
     lines = (json.dumps({"id": row["item_id"], **row["input"]}, ensure_ascii=False) for row in rows)
     return "\n".join(lines)
 

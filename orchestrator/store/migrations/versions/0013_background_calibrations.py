@@ -15,9 +15,16 @@ def upgrade() -> None:
     """Go forward."""
     op.create_table(
         "background_calibration",
-        *(sa.Column(name, sa.String(), nullable=False) for name in ("id", "tenant", "workflow", "begun_by", "state")),
-        *(sa.Column(name, sa.JSON(), nullable=False) for name in ("aim", "jobs", "said")),
-        *(sa.Column(name, UtcDateTime(), nullable=False) for name in ("begun_at", "heard_at")),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("workflow", sa.String(), nullable=False),
+        sa.Column("begun_by", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("aim", sa.JSON(), nullable=False),
+        sa.Column("jobs", sa.JSON(), nullable=False),
+        sa.Column("said", sa.JSON(), nullable=False),
+        sa.Column("begun_at", UtcDateTime(), nullable=False),
+        sa.Column("heard_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_background_calibration_begun_at", "background_calibration", ["begun_at"])
