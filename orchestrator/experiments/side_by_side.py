@@ -1,5 +1,6 @@
 """A comparison of models that goes on by itself: begun here, answered by the workers, looked at when it is done."""
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from firstline.orchestrator.experiments.compare import PURPOSE, compare_profile,
 from firstline.orchestrator.experiments.trials import trial_request
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.run.runner import Crew
-from firstline.orchestrator.store import jobs, views
+from firstline.orchestrator.store import item_lists, jobs, views
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen, JsonObject
@@ -27,6 +28,11 @@ from firstline.schemas.tier import Profile
 MOST_ITEMS = 500
 
 
+#: Jobs that are looked through for a list of comparisons, and the keys of those that were begun side by side.
+_LISTED_JOBS = 60
+_KEY = re.compile(rf"{PURPOSE}:([0-9a-f]{{12}}):\d{{3}}")
+
+
 class SideBySide(Frozen):
     """A comparison and how far it is."""
 
@@ -34,6 +40,7 @@ class SideBySide(Frozen):
     #: A job for each model, in the order they were named.
     jobs: tuple[JobStatus, ...]
     models: tuple[str, ...]
+    workflow: str
     #: None: not all of its jobs have ended.
     result: Comparison | None = None
 
@@ -58,27 +65,37 @@ def begin(request: JobRequest, items: Sequence[InputItem], *, models: Sequence[s
     return name
 
 
-def look(name: str) -> SideBySide | None:
-    """Return a comparison, laid side by side once all its jobs have ended; None where there is none of that id."""
+def look(name: str, *, laid: bool = True) -> SideBySide | None:
+    """Return a comparison, laid side by side once all its jobs have ended; None where there is none of that id.
+
+    Without `laid`, only how far it is.
+    """
     steering = api.engine()
     with steering.db.reading() as tx:
         ids = views.with_key_prefix(tx, prefix=f"{PURPOSE}:{name}:")
         statuses = tuple(jobs.status(tx, job=job) for job in ids)
         parsed = [steering.job(tx, job) for job in ids]
-        inputs = _inputs(ids[0]) if ids else {}
     if not ids:
         return None
     models = tuple(job.tier(job.options.tiers[0]).models[0].name for job in parsed)
     result = None
-    if all(status.state.ended for status in statuses):
+    if laid and all(status.state.ended for status in statuses):
         runs = [read_run(job, model) for job, model in zip(ids, models, strict=True)]
-        result = laid_out(runs, inputs, plan=parsed[0].plan, folders=tuple(map(Path, parsed[0].folders)))
-    return SideBySide(id=name, jobs=statuses, models=models, result=result)
+        result = laid_out(runs, _inputs(ids[0]), plan=parsed[0].plan, folders=tuple(map(Path, parsed[0].folders)))
+    return SideBySide(id=name, jobs=statuses, models=models, workflow=parsed[0].plan.workflow, result=result)
+
+
+def listing(*, tenant: str | None) -> list[SideBySide]:
+    """Return the newest comparisons of a tenant, or of all, newest first; without what came out."""
+    with api.engine().db.reading() as tx:
+        keys = views.keys_of(tx, purpose=PURPOSE, tenant=tenant, limit=_LISTED_JOBS)
+    names = dict.fromkeys(found[1] for key in keys if (found := _KEY.fullmatch(key)))
+    return [one for name in names if (one := look(name, laid=False)) is not None]
 
 
 def _inputs(job: str) -> dict[str, JsonObject]:
     with api.engine().db.reading() as tx:
-        return {row["item_id"]: row["input"] for row in views.items(tx, job=job, limit=MOST_ITEMS)}
+        return {row["item_id"]: row["input"] for row in item_lists.items(tx, job=job, limit=MOST_ITEMS)}
 
 
 def chosen_model(catalogue: Catalogue, *, skill: str, profile: str, model: str) -> tuple[str, tuple[Draft, ...]]:

@@ -40,6 +40,7 @@ class Trials:
         """
         key, known = _key(self._question(workflow, items, tier))
         job = known or self._submit(workflow, items, tier, key)
+        self.view.show_page(job)
         if api.status(job).state is not JobState.DONE:
             self._finish(job, title or f"{tier}: ")
         with api.engine().db.reading() as tx:

@@ -14,6 +14,7 @@ from firstline.schemas.check import CheckResult
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState
 from firstline.schemas.plan import step_of
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Lane
 from firstline.workers.prompts.prompt import messages
 from firstline.workers.providers.gateway import Message
@@ -165,18 +166,21 @@ def prompts_of(job: Job, story: Story) -> dict[str, tuple[Message, ...]]:
 
     Steps without a skill, and those whose inputs are not there yet, are left out; so are steps of the whole job.
     """
+    asked = {step: asked_of(job, story, step) for step in dict.fromkeys(one.step for one in story.attempts)}
+    return {step: messages(*found) for step, found in asked.items() if found is not None}
+
+
+def asked_of(job: Job, story: Story, step: str) -> tuple[Skill, JsonObject] | None:
+    """Return the skill that a subtask of the item asks, and what it shows of the item; None: as for `prompts_of`."""
+    if step_of(step) not in {planned.step.name for planned in job.plan.steps}:
+        return None
+    planned = job.plan.step(step)
+    skill = job.plan.skills.get(planned.step.skill or "")
+    if skill is None or planned.step.is_barrier:
+        return None
     settled = {subtask.step: subtask.value for subtask in story.subtasks if subtask.state == "settled"}
-    found = {}
-    asked = dict.fromkeys(one.step for one in story.attempts)
-    own = {planned.step.name for planned in job.plan.steps}
-    for planned in (job.plan.step(name) for name in asked if step_of(name) in own):
-        skill = job.plan.skills.get(planned.step.skill or "")
-        if skill is None or planned.step.is_barrier:
-            continue
-        inputs = inputs_of(planned.step, skill, story.input, settled)
-        if not isinstance(inputs, Unfit):
-            found[planned.step.name] = messages(skill, inputs)
-    return found
+    inputs = inputs_of(planned.step, skill, story.input, settled)
+    return None if isinstance(inputs, Unfit) else (skill, inputs)
 
 
 def held_against_truth(job: Job, story: Story) -> Held | None:

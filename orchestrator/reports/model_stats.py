@@ -74,12 +74,21 @@ class DayErrors(Frozen):
         return self.wrong / self.came if self.came else None
 
 
+class FaultyJob(Frozen):
+    """A job, and how often its items met a fault."""
+
+    job: str
+    name: str
+    count: int
+
+
 class Fault(Frozen):
-    """One kind of fault, and the model that it was met with."""
+    """One kind of fault, the model that it was met with, and the jobs, that with the most first."""
 
     error: str
     model: str
     count: int
+    jobs: tuple[FaultyJob, ...] = ()
 
 
 class Failure(Frozen):
@@ -124,8 +133,21 @@ def error_rate(attempts: int, wrong: int, unanswered: int) -> float:
 
 def faults(tx: Connection, *, tenant: str | None, days: int) -> list[Fault]:
     """Return the faults of the last `days` days, the most frequent first."""
-    rows = views.faults(tx, tenant=tenant, since=now() - timedelta(days=days))
-    return [Fault.model_validate(dict(row)) for row in rows]
+    found: dict[tuple[str, str], list[FaultyJob]] = {}
+    for row in views.faults(tx, tenant=tenant, since=now() - timedelta(days=days)):
+        found.setdefault((row["error"], row["model"]), []).append(
+            FaultyJob(job=row["job"], name=row["name"], count=row["count"])
+        )
+    summed = [
+        Fault(error=error, model=model, count=sum(one.count for one in jobs), jobs=tuple(jobs))
+        for (error, model), jobs in found.items()
+    ]
+    return sorted(summed, key=lambda one: -one.count)
+
+
+def faults_of(tx: Connection, *, job: str) -> list[Fault]:
+    """Return the faults that a job's items met, the most frequent first."""
+    return [Fault.model_validate(dict(row)) for row in views.faults_of(tx, job=job)]
 
 
 def failures(tx: Connection, *, tenant: str | None, days: int, limit: int = 200) -> list[Failure]:

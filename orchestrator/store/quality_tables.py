@@ -118,6 +118,28 @@ class CalibrationRow(SQLModel, table=True):
     drifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class BackgroundCalibrationRow(SQLModel, table=True):
+    """A calibration that was begun from the pages and goes on in the background."""
+
+    __tablename__ = "background_calibration"
+
+    id: str = Field(primary_key=True)
+    tenant: str
+    workflow: str
+    begun_by: str
+    #: running, done, failed
+    state: str = "running"
+    #: What was to be certified, and from how many labels.
+    aim: JsonObject = Field(sa_type=JSON)
+    #: The jobs that answer for it, in the order in which they began.
+    jobs: list[str] = Field(default_factory=list, sa_type=JSON)
+    #: What came of it, a sentence for each step and model; or why nothing did.
+    said: list[str] = Field(default_factory=list, sa_type=JSON)
+    begun_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    #: When the process that runs it was last heard of.
+    heard_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class AuditRow(SQLModel, table=True):
     """An accepted cheap answer that the top tier also answered."""
 

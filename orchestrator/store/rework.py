@@ -72,3 +72,15 @@ def set_output(tx: Connection, *, job: str, item: int, output: Json) -> None:
     """Replace an open item's result."""
     query = update(_item).where(_item.c.job == job, _item.c.n == item, _item.c.state == ItemState.PENDING.value)
     tx.execute(query.values(output=output))
+
+
+def replace_answer(tx: Connection, *, job: str, item: int, step: str, value: Json, tier: str) -> None:
+    """Let another answer, of a model of `tier`, stand for a subtask that has ended."""
+    query = update(_subtask).where(_subtask.c.job == job, _subtask.c.item == item, _subtask.c.step == step)
+    tx.execute(query.values(state=SubtaskState.SETTLED, value=value, tier=tier, kept_tier=None, reason=None))
+
+
+def replace_result(tx: Connection, *, job: str, item: int, output: Json, tier: str | None, climbed: bool) -> None:
+    """Replace the result of an item that has ended; it has settled by that."""
+    query = update(_item).where(_item.c.job == job, _item.c.n == item)
+    tx.execute(query.values(state=ItemState.SETTLED.value, output=output, tier=tier, climbed=climbed, reason=None))

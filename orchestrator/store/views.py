@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, exists, func, or_, select, true
 
@@ -85,7 +84,7 @@ def step_costs(tx: Connection, *, job: str) -> list[RowMapping]:
 
 
 #: How sure an item's answers are: the least of its accepted ones, or as an earlier job had it; None: no signal spoke.
-_least_confidence = func.coalesce(
+least_confidence = func.coalesce(
     _item.c.confidence,
     select(func.min(_attempt.c.confidence))
     .where(_attempt.c.job == _item.c.job, _attempt.c.item == _item.c.n, _attempt.c.verdict == "accept")
@@ -93,10 +92,10 @@ _least_confidence = func.coalesce(
 )
 
 
-def _shown(*more: ColumnElement[Any]) -> Select[Any]:
+def shown(*more: ColumnElement[Any]) -> Select[Any]:
     """Return a query of items as people see them: with their `confidence`, their job's `breaks`, and `more`."""
     kept = [column for column in _item.c if column is not _item.c.confidence]
-    query = select(*kept, _least_confidence.label("confidence"), _job.c.breaks, *more)
+    query = select(*kept, least_confidence.label("confidence"), _job.c.breaks, *more)
     return query.outerjoin(_job, _job.c.id == _item.c.job)
 
 
@@ -108,72 +107,13 @@ def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMappi
         _attempt.c.verdict == "accept",
         _attempt.c.structured.endswith("+repair"),
     )
-    query = _shown(mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
+    query = shown(mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
     return list(tx.execute(query.order_by(_item.c.n).limit(limit)).mappings())
-
-
-class ItemOrder(StrEnum):
-    """What a list of items may be sorted by; the greatest first, but for their own order and confidence."""
-
-    PLACE = "place"
-    COST = "cost"
-    TIME = "time"
-    CALLS = "calls"
-    CONFIDENCE = "confidence"
-
-
-def items(
-    tx: Connection,
-    *,
-    job: str,
-    state: str | None = None,
-    tier: str | None = None,
-    text: str | None = None,
-    after: int = -1,
-    order: ItemOrder = ItemOrder.PLACE,
-    offset: int = 0,
-    limit: int,
-) -> list[RowMapping]:
-    """Return items with numbers above `after`: of a state, a tier, with a part of the id."""
-    query = _some(_shown(), state, tier, text).where(_item.c.job == job, _item.c.n > after).offset(offset).limit(limit)
-    return list(tx.execute(query.order_by(*_sorted(tx, order), _item.c.n)).mappings())
-
-
-def count_items(tx: Connection, *, job: str, state: str | None, tier: str | None, text: str | None) -> int:
-    """Return how many items of a job are in a state, of a tier, with a part of the id."""
-    query = _some(select(func.count()).select_from(_item), state, tier, text)
-    return int(tx.scalar(query.where(_item.c.job == job, _item.c.n >= 0)) or 0)
-
-
-def _some(query: Select[Any], state: str | None, tier: str | None, text: str | None) -> Select[Any]:
-    if state is not None:
-        query = query.where(_item.c.state == state)
-    if tier is not None:
-        query = query.where(_item.c.tier == tier)
-    return query.where(_item.c.item_id.contains(text, autoescape=True)) if text else query
-
-
-def _sorted(tx: Connection, order: ItemOrder) -> tuple[ColumnElement[Any], ...]:
-    match order:
-        case ItemOrder.PLACE:
-            return ()
-        case ItemOrder.COST:
-            return (_item.c.cost_usd.desc(),)
-        case ItemOrder.CALLS:
-            return (_item.c.attempts.desc(),)
-        case ItemOrder.CONFIDENCE:
-            return (_least_confidence.asc().nulls_last(),)
-        case ItemOrder.TIME:
-            ends = (_item.c.ended_at, _item.c.started_at)
-            until, since = (func.julianday(at) for at in ends) if tx.dialect.name == "sqlite" else ends
-            return ((until - since).desc().nulls_last(),)
-        case _:
-            assert_never(order)
 
 
 def item(tx: Connection, *, job: str, n: int) -> RowMapping | None:
     """Return one item; None when there is none of that number."""
-    return tx.execute(_shown().where(_item.c.job == job, _item.c.n == n)).mappings().first()
+    return tx.execute(shown().where(_item.c.job == job, _item.c.n == n)).mappings().first()
 
 
 def ended_since(tx: Connection, *, jobs: Collection[str], since: datetime) -> dict[str, int]:
@@ -303,11 +243,20 @@ def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def faults(tx: Connection, *, tenant: str | None, since: datetime) -> list[RowMapping]:
-    """Return how often each kind of fault was met, by model."""
-    keys = (_attempt.c.error, _attempt.c.model)
-    query = select(*keys, func.count().label("count")).where(_attempt.c.error.is_not(None))
+    """Return how often each kind of fault was met with items, by model and job."""
+    keys = (_attempt.c.error, _attempt.c.model, _attempt.c.job, _job.c.name)
+    query = select(*keys, func.count().label("count")).where(_attempt.c.error.is_not(None), _attempt.c.item >= 0)
     query = _since(query, tenant=tenant, since=since).group_by(*keys).order_by(func.count().desc())
     return list(tx.execute(query).mappings())
+
+
+def faults_of(tx: Connection, *, job: str) -> list[RowMapping]:
+    """Return how often each kind of fault was met with a job's items, by model, the most frequent first."""
+    keys = (_attempt.c.error, _attempt.c.model)
+    query = select(*keys, func.count().label("count")).where(
+        _attempt.c.job == job, _attempt.c.item >= 0, _attempt.c.error.is_not(None)
+    )
+    return list(tx.execute(query.group_by(*keys).order_by(func.count().desc())).mappings())
 
 
 def failures(tx: Connection, *, tenant: str | None, since: datetime, limit: int) -> list[RowMapping]:
@@ -328,6 +277,13 @@ def with_key_prefix(tx: Connection, *, prefix: str) -> list[str]:
     """Return the jobs whose idempotency key begins so, in the order of their keys."""
     query = select(_job.c.id).where(_job.c.idempotency_key.startswith(prefix, autoescape=True))
     return list(tx.scalars(query.order_by(_job.c.idempotency_key)))
+
+
+def keys_of(tx: Connection, *, purpose: str, tenant: str | None, limit: int) -> list[str]:
+    """Return the idempotency keys of the newest jobs of a purpose that have one, newest first."""
+    query = select(_job.c.idempotency_key).where(_job.c.purpose == purpose, _job.c.idempotency_key.is_not(None))
+    query = query if tenant is None else query.where(_job.c.tenant == tenant)
+    return list(tx.scalars(query.order_by(_job.c.created_at.desc()).limit(limit)))
 
 
 _item = ItemRow.__table__  # type: ignore[attr-defined]

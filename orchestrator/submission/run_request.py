@@ -84,7 +84,7 @@ class Order:
         if self.source is None:
             yield self
             return
-        name = "standard input" if self.source == STDIN else source_name(self.source)
+        name = self.source_name or ("standard input" if self.source == STDIN else source_name(self.source))
         with readable_twice(self.source) as source:
             usable = replace(self, source=str(source), source_name=name)
             fit, items = InputFit(self.needs, self.map), usable._read()

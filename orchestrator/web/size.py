@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstline.orchestrator.web.problem import Refusal, problem_response
 
-UPLOADS = ("/v1/jobs/upload", "/submit")
+UPLOADS = ("/v1/jobs/upload", "/submit", "/submit/preview", "/calibrate", "/calibrate/preview")
 
 
 class SizeLimit:

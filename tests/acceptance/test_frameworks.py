@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from firstline.orchestrator import api
 from firstline.schemas.job import JobRequest
+from tests.acceptance.tutorial_page import File, script
 from tests.acceptance.web_deployment import ticket, web_deployment
 from tests.servers import free_port
 
@@ -154,6 +156,20 @@ def test_a_plain_celery_producer_is_told_what_will_not_do_in_a_sentence(web):
         with pytest.raises(Exception, match="did you mean 'sort_ticket'") as told:
             sent.get(timeout=60)
     assert type(told.value).__name__ == "UserError"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [("langchain_step.py", r"\['topic', 'urgent'\]\n2\n"), ("celery_producer.py", r"\d{4}-\w{8}\n")]
+)
+def test_the_how_tos_scripts_do_as_they_say(web, tmp_path, file, said):
+    if file.startswith("langchain"):
+        pytest.importorskip("firstline.orchestrator.integrations.langchain")
+    page = (ROOT / "docs" / "howto" / "from.md").read_text("utf-8")
+    (text,) = (step.text for step in script(page) if isinstance(step, File) and step.path == file)
+    (tmp_path / file).write_text(text)
+    env = environment(web) | {"FIRSTLINE_SERVED_AT": web.url, "FIRSTLINE_TOKEN": web.token}
+    done = subprocess.run([sys.executable, file], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert re.fullmatch(said, done.stdout), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("how", ["gone", "hung"])

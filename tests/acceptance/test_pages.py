@@ -91,7 +91,10 @@ def picture(page, name: str) -> None:
 def test_a_job_is_submitted_and_followed_to_its_end_without_reloading(web, page):
     page.get_by_role("link", name="New job").click()
     page.get_by_label("Workflow or skill").select_option("sort_ticket")
-    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"id": "a", "text": "Where is it?"}')
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"id": "a", "body": "Where is it?"}')
+    playwright.expect(page.locator("#from-text")).to_have_value("body")
+    playwright.expect(page.get_by_text("Expected cost")).to_be_visible()
+    assert obstacles(page) == []
     page.get_by_role("button", name="Submit").click()
     page.wait_for_url("**/jobs/*")
     page.evaluate("document.body.dataset.mark = 'same page'")
@@ -146,6 +149,25 @@ def test_an_item_shows_cheap_beside_frontier_and_why_it_climbed(web, page, triag
     picture(page, "item")
 
 
+def test_another_model_is_asked_about_an_item_and_its_answer_taken(web, page, triaged):
+    page.goto(f"{web.url}/jobs/{triaged}/items/0")
+    step = page.locator("#at-check_topic")
+    step.get_by_text("Ask again on another model").click()
+    model = step.get_by_label("Model")
+    playwright.expect(model.locator("option").last).to_contain_text("frontier: openai/frontier, about $")
+    assert obstacles(page) == []
+    model.select_option("openai/frontier")
+    step.get_by_role("button", name="Ask once").click()
+    second = step.locator(".second")
+    playwright.expect(second.get_by_role("button", name="Take this answer")).to_be_visible(timeout=SLOW_MS)
+    playwright.expect(second.locator("pre")).to_contain_text("topic")
+    assert obstacles(page) == []
+    page.on("dialog", lambda dialog: dialog.accept())
+    second.get_by_role("button", name="Take this answer").click()
+    playwright.expect(second).to_contain_text("It stands in place")
+    playwright.expect(page.get_by_text("the answer of openai/frontier")).to_be_visible()
+
+
 def test_money_and_quality_are_summed_up(web, page, triaged):
     page.get_by_role("link", name="Money").click()
     playwright.expect(page.get_by_text("Saved")).to_be_visible()
@@ -196,6 +218,18 @@ def test_models_are_compared_and_one_becomes_the_skills(web, page, triaged):
     assert load_catalogue().skill("sort_ticket").policy.start == "frontier"
 
 
+def test_a_calibration_is_begun_and_watched_to_its_end(web, page):
+    page.get_by_role("link", name="Quality").click()
+    page.get_by_role("link", name="Calibrate").first.click()
+    page.get_by_label("Workflow or skill").select_option("sort_ticket")
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill('{"text": "Where is it?"}')
+    page.get_by_role("button", name="Calibrate").click()
+    page.wait_for_url("**/calibrate/*")
+    playwright.expect(page.get_by_role("status")).to_have_text("failed", timeout=SLOW_MS)
+    playwright.expect(page.locator("#calibrating")).to_contain_text("confidence")
+    assert obstacles(page) == []
+
+
 def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
     page.goto(f"{web.url}/workflows/triage")
     page.get_by_label("Skill of a new step").select_option("tricky")
@@ -243,7 +277,9 @@ def settled(page) -> None:
 
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
-NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
+NO_PAGE = re.compile(
+    r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login$|^/(?:compare|calibrate)/\{|^/reviews/\{"
+)
 
 
 def addresses(job: str) -> list[str]:

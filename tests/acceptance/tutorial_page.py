@@ -73,6 +73,12 @@ class Reader:
 
         What is only for the eye while one waits, the progress, goes to standard error and is no part of the page.
         """
+        printed, code = self.type_any(command)
+        assert code == 0, f"{command.line}\n{printed}"
+        return printed
+
+    def type_any(self, command: Command) -> tuple[str, int]:
+        """Return what a command prints, and the code that it ends with; what a refused one says is among that."""
         line = _ID.sub(lambda found: self._ids.get(found[0], found[0]), command.line)
         done = subprocess.run(
             line,
@@ -85,9 +91,8 @@ class Reader:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{command.line}\n{done.stdout}{done.stderr}"
         self._ids.update(zip(_ID.findall(command.printed), _ID.findall(done.stdout), strict=False))
-        return done.stdout
+        return done.stdout + (done.stderr if done.returncode else ""), done.returncode
 
 
 def _environment() -> dict[str, str]:

@@ -11,10 +11,10 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.money import bill, spending
 from firstline.orchestrator.reports import model_stats
 from firstline.orchestrator.reports.job_charts import over_time
-from firstline.orchestrator.store import views
+from firstline.orchestrator.store import item_lists
+from firstline.orchestrator.store.item_lists import ItemOrder
 from firstline.orchestrator.store.quality_tables import AuditRow
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow
-from firstline.orchestrator.store.views import ItemOrder
 from firstline.schemas.plan import Step, StepKind
 from firstline.schemas.policy import Demand
 from firstline.schemas.verdict import Escalate
@@ -77,8 +77,8 @@ def test_items_are_listed_by_what_they_took(engine: Context, order: str, numbers
             row = update(_item).where(_item.c.job == job, _item.c.n == n)
             tx.execute(row.values(cost_usd=cost_usd, attempts=attempts, started_at=AT, ended_at=ended))
     with engine.db.reading() as tx:
-        listed = views.items(tx, job=job, order=ItemOrder(order), limit=9)
-        second = views.items(tx, job=job, order=ItemOrder(order), offset=1, limit=1)
+        listed = item_lists.items(tx, job=job, order=ItemOrder(order), limit=9)
+        second = item_lists.items(tx, job=job, order=ItemOrder(order), offset=1, limit=1)
     assert [row["n"] for row in listed] == numbers
     assert [row["n"] for row in second] == numbers[1:2]
 

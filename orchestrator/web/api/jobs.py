@@ -15,8 +15,9 @@ from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import ItemLine, Story, item_line, story_of
 from firstline.orchestrator.reports.plan_progress import StepFigures, anatomy
 from firstline.orchestrator.results.results_file import CsvStyle, ResultFormat, lines
+from firstline.orchestrator.store import item_lists, views
 from firstline.orchestrator.store import jobs as job_store
-from firstline.orchestrator.store import views
+from firstline.orchestrator.store.item_lists import ItemFilter
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, counted, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
@@ -213,7 +214,7 @@ def list_items(
 ) -> ItemList:
     """Return items in order, without their contents."""
     with api.engine().db.reading() as tx:
-        rows = views.items(tx, job=job, state=state, tier=tier, text=text, after=after, limit=limit + 1)
+        rows = item_lists.items(tx, job=job, only=ItemFilter(state, tier, text), after=after, limit=limit + 1)
     more = rows[limit - 1]["n"] if len(rows) > limit else None
     return ItemList(items=tuple(item_line(row) for row in rows[:limit]), next=more)
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 def every_page() -> tuple[APIRouter, ...]:
     """Return the routers of all pages."""
     from firstline.orchestrator.web.pages import (
+        calibrate,
         compare,
         item,
         items,
@@ -24,5 +25,5 @@ def every_page() -> tuple[APIRouter, ...]:
 
     # `items` and `items/{item}` before the job's own pages: the first that fits answers.
     of_jobs = (overview, jobs, submit, item, items, job)
-    modules = (login, *of_jobs, money, quality, compare, reviews, workers, shelf, workflows)
+    modules = (login, *of_jobs, money, quality, calibrate, compare, reviews, workers, shelf, workflows)
     return tuple(module.router for module in modules)

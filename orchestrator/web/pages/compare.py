@@ -15,13 +15,13 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.experiments import side_by_side
 from firstline.orchestrator.experiments.side_by_side import choose_model, chosen_model
-from firstline.orchestrator.store import views
+from firstline.orchestrator.store import item_lists
 from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import find_job
 from firstline.orchestrator.web.api.compare import ComparisonId, look
 from firstline.orchestrator.web.api.submission import as_named_file, request_of
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.pages.submit import order_of
+from firstline.orchestrator.web.pages.submit import as_order
 from firstline.orchestrator.web.parameters import NAME
 from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
@@ -56,7 +56,7 @@ def begin(
     typed = {"workflow": workflow, "profile": profile, "budget_usd": budget_usd, "texts": texts}
     try:
         fields = {"workflow": workflow or None, "profile": profile or None, "budget_usd": budget_usd.strip() or None}
-        order = request_of(order_of(dict(fields)), visitor, key=None)
+        order = request_of(as_order(fields), visitor, key=None)
         ladder = current_catalogue(order.options.tenant).profile(order.options.profile)
         wanted = list(dict.fromkeys(model for model in models if model))
         if len(wanted) < 2:
@@ -128,7 +128,7 @@ def _tiers(profile: str, tenant: str) -> tuple[Tier, ...]:
 
 def _items_of(job: str, count: int) -> str:
     with api.engine().db.reading() as tx:
-        rows = views.items(tx, job=job, limit=count)
+        rows = item_lists.items(tx, job=job, limit=count)
     lines = (json.dumps({"id": row["item_id"], **row["input"]}, ensure_ascii=False) for row in rows)
     return "\n".join(lines)
 
@@ -146,4 +146,5 @@ def _form(request: Request, typed: dict[str, str], models: Sequence[str], wrong:
         workflows=sorted({*catalogue.workflows.entries, *catalogue.skills.entries}),
         profiles=sorted(catalogue.profiles.entries),
         ladder=ladder,
+        begun=side_by_side.listing(tenant=request.state.visitor.sees),
     )

@@ -11,8 +11,8 @@ from sqlalchemy import RowMapping
 
 from firstline.orchestrator import api
 from firstline.orchestrator.reports.item_history import item_line
-from firstline.orchestrator.store import views
-from firstline.orchestrator.store.views import ItemOrder
+from firstline.orchestrator.store import item_lists
+from firstline.orchestrator.store.item_lists import ItemFilter, ItemOrder
 from firstline.orchestrator.web.parameters import NAME
 from firstline.orchestrator.web.session import PageJob
 from firstline.orchestrator.web.templating import render
@@ -23,6 +23,7 @@ router = APIRouter(prefix="/jobs/{job}/items")
 
 _SHOWN = 50
 _WORDS = 90
+_PLAIN = r"^[^\x00]*$"
 _Name = Annotated[str, Field(pattern=f"^$|{NAME}")]
 
 
@@ -31,7 +32,10 @@ class ItemQuery(Frozen):
 
     state: _Name = ""
     tier: _Name = ""
-    text: str = Field(default="", max_length=100, pattern=r"^[^\x00]*$")
+    text: str = Field(default="", max_length=100, pattern=_PLAIN)
+    #: A kind of fault that one of its calls met, and the model of that call.
+    error: _Name = ""
+    model: str = Field(default="", max_length=200, pattern=_PLAIN)
     sort: ItemOrder = ItemOrder.PLACE
     page: int = Field(default=1, ge=1, le=10**6)
 
@@ -52,15 +56,13 @@ def show_items(request: Request, job: PageJob, query: Annotated[ItemQuery, Query
 
 def items_of(job: str, query: ItemQuery) -> dict[str, Any]:
     """Return what the table shows."""
-    state, tier, text = query.state or None, query.tier or None, query.text or None
+    only = ItemFilter(query.state, query.tier, query.text, query.error, query.model)
     with api.engine().db.reading() as tx:
-        count = views.count_items(tx, job=job, state=state, tier=tier, text=text)
+        count = item_lists.count_items(tx, job=job, only=only)
         last = max(1, -(-count // _SHOWN))
         page = min(query.page, last)
         offset = _SHOWN * (page - 1)
-        rows = views.items(
-            tx, job=job, state=state, tier=tier, text=text, order=query.sort, offset=offset, limit=_SHOWN
-        )
+        rows = item_lists.items(tx, job=job, only=only, order=query.sort, offset=offset, limit=_SHOWN)
     return {
         "items": [(item_line(row), _asked(row), first_words(row["output"])) for row in rows],
         "query": query.evolve(page=page),

@@ -10,6 +10,7 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.money.job_estimate import shown_for
 from firstline.orchestrator.reports.job_charts import over_time
+from firstline.orchestrator.reports.model_stats import faults_of
 from firstline.orchestrator.reports.pace import paces
 from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
@@ -36,8 +37,9 @@ def show_job(request: Request, job: PageJob, query: Annotated[ItemQuery, Query()
     """Show the whole page."""
     with api.engine().db.reading() as tx:
         hook = webhooks.of(tx, job=job)
+        faults = faults_of(tx, job=job)
     flower = flower_tasks(get_settings().flower_url, job)
-    return render(request, "job.html", hook=hook, flower=flower, **_live(job), **items_of(job, query))
+    return render(request, "job.html", hook=hook, flower=flower, faults=faults, **_live(job), **items_of(job, query))
 
 
 @router.get("/live")

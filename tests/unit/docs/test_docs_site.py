@@ -52,3 +52,11 @@ def test_the_sites_pages_are_all_of_docs(reference):
     shown = {first or second for first, second in named}
     own = {str(file.relative_to(ROOT / "docs")) for file in (ROOT / "docs").rglob("*.md")}
     assert own <= shown, "mkdocs.yml does not lead to these"
+
+
+def test_the_readme_leads_to_every_page_in_one_table():
+    table = (ROOT / "README.md").read_text("utf-8").partition("\n## More\n")[2]
+    linked = set(re.findall(r"\]\(docs/([\w/]+\.md)\)", table))
+    own = {file.relative_to(ROOT / "docs").as_posix() for file in (ROOT / "docs").rglob("*.md")}
+    assert {page for page in own if not page.startswith("decisions/")} <= linked
+    assert "decisions/README.md" in linked

@@ -7,6 +7,7 @@ import pytest
 from firstline.orchestrator import api
 from firstline.schemas.access import Role
 from firstline.schemas.job import JobState
+from tests.unit.orchestrator.web.test_new_job import chosen
 from tests.unit.web_house import WORKFLOW, build_house
 
 PAGES = (
@@ -232,9 +233,9 @@ def test_a_form_whose_items_lack_a_field_is_shown_again_with_the_likeliest_colum
     page = browser.post("/submit", data=form)
     assert page.status_code == 422
     assert "has `text`, which step" in page.text
-    assert "--map text=body" in page.text
+    assert chosen(page.text, "text") == "body"
     assert api.jobs() == []
-    sent = browser.post("/submit", data=form | {"mapping": "text=body", "id_field": "no"})
+    sent = browser.post("/submit", data=form | {"from-text": "body", "id_field": "no"})
     assert sent.url.path.startswith("/jobs/")
     (item,) = browser.get(f"/v1{sent.url.path}/items").json()["items"]
     assert item["item_id"] == "1"
