@@ -6,7 +6,8 @@ import math
 import secrets
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, TypeVar
@@ -19,6 +20,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core import sessions, tokens
 from firstline.orchestrator.store import views
 from firstline.orchestrator.web.parameters import JobId
+from firstline.orchestrator.web.places import Places
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.rates import OpenStream, Rates, Streams
 from firstline.schemas.access import Role
@@ -26,6 +28,8 @@ from firstline.schemas.access import Role
 T = TypeVar("T")
 
 COOKIE = "firstline"
+#: Requests of one tenant that change something and are worked on at once in this process.
+_PLACES = 2
 #: Seconds that the answer to "is there any token?" is kept.
 _KNOWN_S = 1.0
 #: Methods that change nothing.
@@ -69,6 +73,7 @@ class Doors:
     loopback: bool
     rates: Rates = field(init=False)
     streams: Streams = field(init=False)
+    places: Places = field(default_factory=lambda: Places(_PLACES))
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:
@@ -157,6 +162,23 @@ def let_in(request: Request, secret: str | None, *, paced: bool = True) -> Visit
 def is_paced(request: Request) -> bool:
     """Return whether this request was counted when it came to the door."""
     return getattr(request.state, "is_paced", False)
+
+
+@asynccontextmanager
+async def turn_of(request: Request) -> AsyncIterator[None]:
+    """Hold one of the places of who asks for the length of the block, where a request may change something."""
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if request.method in SAFE or visitor is None:
+        yield
+        return
+    async with doors_of(request).places.held(visitor.tenant):
+        yield
+
+
+async def in_turn(request: Request) -> AsyncIterator[None]:
+    """Have a route wait until it is this tenant's turn; the request's body has come by then."""
+    async with turn_of(request):
+        yield
 
 
 def still_in(request: Request) -> bool:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from firstline.config.settings import Settings
 from firstline.orchestrator.web import health, monitoring
-from firstline.orchestrator.web.access import Doors
+from firstline.orchestrator.web.access import Doors, in_turn
 from firstline.orchestrator.web.api import catalogue, chat, compare, families, jobs, plans, quality, reviews, steering
 from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.doorkeeper import Doorkeeper
@@ -25,6 +25,7 @@ from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
 from firstline.orchestrator.web.parameters import only_known_query
+from firstline.orchestrator.web.patience import Patience
 from firstline.orchestrator.web.problem import Problem, problem_response
 from firstline.orchestrator.web.size import SizeLimit
 from firstline.schemas.errors import FirstlineError
@@ -54,9 +55,10 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.state.doors = Doors(settings, loopback=loopback)
     app.state.lookout = monitoring.make_lookout()
     for module in (jobs, steering, plans, catalogue, compare, quality, families, reviews, chat, health, monitoring):
-        app.include_router(module.router, dependencies=[Depends(only_known_query)])
+        turn = [] if module is chat else [Depends(in_turn, scope="function")]
+        app.include_router(module.router, dependencies=[Depends(only_known_query), *turn])
     for router in every_page():
-        app.include_router(router, include_in_schema=False)
+        app.include_router(router, include_in_schema=False, dependencies=[Depends(in_turn, scope="function")])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     for kind in (FirstlineError, RequestValidationError, HTTPException, Exception):
@@ -64,6 +66,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.add_middleware(SizeLimit, body_mb=settings.api_max_body_mb, upload_mb=settings.api_max_upload_mb)
     app.add_middleware(Doorkeeper, refused=_refused)
     app.add_middleware(SameOrigin, loopback=loopback)
+    app.add_middleware(Patience, requests_per_minute=settings.api_requests_per_minute)
     app.add_middleware(AuditTrail)
     app.add_middleware(SafeHeaders)
     return app
