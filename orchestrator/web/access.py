@@ -15,9 +15,11 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from firstline.config.catalogue.login_file import load_login
 from firstline.config.settings import Settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core import sessions, tokens
+from firstline.orchestrator.core.identity_provider import IdentityProvider
 from firstline.orchestrator.store import views
 from firstline.orchestrator.web.parameters import JobId
 from firstline.orchestrator.web.places import Places
@@ -73,19 +75,23 @@ class Doors:
     loopback: bool
     rates: Rates = field(init=False)
     streams: Streams = field(init=False)
+    #: Who else than tokens says who somebody is.
+    provider: IdentityProvider | None = field(init=False)
     places: Places = field(default_factory=lambda: Places(_PLACES))
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.settings.api_requests_per_minute)
         self.streams = Streams(self.settings.api_streams)
+        file = self.settings.login_file
+        self.provider = IdentityProvider(load_login(file)) if file is not None else None
 
     def are_open(self, headers: Mapping[str, str]) -> bool:
-        """Return whether everyone on this machine is let in: there never was a token, and no proxy stands in front.
+        """Return whether everyone on this machine is let in: nobody can log in, and no proxy stands in front.
 
         The first token closes the door for good. Through a proxy the whole world may come from this machine.
         """
-        if not self.loopback or any(name in headers for name in _OF_PROXIES):
+        if not self.loopback or self.provider is not None or any(name in headers for name in _OF_PROXIES):
             return False
         known, at_s = self._any_token
         if not known and time.monotonic() - at_s > _KNOWN_S:

@@ -83,8 +83,13 @@ Filled = Annotated[dict[str, str], Depends(_filled)]
 
 def set_cookie(request: Request, response: Response, cookie: str) -> None:
     """Give the browser its cookie: out of reach of scripts and of other sites."""
-    secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+    secure = is_secure(request)
     response.set_cookie(COOKIE, cookie, max_age=int(KEPT_S), httponly=True, samesite="strict", secure=secure)
+
+
+def is_secure(request: Request) -> bool:
+    """Return whether a browser asks over TLS, which a proxy in front may have ended."""
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
 
 
 def go(to: str) -> Response:
