@@ -47,6 +47,15 @@ def visiting(request: Request) -> Visitor:
 Visit = Annotated[Visitor, Depends(visiting)]
 
 
+def administering(visitor: Visit) -> Visitor:
+    """Return who looks at a page of the whole deployment."""
+    visitor.require(Role.ADMIN)
+    return visitor
+
+
+VisitAdmin = Annotated[Visitor, Depends(administering)]
+
+
 def seen_page_job(job: JobId, visitor: Visit) -> str:
     """Return the job's id where the visitor may see it."""
     return find_job(job, visitor)

@@ -243,7 +243,7 @@ def settled(page) -> None:
 
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
-NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login$|^/compare/\{|^/reviews/\{")
+NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|^/login|^/compare/\{|^/reviews/\{")
 
 
 def addresses(job: str) -> list[str]:

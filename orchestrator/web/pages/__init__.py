@@ -7,6 +7,7 @@ def every_page() -> tuple[APIRouter, ...]:
     """Return the routers of all pages."""
     from firstline.orchestrator.web.pages import (
         compare,
+        doors,
         item,
         items,
         job,
@@ -24,5 +25,5 @@ def every_page() -> tuple[APIRouter, ...]:
 
     # `items` and `items/{item}` before the job's own pages: the first that fits answers.
     of_jobs = (overview, jobs, submit, item, items, job)
-    modules = (login, *of_jobs, money, quality, compare, reviews, workers, shelf, workflows)
+    modules = (login, *of_jobs, money, quality, compare, reviews, workers, doors, shelf, workflows)
     return tuple(module.router for module in modules)
