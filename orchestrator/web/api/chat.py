@@ -34,7 +34,7 @@ from firstline.orchestrator.web.api.pass_budget import Purse
 from firstline.orchestrator.web.api.submission import JobOrder, request_of
 from firstline.orchestrator.web.api.top_model import Passing, TopModel, top_models
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.orchestrator.web.problem import EVENT, Refusal, documented
 from firstline.schemas.base import Frozen, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, Options, Priority
@@ -93,9 +93,10 @@ def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=200)]) -> M
     "/chat/completions",
     responses={
         **_ERRORS,
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."},
+        200: {"content": {"text/event-stream": {"schema": EVENT}}, "description": "The answer."},
     },
-    response_model=ChatCompletion,
+    # What a top model says is passed on as it came.
+    response_model=ChatCompletion | dict[str, Any],
     summary="Answer a conversation (OpenAI-compatible)",
 )
 async def complete(
