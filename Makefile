@@ -26,6 +26,6 @@ sbom:  ## Write what the image installs as CycloneDX, and look for known holes (
 	python .ci/supply_chain.py sbom.json
 
 lock:  ## Pin what the image installs, with hashes (needs uv)
-	echo 'setuptools>=77' | uv pip compile pyproject.toml - --extra mcp --extra otel --extra postgres \
+	echo 'setuptools>=77' | uv pip compile pyproject.toml - --extra mcp --extra oidc --extra otel --extra postgres \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file config/requirements.lock

@@ -10,115 +10,37 @@ docker-compose.yml. Prints {"targets": [...]} with --json.
 import json
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 
-import httpx
 import psutil
 import yaml
 
+from bench.floods import FLOODS
 from bench.kit.figures import at_most, finish, machine, parser, show
 from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.schemas.access import Role
+from firstline.schemas.job import JobState
 from tests.acceptance.web_deployment import WebDeployment, web_deployment
 
 #: Times its time alone that a job, or `/health`, may take beside a flood.
 SLOWER = 3.0
 #: Connections that flood at once.
 CONNECTIONS = 4
+#: Cores that our processes take when nothing is going on, and seconds that are waited for that.
+_RESTING, _REST_S = 0.25, 30.0
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 #: Which of our processes a service of the compose file is, by its command.
 _PROCESSES = {"web": " serve ", "orchestrator": "orchestrator.service.process", "worker-cheap": "workers.process"}
-
-Flood = Callable[[httpx.Client, int], None]
-
-
-def _skill(**output: object) -> dict[str, object]:
-    return {"name": "hostile", "instructions": "x", "input": {"text": {}}, "output": output}
-
-
-def _workflow(skill: dict[str, object]) -> dict[str, object]:
-    return {"name": "hostile", "steps": [{"name": "s", "skill": "hostile"}], "skills": [skill]}
-
-
-def _bomb(depth: int) -> dict[str, object]:
-    """Return a schema that doubles with each reference."""
-    defs = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(depth)}
-    return {"$ref": "#/$defs/d0", "$defs": {**defs, f"d{depth}": {"type": "object"}}}
-
-
-_SCHEMAS: tuple[dict[str, object], ...] = (
-    {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}},
-    _bomb(30),
-    {"type": "object", "properties": {"a": {"enum": list(range(20_000))}}},
-    {"type": "object", "properties": {"a": {"$dynamicRef": "http://127.0.0.1:9/x"}}},
-)
-
-
-def many_jobs(client: httpx.Client, n: int) -> None:
-    """Submit jobs as fast as the token may."""
-    client.post("/v1/jobs", json={"workflow": "sort_ticket", "items": [{"text": f"flood {n}"}]})
-
-
-def large_jobs(client: httpx.Client, n: int) -> None:
-    """Upload files of 20,000 items."""
-    lines = "".join(f'{{"text": "flood {n} {line}"}}\n' for line in range(20_000))
-    client.post("/v1/jobs/upload", data={"workflow": "sort_ticket"}, files={"file": ("x.jsonl", lines)})
-
-
-def hostile_schemas(client: httpx.Client, n: int) -> None:
-    """Bring schemas that take long to compile or to check."""
-    items = [{"text": "a" * 40 + "!"}]
-    client.post("/v1/jobs", json={"workflow": _workflow(_skill(**_SCHEMAS[n % len(_SCHEMAS)])), "items": items})
-
-
-def deep_bodies(client: httpx.Client, n: int) -> None:
-    """Send JSON that is nested, or counts, beyond reason."""
-    values = ("[" * 100_000 + "]" * 100_000, "9" * 1_000_000, '{"a":' * 5_000 + "1" + "}" * 5_000)
-    body = f'{{"workflow": "sort_ticket", "items": [{{"text": {values[n % len(values)]}}}]}}'
-    client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
-
-
-def wide_tables(client: httpx.Client, n: int) -> None:
-    """Upload a table of 100,000 columns, and an array of one line of 20 MB."""
-    columns = ",".join(f"c{column}" for column in range(100_000))
-    table = ("x.csv", f"{columns}\n{columns}\n")
-    array = ("x.json", json.dumps([{"text": "x" * 1_000} for _ in range(20_000)]))
-    client.post("/v1/jobs/upload", data={"workflow": "sort_ticket"}, files={"file": (table, array)[n % 2]})
-
-
-def streams(client: httpx.Client, n: int) -> None:
-    """Open streams of a job and leave them open."""
-    job = client.post("/v1/jobs", json={"workflow": "tricky", "items": [{"text": f"stream {n}"}]}).json().get("job")
-    with suppress(httpx.HTTPError), client.stream("GET", f"/v1/jobs/{job}/events") as stream:
-        next(stream.iter_bytes(), None)
-        time.sleep(1)
-
-
-def chats(client: httpx.Client, n: int) -> None:
-    """Wait for answers, each on a connection of its own."""
-    said = [{"role": "user", "content": f"flood {n}"}]
-    client.post("/v1/chat/completions", json={"model": "firstline/sort_ticket", "messages": said})
-
-
-def strangers(client: httpx.Client, n: int) -> None:
-    """Ask, and upload, with tokens that are none."""
-    asked = {"authorization": f"Bearer fl_{n}"}
-    client.get("/v1/jobs", headers=asked)
-    client.post("/v1/jobs/upload", headers=asked, files={"file": ("x.csv", b"x" * 1_000_000)})
-
-
-FLOODS: dict[str, Flood] = {
-    flood.__name__: flood
-    for flood in (many_jobs, large_jobs, hostile_schemas, deep_bodies, wide_tables, streams, chats, strangers)
-}
 
 
 @dataclass
@@ -160,27 +82,56 @@ def _megabytes(text: str) -> float:
     return float(number) * (1024 if unit == "g" else 1)
 
 
+@dataclass
+class Flooding:
+    """What a flood has done, once it is over."""
+
+    rounds: int = 0
+    #: Seconds of CPU that its client took.
+    client_cpu_s: float = 0.0
+
+
 @contextmanager
-def flooding(web: WebDeployment, flood: Flood, token: str) -> Iterator[list[int]]:
-    """Flood for the length of the block; yield a list that grows by one with each round of it."""
-    over, rounds = threading.Event(), list[int]()
+def flooding(web: WebDeployment, kind: str, token: str) -> Iterator[Flooding]:
+    """Flood for the length of the block, from a process of its own, whose CPU is told apart from the product's."""
+    done, argv = Flooding(), (sys.executable, "-m", "bench.floods", kind, web.url, str(CONNECTIONS))
+    process = subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{token}\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    try:
+        yield done
+    finally:
+        done.rounds, done.client_cpu_s = json.loads(process.communicate()[0])
 
-    def run(number: int) -> None:
-        with web.client(token) as client:
-            n = number
-            while not over.is_set():
-                n += CONNECTIONS
-                with suppress(httpx.HTTPError):
-                    flood(client, n)
-                    rounds.append(n)
 
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    yield rounds
-    over.set()
-    for thread in threads:
-        thread.join(timeout=70)
+def rest() -> None:
+    """End every job, and wait until what the last flood left behind is done: none of our processes has much to do."""
+    running = [state for state in JobState if not state.ended]
+    while left := api.jobs(500, states=running):
+        for job in left:
+            api.cancel(job.job)
+    until = time.monotonic() + _REST_S
+    while time.monotonic() < until and cpu_share() > _RESTING:
+        pass
+
+
+def cpu_share() -> float:
+    """Return the cores that our processes took in the second from now."""
+    processes = psutil.Process().children(recursive=True)
+    before = sum(cpu_s(process) for process in processes)
+    time.sleep(1)
+    return sum(cpu_s(process) for process in processes) - before
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Return the seconds of CPU that a process has had; 0: it has ended."""
+    with suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
 
 
 def times(web: WebDeployment, token: str, *, seconds: float, of: str) -> tuple[float, float]:
@@ -225,17 +176,15 @@ def main(argv: list[str] | None = None) -> int:
         given = {name: tokens.create(api.engine().db, name=name, role=Role.SUBMITTER, tenant=name)[0] for name in "ab"}
         times(web, given["a"], seconds=2, of="warm")
         with watch.watching():
-            alone = times(web, given["a"], seconds=seconds, of="alone")
-            show(f"alone: job {alone[0] * 1000:.0f} ms, /health {alone[1] * 1000:.1f} ms", options)
             for name in options.only or FLOODS:
-                with flooding(web, FLOODS[name], given["b"]) as rounds:
-                    job_s, health_s = times(web, given["a"], seconds=seconds, of=name)
-                figures[name] = {"job_s": round(job_s, 3), "health_s": round(health_s, 4), "rounds": len(rounds)}
-                show(
-                    f"{name}: job {job_s * 1000:.0f} ms, /health {health_s * 1000:.1f} ms, {len(rounds)} rounds",
-                    options,
-                )
-                slower = job_s / alone[0], health_s / alone[1]
+                # The machine is not always as busy: what is alone is measured before each flood, after the last.
+                rest()
+                alone = times(web, given["a"], seconds=seconds / 2, of=f"before {name}")
+                with flooding(web, name, given["b"]) as flood:
+                    beside = times(web, given["a"], seconds=seconds, of=name)
+                figures[name] = {"alone": alone, "beside": beside, **asdict(flood)}
+                show(f"{name}: {_said(alone)} alone, {_said(beside)} beside {_said_of(flood)}", options)
+                slower = beside[0] / alone[0], beside[1] / alone[1]
                 targets += [
                     at_most(f"{name}: another tenant's job, times its time alone", slower[0], SLOWER, digits=1),
                     at_most(f"{name}: /health, times its time alone", slower[1], SLOWER, digits=1),
@@ -244,8 +193,15 @@ def main(argv: list[str] | None = None) -> int:
     targets.append(at_most("jobs of one tenant in another's list", strange, 0, digits=0))
     for name, limit_mb in limits_mb().items():
         targets.append(at_most(f"memory of {name} in MB, at its peak", watch.peak_mb[name], limit_mb, digits=0))
-    alone_s = {"job_s": round(alone[0], 3), "health_s": round(alone[1], 4)}
-    return finish({"bench": "abuse", "machine": seen, "targets": targets, "alone": alone_s, "floods": figures}, options)
+    return finish({"bench": "abuse", "machine": seen, "targets": targets, "floods": figures}, options)
+
+
+def _said(took: tuple[float, float]) -> str:
+    return f"job {took[0] * 1000:.0f} ms and /health {took[1] * 1000:.1f} ms"
+
+
+def _said_of(flood: Flooding) -> str:
+    return f"{flood.rounds} rounds that took {flood.client_cpu_s:.1f} s of CPU to send"
 
 
 if __name__ == "__main__":

@@ -94,9 +94,11 @@ class Settings(BaseSettings):
     no_model_s: float = Field(default=120.0, gt=0)
     #: Bearer token that reads `/metrics` and `/v1/scaling`, and nothing else; None: only an administrator's does.
     metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    #: File that says who may log in through an identity provider, and as what; None: people log in with tokens.
+    login_file: Path | None = None
     #: Where Flower is, for links from the pages of jobs to it.
     flower_url: str | None = Field(default=None, pattern=r"^https?://")
-    #: Where the pages are, for links from Flower to them.
+    #: Where the pages are, for links from Flower to them, and for the way back from an identity provider.
     web_url: str | None = Field(default=None, pattern=r"^https?://")
     #: Send Celery's events of every task from the start on; else workers begin once a Flower looks.
     events: bool = False
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
     def _capitals(cls, level: object) -> object:
         return level.upper() if isinstance(level, str) else level
 
-    @field_validator("state_dir", "home", "models_home", "pulse_file")
+    @field_validator("state_dir", "home", "models_home", "pulse_file", "login_file")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
         return path.expanduser() if path else None

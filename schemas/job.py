@@ -2,16 +2,28 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen, Json
 from firstline.schemas.plan import Workflow
 from firstline.schemas.tier import Profile
+
+
+def _in_utc(at: datetime) -> datetime:
+    """Return a time as UTC; ValueError where it is before the first year there or after the last."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"expected a time of the years 1 to 9999 of UTC, got {at.isoformat()}") from None
+
+
+#: A time with its zone that UTC has, too.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class JobState(StrEnum):
@@ -117,7 +129,7 @@ class Options(Frozen):
     #: Hard cap in dollars; the job pauses before it would exceed it.
     budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     priority: Priority = Priority.NORMAL
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     tenant: str = "default"
     #: Answer from, and keep in, the response cache that all jobs share.
     cache: bool = False

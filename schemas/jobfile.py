@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from firstline.schemas.base import Frozen
-from firstline.schemas.job import Options, Priority, Rerun
+from firstline.schemas.job import Moment, Options, Priority, Rerun
 from firstline.schemas.plan import Quality, Workflow
 from firstline.schemas.tier import Profile
 
@@ -68,7 +68,7 @@ class JobFile(Frozen):
     baselines: tuple[BaselineKind, ...] = ()
     budget_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     priority: Priority = Priority.NORMAL
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     tenant: str = Field(default="default", min_length=1)
     cache: bool = False
     dedupe: bool = True

@@ -91,6 +91,10 @@ class Keys:
         """JSON text that expires: the answer to a chat request under this idempotency key."""
         return self._key("chat", tenant, key)
 
+    def log_in(self, state: str) -> str:
+        """Text that expires: a browser came back from the identity provider with this state."""
+        return self._key("log_in", state)
+
     def events(self, job: str) -> str:
         """Stream: what happens to a job, for those who watch."""
         return self._key("events", job)

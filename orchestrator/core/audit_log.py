@@ -2,7 +2,10 @@
 
 import getpass
 import logging
-from datetime import datetime
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+
+from pydantic import Field
 
 from firstline.orchestrator.store import audit_log
 from firstline.orchestrator.store.access_tables import AuditLogRow
@@ -15,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 #: Longer paths and names are cut.
 _LONGEST = 300
+_TEXT = r"^[^\x00]*$"
 
 
 class AuditEntry(Frozen):
@@ -75,6 +79,43 @@ def note_command(db: Database, *, action: str, target: str) -> None:
     except (KeyError, OSError):
         who = "this machine"
     note(db, action=action, target=target, source="command line", who=who)
+
+
+class DeedQuery(Frozen):
+    """Which of what was done is looked at: parts of texts, as people type them."""
+
+    who: str = Field(default="", max_length=100, pattern=_TEXT)
+    action: str = Field(default="", max_length=100, pattern=_TEXT)
+    target: str = Field(default="", max_length=100, pattern=_TEXT)
+    source: str = Field(default="", max_length=100, pattern=_TEXT)
+    tenant: str = Field(default="", max_length=100, pattern=_TEXT)
+    #: `yes`: what was refused; `no`: the rest.
+    refused: Literal["", "yes", "no"] = ""
+    #: Days of UTC, both of them whole.
+    since: date | Literal[""] = ""
+    until: date | Literal[""] = ""
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """As the store takes it."""
+        texts = {name: getattr(self, name) for name in ("who", "action", "target", "source", "tenant")}
+        since, until = (datetime.combine(day, time(), UTC) if day else None for day in (self.since, self.until))
+        # The last day that there is has no next.
+        end = until + timedelta(days=1) if until is not None and until.year < MAXYEAR else None
+        return {**texts, "refused": None if not self.refused else self.refused == "yes", "since": since, "until": end}
+
+
+def count(db: Database, query: DeedQuery) -> int:
+    """Return how much of what was done fits."""
+    with db.reading() as tx:
+        return audit_log.count(tx, **query.parts)
+
+
+def fitting(db: Database, query: DeedQuery, *, offset: int, limit: int) -> list[AuditEntry]:
+    """Return what fits, newest first, from a place on."""
+    with db.reading() as tx:
+        rows = audit_log.latest(tx, limit=limit, offset=offset, **query.parts)
+    return [AuditEntry.model_validate(dict(row)) for row in rows]
 
 
 def deeds(db: Database, *, limit: int = 100, tenant: str | None = None, before: int | None = None) -> list[AuditEntry]:

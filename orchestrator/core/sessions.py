@@ -28,8 +28,8 @@ class BrowserSession(Frozen):
     token: str | None = None
 
 
-def begin(db: Database, session: BrowserSession) -> str:
-    """Log somebody in; return the cookie, which is kept nowhere else."""
+def begin(db: Database, session: BrowserSession, *, kept_s: float = KEPT_S) -> str:
+    """Log somebody in for so many seconds; return the cookie, which is kept nowhere else."""
     cookie, at = secrets.token_urlsafe(32), now()
     row = SessionRow(
         digest=_digest(cookie),
@@ -39,7 +39,7 @@ def begin(db: Database, session: BrowserSession) -> str:
         tenant=session.tenant,
         created_at=at,
         used_at=at,
-        expires_at=at + timedelta(seconds=KEPT_S),
+        expires_at=at + timedelta(seconds=kept_s),
     )
     with db.writing() as tx:
         sessions.insert(tx, row=row)

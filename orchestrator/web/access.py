@@ -6,7 +6,8 @@ import math
 import secrets
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, TypeVar
@@ -14,11 +15,14 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from firstline.config.catalogue.login_file import load_login
 from firstline.config.settings import Settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core import sessions, tokens
+from firstline.orchestrator.core.identity_provider import IdentityProvider
 from firstline.orchestrator.store import views
 from firstline.orchestrator.web.parameters import JobId
+from firstline.orchestrator.web.places import Places
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.rates import OpenStream, Rates, Streams
 from firstline.schemas.access import Role
@@ -26,6 +30,8 @@ from firstline.schemas.access import Role
 T = TypeVar("T")
 
 COOKIE = "firstline"
+#: Requests of one tenant that change something and are worked on at once in this process.
+_PLACES = 2
 #: Seconds that the answer to "is there any token?" is kept.
 _KNOWN_S = 1.0
 #: Methods that change nothing.
@@ -69,18 +75,23 @@ class Doors:
     loopback: bool
     rates: Rates = field(init=False)
     streams: Streams = field(init=False)
+    #: Who else than tokens says who somebody is.
+    provider: IdentityProvider | None = field(init=False)
+    places: Places = field(default_factory=lambda: Places(_PLACES))
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:
         self.rates = Rates(self.settings.api_requests_per_minute)
         self.streams = Streams(self.settings.api_streams)
+        file = self.settings.login_file
+        self.provider = IdentityProvider(load_login(file)) if file is not None else None
 
     def are_open(self, headers: Mapping[str, str]) -> bool:
-        """Return whether everyone on this machine is let in: there never was a token, and no proxy stands in front.
+        """Return whether everyone on this machine is let in: nobody can log in, and no proxy stands in front.
 
         The first token closes the door for good. Through a proxy the whole world may come from this machine.
         """
-        if not self.loopback or any(name in headers for name in _OF_PROXIES):
+        if not self.loopback or self.provider is not None or any(name in headers for name in _OF_PROXIES):
             return False
         known, at_s = self._any_token
         if not known and time.monotonic() - at_s > _KNOWN_S:
@@ -157,6 +168,23 @@ def let_in(request: Request, secret: str | None, *, paced: bool = True) -> Visit
 def is_paced(request: Request) -> bool:
     """Return whether this request was counted when it came to the door."""
     return getattr(request.state, "is_paced", False)
+
+
+@asynccontextmanager
+async def turn_of(request: Request) -> AsyncIterator[None]:
+    """Hold one of the places of who asks for the length of the block, where a request may change something."""
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if request.method in SAFE or visitor is None:
+        yield
+        return
+    async with doors_of(request).places.held(visitor.tenant):
+        yield
+
+
+async def in_turn(request: Request) -> AsyncIterator[None]:
+    """Have a route wait until it is this tenant's turn; the request's body has come by then."""
+    async with turn_of(request):
+        yield
 
 
 def still_in(request: Request) -> bool:

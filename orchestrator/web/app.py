@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from firstline.config.settings import Settings
 from firstline.orchestrator.web import health, monitoring
-from firstline.orchestrator.web.access import Doors
+from firstline.orchestrator.web.access import Doors, in_turn
 from firstline.orchestrator.web.api import (
     catalogue,
     chat,
@@ -35,8 +37,9 @@ from firstline.orchestrator.web.doorkeeper import Doorkeeper
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
-from firstline.orchestrator.web.parameters import only_known_query
-from firstline.orchestrator.web.problem import Problem, problem_response
+from firstline.orchestrator.web.parameters import only_known_query, only_whole_text
+from firstline.orchestrator.web.patience import Patience
+from firstline.orchestrator.web.problem import FOR_PROGRAMS, Problem, problem_response
 from firstline.orchestrator.web.size import SizeLimit
 from firstline.schemas.errors import FirstlineError
 
@@ -64,23 +67,13 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.state.book, app.state.book_lock, app.state.purse = None, threading.Lock(), None
     app.state.doors = Doors(settings, loopback=loopback)
     app.state.lookout = monitoring.make_lookout()
-    for module in (
-        jobs,
-        steering,
-        plans,
-        catalogue,
-        compare,
-        quality,
-        families,
-        reviews,
-        chat,
-        responses,
-        health,
-        monitoring,
-    ):
-        app.include_router(module.router, dependencies=[Depends(only_known_query)])
+    # What is waited for with an answer takes its turns itself.
+    openai = (chat, responses)
+    for module in (jobs, steering, plans, catalogue, compare, quality, families, reviews, *openai, health, monitoring):
+        turn = [] if module in openai else [Depends(in_turn, scope="function")]
+        app.include_router(module.router, dependencies=[Depends(only_known_query), Depends(only_whole_text), *turn])
     for router in every_page():
-        app.include_router(router, include_in_schema=False)
+        app.include_router(router, include_in_schema=False, dependencies=[Depends(in_turn, scope="function")])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     for kind in (FirstlineError, RequestValidationError, HTTPException, Exception):
@@ -88,6 +81,7 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.add_middleware(SizeLimit, body_mb=settings.api_max_body_mb, upload_mb=settings.api_max_upload_mb)
     app.add_middleware(Doorkeeper, refused=_refused)
     app.add_middleware(SameOrigin, loopback=loopback)
+    app.add_middleware(Patience, requests_per_minute=settings.api_requests_per_minute)
     app.add_middleware(AuditTrail)
     app.add_middleware(SafeHeaders)
     return app
@@ -107,9 +101,29 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    if request.url.path.startswith(("/v1/", "/openapi.json", "/health", "/metrics")):
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # A path's methods are routes of their own, and each knows of itself alone.
+        error = HTTPException(error.status_code, headers={"allow": ", ".join(_allowed(request))})
+    if request.url.path.startswith(FOR_PROGRAMS):
         return problem_response(request, error)
     return error_page(request, error)
+
+
+def _allowed(request: Request) -> list[str]:
+    path = request.url.path
+    fits = [route for route in _each(request.app.routes) if route.path_regex.match(path)]
+    # `/v1/jobs/upload` is no job that is called so.
+    named = [route for route in fits if route.path == path]
+    return sorted({method for route in named or fits for method in route.methods or ()})
+
+
+def _each(routes: Iterable[object]) -> Iterator[Route]:
+    """Yield every route of these, and of the routers among them."""
+    for route in routes:
+        if isinstance(route, Route):
+            yield route
+        else:
+            yield from _each(getattr(getattr(route, "original_router", None), "routes", ()))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
@@ -117,7 +131,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+        own = problem.pop("$defs", {}) | {"Problem": problem}
+        assert not own.keys() & schemas.keys(), "two schemas are named alike"
+        schemas |= own
         app.openapi_schema = schema
     return app.openapi_schema
 

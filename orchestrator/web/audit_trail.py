@@ -11,7 +11,10 @@ from firstline.orchestrator.web.access import SAFE, Visitor
 
 
 class AuditTrail:
-    """Writes down each request that may change something: who sent it, from where, and what came of it."""
+    """Writes down each request that may change something: who sent it, from where, and what came of it.
+
+    Refusals that are kept back, because there were so many of them, are not: nobody fills the log.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,8 +35,9 @@ class AuditTrail:
         try:
             await self._app(scope, receive, sending)
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(partial(_note, scope, status))
+            if not scope.get("state", {}).get("is_kept_back"):
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(partial(_note, scope, status))
 
 
 def _note(scope: Scope, status: int) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from firstline.orchestrator.web.access import COOKIE, SAFE, Visitor, doors_of, let_in, unknown
-from firstline.orchestrator.web.problem import Refusal
+from firstline.orchestrator.web.problem import FOR_PROGRAMS, Refusal
 from firstline.orchestrator.web.session import NotLoggedIn
 from firstline.orchestrator.web.size import UPLOADS
 from firstline.schemas.access import Role
@@ -56,7 +56,7 @@ def _admit(request: Request) -> None:
 
 
 def _sender(request: Request, path: str) -> Visitor:
-    if path.startswith("/v1/"):
+    if path.startswith(FOR_PROGRAMS):
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         visitor = let_in(request, secret.strip() if scheme.lower() == "bearer" else None)
         if visitor is None:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+import anyio
 from fastapi import APIRouter, Query, Request
 
 from firstline.orchestrator import api
@@ -15,6 +16,9 @@ from firstline.schemas.base import Frozen
 
 router = APIRouter(tags=["service"])
 
+#: Threads that are kept for whoever asks whether the service is well.
+_LANE = anyio.CapacityLimiter(2)
+
 
 class Health(Frozen):
     """The web process answers, and so does its database."""
@@ -23,11 +27,15 @@ class Health(Frozen):
 
 
 @router.get("/health", responses=documented(), summary="Whether the service is well")
-def get_health() -> Health:
-    """Answer when the database answers; takes no token."""
+async def get_health() -> Health:
+    """Answer when the database answers; takes no token, and waits for no thread that something else may hold."""
+    await anyio.to_thread.run_sync(_ask_database, limiter=_LANE)
+    return Health()
+
+
+def _ask_database() -> None:
     with api.engine().db.reading() as tx:
         tokens.count_live(tx)
-    return Health()
 
 
 @router.get("/v1/audit-log", responses=documented(), summary="Who did what, when, from where")

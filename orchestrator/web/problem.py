@@ -14,9 +14,11 @@ from firstline.schemas.base import Frozen
 from firstline.schemas.errors import FirstlineError, InfrastructureError, OverQuotaError, UserError
 
 MEDIA_TYPE = "application/problem+json"
+#: How the paths begin that programs ask for; everything else is a page.
+FOR_PROGRAMS = ("/v1/", "/openapi.json", "/health", "/metrics")
 
 
-class Fault(Frozen):
+class RequestFault(Frozen):
     """One thing that is wrong with a request, and where: `body.items[0]`."""
 
     at: str
@@ -39,7 +41,7 @@ class Problem(Frozen):
     title: str
     status: int = Field(ge=400, le=599)
     detail: str
-    errors: tuple[Fault, ...] = ()
+    errors: tuple[RequestFault, ...] = ()
     #: Only from the OpenAI-compatible endpoints.
     error: OpenAIError | None = None
 
@@ -67,7 +69,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         case Refusal():
             return _problem(error.status, str(error)), error.headers
         case RequestValidationError():
-            faults = tuple(Fault(at=dotted(tuple(one["loc"])), text=sentence(one)) for one in error.errors())
+            faults = tuple(RequestFault(at=dotted(tuple(one["loc"])), text=sentence(one)) for one in error.errors())
             detail = "; ".join(f"{fault.at}: {fault.text}" for fault in faults)
             return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail).evolve(errors=faults), {}
         case UserError() | InfrastructureError():
@@ -96,6 +98,14 @@ def problem_response(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(
         problem.model_dump(mode="json", exclude_none=True), problem.status, headers=headers, media_type=MEDIA_TYPE
     )
+
+
+#: What OpenAPI says of a server-sent event.
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

@@ -33,12 +33,12 @@ def serve_until_stopped(host: str, port: int) -> None:
     settings = get_settings()
     configure(settings)
     sys.setswitchinterval(_SWITCH_S)
-    db = api.engine().db
-    if not is_loopback(host) and not tokens.exist(db):
+    is_open = settings.login_file is None and not tokens.exist(api.engine().db)
+    if not is_loopback(host) and is_open:
         _say(f"no token is configured, so only this machine is served; `firstline token create` opens {host}")
         if not _serve(LOOPBACK, port, until_token=True):
             return
-    if is_loopback(host) and not tokens.exist(db):
+    if is_loopback(host) and is_open:
         _say("no token is configured: everyone on this machine may do everything; `firstline token create` ends that")
     _serve(host, port, until_token=False)
 

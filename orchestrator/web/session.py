@@ -47,6 +47,15 @@ def visiting(request: Request) -> Visitor:
 Visit = Annotated[Visitor, Depends(visiting)]
 
 
+def administering(visitor: Visit) -> Visitor:
+    """Return who looks at a page of the whole deployment."""
+    visitor.require(Role.ADMIN)
+    return visitor
+
+
+VisitAdmin = Annotated[Visitor, Depends(administering)]
+
+
 def seen_page_job(job: JobId, visitor: Visit) -> str:
     """Return the job's id where the visitor may see it."""
     return find_job(job, visitor)
@@ -83,8 +92,13 @@ Filled = Annotated[dict[str, str], Depends(_filled)]
 
 def set_cookie(request: Request, response: Response, cookie: str) -> None:
     """Give the browser its cookie: out of reach of scripts and of other sites."""
-    secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+    secure = is_secure(request)
     response.set_cookie(COOKIE, cookie, max_age=int(KEPT_S), httponly=True, samesite="strict", secure=secure)
+
+
+def is_secure(request: Request) -> bool:
+    """Return whether a browser asks over TLS, which a proxy in front may have ended."""
+    return request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
 
 
 def go(to: str) -> Response:

@@ -278,7 +278,7 @@ def settled(page) -> None:
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
 NO_PAGE = re.compile(
-    r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login$|^/(?:compare|calibrate)/\{|^/reviews/\{"
+    r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login|^/(?:compare|calibrate)/\{|^/reviews/\{"
 )
 
 

@@ -27,7 +27,7 @@ T = TypeVar("T", Workflow, Skill, Profile)
 _MISSING = documented(HTTPStatus.NOT_FOUND)
 _YAML = {
     **_MISSING,
-    200: {"description": "YAML.", "content": {"application/yaml": {"schema": {"type": "string"}}}},
+    200: {"description": "YAML.", "content": {"application/yaml": {"schema": {"type": "object"}}}},
 }
 
 

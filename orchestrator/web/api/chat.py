@@ -18,7 +18,7 @@ from firstline.orchestrator.quality.families.book import Book, Noted
 from firstline.orchestrator.quality.families.family import Family
 from firstline.orchestrator.quality.families.signature import Signature, signature_of
 from firstline.orchestrator.submission.item_fields import item_fields
-from firstline.orchestrator.web.access import Submitter, Viewer, Visitor
+from firstline.orchestrator.web.access import Submitter, Viewer, Visitor, turn_of
 from firstline.orchestrator.web.api.chat_answer import (
     DONE,
     KEEP_ALIVE,
@@ -34,7 +34,7 @@ from firstline.orchestrator.web.api.pass_budget import Purse
 from firstline.orchestrator.web.api.submission import JobOrder, request_of
 from firstline.orchestrator.web.api.top_model import Passing, TopModel, top_models
 from firstline.orchestrator.web.catalogues import current_catalogue
-from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.orchestrator.web.problem import EVENT, Refusal, documented
 from firstline.schemas.base import Frozen, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, Options, Priority
@@ -93,9 +93,10 @@ def get_model(visitor: Viewer, model: Annotated[str, Path(max_length=200)]) -> M
     "/chat/completions",
     responses={
         **_ERRORS,
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The answer."},
+        200: {"content": {"text/event-stream": {"schema": EVENT}}, "description": "The answer."},
     },
-    response_model=ChatCompletion,
+    # What a top model says is passed on as it came.
+    response_model=ChatCompletion | dict[str, Any],
     summary="Answer a conversation (OpenAI-compatible)",
 )
 async def complete(
@@ -127,7 +128,8 @@ async def answer(
     request: Request, body: ChatRequest, visitor: Visitor, *, key: str | None, own_key: str | None
 ) -> Answered:
     """Return the answer to a conversation, or the same one as before under its key."""
-    asking = await anyio.to_thread.run_sync(_asking, request, body, visitor, own_key)
+    async with turn_of(request):
+        asking = await anyio.to_thread.run_sync(_asking, request, body, visitor, own_key)
     place = KeptAnswer(
         api.engine(),
         api.engine().settings.keys.chat(visitor.tenant, key) if key is not None else None,
@@ -160,6 +162,7 @@ async def _each(parts: Iterator[str]) -> AsyncIterator[str]:
 class _Asking:
     """A request, and who may answer it."""
 
+    request: Request
     body: ChatRequest
     #: Submits a job of one item that answers it; None: the top model does, unchanged.
     submit: Callable[[], str] | None
@@ -178,7 +181,7 @@ class _Asking:
         """Return the answer; where the ladder has none, and there is a top model to ask, its own."""
         if self.submit is not None:
             try:
-                status = await ended(await anyio.to_thread.run_sync(self.submit))
+                status = await ended(await self._begun(self.submit))
                 return await anyio.to_thread.run_sync(self._done, status)
             except Refusal:
                 if self.passing is None:
@@ -198,7 +201,12 @@ class _Asking:
             # What streams token by token is gone when it has been read.
             await anyio.to_thread.run_sync(place.give_up)
             return await self.passing.begin()
-        return self._events(await anyio.to_thread.run_sync(self.submit), place)
+        return self._events(await self._begun(self.submit), place)
+
+    async def _begun(self, submit: Callable[[], str]) -> str:
+        """Return the job that answers, begun when it is its tenant's turn: waiting for it holds no place."""
+        async with turn_of(self.request):
+            return await anyio.to_thread.run_sync(submit)
 
     async def _events(self, job: str, place: KeptAnswer) -> AsyncIterator[str]:
         """Yield what a job comes to, and signs of life while it is under way."""
@@ -257,7 +265,7 @@ def _asking(request: Request, body: ChatRequest, visitor: Visitor, own_key: str 
     if top is not None:
         return _of_family(request, top, body, visitor, own_key)
     name = _known(catalogue, body.model)
-    return _Asking(body, partial(_submit, catalogue, name, body.only_text(), visitor))
+    return _Asking(request, body, partial(_submit, catalogue, name, body.only_text(), visitor))
 
 
 def _of_family(request: Request, top: TopModel, body: ChatRequest, visitor: Visitor, own_key: str | None) -> _Asking:
@@ -265,15 +273,20 @@ def _of_family(request: Request, top: TopModel, body: ChatRequest, visitor: Visi
     signature = signature_of(body.plain, tenant=visitor.tenant, model=top.model.name, profile=top.profile.name)
     if own_key is not None:
         # Whoever pays by themselves is asked for nothing else.
-        return _Asking(body, None, Passing(top, body, own_key, lambda _: None))
+        return _Asking(request, body, None, Passing(top, body, own_key, lambda _: None))
     family = book.find(signature)
     with api.engine().db.reading() as tx:
         caps = tenant_caps(tx, visitor.tenant)
     passing = Passing(top, body, None, partial(_note_passed, book, signature, body), caps, partial(_purse, request))
     if family is None or not family.is_served:
-        return _Asking(body, None, passing, family=family)
+        return _Asking(request, body, None, passing, family=family)
     return _Asking(
-        body, partial(_submit_served, family, top, body), passing, partial(_note_served, book, signature), family
+        request,
+        body,
+        partial(_submit_served, family, top, body),
+        passing,
+        partial(_note_served, book, signature),
+        family,
     )
 
 

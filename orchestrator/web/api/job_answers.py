@@ -14,6 +14,9 @@ from firstline.schemas.job import JobStatus
 
 #: Seconds between two looks at a job: often at first, since most answers come soon.
 _SOON_S, _LATER_S, _SOON_FOR_S = 0.02, 0.1, 3.0
+#: Looks a second that all who wait here make together: many who wait look more seldom each.
+_LOOKS_A_SECOND = 50
+_waiting: set[str] = set()
 #: Seconds of silence after which a stream says that somebody is still there.
 KEEP_ALIVE_S = 5.0
 
@@ -30,6 +33,7 @@ async def beats(job: str) -> AsyncIterator[JobStatus | None]:
     began = said = time.monotonic()
     limit_s = get_settings().api_answer_s
     over = False
+    _waiting.add(job)
     try:
         while time.monotonic() - began < limit_s:
             status = await anyio.to_thread.run_sync(api.status, job)
@@ -40,8 +44,10 @@ async def beats(job: str) -> AsyncIterator[JobStatus | None]:
             if time.monotonic() - said >= KEEP_ALIVE_S:
                 said = time.monotonic()
                 yield None
-            await anyio.sleep(_SOON_S if time.monotonic() - began < _SOON_FOR_S else _LATER_S)
+            pause_s = _SOON_S if time.monotonic() - began < _SOON_FOR_S else _LATER_S
+            await anyio.sleep(max(pause_s, len(_waiting) / _LOOKS_A_SECOND))
     finally:
+        _waiting.discard(job)
         if not over:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(_cancel, job)

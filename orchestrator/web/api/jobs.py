@@ -22,7 +22,7 @@ from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, counted, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
 from firstline.orchestrator.web.parameters import NAME, ItemNumber, Limit
-from firstline.orchestrator.web.problem import Refusal, documented
+from firstline.orchestrator.web.problem import EVENT, Refusal, documented
 from firstline.orchestrator.web.rates import OpenStream
 from firstline.schemas.base import Frozen
 from firstline.schemas.job import ItemState, JobState, JobStatus
@@ -130,7 +130,7 @@ def get_steps(job: SeenJob) -> list[StepFigures]:
         **_MISSING,
         200: {
             "description": "An event `status` with a JobStatus whenever it changes; the stream ends with the job.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
         },
     },
     response_class=EventSourceResponse,

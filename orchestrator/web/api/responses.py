@@ -9,7 +9,7 @@ from firstline.orchestrator.web.access import Submitter
 from firstline.orchestrator.web.api.chat import Answered, IdempotencyKey, OwnKey, answer, sent
 from firstline.orchestrator.web.api.responses_answer import events_of, response_of
 from firstline.orchestrator.web.api.responses_request import ResponsesRequest
-from firstline.orchestrator.web.problem import documented
+from firstline.orchestrator.web.problem import EVENT, documented
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -21,10 +21,11 @@ _ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_G
     responses={
         **_ERRORS,
         200: {
-            "content": {"application/json": {}, "text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
             "description": "The answer.",
         },
     },
+    response_model=dict[str, Any],
     summary="Answer a conversation (OpenAI-compatible, the Responses API without anything kept)",
 )
 async def respond(

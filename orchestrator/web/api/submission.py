@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import Annotated, BinaryIO
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
@@ -27,7 +27,7 @@ from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.unsafe import refuse_unsafe
 from firstline.schemas.base import Frozen, JsonObject, digest
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import JobRequest, JobStatus, Options, Priority
+from firstline.schemas.job import JobRequest, JobStatus, Moment, Options, Priority
 from firstline.schemas.plan import Workflow
 
 _Tier = Annotated[str, Field(pattern=NAME)]
@@ -43,7 +43,7 @@ class JobOrder(Frozen):
     profile: str | None = Field(default=None, pattern=NAME, description="Name of the ladder of models.")
     budget_usd: float | None = Field(default=None, gt=0, le=1e9, description="The job pauses before it exceeds this.")
     priority: Priority = Priority.NORMAL
-    deadline: AwareDatetime | None = None
+    deadline: Moment | None = None
     tenant: str | None = Field(default=None, pattern=NAME, description="Only an administrator may name another.")
     cache: bool = False
     dedupe: bool = True

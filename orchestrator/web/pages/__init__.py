@@ -8,6 +8,7 @@ def every_page() -> tuple[APIRouter, ...]:
     from firstline.orchestrator.web.pages import (
         calibrate,
         compare,
+        doors,
         item,
         items,
         job,
@@ -25,5 +26,5 @@ def every_page() -> tuple[APIRouter, ...]:
 
     # `items` and `items/{item}` before the job's own pages: the first that fits answers.
     of_jobs = (overview, jobs, submit, item, items, job)
-    modules = (login, *of_jobs, money, quality, calibrate, compare, reviews, workers, shelf, workflows)
+    modules = (login, *of_jobs, money, quality, calibrate, compare, reviews, workers, doors, shelf, workflows)
     return tuple(module.router for module in modules)

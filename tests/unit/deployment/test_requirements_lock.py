@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCK = (ROOT / "config" / "requirements.lock").read_text("utf-8")
 #: What the image installs besides the project's own dependencies.
-EXTRAS = ("mcp", "otel", "postgres")
+EXTRAS = ("mcp", "oidc", "otel", "postgres")
 ENTRIES = re.sub(r"^#.*\n", "", LOCK, flags=re.MULTILINE).replace("\\\n", " ").strip().splitlines()
 
 

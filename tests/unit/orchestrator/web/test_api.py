@@ -112,6 +112,35 @@ def test_an_item_that_no_database_takes_fails_alone(client, item):
     assert (answer.json()["failed"], answer.json()["items"]) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        '"deadline": "0001-01-01T00:00:00+14:00"',
+        '"deadline": "9999-12-31T23:59:59-14:00"',
+        '"budget_usd": ' + "9" * 5000,
+        '"items": [{"text": ' + "9" * 5000 + "}]",
+        '"items": [{"text": 1e400}]',
+        '"name": "\\ud800"',
+        '"name": "\\u0000"',
+        '"map": {"\\ud800": "\\ud800"}',
+        '"id_field": "\\ud800"',
+        '"webhook_url": "http://\\ud800/"',
+        '"tools": ["\\ud800"]',
+    ],
+    ids=lambda field: field[:40],
+)
+def test_what_no_clock_number_or_text_can_be_is_a_sentence(client, field):
+    body = f'{{"workflow": "sort", "items": [{{"text": "x"}}], {field}}}'
+    answer = client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (201, 400, 422), answer.text
+    if answer.status_code == 201:
+        assert client.get(f"/v1/jobs/{answer.json()['job']}").status_code == 200
+    goal = client.post(
+        "/v1/jobs", content=f'{{"goal": "\\ud800", {field}}}', headers={"content-type": "application/json"}
+    )
+    assert goal.status_code in (201, 400, 422), goal.text
+
+
 def test_jobs_are_listed_page_by_page(house, client):
     made = [house.submit(1) for _ in range(5)]
     first = client.get("/v1/jobs?limit=3").json()

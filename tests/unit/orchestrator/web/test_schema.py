@@ -1,7 +1,10 @@
 """The API keeps to its own OpenAPI description, whatever is sent to it (schemathesis, all of its checks)."""
 
+import re
+
 import pytest
 import schemathesis
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
@@ -32,14 +35,37 @@ def described(tmp_path_factory):
         house = build_house(tmp_path_factory.mktemp("web"), patch, loopback=False)
         token = house.token()
         house.submit(token=token)
-        yield schemathesis.openapi.from_asgi("/openapi.json", house.app, config=CONFIG), token
+        yield schemathesis.openapi.from_asgi("/openapi.json", house.app, config=CONFIG), token, house.app
         api.engine().db.close()
     get_settings.cache_clear()
 
 
+def test_no_two_schemas_are_named_alike():
+    components = make_app(Settings(), loopback=True).openapi()["components"]["schemas"]
+    assert set(components["Fault"]["properties"]) == {"model", "error", "count"}
+    assert set(components["RequestFault"]["properties"]) == {"at", "text"}
+
+
+@pytest.mark.parametrize("path", sorted(DESCRIBED))
+def test_a_method_that_is_not_there_is_answered_with_those_that_are(described, path):
+    _, token, app = described
+    client = TestClient(app, headers={"authorization": f"Bearer {token}"})
+    for method in ("TRACE", "OPTIONS", "DELETE"):
+        if method.lower() in DESCRIBED[path]:
+            continue
+        answer = client.request(method, re.sub(r"\{[^}]+\}", "x", path))
+        assert answer.status_code == 405, (method, answer.text)
+        assert {one.lower() for one in answer.headers["allow"].split(", ")} == set(DESCRIBED[path])
+
+
+def test_a_stranger_who_sends_what_is_only_looked_at_is_told_to_bring_a_token(described):
+    for path in ("/health", "/metrics", "/openapi.json"):
+        assert TestClient(described[2]).delete(path).status_code == 401
+
+
 @pytest.mark.parametrize(("method", "path", "mode"), CASES)
 def test_every_answer_is_one_that_the_description_names(described, method, path, mode):
-    spec, token = described
+    spec, token, _ = described
     operation = spec[path][method]
 
     @given(case=operation.as_strategy(generation_mode=mode))
