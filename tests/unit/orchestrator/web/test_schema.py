@@ -42,7 +42,7 @@ def described(tmp_path_factory):
 
 def test_no_two_schemas_are_named_alike():
     components = make_app(Settings(), loopback=True).openapi()["components"]["schemas"]
-    assert set(components["Fault"]["properties"]) == {"model", "error", "count"}
+    assert set(components["Fault"]["properties"]) == {"model", "error", "count", "jobs"}
     assert set(components["RequestFault"]["properties"]) == {"at", "text"}
 
 
