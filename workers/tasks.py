@@ -82,5 +82,5 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
         with batch_span(worker.tracer, batch):
             trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
         worker.recent.keep(trail)
-        await hand_on(worker.client, worker.keys, batch=batch.id)
+        await hand_on(worker.client, worker.keys, batch=batch.id, waits=lambda: not worker.stopping)
     return trail

@@ -54,6 +54,7 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
         broker=url,
         backend=_results_url(url),
         set_as_current=False,
+        amqp="firstline.config.queues.broker:Amqp",
         task_cls="firstline.config.queues.task:LabelledTask",
     )
     app.conf.update(_options(settings))

@@ -1,7 +1,10 @@
 """Who holds a batch: a claim that only a live worker keeps."""
 
+import asyncio
 import logging
+from collections.abc import Callable
 from enum import StrEnum
+from itertools import count
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -12,6 +15,9 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that a claim outlives its last change.
 CLAIM_S = 2 * 3600
+#: Seconds between two tries to tell a Redis that refuses, and until the last one.
+AGAIN_S = 1.0
+WAITED_S = 600.0
 #: What a claim says when the batch needs no worker any more.
 JUDGED = "judged"
 #: What it says when the worker that held the batch has died: look for its paid answers first.
@@ -61,10 +67,21 @@ async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: s
     return Claim(said)
 
 
-async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str) -> None:
-    """Note that a batch was answered: from now on it waits for a judge."""
-    try:
-        await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)
-    except RedisError:
-        # The sweep will send it again and its paid answers will be found.
-        _log.warning("claim.not_handed_on", extra={"batch": batch})
+async def hand_on(
+    client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Callable[[], bool] = lambda: True
+) -> None:
+    """Note that a batch was answered: from now on it waits for a judge.
+
+    A Redis that is away or refuses is waited for, as long as `waits` says so: it would not take the trail either, which
+    would have to be answered again then.
+    """
+    for tries in count(1):
+        try:
+            await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)
+            return
+        except RedisError as error:
+            _log.warning("claim.not_handed_on", extra={"batch": batch, "tries": tries, "error": str(error)})
+        if tries * AGAIN_S > WAITED_S or not waits():
+            # The sweep will send it again and its paid answers will be found.
+            return
+        await asyncio.sleep(AGAIN_S)
