@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.app.amqp import AMQP
 from celery.worker import state
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import InconsistencyError, OperationalError
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
@@ -138,7 +138,7 @@ class _Connection(Connection):
 
     def _ensure_connection(self, *arguments: Any, **named: Any) -> Any:
         # Kombu waits two seconds longer each time, up to half a minute.
-        return super()._ensure_connection(*arguments, **_ASKED_AGAIN | named)
+        return super()._ensure_connection(*arguments, **_ASKED_AGAIN | named)  # type: ignore[no-untyped-call]
 
 
 class Amqp(AMQP):  # type: ignore[misc] # celery has no types
