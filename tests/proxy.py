@@ -75,9 +75,10 @@ class Proxy:
         await self._cut()
 
     async def _cut(self) -> None:
-        for link in tuple(self._links):
+        links = set(self._links)
+        for link in links:
             link.cut()
-        while self._links:
+        while links & self._links:
             await asyncio.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -66,7 +66,9 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
     if worker.holds(batch.id):
         return None
     with worker.tracking(batch):
-        said = await claim(worker.client, worker.keys, batch=batch.id, job=batch.job, worker=worker.name)
+        said = await claim(
+            worker.client, worker.keys, batch=batch.id, job=batch.job, worker=worker.name, waits=worker.works
+        )
         match said:
             case Claim.HELD | Claim.JUDGED:
                 _log.info("batch.repeated", extra={"batch": batch.id, "claim": said.value})
@@ -82,5 +84,5 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
         with batch_span(worker.tracer, batch):
             trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
         worker.recent.keep(trail)
-        await hand_on(worker.client, worker.keys, batch=batch.id, waits=lambda: not worker.stopping)
+        await hand_on(worker.client, worker.keys, batch=batch.id, waits=worker.works)
     return trail

@@ -75,6 +75,10 @@ class Worker:
         for slots in self._slots.values():
             slots.adapt(load.share)
 
+    def works(self) -> bool:
+        """Return whether this process goes on: it was not told to stop."""
+        return not self.stopping
+
     def holds(self, batch: str) -> bool:
         """Return whether this process is working on a batch."""
         return batch in self._batches

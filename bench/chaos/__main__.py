@@ -38,6 +38,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     redis_troubles.redis_full,
     redis_troubles.redis_read_only,
     redis_troubles.redis_short_of_replicas,
+    redis_troubles.redis_password_changed,
     sleepers.worker_asleep,
     sleepers.orchestrator_asleep,
     sleepers.all_asleep,

@@ -96,6 +96,17 @@ def redis_read_only(scene: Scene) -> None:
         scene.wait(OUTAGE_S)
 
 
+def redis_password_changed(scene: Scene) -> None:
+    """Change the password before any process knows the new one, and cut all connections; take it back later."""
+    client, admin = scene.redis, ("ACL", "SETUSER", "default")
+    scene.wait_until_share(0.3)
+    with scene.lasting("password changed"):
+        client.execute_command(*admin, "resetpass", ">another")
+        client.execute_command("CLIENT", "KILL", "USER", "default", "SKIPME", "yes")
+        scene.wait(OUTAGE_S)
+        client.execute_command(*admin, "nopass")
+
+
 def redis_short_of_replicas(scene: Scene) -> None:
     """Let the server take no writes for want of replicas."""
     option = ("CONFIG", "SET", "min-replicas-to-write")

@@ -146,6 +146,10 @@ REFUSALS = {
         ("CONFIG", "SET", "min-replicas-to-write", "1"),
         ("CONFIG", "SET", "min-replicas-to-write", "0"),
     ),
+    "of another password": (
+        ("ACL", "SETUSER", "default", "resetpass", ">other"),
+        ("ACL", "SETUSER", "default", "nopass"),
+    ),
 }
 
 
@@ -158,6 +162,7 @@ def test_a_redis_that_refuses_for_a_while_ends_no_process(settings, server, refu
         client = redis.Redis(port=server.port)
         connected = len(client.client_list())
         client.execute_command(*refuse)
+        client.execute_command("CLIENT", "KILL", "USER", "default", "SKIPME", "yes")
         time.sleep(3)
         client.execute_command(*accept)
         send(app, settings, "after")

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
-from itertools import count
+from typing import TypeVar
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -59,29 +60,45 @@ class Claim(StrEnum):
     JUDGED = "judged"
 
 
-async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: str, worker: str) -> Claim:
-    """Claim a batch for a worker."""
-    said = await client.eval(
-        _CLAIM, 3, keys.claim(batch), keys.heartbeat(""), keys.cancel(job), worker, str(CLAIM_S), JUDGED
+#: Says whether Redis may be waited for.
+Waits = Callable[[], bool]
+T = TypeVar("T")
+
+
+async def claim(
+    client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: str, worker: str, waits: Waits = lambda: True
+) -> Claim:
+    """Claim a batch for a worker; RedisError where `waits` says no more."""
+    named = (keys.claim(batch), keys.heartbeat(""), keys.cancel(job))
+    said = await _patiently(
+        lambda: client.eval(_CLAIM, len(named), *named, worker, str(CLAIM_S), JUDGED), batch=batch, waits=waits
     )
     return Claim(said)
 
 
-async def hand_on(
-    client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Callable[[], bool] = lambda: True
-) -> None:
-    """Note that a batch was answered: from now on it waits for a judge.
+async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Waits = lambda: True) -> None:
+    """Note that a batch was answered: from now on it waits for a judge."""
+    with suppress(RedisError):
+        # Otherwise the sweep will send it again and its paid answers will be found.
+        await _patiently(
+            lambda: client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED),
+            batch=batch,
+            waits=waits,
+        )
 
-    A Redis that is away or refuses is waited for, as long as `waits` says so: it would not take the trail either, which
-    would have to be answered again then.
+
+async def _patiently(tell: Callable[[], Awaitable[T]], *, batch: str, waits: Waits) -> T:
+    """Tell a Redis that is away or refuses again, as long as `waits` says so; RedisError after that.
+
+    Meanwhile the batch keeps its slot: given up now it would be sent again, and what was answered asked again.
     """
-    for tries in count(1):
+    waited_s = 0.0
+    while True:
         try:
-            await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)
-            return
+            return await tell()
         except RedisError as error:
-            _log.warning("claim.not_handed_on", extra={"batch": batch, "tries": tries, "error": str(error)})
-        if tries * AGAIN_S > WAITED_S or not waits():
-            # The sweep will send it again and its paid answers will be found.
-            return
+            _log.warning("claim.untold", extra={"batch": batch, "waited_s": waited_s, "error": str(error)})
+            if waited_s >= WAITED_S or not waits():
+                raise
         await asyncio.sleep(AGAIN_S)
+        waited_s += AGAIN_S

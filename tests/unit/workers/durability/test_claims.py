@@ -53,3 +53,17 @@ def test_nobody_is_waited_for_for_ever(monkeypatch):
     client.refusals = 100
     assert not handed_on(client)
     assert client.refusals > 90
+
+
+def test_a_batch_is_claimed_when_redis_is_there_again():
+    async def claimed(client: Refusing, **how: object) -> str:
+        return await claims.claim(client, KEYS, batch="b", job="j", worker="w", **how)
+
+    class Claiming(Refusing):
+        async def eval(self, *args, **kwargs):
+            await super().eval(*args, **kwargs)
+            return "taken"
+
+    assert asyncio.run(claimed(Claiming())) is claims.Claim.TAKEN
+    with pytest.raises(ReadOnlyError):
+        asyncio.run(claimed(Claiming(), waits=lambda: False))
