@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from firstline.schemas.batch import Batch, Trail
 from firstline.schemas.tier import TierKind
-from firstline.workers.durability.claims import Claim, claim, hand_on
+from firstline.workers.durability.claims import Claim, claim, hand_on, judged
 from firstline.workers.durability.unread import batch_of, note_of
 from firstline.workers.execution.batch_run import run_batch
 from firstline.workers.execution.provider_batch import carry_message
@@ -83,6 +83,10 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
         resumed = said is not Claim.TAKEN or batch.tier.kind is TierKind.BATCH
         with batch_span(worker.tracer, batch):
             trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
+        if worker.gave_away(batch.id):
+            # What was paid here is told when it cannot be taken for the batch's answer any more.
+            is_late = await judged(worker.client, worker.keys, batch=batch.id, waits=worker.works)
+            return trail if is_late else None
         worker.recent.keep(trail)
         await hand_on(worker.client, worker.keys, batch=batch.id, waits=worker.works)
     return trail

@@ -87,6 +87,23 @@ async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, wait
         )
 
 
+def is_anothers(text: str, worker: str) -> bool:
+    """Say whether a claim tells that a batch which a worker has begun is no more its own."""
+    return text != worker and not text.startswith((ANSWERED, UNREADABLE))
+
+
+async def judged(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Waits) -> bool:
+    """Wait until a batch that another worker has is judged; False where it was not within `WAITED_S`."""
+    waited_s = 0.0
+    while waited_s < WAITED_S and waits():
+        with suppress(RedisError):
+            if await client.get(keys.claim(batch)) == JUDGED:
+                return True
+        await asyncio.sleep(AGAIN_S)
+        waited_s += AGAIN_S
+    return False
+
+
 async def _patiently(tell: Callable[[], Awaitable[T]], *, batch: str, waits: Waits) -> T:
     """Tell a Redis that is away or refuses again, as long as `waits` says so; RedisError after that.
 
