@@ -111,17 +111,16 @@ class Scene:
 
     @contextmanager
     def lasting(self, what: str, *, before_s: float = 0.0) -> Iterator[None]:
-        """Note a blow that lasts as long as the block; calls that end meanwhile may be asked again."""
+        """Note a blow that lasts as long as the block; calls that are on their way when it ends count, too."""
         at = time.time()
-        blow = Blow(what, at, lambda paid: self._meanwhile(paid, at, blow, before_s))
+
+        def flying(paid: Paid) -> int:
+            ends = ((at, before_s), (blow.behind, 0.0))
+            return sum(in_flight(paid, end, latency_s=LATENCY_S, before_s=s) for end, s in ends)
+
+        blow = Blow(what, at, flying)
         self.blows.append(blow)
         try:
             yield
         finally:
             blow.over_at = time.time()
-
-    @staticmethod
-    def _meanwhile(paid: Paid, at: float, blow: Blow, before_s: float) -> int:
-        """Return the calls whose answers came while a blow lasted, were on their way at its end, or just before it."""
-        over_at = blow.behind + LATENCY_S + 1.0
-        return sum(at - before_s - 0.3 <= float(call["at"]) <= over_at for call in paid)
