@@ -83,10 +83,11 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
         resumed = said is not Claim.TAKEN or batch.tier.kind is TierKind.BATCH
         with batch_span(worker.tracer, batch):
             trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
-        if worker.gave_away(batch.id):
-            # What was paid here is told when it cannot be taken for the batch's answer any more.
-            is_late = await judged(worker.client, worker.keys, batch=batch.id, waits=worker.works)
-            return trail if is_late else None
-        worker.recent.keep(trail)
-        await hand_on(worker.client, worker.keys, batch=batch.id, waits=worker.works)
-    return trail
+        if not worker.gave_away(batch.id):
+            worker.recent.keep(trail)
+            await hand_on(worker.client, worker.keys, batch=batch.id, waits=worker.works)
+            return trail
+    # What was paid here is told when it cannot be taken for the batch's answer any more. Until then the batch is none
+    # of this worker's: it may be given to anyone, and to this one again.
+    is_late = await judged(worker.client, worker.keys, batch=batch.id, waits=worker.works)
+    return trail if is_late else None

@@ -19,6 +19,8 @@ CLAIM_S = 2 * 3600
 #: Seconds between two tries to tell a Redis that refuses, and until the last one.
 AGAIN_S = 1.0
 WAITED_S = 600.0
+#: Seconds that a worker whose batch was given to another one waits until that is judged.
+JUDGED_WITHIN_S = 60.0
 #: What a claim says when the batch needs no worker any more.
 JUDGED = "judged"
 #: What it says when the worker that held the batch has died: look for its paid answers first.
@@ -93,9 +95,9 @@ def is_anothers(text: str, worker: str) -> bool:
 
 
 async def judged(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Waits) -> bool:
-    """Wait until a batch that another worker has is judged; False where it was not within `WAITED_S`."""
+    """Wait until a batch that another worker has is judged; False where it was not within `JUDGED_WITHIN_S`."""
     waited_s = 0.0
-    while waited_s < WAITED_S and waits():
+    while waited_s < JUDGED_WITHIN_S and waits():
         with suppress(RedisError):
             if await client.get(keys.claim(batch)) == JUDGED:
                 return True
