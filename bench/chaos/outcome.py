@@ -19,8 +19,6 @@ Scenario = Callable[[Scene], None]
 CLOCKED = (clock_steady, clock_jumps)
 #: Seconds from a blow, or from the end of one that lasts, until the job goes on.
 SILENCE_S = 10.0
-#: The same where all connections are lost: each process finds out and connects again.
-RECONNECTED_S = 20.0
 
 
 @dataclass(frozen=True)
