@@ -46,7 +46,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 #: Scenarios that a quick round has no time for, unless they are named.
-_LONG = (*SCENARIOS[SCENARIOS.index(redis_troubles.redis_half_open) :],)
+_LONG = SCENARIOS[SCENARIOS.index(redis_troubles.redis_half_open) :]
 
 
 def _is_left(scenario: Scenario, options: argparse.Namespace) -> bool:
