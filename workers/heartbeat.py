@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 
 from firstline.config.settings import Settings
 from firstline.config.shared_state.redis import connect
-from firstline.workers.durability.claims import CLAIM_S
+from firstline.workers.durability.claims import CLAIM_S, is_anothers
 from firstline.workers.loop.event_loop import Loop
 from firstline.workers.worker import Worker
 
@@ -65,12 +66,20 @@ class Heart:
             _log.warning("heart.no_goodbye", extra={"worker": self.worker.name})
 
     def _beat(self) -> None:
-        client = connect(self.settings.redis_url)
+        client, dead_after_s = connect(self.settings.redis_url), self.settings.dead_after_s
+        self.worker.dead_after_s = dead_after_s
         while not self._stopped.is_set():
+            began = time.monotonic()
             try:
                 self.sign(client)
             except (RedisError, OSError) as error:
                 _log.warning("heart.unheard", extra={"worker": self.worker.name, "error": str(error)})
+                # An error that took so long may be that of a connection that was lost in this process's sleep.
+                is_beat = time.monotonic() - began < dead_after_s
+            else:
+                is_beat = True
+            if is_beat:
+                self.worker.beat_at = time.monotonic()
             self.loop.begin(self.worker.gate.refresh())
             self.loop.soon(self.adapt)
             self._stopped.wait(self.settings.heartbeat_s)
@@ -81,7 +90,7 @@ class Heart:
 
     def sign(self, client: redis.Redis) -> None:
         """Show that the worker lives and what it holds; hear which jobs were cancelled."""
-        worker, keys, jobs = self.worker, self.worker.keys, tuple(self.worker.jobs)
+        worker, keys, jobs, batches = self.worker, self.worker.keys, tuple(self.worker.jobs), self.worker.batches
         pipe = client.pipeline(transaction=False)
         pipe.eval(
             _SIGN,
@@ -95,13 +104,18 @@ class Heart:
         )
         for job in jobs:
             pipe.exists(keys.cancel(job))
-        for batch in worker.batches:
+        for batch in batches:
             # A Redis that was wiped has forgotten who holds what.
             pipe.set(keys.claim(batch), worker.name, nx=True, ex=CLAIM_S)
+        for batch in batches:
+            pipe.get(keys.claim(batch))
         said: Sequence[object] = pipe.execute()
         for job, cancelled in zip(jobs, said[1:], strict=False):
             if cancelled:
                 self.loop.soon(worker.cancel, job)
+        for batch, text in zip(batches, said[len(said) - len(batches) :], strict=True):
+            if isinstance(text, str) and is_anothers(text, worker.name):
+                worker.give_away(batch)
 
     def _told(self) -> dict[str, object]:
         worker = self.worker

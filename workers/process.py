@@ -32,6 +32,8 @@ from firstline.workers.loop.event_loop import Loop
 from firstline.workers.providers.litellm_gateway import LitellmGateway, load
 from firstline.workers.providers.mode_memory import ModeStore
 from firstline.workers.providers.recording import RecordingGateway
+from firstline.workers.rules import user_functions
+from firstline.workers.rules.function_hosts import FunctionHosts
 from firstline.workers.tasks import register
 from firstline.workers.worker import Worker
 
@@ -91,6 +93,7 @@ def main(argv: list[str] | None = None, *, load: Load = load) -> int:
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    user_functions.run_by(FunctionHosts())
     process = assemble(settings, queues=tuple(options.queue), threads=options.threads, record=options.record, load=load)
     register(app, process)
     signals.worker_ready.connect(lambda **_: process.heart.start(), weak=False)

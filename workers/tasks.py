@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from firstline.schemas.batch import Batch, Trail
 from firstline.schemas.tier import TierKind
-from firstline.workers.durability.claims import Claim, claim, hand_on
+from firstline.workers.durability.claims import Claim, claim, hand_on, judged
 from firstline.workers.durability.unread import batch_of, note_of
 from firstline.workers.execution.batch_run import run_batch
 from firstline.workers.execution.provider_batch import carry_message
@@ -66,7 +66,9 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
     if worker.holds(batch.id):
         return None
     with worker.tracking(batch):
-        said = await claim(worker.client, worker.keys, batch=batch.id, job=batch.job, worker=worker.name)
+        said = await claim(
+            worker.client, worker.keys, batch=batch.id, job=batch.job, worker=worker.name, waits=worker.works
+        )
         match said:
             case Claim.HELD | Claim.JUDGED:
                 _log.info("batch.repeated", extra={"batch": batch.id, "claim": said.value})
@@ -81,6 +83,11 @@ async def _answer(worker: Worker, batch: Batch) -> Trail | None:
         resumed = said is not Claim.TAKEN or batch.tier.kind is TierKind.BATCH
         with batch_span(worker.tracer, batch):
             trail = worker.recent.of(batch.id) or await run_batch(batch, worker, resumed=resumed)
-        worker.recent.keep(trail)
-        await hand_on(worker.client, worker.keys, batch=batch.id)
-    return trail
+        if not worker.gave_away(batch.id):
+            worker.recent.keep(trail)
+            await hand_on(worker.client, worker.keys, batch=batch.id, waits=worker.works)
+            return trail
+    # What was paid here is told when it cannot be taken for the batch's answer any more. Until then the batch is none
+    # of this worker's: it may be given to anyone, and to this one again.
+    is_late = await judged(worker.client, worker.keys, batch=batch.id, waits=worker.works)
+    return trail if is_late else None

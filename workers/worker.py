@@ -1,6 +1,8 @@
 """The composition root of a worker process: everything that answering needs, made once."""
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -29,6 +31,9 @@ from firstline.workers.tools.toolbox import Toolbox
 if TYPE_CHECKING:
     from firstline.config.telemetry.otel import Tracer
 
+#: Seconds between two looks of who was asleep.
+_DOZE_S = 0.05
+
 
 @dataclass
 class Worker:
@@ -51,9 +56,14 @@ class Worker:
     #: None unless OpenTelemetry is asked for.
     tracer: "Tracer | None" = None
     stopping: bool = False
+    #: When its heart beat last, by the clock that nobody sets.
+    beat_at: float = math.inf
+    #: Seconds of silence after which it counts as dead, and its work is given to others.
+    dead_after_s: float = math.inf
     _slots: dict[str, Slots] = field(default_factory=dict)
     _spacing: Spacing = field(default_factory=Spacing)
     _batches: dict[str, str] = field(default_factory=dict)
+    _given_away: set[str] = field(default_factory=set)
     _calls: dict[str, set["asyncio.Task[object]"]] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
 
@@ -74,6 +84,10 @@ class Worker:
         self._spacing.learn(load.busy_s)
         for slots in self._slots.values():
             slots.adapt(load.share)
+
+    def works(self) -> bool:
+        """Return whether this process goes on: it was not told to stop."""
+        return not self.stopping
 
     def holds(self, batch: str) -> bool:
         """Return whether this process is working on a batch."""
@@ -97,6 +111,21 @@ class Worker:
             yield
         finally:
             self._batches.pop(batch.id, None)
+            self._given_away.discard(batch.id)
+
+    def give_away(self, batch: str) -> None:
+        """Begin no more calls for a batch that another worker was given, who took this one for dead."""
+        if batch in self._batches:
+            self._given_away.add(batch)
+
+    def gave_away(self, batch: str) -> bool:
+        """Return whether a batch in work was given to another worker."""
+        return batch in self._given_away
+
+    async def awake(self) -> None:
+        """Wait until a process that was asleep has heard what became of its work."""
+        while time.monotonic() - self.beat_at > self.dead_after_s:
+            await asyncio.sleep(_DOZE_S)
 
     @contextmanager
     def calling(self, job: str) -> Iterator[None]:
@@ -113,9 +142,11 @@ class Worker:
             if not tasks:
                 self._calls.pop(job, None)
 
-    def called_off(self, job: str) -> Defer | None:
-        """Return why no call of a job may begin, if so."""
-        if job in self._cancelled:
+    def called_off(self, batch: Batch) -> Defer | None:
+        """Return why no call for a batch may begin, if so."""
+        if batch.id in self._given_away:
+            return Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was taken for dead")
+        if batch.job in self._cancelled:
             return Defer(cause=DeferCause.CANCELLED, wait_s=0, reason="the job was cancelled")
         if self.stopping:
             return Defer(cause=DeferCause.STOPPING, wait_s=0, reason="its worker was stopped")

@@ -23,7 +23,9 @@ STEPS = [0, 2, 4, 7]
 TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "firstline.config.queues.broker:Transport")
 
 #: Seconds that a process waits for Redis's answer to a command.
-SOCKET_TIMEOUT_S = 10.0
+SOCKET_TIMEOUT_S = 5.0
+#: Seconds between two looks at whether a connection is still one: what waits on it would wait for ever.
+HEALTH_S = 5
 #: Seconds that a producer waits for Redis: what it could not publish, the sweep publishes later.
 PATIENCE_S = 1.5
 #: Kombu tries to connect again and again, also for a message sent with `retry=False`; and a Redis that accepts a
@@ -54,6 +56,7 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
         broker=url,
         backend=_results_url(url),
         set_as_current=False,
+        amqp="firstline.config.queues.broker:Amqp",
         task_cls="firstline.config.queues.task:LabelledTask",
     )
     app.conf.update(_options(settings))
@@ -112,7 +115,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             "unacked_index_key": f"{prefix}.unacked_index",
             "unacked_mutex_key": f"{prefix}.unacked_mutex",
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "health_check_interval": HEALTH_S,
             "socket_connect_timeout": 5,
             # A Redis that has gone without a word, or the way to it, holds nobody for longer.
             "socket_timeout": SOCKET_TIMEOUT_S,
@@ -123,7 +126,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "redis_socket_timeout": SOCKET_TIMEOUT_S,
         "redis_socket_connect_timeout": 5,
         "redis_max_connections": 200,
-        "redis_backend_health_check_interval": 10,
+        "redis_backend_health_check_interval": HEALTH_S,
         # Redis may be restarted under a running worker for as long as it likes.
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,

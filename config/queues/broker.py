@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
+from celery.app.amqp import AMQP
 from celery.worker import state
+from kombu.connection import Connection
 from kombu.exceptions import InconsistencyError, OperationalError
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
@@ -17,6 +19,9 @@ from firstline.config.queues.signing import keyring
 from firstline.config.shared_state.keys import Keys
 
 _log = logging.getLogger(__name__)
+
+#: Seconds between two tries to connect: of the first, how many more each time, at most.
+_ASKED_AGAIN = {"interval_start": 1, "interval_step": 1, "interval_max": 4}
 
 #: What handing a message on may raise that says nothing about the message.
 _OF_THE_CONNECTION = (RedisError, OSError, InconsistencyError, OperationalError)
@@ -36,6 +41,16 @@ class _QoS(redis.QoS):
         except OutOfMemoryError:
             _log.warning("broker.full", extra={"mend": "give Redis more memory (maxmemory)"})
             virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def restore_visible(self, *arguments: Any, **named: Any) -> None:
+        """Put back what was unacknowledged for too long, if Redis takes it.
+
+        Kombu does this while it connects, too: what is raised there leaves the new connection open for ever.
+        """
+        try:
+            super().restore_visible(*arguments, **named)  # type: ignore[no-untyped-call]
+        except _OF_THE_CONNECTION as error:
+            _log.debug("broker.not_restored", extra={"error": repr(error)})
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """Put back what is unacknowledged, if that can be done.
@@ -116,6 +131,20 @@ class _Channel(redis.Channel):
         except (ValueError, RecursionError) as error:
             _log.error("broker.unreadable", extra={"expected": "JSON", "error": repr(error)[:200]})
             raise Empty from None
+
+
+class _Connection(Connection):
+    """A connection to Redis: one that is away is asked again within seconds, however long it was away."""
+
+    def _ensure_connection(self, *arguments: Any, **named: Any) -> Any:
+        # Kombu waits two seconds longer each time, up to half a minute.
+        return super()._ensure_connection(*arguments, **_ASKED_AGAIN | named)  # type: ignore[no-untyped-call]
+
+
+class Amqp(AMQP):  # type: ignore[misc] # celery has no types
+    """What the app sends and takes messages with."""
+
+    Connection = _Connection
 
 
 class Transport(redis.Transport):

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 TASK = "firstline.pulse"
 #: Seconds between two pulses.
 EVERY_S = 5.0
+#: Seconds in which none of its pulses comes through to a process that ends itself then.
+ENDS_AFTER_S = 120.0
 #: Seconds that the queue of a process outlives it.
 _KEPT_S = 300.0
 
@@ -43,6 +45,9 @@ class Pulse:
     threads: int
     watch: SlotWatch
     every_s: float = EVERY_S
+    clock: Callable[[], float] = time.monotonic
+    #: When the first of those was posted that did not come through yet.
+    _unheard_since: float | None = None
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -62,6 +67,7 @@ class Pulse:
 
     def note(self) -> None:
         """Keep that a message came through now."""
+        self._unheard_since = None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.touch()
 
@@ -71,18 +77,34 @@ class Pulse:
                 self.beat()
             except (KombuError, RedisError, OSError) as error:
                 _log.warning("pulse.unsent", extra={"error": str(error)})
+                self._unheard_since = None
             self._stopped.wait(self.every_s)
 
     def beat(self) -> None:
         """Post one pulse, in place of one that is still on its way; a process that is full needs none."""
         if len(state.reserved_requests) >= self.threads:
             # A pulse would not come through before a slot is free: the messages that hold them are the proof.
+            self._unheard_since = None
             if self.watch.moves():
                 self.note()
             return
         with self.app.producer_pool.acquire(block=True) as producer:
             self.queue(producer.channel).purge()  # type: ignore[no-untyped-call] # kombu has no types
             self.app.send_task(TASK, queue=self.queue, priority=0, producer=producer, retry=False)
+        self._end_if_deaf()
+
+    def _end_if_deaf(self) -> None:
+        """End a process that has free slots, reaches Redis, and is brought nothing from there."""
+        now_s = self.clock()
+        if self._unheard_since is None or _is_stopping():
+            self._unheard_since = now_s
+        elif now_s - self._unheard_since > ENDS_AFTER_S:
+            _log.critical("pulse.deaf", extra={"seconds": round(now_s - self._unheard_since)})
+            self.watch.end(())
+
+
+def _is_stopping() -> bool:
+    return state.should_stop is not None or state.should_terminate is not None
 
 
 def pulse(app: Celery, settings: Settings, *, threads: int, watch: SlotWatch) -> Pulse | None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import secrets
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -52,7 +53,12 @@ class Rescue:
 
     engine: Context
     name: str = field(default_factory=lambda: secrets.token_hex(8))
+    clock: Callable[[], float] = time.monotonic
     _beats: int = 0
+    #: When the last turn ended that Redis was there for; None: it was not.
+    _met_at: float | None = field(default_factory=time.monotonic)
+    #: From when on silence of workers is their own.
+    _trusts_at: float = 0.0
 
     @property
     def ticker(self) -> Ticker:
@@ -68,8 +74,14 @@ class Rescue:
             _log.warning("rescue.leader_kept")
 
     def _turn(self) -> None:
+        now_s, alive_s = self.clock(), self.engine.settings.dead_after_s
+        if self._met_at is None or now_s - self._met_at > self.ticker.every_s + alive_s / 2:
+            # Redis was away, or this process asleep: workers have to be heard again before one counts as dead.
+            self._trusts_at = now_s + alive_s
+        self._met_at = None
         if self._leads():
             self.sweep()
+        self._met_at = self.clock()
 
     def _leads(self) -> bool:
         key, lease_ms = self.engine.settings.keys.leader, int(self.engine.settings.sweep_s * 3000)
@@ -83,7 +95,7 @@ class Rescue:
         """Do what is due: deferred subtasks each time, the rest each fourth time."""
         self._beats += 1
         for every, at, duty in _DUTIES:
-            if self._beats % every == at:
+            if self._beats % every == at and (duty is not resend_lost or self.clock() >= self._trusts_at):
                 self._do(duty)
 
     def _do(self, duty: Callable[[Context], object]) -> None:

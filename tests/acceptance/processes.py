@@ -57,6 +57,8 @@ class Deployment:
     #: What the provider plays, in YAML; empty: there is none.
     script: str
     redis: RedisServer
+    #: Where its processes find Redis; None: at its own port.
+    redis_url: str | None = None
     orchestrators: int = 2
     #: Tier queue, or several between commas -> worker processes.
     workers: Mapping[str, int] = field(default_factory=lambda: {"cheap": 1, "frontier": 1})
@@ -78,7 +80,7 @@ class Deployment:
     def settings(self) -> dict[str, str]:
         """The environment of its processes, and of a producer."""
         return {
-            "FIRSTLINE_REDIS_URL": self.redis.url,
+            "FIRSTLINE_REDIS_URL": self.redis_url or self.redis.url,
             "FIRSTLINE_DATABASE_URL": self.database_url,
             "FIRSTLINE_STATE_DIR": str(self.folder),
             **self.env,

@@ -1,4 +1,4 @@
-"""A short round of chaos on real processes: killed workers and orchestrators, a wiped Redis, nothing lost."""
+"""A short round of chaos on real processes: what is killed, wiped or fails over loses nothing, and no slot."""
 
 import shutil
 import signal
@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 import redis
 
+from bench.chaos.outcome import play, targets
+from bench.chaos.redis_troubles import redis_fails_over
+from bench.chaos.rest import pulses
+from bench.chaos.scene import Stage
 from firstline.orchestrator import api
 from firstline.schemas.job import JobState
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import Findings, check, in_flight, items, request, script
+from tests.proxy import Proxy
 from tests.servers import RedisServer
 
 STEPS = 3
@@ -22,11 +27,31 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> RedisServer:
+    return RedisServer(tmp_path_factory.mktemp("redis") / "redis")
+
+
+@pytest.fixture(scope="module")
+def way(server: RedisServer) -> Iterator[Proxy]:
+    way = Proxy(server.port)
+    way.start()
+    yield way
+    way.stop()
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory, server: RedisServer, way: Proxy) -> Iterator[Deployment]:
     folder: Path = tmp_path_factory.mktemp("chaos")
-    server = RedisServer(folder / "redis")
-    env = {"FIRSTLINE_LOG_LEVEL": "WARNING"}
-    with running(Deployment(folder, f"sqlite:///{folder / 'firstline.db'}", script(), server, env=env)) as deployed:
+    made = Deployment(
+        folder,
+        f"sqlite:///{folder / 'firstline.db'}",
+        script(),
+        server,
+        redis_url=way.url,
+        env={"FIRSTLINE_LOG_LEVEL": "WARNING"},
+        given=pulses(folder / "pulses"),
+    )
+    with running(made) as deployed:
         yield deployed
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -90,3 +115,10 @@ def test_a_stopped_worker_hands_back_and_nothing_is_paid_twice(deployment: Deplo
     job, line = begin(deployment, "stopped", 150)
     deployment.children["worker-cheap-0"].send(signal.SIGTERM)
     assert_sound(finish(deployment, job, line), flying=0)
+
+
+def test_replicas_that_lag_are_promoted_and_no_item_dollar_process_or_slot_is_lost(
+    deployment: Deployment, way: Proxy
+) -> None:
+    outcome = play(redis_fails_over, Stage(deployment, way, None, None, kill_every_s=5.0), 200)
+    assert [one for one in targets([outcome]) if not one["met"]] == []

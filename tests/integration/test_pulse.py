@@ -11,7 +11,7 @@ import redis
 from celery.contrib.testing.worker import start_worker
 
 from firstline.config.queues.app import make_app, queue
-from firstline.config.queues.liveness import Pulse, pulse, silent_s
+from firstline.config.queues.liveness import ENDS_AFTER_S, Pulse, pulse, silent_s
 from firstline.config.queues.serving import POOL
 from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings
@@ -67,6 +67,11 @@ def test_a_process_that_answers_pings_but_takes_no_messages_falls_silent(setting
             assert own.app.control.ping(timeout=1), "Celery's own ping finds nothing wrong"
             assert silent_s(settings) is None
             assert piled_up(redis_url) <= 1, "what nobody takes does not pile up"
+            ended: list[object] = []
+            own.watch.end = ended.append
+            assert not ended
+            own.clock = lambda: time.monotonic() + ENDS_AFTER_S
+            assert eventually(lambda: bool(ended)), "what is deaf for minutes ends itself"
         assert eventually(settings.pulse_file.exists), "it hears again"
 
 

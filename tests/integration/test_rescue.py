@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -281,6 +282,38 @@ def test_a_sweep_without_redis_is_postponed(engine: Context, monkeypatch: pytest
     ticker.stop()
     assert ticker._thread is not None
     assert not ticker._thread.is_alive()
+
+
+def test_after_a_redis_that_was_away_workers_have_to_be_heard_before_one_counts_as_dead(
+    engine: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    rescue = Rescue(engine, clock=lambda: now[0], _met_at=100.0)
+    job = begun(engine, 1)
+    (batch,) = flying(engine, job)
+    age(engine, job)
+    claim(engine, batch.id, "a worker that could not say that it lives")
+
+    def turns(seconds: float, *, is_away: bool = False) -> int:
+        for _ in range(int(seconds * 4)):
+            now[0] += 0.25
+            with monkeypatch.context() as away, suppress(RedisError):
+                if is_away:
+                    away.setattr(rescue, "_leads", fails)
+                rescue._turn()
+        return int(batch_row(engine, batch.id)["lost"])
+
+    def fails() -> bool:
+        raise RedisError
+
+    assert turns(1, is_away=True) == 0
+    assert turns(engine.settings.dead_after_s - 1) == 0
+    assert turns(3) == 1
+    change(engine, BatchRow, {"changed_at": datetime.now(UTC) - timedelta(hours=1)}, id=batch.id)
+    claim(engine, batch.id, "one of whom this process heard nothing while it was stopped")
+    now[0] += 60
+    assert turns(3) == 1
+    assert turns(engine.settings.dead_after_s) == 2
 
 
 def test_a_job_past_its_deadline_fails_what_has_not_settled(engine: Context) -> None:

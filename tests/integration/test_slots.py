@@ -146,6 +146,10 @@ REFUSALS = {
         ("CONFIG", "SET", "min-replicas-to-write", "1"),
         ("CONFIG", "SET", "min-replicas-to-write", "0"),
     ),
+    "of another password": (
+        ("ACL", "SETUSER", "default", "resetpass", ">other"),
+        ("ACL", "SETUSER", "default", "nopass"),
+    ),
 }
 
 
@@ -156,11 +160,15 @@ def test_a_redis_that_refuses_for_a_while_ends_no_process(settings, server, refu
         send(app, settings, "before")
         assert eventually(lambda: came == ["before"])
         client = redis.Redis(port=server.port)
+        connected = len(client.client_list())
         client.execute_command(*refuse)
+        client.execute_command("CLIENT", "KILL", "USER", "default", "SKIPME", "yes")
         time.sleep(3)
         client.execute_command(*accept)
         send(app, settings, "after")
         assert eventually(lambda: came == ["before", "after"], timeout_s=40)
+        # Each try to connect again that failed has closed what it had opened.
+        assert eventually(lambda: len(client.client_list()) <= connected + 2)
 
 
 def test_a_full_redis_is_worked_off(settings, server):

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from firstline.workers.providers.fake import say
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.tasks import attempt
 from firstline.workers.worker import Worker
-from tests.unit.worker_rig import A, simple
+from tests.unit.worker_rig import A, batch, planned, simple, skill, work
 
 
 class Slow:
@@ -192,6 +193,33 @@ def test_a_wiped_redis_is_told_again_who_holds_what(
     assert client.get(keys.claim("b1")) == "w1"
     assert client.exists(keys.heartbeat("w1"))
     running.result()
+
+
+def test_a_worker_that_slept_makes_no_more_calls_for_what_another_was_given(
+    process: Callable[..., Process], client: redis.Redis, keys: Keys
+) -> None:
+    gateway = Slow(0.3)
+    one = process(gateway)
+    one.worker.dead_after_s, one.worker.beat_at = 0.5, time.monotonic()
+    sort = skill()
+    steps = [planned("s", sort), planned("t", sort, after=("s",))]
+    answer = one.begin(batch(steps, [sort], work("x")))
+    while not gateway.calls:
+        time.sleep(0.01)
+    # As after a sleep: time has passed, and the heart has not beaten yet.
+    one.worker.beat_at -= 60
+    client.set(keys.claim("b1"), "w2")
+    time.sleep(0.6)
+    one.heart.sign(client)
+    one.worker.beat_at = time.monotonic()
+    time.sleep(0.4)
+    assert gateway.calls == 1
+    assert not answer.done()
+    assert client.get(keys.claim("b1")) == "w2"
+    assert one.worker.batches == (), "the sweep sees who holds it, and it may come here again"
+    client.set(keys.claim("b1"), JUDGED)
+    trail = Trail.model_validate_json(str(answer.result(timeout=10)))
+    assert len(trail.items[0].attempts) == 1
 
 
 def test_a_message_that_newer_code_wrote_is_left_to_others(process: Callable[..., Process]) -> None:

@@ -1,7 +1,11 @@
 """Who holds a batch: a claim that only a live worker keeps."""
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
+from typing import TypeVar
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -12,6 +16,11 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that a claim outlives its last change.
 CLAIM_S = 2 * 3600
+#: Seconds between two tries to tell a Redis that refuses, and until the last one.
+AGAIN_S = 1.0
+WAITED_S = 600.0
+#: Seconds that a worker whose batch was given to another one waits until that is judged.
+JUDGED_WITHIN_S = 60.0
 #: What a claim says when the batch needs no worker any more.
 JUDGED = "judged"
 #: What it says when the worker that held the batch has died: look for its paid answers first.
@@ -53,18 +62,62 @@ class Claim(StrEnum):
     JUDGED = "judged"
 
 
-async def claim(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: str, worker: str) -> Claim:
-    """Claim a batch for a worker."""
-    said = await client.eval(
-        _CLAIM, 3, keys.claim(batch), keys.heartbeat(""), keys.cancel(job), worker, str(CLAIM_S), JUDGED
+#: Says whether Redis may be waited for.
+Waits = Callable[[], bool]
+T = TypeVar("T")
+
+
+async def claim(
+    client: "redis.asyncio.Redis", keys: Keys, *, batch: str, job: str, worker: str, waits: Waits = lambda: True
+) -> Claim:
+    """Claim a batch for a worker; RedisError where `waits` says no more."""
+    named = (keys.claim(batch), keys.heartbeat(""), keys.cancel(job))
+    said = await _patiently(
+        lambda: client.eval(_CLAIM, len(named), *named, worker, str(CLAIM_S), JUDGED), batch=batch, waits=waits
     )
     return Claim(said)
 
 
-async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str) -> None:
+async def hand_on(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Waits = lambda: True) -> None:
     """Note that a batch was answered: from now on it waits for a judge."""
-    try:
-        await client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED)
-    except RedisError:
-        # The sweep will send it again and its paid answers will be found.
-        _log.warning("claim.not_handed_on", extra={"batch": batch})
+    with suppress(RedisError):
+        # Otherwise the sweep will send it again and its paid answers will be found.
+        await _patiently(
+            lambda: client.eval(_HAND_ON, 1, keys.claim(batch), ANSWERED, str(CLAIM_S), JUDGED),
+            batch=batch,
+            waits=waits,
+        )
+
+
+def is_anothers(text: str, worker: str) -> bool:
+    """Say whether a claim tells that a batch which a worker has begun is no more its own."""
+    return text != worker and not text.startswith((ANSWERED, UNREADABLE))
+
+
+async def judged(client: "redis.asyncio.Redis", keys: Keys, *, batch: str, waits: Waits) -> bool:
+    """Wait until a batch that another worker has is judged; False where it was not within `JUDGED_WITHIN_S`."""
+    waited_s = 0.0
+    while waited_s < JUDGED_WITHIN_S and waits():
+        with suppress(RedisError):
+            if await client.get(keys.claim(batch)) == JUDGED:
+                return True
+        await asyncio.sleep(AGAIN_S)
+        waited_s += AGAIN_S
+    return False
+
+
+async def _patiently(tell: Callable[[], Awaitable[T]], *, batch: str, waits: Waits) -> T:
+    """Tell a Redis that is away or refuses again, as long as `waits` says so; RedisError after that.
+
+    Meanwhile the batch keeps its slot: given up now it would be sent again, and what was answered asked again.
+    """
+    waited_s = 0.0
+    while True:
+        try:
+            return await tell()
+        except RedisError as error:
+            _log.warning("claim.untold", extra={"batch": batch, "waited_s": waited_s, "error": str(error)})
+            if waited_s >= WAITED_S or not waits():
+                raise
+        await asyncio.sleep(AGAIN_S)
+        waited_s += AGAIN_S

@@ -14,6 +14,10 @@ from firstline.config.shared_state.keys import Keys
 from firstline.workers.providers.gateway import Reply
 
 _log = logging.getLogger(__name__)
+#: Seconds after which what Redis did not take is written again.
+AGAIN_S = 1.0
+#: Answers that wait for Redis at most; the oldest are let go first.
+_WAITING = 20_000
 #: Seconds that an answer is kept when nobody judges it.
 KEPT_S = 24 * 3600
 
@@ -41,16 +45,21 @@ class PaidAnswers:
     #: What writes the queue next; it begins when what is being written now is.
     _next: "asyncio.Task[None] | None" = None
     _now: "asyncio.Task[None] | None" = None
+    _again: asyncio.TimerHandle | None = None
 
     def keep(self, *, batch: str, item: int, step: str, n: int, kept: PaidAnswer) -> None:
         """Have an answer written soon; `written` waits for it."""
         text = _kept.dump_json(kept, exclude_defaults=True)
         self._queue.append((self.keys.answers(batch), f"{item}:{step}:{n}", text))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._again = None
         if self._next is None or self._next.done():
             self._next = asyncio.get_running_loop().create_task(self._write(self._now))
 
     async def written(self) -> None:
-        """Wait until everything kept so far stands in Redis, however much is kept meanwhile."""
+        """Wait until everything kept so far stands in Redis or was refused, however much is kept meanwhile."""
         last = self._next or self._now
         if last is not None:
             await asyncio.wait([last])
@@ -79,8 +88,11 @@ class PaidAnswers:
                 pipe.expire(key, KEPT_S)
             await pipe.execute()
         except RedisError:
-            # The trail still carries them; only a crash right now would lose them.
+            # The trail still carries them, but another worker may be given the batch before it is judged.
             _log.warning("paid_answers.unwritten", extra={"answers": len(waiting)})
+            self._queue = [*waiting, *self._queue][-_WAITING:]
+            if self._again is None:
+                self._again = asyncio.get_running_loop().call_later(AGAIN_S, self._begin)
 
 
 def _read(text: str | bytes) -> PaidAnswer | None:

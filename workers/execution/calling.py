@@ -61,7 +61,8 @@ async def _send(
     call: Call, tier: Tier, batch: Batch, worker: Worker, probes: list[PaidAnswer]
 ) -> PaidAnswer | Defer | BrokenOff:
     async with worker.slot(tier, batch.priority):
-        if (off := worker.called_off(batch.job)) is not None:
+        await worker.awake()
+        if (off := worker.called_off(batch)) is not None:
             return off
         lane = lane_now(call, tier, batch, worker)
         guess = may_cost(call, lane, worker)
@@ -83,7 +84,7 @@ async def _send(
                 reply = await ask(call, lane, tier, worker)
                 tell(reply)
         except asyncio.CancelledError:
-            off = worker.called_off(batch.job)
+            off = worker.called_off(batch)
             if off is None:
                 raise
             return BrokenOff(started_at, off)

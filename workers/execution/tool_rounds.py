@@ -61,7 +61,7 @@ async def take_round(
         with worker.calling(subtask.batch.job):
             results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(calls)))
     except asyncio.CancelledError:
-        off = worker.called_off(subtask.batch.job)
+        off = worker.called_off(subtask.batch)
         if off is None:
             raise
         return off

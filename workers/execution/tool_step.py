@@ -84,12 +84,12 @@ async def _attempt(
     batch, started_at = subtask.batch, datetime.now(UTC)
     try:
         async with worker.slot(batch.tier, batch.priority):
-            if (off := worker.called_off(batch.job)) is not None:
+            if (off := worker.called_off(batch)) is not None:
                 return off
             with worker.calling(batch.job):
                 result = await worker.toolbox.call(tool, arguments, options=subtask.planned.step.options)
     except asyncio.CancelledError:
-        off = worker.called_off(batch.job)
+        off = worker.called_off(batch)
         if off is None:
             raise
         return off

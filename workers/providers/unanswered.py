@@ -8,7 +8,7 @@ from firstline.workers.providers.decisions import billed, read_decisions
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.provider_errors import error_in, failure_of, rate_limits, readable
 from firstline.workers.providers.response_parser import read_reply
-from firstline.workers.providers.wire import Wire
+from firstline.workers.providers.wire import CUT, Wire
 
 _TIMEOUTS = frozenset({"TimeoutError", "Timeout", "APITimeoutError"})
 #: litellm's own word on errors that it raises before anything is sent, or knows of by more than their words.
@@ -24,6 +24,8 @@ def reply_without_litellm(error: Exception | None, wire: Wire, call: Call, key: 
 
     An answer that came all the same is read, whatever litellm found wrong with it: it is paid for.
     """
+    if wire.is_cut:
+        return Reply(error=ErrorKind.MALFORMED, detail=CUT)
     name, headers = type(error).__name__, wire.headers or _headers(error)
     if name in _TIMEOUTS and (wire.status is None or wire.status < 400):
         return Reply(error=ErrorKind.TIMEOUT, detail=f"no answer within {call.timeout_s:g} s")

@@ -3,10 +3,10 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from firstline.config.catalogue.functions import load
 from firstline.schemas.errors import UserError
@@ -30,6 +30,20 @@ class Broken:
     reason: str
 
 
+class Runner(Protocol):
+    """Who calls a function, within so many seconds; it never raises."""
+
+    def __call__(
+        self,
+        path: str,
+        arguments: Sequence[object],
+        named: Mapping[str, object],
+        folders: tuple[Path, ...],
+        limit_s: float,
+    ) -> FunctionResult | Broken:
+        """Return what the function returned, or why it did not."""
+
+
 def call(
     path: str,
     *arguments: object,
@@ -37,35 +51,58 @@ def call(
     folders: tuple[Path, ...] = (),
     timeout_s: float | None = None,
 ) -> FunctionResult | Broken:
-    """Call the function named `module:function` with `arguments` and `named` ones on a thread of its own; never raises.
+    """Call the function named `module:function` with `arguments` and `named` ones; never raises.
 
-    The calling thread waits, at most twice `timeout_s` (`TIMEOUT_S` when missing): on an event loop, call this in a
-    thread (`asyncio.to_thread`).
+    The calling thread waits for at most `timeout_s` (`TIMEOUT_S` when missing) and what stands before it: on an event
+    loop, call this in a thread (`asyncio.to_thread`).
     """
-    limit_s = TIMEOUT_S if timeout_s is None else timeout_s
+    return _way.runner(path, arguments, named or {}, folders, TIMEOUT_S if timeout_s is None else timeout_s)
+
+
+def run_by(runner: Runner) -> None:
+    """Have functions called by another one than a thread of this process, from now on."""
+    _way.runner = runner
+
+
+def call_here(
+    path: str, arguments: Sequence[object], named: Mapping[str, object], folders: tuple[Path, ...]
+) -> FunctionResult | Broken:
+    """Call a function on this thread."""
+    try:
+        value = load(path, folders=folders)(*arguments, **named)
+        return FunctionResult(asyncio.run(value) if inspect.iscoroutine(value) else value)
+    except UserError as error:
+        return Broken(str(error))
+    except BaseException as error:  # a user's function may raise anything, SystemExit too
+        return Broken(f"{path} raised {type(error).__name__}: {error}")
+
+
+def _on_a_thread(
+    path: str,
+    arguments: Sequence[object],
+    named: Mapping[str, object],
+    folders: tuple[Path, ...],
+    limit_s: float,
+) -> FunctionResult | Broken:
     if not _SLOTS.acquire(timeout=TIMEOUT_S):
         return Broken(f"{path}: not called, because too many functions of the user's hang")
     box: list[FunctionResult | Broken] = []
-    given = (box, path, arguments, named or {}, folders)
-    thread = threading.Thread(target=_fill, args=given, name=f"user:{path}", daemon=True)
+
+    def fill() -> None:
+        try:
+            box.append(call_here(path, arguments, named, folders))
+        finally:
+            _SLOTS.release()
+
+    thread = threading.Thread(target=fill, name=f"user:{path}", daemon=True)
     thread.start()
     thread.join(limit_s)
     return box[0] if box else Broken(f"{path} did not return within {limit_s:g} s")
 
 
-def _fill(
-    box: list[FunctionResult | Broken],
-    path: str,
-    arguments: tuple[object, ...],
-    named: Mapping[str, object],
-    folders: tuple[Path, ...],
-) -> None:
-    try:
-        value = load(path, folders=folders)(*arguments, **named)
-        box.append(FunctionResult(asyncio.run(value) if inspect.iscoroutine(value) else value))
-    except UserError as error:
-        box.append(Broken(str(error)))
-    except BaseException as error:  # a user's function may raise anything, SystemExit too
-        box.append(Broken(f"{path} raised {type(error).__name__}: {error}"))
-    finally:
-        _SLOTS.release()
+@dataclass
+class _Way:
+    runner: Runner
+
+
+_way = _Way(_on_a_thread)

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import fakeredis
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from firstline.config.shared_state.keys import Keys
+from firstline.workers.durability import paid_answers
 from firstline.workers.durability.paid_answers import PaidAnswer, PaidAnswers
 from firstline.workers.loop.background import Background
 from firstline.workers.providers.gateway import Reply
@@ -109,5 +111,30 @@ def test_work_in_the_background_is_waited_for_as_far_as_it_was_begun():
         assert await settled(done) == [True]
         gate.set()
         await background.done()
+
+    asyncio.run(scene())
+
+
+def test_what_redis_refused_is_written_once_it_takes_writes(monkeypatch):
+    monkeypatch.setattr(paid_answers, "AGAIN_S", 0.05)
+
+    class Refusing(fakeredis.FakeAsyncRedis):
+        refuses = True
+
+        def pipeline(self, *args, **kwargs):
+            if self.refuses:
+                raise OutOfMemoryError("full")
+            return super().pipeline(*args, **kwargs)
+
+    async def scene() -> None:
+        client = Refusing(decode_responses=True)
+        paid = PaidAnswers(client, Keys("t"))
+        for n in (1, 2):
+            paid.keep(batch="b", item=n, step="s", n=1, kept=KEPT)
+            await paid.written()
+        assert await paid.of("b") == {}
+        client.refuses = False
+        await asyncio.sleep(0.15)
+        assert await paid.of("b") == {"1:s:1": KEPT, "2:s:1": KEPT}
 
     asyncio.run(scene())

@@ -1,0 +1,58 @@
+"""A process that calls a user's functions for a worker: a line of JSON in, a line of JSON out, until its input ends."""
+
+import os
+import resource
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic_core import from_json, to_json
+
+from firstline.workers.rules.json_text import as_json
+from firstline.workers.rules.user_functions import Broken, call_here
+
+#: What a function may take, with all that it has loaded.
+MEMORY_BYTES = 2 * 2**30
+#: Seconds between two looks at whether the worker lives.
+_LOOK_S = 1.0
+
+
+def main() -> None:
+    """Answer until the worker has no more to ask; what functions print goes where its own errors go."""
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
+    for kind, value in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        # macOS refuses RLIMIT_AS.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (value, value))
+    answers.write(b"{}\n")
+    for line in sys.stdin.buffer:
+        _answer(line, answers)
+    os._exit(0)
+
+
+def _answer(line: bytes, answers: BinaryIO) -> None:
+    asked = from_json(line)
+    folders = tuple(Path(folder) for folder in asked["folders"])
+    said = call_here(asked["path"], asked["arguments"], asked["named"], folders)
+    try:
+        told = {"broken": said.reason} if isinstance(said, Broken) else {"value": as_json(said.value)}
+    except ValueError as error:
+        told = {"broken": f"{asked['path']}: {error}"}
+    sys.stdout.flush()
+    answers.write(to_json(told) + b"\n")
+
+
+def _end_without(worker: int) -> None:
+    """End this process when the worker's is gone, whatever the function does."""
+    while os.getppid() == worker:
+        time.sleep(_LOOK_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
