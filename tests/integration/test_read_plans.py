@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +15,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import start
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.service import sweep
+from firstline.orchestrator.service.prune import prune
 from firstline.orchestrator.store import decisions
 from firstline.orchestrator.store.quality_tables import AuditRow
 from firstline.orchestrator.store.tables import AttemptRow
@@ -22,7 +24,7 @@ from firstline.orchestrator.web.app import make_app
 from firstline.schemas.access import Role
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Batch, Todo
-from firstline.schemas.job import Rerun
+from firstline.schemas.job import JobState, Rerun
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
 from firstline.schemas.verdict import Defer, DeferCause, Escalate, Parked, Reject, Review
@@ -43,6 +45,8 @@ MEANT = (
     # What was ever audited, and how much of it was accepted since it was calibrated: the page of quality.
     "SELECT DISTINCT audit.tenant, audit.skill, audit.skill_digest, audit.model",
     "SELECT attempt.model, count(*) AS count_1 FROM attempt JOIN job",
+    # What a tenant has ever spent, for a budget over all time.
+    "SELECT sum(item.cost_usd) AS sum_1 FROM item JOIN job",
 )
 
 
@@ -135,7 +139,7 @@ def test_a_job_runs_to_its_end(deployment: Context, plans: ReadPlans) -> None:
 
     job = begun(deployment, 45)
     work(deployment, job, deal, call=_of_skill)
-    budgets.allow(deployment, "default", per_day_usd=1000)
+    budgets.allow(deployment, "default", per_day_usd=1000, total_usd=100_000)
     for act in (api.pause, api.resume, api.pause, api.retry, api.report, api.decisions, api.cancel):
         plans.doing = act.__name__
         act(job)
@@ -155,6 +159,10 @@ def test_a_sweep_does_its_duty(deployment: Context, plans: ReadPlans, duty: Call
     api.pause(begun(deployment, 3))
     plans.doing = duty.__name__
     duty(deployment)
+
+
+def test_a_job_of_long_ago_is_removed(deployment: Context, plans: ReadPlans) -> None:
+    assert prune(deployment, age=timedelta(days=JOBS - 0.5), states=[JobState.DONE]) == [f"past-{JOBS}"]
 
 
 @pytest.mark.parametrize("tenant", [None, "other"])
