@@ -27,6 +27,8 @@ from tests.acceptance.workload import Findings, check, script
 from tests.servers import Missing, RedisServer, postgresql
 
 ROOT = Path(__file__).resolve().parents[1]
+#: What is rolled from unless something else is named; a copy of the tree without its history lacks it.
+BEFORE = "HEAD^"
 STEPS, LATENCY_S = 2, 0.5
 #: Shares of the items that settle before the first half of the processes changes, and before the second one does.
 FIRST, TOGETHER = 0.15, 0.4
@@ -178,7 +180,7 @@ def measure(options: argparse.Namespace) -> list[Target]:
 def main(argv: list[str] | None = None) -> int:
     """Roll; return 1 when a target was missed."""
     made = parser("rolling", __doc__ or "", "jobs of 300 items instead of 1,000")
-    made.add_argument("--from", dest="commit", default="HEAD^", help="what is rolled from (default: HEAD^)")
+    made.add_argument("--from", dest="commit", default=BEFORE, help=f"what is rolled from (default: {BEFORE})")
     made.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
     options = made.parse_args(argv)
     seen = machine()
@@ -186,6 +188,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         found = measure(options)
     except Missing as missing:
+        if options.commit != BEFORE:
+            made.error(str(missing))
         found = [{"name": "rolling", "value": str(missing), "target": "nothing lost", "met": None}]
     return finish({"bench": "rolling", "machine": seen, "targets": found}, options)
 
