@@ -44,13 +44,13 @@ def deployed(tmp_path: Path) -> Iterator[tuple[Deployment, Postgres]]:
 def test_a_job_goes_on_through_whatever_befalls_its_postgresql(deployed: tuple[Deployment, Postgres]) -> None:
     deployment, server = deployed
     profile = deployment.profile(cheap=16, frontier=8)
-    job = api.submit(request(profile, steps=STEPS, name="trouble"), items(300, of="trouble"))
+    job = api.submit(request(profile, steps=STEPS, name="trouble"), items(400, of="trouble"))
     while api.status(job).settled < 20:
         time.sleep(0.1)
-    for fault in FAULTS.values():
+    for name, fault in FAULTS.items():
+        assert api.status(job).state is JobState.RUNNING, f"it was over before: {name}"
         fault(server, "firstline", FAULT_S)
         time.sleep(REST_S)
-    assert api.status(job).state is JobState.RUNNING, "it was over before the last fault"
     *_, last = api.watch(job)
     found = check(deployment.database_url, job, deployment.paid(), steps=STEPS, profile=profile)
     assert last.state is JobState.DONE
