@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
@@ -49,6 +49,8 @@ from firstline.schemas.job import ItemResult, ItemState, JobRequest, JobState, J
 from firstline.schemas.plan import Plan, Workflow
 from firstline.schemas.report import Report
 from firstline.schemas.tier import Profile
+
+T = TypeVar("T")
 
 #: Items written in one transaction.
 _CHUNK = 1000
@@ -219,7 +221,7 @@ def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterato
     last: JobStatus | None = None
     yielded_at = time.monotonic()
     while True:
-        said = _through_outages(partial(status, job))
+        said = through_outages(partial(status, job))
         if said != last or time.monotonic() - yielded_at >= beat_s:
             yield said
             yielded_at = time.monotonic()
@@ -230,8 +232,8 @@ def watch(job: str, *, poll_s: float = 0.2, beat_s: float = math.inf) -> Iterato
         time.sleep(poll_s if said.items < 5000 else max(poll_s, 1.0))
 
 
-def _through_outages(look: Callable[[], JobStatus]) -> JobStatus:
-    """Look again while the database is away: its restart ends nobody's watching."""
+def through_outages(look: Callable[[], T]) -> T:
+    """Look again while the database is away: its restart ends nobody's watching. InfrastructureError after minutes."""
     until = time.monotonic() + _OUTAGE_S
     while True:
         try:
@@ -247,23 +249,34 @@ def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
     return (result for _, result in results_beside(job, skip=skip))
 
 
-def results_beside(job: str, *, skip: int = 0) -> Iterator[tuple[JsonObject, ItemResult]]:
-    """Yield what `results` does, each beside its item's input."""
-    steering = engine()
-    with steering.db.reading() as tx:
-        job_store.light(tx, job=job)
+def results_beside(job: str, *, skip: int = 0, patient: bool = False) -> Iterator[tuple[JsonObject, ItemResult]]:
+    """Yield what `results` does, each beside its item's input; `patient`: through the database's outages."""
+    read = through_outages if patient else _at_once
+    read(partial(_expect, job))
     after = skip - 1
     while True:
-        with steering.db.reading() as tx:
-            rows = views.stream(tx, job=job, after=after, limit=_CHUNK)
+        rows = read(partial(_items, job, after, _CHUNK))
         if not rows:
             break
         yield from ((row["input"], _result(row)) for row in rows)
         after = rows[-1]["n"]
-    with steering.db.reading() as tx:
-        lowest = views.stream(tx, job=job, after=WHOLE_JOB - 1, limit=1)
+    lowest = read(partial(_items, job, WHOLE_JOB - 1, 1))
     if lowest and lowest[0]["n"] == WHOLE_JOB and lowest[0]["output"] is not None:
         yield lowest[0]["input"], _result(lowest[0])
+
+
+def _at_once(look: Callable[[], T]) -> T:
+    return look()
+
+
+def _expect(job: str) -> None:
+    with engine().db.reading() as tx:
+        job_store.light(tx, job=job)
+
+
+def _items(job: str, after: int, limit: int) -> list[RowMapping]:
+    with engine().db.reading() as tx:
+        return views.stream(tx, job=job, after=after, limit=limit)
 
 
 def _result(row: Any) -> ItemResult:

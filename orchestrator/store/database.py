@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from firstline.orchestrator.store.types import json_text
 from firstline.schemas.errors import InfrastructureError, UserError
 
 #: Seconds that a writer waits for another one on SQLite.
@@ -100,7 +101,7 @@ def _engine(url: str) -> Engine:
         parsed,
         # Whatever the role's default: a judge's transactions lock what they change, and none has to be tried again.
         isolation_level="READ COMMITTED",
-        json_serializer=_dump,
+        json_serializer=json_text,
         json_deserializer=_load,
         # What an error quotes ends in logs and in Flower.
         hide_parameters=True,
@@ -152,7 +153,7 @@ def _sqlite(url: str, database: str | None) -> Engine:
     pool = QueuePool if database and database != ":memory:" else NullPool
     engine = create_engine(
         url,
-        json_serializer=_dump,
+        json_serializer=json_text,
         json_deserializer=_load,
         hide_parameters=True,
         poolclass=pool,
@@ -181,10 +182,6 @@ def _begin_sqlite(connection: Connection) -> None:
     # A read that later wants to write fails at once with "database is locked"; a writer queues from the start.
     writes = connection.get_execution_options().get("firstline_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _dump(value: object) -> str:
-    return pydantic_core.to_json(value).decode()
 
 
 def _load(text: str | bytes) -> Any:

@@ -12,9 +12,10 @@ from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any
 
-from pydantic_core import to_json
 from sqlalchemy import JSON, ClauseElement, Connection, Dialect, Text, bindparam, cast, column, func, select, text
 from sqlalchemy.types import TypeEngine
+
+from firstline.orchestrator.store.types import json_text
 
 _ROWS = "rows"
 
@@ -69,12 +70,12 @@ class Many:
 
     def _dumped(self, rows: Sequence[Mapping[str, Any]]) -> str:
         nested = self._nested
-        told = [{**row, **{name: to_json(row[name]).decode() for name in nested}} for row in rows]
-        dumped = to_json(told).decode()
+        told = [{**row, **{name: json_text(row[name]) for name in nested}} for row in rows]
+        dumped = json_text(told)
         if "\\u0000" not in dumped:
             return dumped
         # No text of PostgreSQL can hold a NUL; what a model said is not lost for it.
-        return to_json([{name: _without_nul(value) for name, value in row.items()} for row in told]).decode()
+        return json_text([{name: _without_nul(value) for name, value in row.items()} for row in told])
 
 
 def _without_nul(value: Any) -> Any:

@@ -144,6 +144,10 @@ class AuditRow(SQLModel, table=True):
     """An accepted cheap answer that the top tier also answered."""
 
     __tablename__ = "audit"
+    __table_args__ = (
+        Index("audit_by_state", "state", "job"),
+        Index("audit_by_subject", "tenant", "skill_digest", "model", "at"),
+    )
 
     job: str = Field(primary_key=True)
     item: int = Field(primary_key=True)

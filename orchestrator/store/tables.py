@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index, Text
+from sqlalchemy import JSON, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from firstline.orchestrator.store.types import UtcDateTime
 from firstline.schemas.base import Json
+
+_HAS_DIGEST = text("digest IS NOT NULL")
 
 
 class JobRow(SQLModel, table=True):
@@ -59,7 +61,13 @@ class ItemRow(SQLModel, table=True):
     """One input of a job, and its result."""
 
     __tablename__ = "item"
-    __table_args__ = (Index("item_by_state", "job", "state", "tier"), Index("item_by_id", "job", "item_id"))
+    __table_args__ = (
+        Index("item_by_state", "job", "state", "tier"),
+        Index("item_by_id", "job", "item_id"),
+        # Within a job: contents come in no order, and an index of all there ever were is ever slower to fill.
+        # Partial, though nearly all have one: who asks for a job's items alone is not to read them in that order.
+        Index("item_by_content", "job", "digest", sqlite_where=_HAS_DIGEST, postgresql_where=_HAS_DIGEST),
+    )
 
     job: str = Field(primary_key=True)
     n: int = Field(primary_key=True)
@@ -79,7 +87,7 @@ class ItemRow(SQLModel, table=True):
     #: Number of the first item with the same input; this one takes over its result.
     same_as: int | None = None
     #: Digest of its content.
-    digest: str | None = Field(default=None, index=True)
+    digest: str | None = None
     #: The earlier job that its answer was taken over from; what it cost there, and how sure it was.
     taken_from: str | None = None
     saved_usd: float | None = None

@@ -2,8 +2,14 @@
 
 from datetime import UTC, datetime
 
+from pydantic_core import to_json
 from sqlalchemy import DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
+
+
+def json_text(value: object) -> str:
+    """Return JSON as both databases take it: what is infinite or no number at all is null there."""
+    return to_json(value, inf_nan_mode="null").decode()
 
 
 class UtcDateTime(TypeDecorator[datetime]):

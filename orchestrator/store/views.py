@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select, true
 
 from firstline.orchestrator.store.tables import AttemptRow, ItemRow, JobRow, SubtaskRow
 from firstline.schemas.attempt import UNANSWERED, WRONG_ANSWERS, ErrorKind
@@ -100,14 +100,17 @@ def shown(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 def stream(tx: Connection, *, job: str, after: int, limit: int) -> list[RowMapping]:
-    """Return up to `limit` items with numbers above `after`, in order; `repaired`: an accepted answer was mended."""
-    mended = exists().where(
+    """Return up to `limit` items with numbers above `after`, in order; `repaired`: accepted answers that were mended.
+
+    These are counted: to know whether there are any, PostgreSQL may look through the attempts of all jobs.
+    """
+    mended = select(func.count()).where(
         _attempt.c.job == _item.c.job,
         _attempt.c.item == _item.c.n,
         _attempt.c.verdict == "accept",
         _attempt.c.structured.endswith("+repair"),
     )
-    query = shown(mended.label("repaired")).where(_item.c.job == job, _item.c.n > after)
+    query = shown(mended.scalar_subquery().label("repaired")).where(_item.c.job == job, _item.c.n > after)
     return list(tx.execute(query.order_by(_item.c.n).limit(limit)).mappings())
 
 

@@ -139,6 +139,13 @@ class Deployment:
         """SIGKILL a process; it is started again at once."""
         self.children[name].send(signal.SIGKILL)
 
+    def change(self, kind: str, env: Mapping[str, str]) -> None:
+        """Stop the processes of a kind as a roll-out does, and have them started again with something else in `env`."""
+        for name, child in self.children.items():
+            if name.startswith(kind):
+                child.env = {**child.env, **env}
+                child.send(signal.SIGTERM)
+
     def wait_for_workers(self, count: int, *, timeout_s: float = 240) -> None:
         """Wait until so many workers show signs of life."""
         import redis
@@ -165,8 +172,8 @@ class Deployment:
             **os.environ,
             **self.settings,
             **clocked,
-            **{key: text for kind, own in self.given.items() if name.startswith(kind) for key, text in own.items()},
             "PYTHONPATH": os.pathsep.join((str(_ROOT / "src"), str(_ROOT))),
+            **{key: text for kind, own in self.given.items() if name.startswith(kind) for key, text in own.items()},
         }
         argv = (sys.executable, "-m", *module)
         self.children[name] = Child(name, argv, env, self.folder / f"{name}.log")

@@ -1,6 +1,7 @@
 """A database in trouble: a sentence, nothing lost, and work goes on once it is mended."""
 
 import os
+import re
 import secrets
 import sqlite3
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, text
 
+from firstline.orchestrator import cli
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine.lifecycle import settle_trail
+from firstline.orchestrator.service import process
 from firstline.orchestrator.store import budgets
 from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.store.migrate import migrate
@@ -17,12 +20,29 @@ from firstline.schemas.errors import InfrastructureError, UserError
 from tests.integration.jobs import answered, begun, flying, money, state
 from tests.servers import Missing, Postgres, pgbouncer
 
+NEWER = r"the database is at version 9999, which is newer than this code knows \(newest: \w+\); update Firstline"
+
 
 def test_a_database_newer_than_the_code_is_refused(engine: Context) -> None:
     with engine.db.writing() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(UserError, match=r"version 9999, which is newer than this code knows .* update Firstline"):
+    with pytest.raises(UserError, match=NEWER):
         migrate(engine.db)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(lambda: cli.main(["migrate"]), id="migrate"),
+        pytest.param(lambda: cli.main(["jobs"]), id="a producer"),
+        pytest.param(lambda: process.main([]), id="an orchestrator"),
+    ],
+)
+def test_whatever_begins_on_a_newer_database_says_so_and_exits_with_2(engine: Context, capsys, begin) -> None:
+    with engine.db.writing() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert begin() == 2
+    assert re.fullmatch(f"{NEWER}.*\n", capsys.readouterr().err)
 
 
 def test_a_full_disk_is_a_sentence_and_the_same_trail_is_judged_once_there_is_space(engine: Context) -> None:

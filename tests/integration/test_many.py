@@ -1,5 +1,6 @@
 """Rows that are written at once come back as they were, from either database."""
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.store import items, subtasks
+from firstline.orchestrator.store import decisions, items, subtasks
 from firstline.schemas.attempt import Attempt, Usage
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -77,3 +78,14 @@ def test_no_rows_are_no_statement(engine: Context) -> None:
     with engine.db.writing() as tx:
         subtasks.save(tx, rows=[])
         assert items.save(tx, rows=[]) == 0
+
+
+def test_what_is_no_finite_number_is_unknown_on_either_database(engine: Context) -> None:
+    endless = {"pays_from": math.inf, "share": [0.5, math.nan]}
+    with engine.db.writing() as tx:
+        subtasks.save(tx, rows=[_row("endless", value=endless)])
+        decisions.note(tx, job="j", kind="route", by="engine", choice="start above cheap", data=endless)
+    with engine.db.reading() as tx:
+        answer = subtasks.of_items(tx, job="j", numbers=[1])[1]["endless"]["value"]
+        (decision,) = decisions.of(tx, job="j")
+    assert answer == decision["data"] == {"pays_from": None, "share": [0.5, None]}

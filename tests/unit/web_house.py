@@ -1,5 +1,7 @@
 """A web app on a database of its own, with a catalogue of the user's own, for the tests of API and pages."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -7,7 +9,9 @@ from tempfile import TemporaryDirectory
 
 import fakeredis
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from starlette.routing import BaseRoute
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
@@ -83,9 +87,8 @@ class House:
         return answer.json()["job"]
 
 
-def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **settings: str) -> House:
-    """Return an app on an empty database below `tmp_path`."""
-    home = tmp_path / "home"
+def furnish(home: Path) -> Path:
+    """Write the user's own files below `home`, and return it."""
     for folder, name, text in (
         ("tiers", "house", PROFILE),
         ("skills", "sort", SKILL),
@@ -93,6 +96,12 @@ def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **setting
     ):
         (home / folder).mkdir(parents=True, exist_ok=True)
         (home / folder / f"{name}.yaml").write_text(text)
+    return home
+
+
+def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **settings: str) -> House:
+    """Return an app on an empty database below `tmp_path`."""
+    home = furnish(tmp_path / "home")
     wanted = {
         "STATE_DIR": str(tmp_path / "state"),
         "HOME": str(home),
@@ -109,3 +118,22 @@ def build_house(tmp_path: Path, monkeypatch, *, loopback: bool = True, **setting
     api.engine().__dict__["redis"] = fakeredis.FakeStrictRedis(decode_responses=True)
     api.engine().app.conf.update(broker_url="memory://", broker_transport_options={})
     return House(make_app(get_settings(), loopback=loopback), home)
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Return method and path of every route, of included routers too."""
+
+    def found(route: BaseRoute) -> Iterator[APIRoute]:
+        if isinstance(route, APIRoute):
+            yield route
+        for inner in getattr(getattr(route, "original_router", route), "routes", ()) or ():
+            yield from found(inner)
+
+    every = [route for top in app.routes for route in found(top)]
+    return [(method, route.path) for route in every for method in sorted(route.methods - {"HEAD", "OPTIONS"})]
+
+
+def filled(path: str, job: str, name: str = "sort") -> str:
+    """Return a path about a job, and about something of the catalogue."""
+    values = {"job": job, "item": "0", "name": name, "comparison": "none", "model": f"firstline/{name}"}
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda hole: values.get(hole[1], "x"), path)

@@ -111,3 +111,11 @@ def test_an_autoscaler_reads_a_number_that_the_api_gives() -> None:
         tiers, _, field = place.split(".")
         assert tiers == "tiers"
         assert TierLoad.model_fields[field].annotation is int
+
+
+def test_the_runbook_says_of_every_alert_what_to_do():
+    rules = yaml.safe_load((FOLDER / "alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
+    lines = re.findall(
+        r"^\| `(Firstline\w+)` \| (.+) \| (.+) \|$", (ROOT / "docs" / "runbook.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert [name for name, _, _ in lines] == [rule["alert"] for rule in rules]

@@ -104,7 +104,7 @@ class FakeApi:
     def results(self, job):
         return iter(RESULTS)
 
-    def results_beside(self, job):
+    def results_beside(self, job, *, patient=False):
         return iter([({"text": f"item {one.item_id}"}, one) for one in RESULTS])
 
     def report(self, job):

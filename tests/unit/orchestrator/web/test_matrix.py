@@ -1,17 +1,14 @@
 """Every route with every role of every tenant, generated from the router: a new route is in it by itself."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.orchestrator.web.access import COOKIE, form_guard
 from firstline.schemas.access import Role
-from tests.unit.web_house import PROFILE, SKILL, WORKFLOW, House, build_house
+from tests.unit.web_house import PROFILE, SKILL, WORKFLOW, House, build_house, filled, routes
 
 #: What everybody may ask for.
 _OPEN = {"/health", "/openapi.json", "/login"}
@@ -21,25 +18,6 @@ _WATCHED = ("/metrics", "/v1/scaling", "/v1/audit-log")
 _HARMLESS = {("POST", "/login"), ("POST", "/logout")}
 _SECRET = "the-secret-of-tenant-a"
 _LOWER = pytest.mark.parametrize("role", [Role.VIEWER, Role.SUBMITTER, Role.OPERATOR], ids=str)
-
-
-def routes(house: House) -> list[tuple[str, str]]:
-    """Return method and path of every route, of included routers too."""
-
-    def found(route: BaseRoute) -> Iterator[APIRoute]:
-        if isinstance(route, APIRoute):
-            yield route
-        for inner in getattr(getattr(route, "original_router", route), "routes", ()) or ():
-            yield from found(inner)
-
-    every = [route for top in house.app.routes for route in found(top)]
-    return [(method, route.path) for route in every for method in sorted(route.methods - {"HEAD", "OPTIONS"})]
-
-
-def filled(path: str, job: str, name: str = "sort") -> str:
-    """Return a path about a job of tenant a, and about something of the catalogue."""
-    values = {"job": job, "item": "0", "name": name, "comparison": "none", "model": f"firstline/{name}"}
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda hole: values.get(hole[1], "x"), path)
 
 
 class Visit:
@@ -92,7 +70,7 @@ def belongings(house):
 
 
 def test_the_matrix_has_every_route(house):
-    known = {path for _, path in routes(house)}
+    known = {path for _, path in routes(house.app)}
     assert len(known) > 60
     assert {
         "/v1/jobs",
@@ -115,7 +93,7 @@ def test_no_route_answers_without_a_token_in_force(house, job):
     answered, broken = [], []
     for token in ended(house):
         client = house.client(token, follow_redirects=False)
-        for method, path in routes(house):
+        for method, path in routes(house.app):
             answer = client.request(method, filled(path, job), json={})
             answered += [(method, path)] if answer.status_code < 300 and path not in _OPEN else []
             broken += [(method, path)] if answer.status_code >= 500 else []
@@ -126,7 +104,7 @@ def test_no_route_answers_without_a_token_in_force(house, job):
 def test_nothing_of_one_tenant_is_in_any_answer_to_another(house, job, belongings, role):
     visit = Visit(house, house.token(role, "b"))
     leaks, broken = [], []
-    for method, path in routes(house):
+    for method, path in routes(house.app):
         for name in ("sort", _SECRET):
             answer = visit.ask(method, path, job, name)
             text = answer.text.replace(filled(path, job, name), "")
@@ -140,11 +118,13 @@ def test_nothing_of_one_tenant_is_in_any_answer_to_another(house, job, belonging
 
 def test_a_tenant_has_what_is_its_own_on_every_route_that_shows_it(house, job, belongings):
     visit = Visit(house, house.token(Role.OPERATOR, "a"))
-    shown = {path for method, path in routes(house) if method == "GET" and _SECRET in visit.ask("GET", path, job).text}
+    shown = {
+        path for method, path in routes(house.app) if method == "GET" and _SECRET in visit.ask("GET", path, job).text
+    }
     assert {"/v1/jobs", "/v1/workflows", "/v1/skills", "/v1/tiers", "/v1/offers", "/workflows", "/submit"} <= shown
     by_name = {
         path: visit.ask("GET", path, job, _SECRET).status_code
-        for method, path in routes(house)
+        for method, path in routes(house.app)
         if method == "GET" and "/{name}" in path
     }
     assert set(by_name.values()) == {200}
@@ -152,7 +132,7 @@ def test_a_tenant_has_what_is_its_own_on_every_route_that_shows_it(house, job, b
 
 def test_a_viewer_changes_nothing_of_its_own_tenant(house, job):
     visit = Visit(house, house.token(Role.VIEWER, "a"))
-    sent = [(method, path) for method, path in routes(house) if method != "GET" and (method, path) not in _HARMLESS]
+    sent = [(method, path) for method, path in routes(house.app) if method != "GET" and (method, path) not in _HARMLESS]
     assert len(sent) > 20
     assert [(key, code) for key in sent if (code := visit.ask(*key, job).status_code) not in (403, 422)] == []
 
