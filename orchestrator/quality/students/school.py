@@ -1,6 +1,7 @@
 """Students in a running job: trained in the background on what the ladder answers, put in force, watched, stopped."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ _log = logging.getLogger(__name__)
 DELTA = 0.1
 #: Audits that are still out count as this many times the catches that are foreseen among them.
 _CAUTION = 2.0
+#: A look that took a second is followed by so many without one.
+RESTS = 20.0
 #: Only jobs in earnest have students: the others measure models.
 _PURPOSE = "run"
 
@@ -62,16 +65,21 @@ class School:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "student"))
     _training: dict[tuple[str, str], "Future[tuple[Lesson, int]]"] = field(default_factory=dict)
     _refused: set[tuple[str, str]] = field(default_factory=set)
+    #: When each subject is looked at again: a look goes through all of its items.
+    _next_look: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def teach(self, context: Context) -> None:
         """Look after the students of every job that works."""
         with context.db.reading() as tx:
             found = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
             subjects = [subject for job in found for subject in subjects_of(context.job(tx, job))]
+        due = {subject.key for subject in subjects}
+        self._next_look = {key: at for key, at in self._next_look.items() if key in due}
         for_each(context, subjects, lambda subject: self._look(context, subject), job_of=lambda one: one.job.id)
 
     def _look(self, context: Context, subject: Subject) -> None:
-        if subject.key in self._refused:
+        began = time.monotonic()
+        if subject.key in self._refused or began < self._next_look.get(subject.key, began):
             return
         skill = subject.job.plan.skills[subject.planned.step.skill or ""]
         why = without_student(subject.planned, skill, student=subject.tier.name)
@@ -87,7 +95,9 @@ class School:
         if due and subject.key not in self._training and (row is None or row["state"] == "on"):
             self._training[subject.key] = self._pool.submit(_lesson, context, subject, row)
         if row is not None:
-            watch(context, subject)
+            watch(context, subject, begun)
+        # What must be heard of at once, the end of an audit, workers hear from who judges it.
+        self._next_look[subject.key] = time.monotonic() + RESTS * (time.monotonic() - began)
 
     def _graduate(self, context: Context, subject: Subject) -> None:
         """Put a student that has been trained into SQL."""
@@ -180,7 +190,7 @@ def _store(tx: Connection, subject: Subject, lesson: Lesson, opening: int, row: 
     )
 
 
-def watch(context: Context, subject: Subject) -> None:
+def watch(context: Context, subject: Subject, begun: int) -> None:
     """Set from where a student answers by what its audits came to, tell the workers, and route items accordingly."""
     job, step = subject.job, subject.planned.step.name
     promise = promise_for(job.items, max_loss=subject.planned.policy.max_loss, delta=DELTA)
@@ -189,7 +199,6 @@ def watch(context: Context, subject: Subject) -> None:
         if row is None or row["state"] != "on":
             return
         audits = students.audits(tx, job=job.id, step=step, tier=subject.tier.name)
-        begun, _ = _passed(tx, subject)
         served = students.served(tx, job=job.id, step=step, tier=subject.tier.name)
     held_out = HeldOut(np.array(row["margins"]), np.array(row["wrong"], dtype=bool))
     ledger = _ledger(row, held_out, audits, begun, job.items, promise)
