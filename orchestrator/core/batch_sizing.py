@@ -30,8 +30,8 @@ class Load:
 #: (a lookup, a function) costs more than the call. With three of those (one is answered, one judged, one waits) all
 #: were answered, then all judged, then all cut, and worker and orchestrator worked in turn.
 USUAL, SHORT, INSTANT = Load(20, 24), Load(50, 24), Load(200, 8, in_turn=8)
-#: A student answers at once, too, but while as many audits are out as may be catches it waits, and a batch with it: what
-#: it may answer meanwhile is some 4% of its job, which is what eight of these batches hold.
+#: A student answers at once, too, but while as many audits are out as may be catches it waits, and a batch with it:
+#: what it may answer meanwhile is some 4% of its job, which is what eight of these batches hold.
 STUDENT = Load(200, 200, in_turn=8)
 #: Calls of less than so many seconds are short, or answered at once.
 SHORT_S, INSTANT_S = 0.2, 0.02
