@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 from firstline.orchestrator.store import decisions
 from firstline.schemas.plan import Plan, Route
 
-#: Seconds for which what was read of a job's routes is good, and between two weighings of it.
+#: Seconds for which what was read of a job's routes is good, and between two weighings of it at most.
 FRESH_S = 0.2
+#: A weighing that took a second is followed by so many without one: what does not pay is left soon, at 5% of the time.
+RESTS = 20.0
 
 
 @dataclass
@@ -18,7 +20,8 @@ class Routes:
     """What one process knows of jobs' routes."""
 
     _known: dict[str, tuple[float, Mapping[str, Route]]] = field(default_factory=dict)
-    _weighed: dict[str, float] = field(default_factory=dict)
+    #: When each job is weighed again.
+    _due: dict[str, float] = field(default_factory=dict)
 
     def of(self, tx: Connection, job: str) -> Mapping[str, Route]:
         """Return step -> route of a job, as of a moment ago."""
@@ -34,12 +37,17 @@ class Routes:
 
     def is_due(self, job: str) -> bool:
         """Say whether a job's tiers are to be weighed again; not with every trail."""
-        if time.monotonic() - self._weighed.get(job, -FRESH_S) < FRESH_S:
+        now = time.monotonic()
+        if now < self._due.get(job, now):
             return False
-        if len(self._weighed) > 200:
-            self._weighed.clear()
-        self._weighed[job] = time.monotonic()
+        if len(self._due) > 200:
+            self._due.clear()
+        self._due[job] = now + FRESH_S
         return True
+
+    def weighed(self, job: str, took_s: float) -> None:
+        """Note how long a weighing took: the next one is due the sooner for it."""
+        self._due[job] = time.monotonic() + min(FRESH_S, RESTS * took_s)
 
     def forget(self, job: str) -> None:
         """Read a job's routes anew at the next look."""

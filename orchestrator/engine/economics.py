@@ -1,5 +1,6 @@
 """What tiers come to is measured as trails are judged, and where it does not pay new subtasks go another way."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -102,8 +103,10 @@ def reconsider(context: Context, job: Job) -> None:
     steps = [planned for planned in job.plan.segment(job.segment) if is_weighed(job, planned)]
     if not steps or not context.routes.is_due(job.id):
         return
+    began = time.monotonic()
     with context.db.reading() as tx:
         found = [(planned, *_weighed(tx, job, planned)) for planned in steps]
+    context.routes.weighed(job.id, time.monotonic() - began)
     changed = [(planned, route, findings) for planned, route, findings in found if route != planned.route]
     if not changed:
         return

@@ -14,8 +14,10 @@ from firstline.schemas.plan import Route
 ENOUGH = 8
 #: A tier is left when the chance that it pays is less than this, and used again from `BACK` on.
 LEAVE, BACK = 0.1, 0.5
-#: The same of a second try, which seldom mends: it is made as long as it rather pays than not.
+#: The same of a second try, which seldom mends: it is made as long as it rather pays than not. From `FEW` tries on it
+#: is left where it as good as surely does not, as a tier is.
 LEAVE_AGAIN, BACK_AGAIN = 0.4, 0.6
+FEW = 4
 #: Share of the subtasks that go on trying what does not pay.
 EXPLORED = 0.03
 
@@ -165,10 +167,13 @@ def weigh(
 
 def _weigh_again(tier: str, tries: Tries, above_usd: float, in_force: bool) -> Finding | None:
     each = tries.each_usd
-    if each is None or tries.asked < ENOUGH:
+    if each is None or tries.asked < FEW:
         return None
     mark = pays_from(each, above_usd)
-    pays = tries.chance_above(mark) >= (LEAVE_AGAIN if in_force else BACK_AGAIN)
+    chance = tries.chance_above(mark)
+    if tries.asked < ENOUGH and (not in_force or chance >= LEAVE):
+        return None
+    pays = chance >= (LEAVE_AGAIN if in_force else BACK_AGAIN)
     return Finding("again", tier, pays, tries.share, tries.asked, mark, each, above_usd)
 
 

@@ -54,6 +54,14 @@ def test_too_few_tries_say_nothing():
     assert _weighed(TierRecords(started=_record(5, 0))) == {}
 
 
+@pytest.mark.parametrize(
+    ("asked", "mended", "said"), [(3, 0, None), (4, 0, False), (4, 1, None), (7, 1, None), (8, 1, False)]
+)
+def test_few_second_tries_tell_only_what_is_clear(asked, mended, said):
+    found = _weighed(TierRecords(started=_record(20, 12, again=(asked, mended))))
+    assert (found["again"].pays if "again" in found else None) == said
+
+
 def test_the_top_tier_is_priced_by_its_list_before_it_was_asked():
     cheap = TierRecords(started=_record(40, 2))
     assert _weighed(cheap, top=TierRecords()) == {}
