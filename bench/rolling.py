@@ -22,9 +22,10 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from bench.kit.figures import Target, at_least, at_most, finish, machine, parser, show
+from bench.kit.stage import database_url
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import Findings, check, script
-from tests.servers import Missing, RedisServer, postgresql
+from tests.servers import Missing, RedisServer
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What is rolled from unless something else is named; a copy of the tree without its history lacks it.
@@ -76,10 +77,7 @@ def deployed(options: argparse.Namespace, code: dict[str, str]) -> Iterator[Depl
     """Run a deployment whose processes all have this code, on a database of its version."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firstline-rolling-")))
-        if options.database == "postgresql":
-            url = stack.enter_context(postgresql()).new_database("rolling")
-        else:
-            url = f"sqlite:///{folder / 'firstline.db'}"
+        url = database_url(stack, folder, options.database)
         deployment = Deployment(
             folder,
             url,

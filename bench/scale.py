@@ -19,10 +19,11 @@ from pathlib import Path
 
 import redis
 
+from bench.kit.stage import database_url
 from firstline.orchestrator import api
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import items, request, script
-from tests.servers import RedisServer, postgresql
+from tests.servers import RedisServer
 
 #: Limits of the issue's figures.
 ORCHESTRATOR_MB, REDIS_MB = 300.0, 64.0
@@ -105,10 +106,7 @@ def deployed(options: argparse.Namespace, latency_s: float) -> Iterator[Deployme
     """Run a deployment of the kind that the options ask for."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firstline-scale-")))
-        if options.database == "postgresql":
-            url = stack.enter_context(postgresql()).new_database("scale")
-        else:
-            url = f"sqlite:///{folder / 'firstline.db'}"
+        url = database_url(stack, folder, options.database)
         server = RedisServer(folder / "redis", **({"binary": options.redis} if options.redis else {}))
         env = {"FIRSTLINE_LOG_LEVEL": "WARNING"}
         yield stack.enter_context(running(Deployment(folder, url, script(latency_s), server, env=env)))

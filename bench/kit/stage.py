@@ -145,6 +145,13 @@ def script(latency: float | Mapping[str, object], *, models: tuple[str, ...] = (
     return f"seed: 7\nmodels:\n{rules}"
 
 
+def database_url(stack: ExitStack, folder: Path, kind: str) -> str:
+    """Return a fresh database of a kind, sqlite or postgresql, that lives as long as the stack."""
+    if kind == "postgresql":
+        return stack.enter_context(postgresql()).new_database("bench")
+    return f"sqlite:///{folder / 'firstline.db'}"
+
+
 @contextmanager
 def staged(
     *,
@@ -160,10 +167,7 @@ def staged(
     """Start a deployment with one tier's workers, and yield it once it takes work."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firstline-bench-")))
-        if database == "postgresql":
-            url = stack.enter_context(postgresql()).new_database("bench")
-        else:
-            url = f"sqlite:///{folder / 'firstline.db'}"
+        url = database_url(stack, folder, database)
         make = Instant if instant else Deployment
         deployment = make(
             folder,

@@ -10,7 +10,7 @@ from firstline.orchestrator.api import preview
 from firstline.orchestrator.money import job_estimate
 from firstline.orchestrator.money.estimate import Sample, estimate, of_plan
 from firstline.orchestrator.reports.plan_text import PlanView, as_file, as_workflow, plan_view
-from firstline.orchestrator.run.runner import RunResult, View, audit, crew_for, follow, submit
+from firstline.orchestrator.run.runner import RunResult, View, audit, crew_for, follow, reported, submit
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.errors import UserError
@@ -80,7 +80,7 @@ def run_with_yes(
         api.approve(job)
         status = follow(job, view, crew.check)
         audit(job, crew.check, view)
-        return planned, RunResult(status, api.report(job))
+        return planned, RunResult(status, reported(job))
 
 
 def approve(job: str) -> None:

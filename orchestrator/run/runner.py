@@ -119,7 +119,12 @@ def _run(usable: Order, view: View, crew: Crew, *, resuming: str | None, expecte
     status = follow(job, view, crew.check)
     measured = _measure(usable, job, crew, view) if status.state is JobState.DONE else {}
     audit(job, crew.check, view)
-    return RunResult(status, baselines.compared(api.through_outages(partial(api.report, job)), measured, crew.profile))
+    return RunResult(status, baselines.compared(reported(job), measured, crew.profile))
+
+
+def reported(job: str) -> Report:
+    """Return the report of a job that has ended, through the database's outages."""
+    return api.through_outages(partial(api.report, job))
 
 
 def audit(job: str, check: Callable[[], None] | None, view: View, *, budget_usd: float | None = None) -> None:
@@ -147,15 +152,11 @@ def go_on(job: str, act: Callable[[str], object], view: View) -> RunResult | Non
         with using_redis(url):
             view.show_page(job)
             act(job)
-            return (
-                RunResult(follow(job, view), api.through_outages(partial(api.report, job)))
-                if view.out or view.quiet
-                else None
-            )
+            return RunResult(follow(job, view), reported(job)) if view.out or view.quiet else None
     with embedded(api.profile(job), settings, resuming=job) as runtime:
         view.show_page(job)
         act(job)
-        return RunResult(follow(job, view, runtime.check), api.through_outages(partial(api.report, job)))
+        return RunResult(follow(job, view, runtime.check), reported(job))
 
 
 def retry(job: str, items: Sequence[str] | None, view: View) -> RunResult | None:
@@ -260,7 +261,7 @@ def _measure(order: Order, job: str, crew: Crew, view: View) -> dict[BaselineKin
         other = api.submit(request, order.items(), folders=order.functions)
         status = follow(other, quiet, crew.check, title=f"{baselines.NAMES[kind]}: ")
         if status.state is JobState.DONE:
-            reports[kind] = api.through_outages(partial(api.report, other))
+            reports[kind] = reported(other)
     return reports
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from pydantic_core import from_json, to_json
 
 from firstline.workers.rules.json_text import as_json
-from firstline.workers.rules.user_functions import Broken, call_here
+from firstline.workers.rules.user_functions import Broken, FunctionCall, call_here
 
 #: What a function may take, with all that it has loaded.
 MEMORY_BYTES = 2 * 2**30
@@ -36,15 +36,15 @@ def main() -> None:
 
 
 def _answer(line: bytes, answers: BinaryIO) -> None:
-    asked = from_json(line)
-    folders = tuple(Path(folder) for folder in asked["folders"])
-    said = call_here(asked["path"], asked["arguments"], asked["named"], folders)
+    told = from_json(line)
+    asked = FunctionCall(**told | {"folders": tuple(map(Path, told["folders"]))})
+    said = call_here(asked)
     try:
-        told = {"broken": said.reason} if isinstance(said, Broken) else {"value": as_json(said.value)}
+        answer = {"broken": said.reason} if isinstance(said, Broken) else {"value": as_json(said.value)}
     except ValueError as error:
-        told = {"broken": f"{asked['path']}: {error}"}
+        answer = {"broken": f"{asked.path}: {error}"}
     sys.stdout.flush()
-    answers.write(to_json(told) + b"\n")
+    answers.write(to_json(answer) + b"\n")
 
 
 def _end_without(worker: int) -> None:

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from firstline.workers.rules.user_functions import Broken, FunctionResult
+from firstline.workers.rules.user_functions import Broken, FunctionCall, FunctionResult
 
 #: Functions that run at once.
 _AT_ONCE = min(max(os.cpu_count() or 1, 2), 8)
@@ -41,21 +40,14 @@ class FunctionHosts:
         for _ in range(at_once):
             self._free.put(None)
 
-    def __call__(
-        self,
-        path: str,
-        arguments: Sequence[object],
-        named: Mapping[str, object],
-        folders: tuple[Path, ...],
-        limit_s: float,
-    ) -> FunctionResult | Broken:
+    def __call__(self, asked: FunctionCall, limit_s: float) -> FunctionResult | Broken:
         """Call a function in a host; never raises for what the function does."""
-        asked = {"path": path, "arguments": arguments, "named": named, "folders": [str(one) for one in folders]}
+        path = asked.path
         host, kept = self._free.get(), None
         try:
             if host is None or not host.lives:
                 host = _Host()
-            answer = host.ask(to_json(asked) + b"\n", limit_s)
+            answer = host.ask(to_json(asdict(asked)) + b"\n", limit_s)
             kept = host
         except _Late:
             return Broken(f"{path} did not return within {limit_s:g} s")

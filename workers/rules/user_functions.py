@@ -3,10 +3,10 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from firstline.config.catalogue.functions import load
 from firstline.schemas.errors import UserError
@@ -30,18 +30,18 @@ class Broken:
     reason: str
 
 
-class Runner(Protocol):
-    """Who calls a function, within so many seconds; it never raises."""
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """What is called: a function named `module:function`, and what with."""
 
-    def __call__(
-        self,
-        path: str,
-        arguments: Sequence[object],
-        named: Mapping[str, object],
-        folders: tuple[Path, ...],
-        limit_s: float,
-    ) -> FunctionResult | Broken:
-        """Return what the function returned, or why it did not."""
+    path: str
+    arguments: Sequence[object]
+    named: Mapping[str, object]
+    folders: tuple[Path, ...]
+
+
+#: Calls a function within so many seconds; it never raises.
+Runner = Callable[[FunctionCall, float], FunctionResult | Broken]
 
 
 def call(
@@ -56,7 +56,8 @@ def call(
     The calling thread waits for at most `timeout_s` (`TIMEOUT_S` when missing) and what stands before it: on an event
     loop, call this in a thread (`asyncio.to_thread`).
     """
-    return _way.runner(path, arguments, named or {}, folders, TIMEOUT_S if timeout_s is None else timeout_s)
+    asked = FunctionCall(path, arguments, named or {}, folders)
+    return _way.runner(asked, TIMEOUT_S if timeout_s is None else timeout_s)
 
 
 def run_by(runner: Runner) -> None:
@@ -64,40 +65,32 @@ def run_by(runner: Runner) -> None:
     _way.runner = runner
 
 
-def call_here(
-    path: str, arguments: Sequence[object], named: Mapping[str, object], folders: tuple[Path, ...]
-) -> FunctionResult | Broken:
+def call_here(asked: FunctionCall) -> FunctionResult | Broken:
     """Call a function on this thread."""
     try:
-        value = load(path, folders=folders)(*arguments, **named)
+        value = load(asked.path, folders=asked.folders)(*asked.arguments, **asked.named)
         return FunctionResult(asyncio.run(value) if inspect.iscoroutine(value) else value)
     except UserError as error:
         return Broken(str(error))
     except BaseException as error:  # a user's function may raise anything, SystemExit too
-        return Broken(f"{path} raised {type(error).__name__}: {error}")
+        return Broken(f"{asked.path} raised {type(error).__name__}: {error}")
 
 
-def _on_a_thread(
-    path: str,
-    arguments: Sequence[object],
-    named: Mapping[str, object],
-    folders: tuple[Path, ...],
-    limit_s: float,
-) -> FunctionResult | Broken:
+def _on_a_thread(asked: FunctionCall, limit_s: float) -> FunctionResult | Broken:
     if not _SLOTS.acquire(timeout=TIMEOUT_S):
-        return Broken(f"{path}: not called, because too many functions of the user's hang")
+        return Broken(f"{asked.path}: not called, because too many functions of the user's hang")
     box: list[FunctionResult | Broken] = []
 
     def fill() -> None:
         try:
-            box.append(call_here(path, arguments, named, folders))
+            box.append(call_here(asked))
         finally:
             _SLOTS.release()
 
-    thread = threading.Thread(target=fill, name=f"user:{path}", daemon=True)
+    thread = threading.Thread(target=fill, name=f"user:{asked.path}", daemon=True)
     thread.start()
     thread.join(limit_s)
-    return box[0] if box else Broken(f"{path} did not return within {limit_s:g} s")
+    return box[0] if box else Broken(f"{asked.path} did not return within {limit_s:g} s")
 
 
 @dataclass

@@ -95,7 +95,8 @@ def tune(source: Source, labels: int, target: Target, *, seed: int = 0) -> Tunin
         ahead=lambda places: source.expect(rows[places]),
         bought=lambda: source.labelled - before,
     )
-    used = max(choice.labels + found.labels_used, choice.labels + source.labelled - before)
+    # What other steps have labelled is read for nothing; what was bought in vain was paid for.
+    used = choice.labels + max(found.labels_used, source.labelled - before)
     curve = _curve(source, choice, rows, labelled)
     if found.threshold is None:
         reason = f"{choice.best} is the likeliest, but no threshold of it could be certified with {left} labels"

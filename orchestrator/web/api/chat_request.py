@@ -49,10 +49,21 @@ class ResponseFormat(BaseModel):
     type: Literal["text", "json_object", "json_schema"]
 
 
-class ChatRequest(BaseModel):
-    """A request as clients of the OpenAI API send it; a parameter that is not known here is refused by its name."""
+class BoundedRequest(BaseModel):
+    """A body within the bounds of all JSON from outside; a parameter that is not known is refused by its name."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _within_bounds(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (why := refusal(data)[0]) is not None:
+            raise ValueError(f"the request {why}")
+        return data
+
+
+class ChatRequest(BoundedRequest):
+    """A request as clients of the OpenAI API send it."""
 
     model: str = Field(max_length=200, description="`firstline/auto`, a top model's own name, or `firstline/WORKFLOW`.")
     messages: list[Message] = Field(min_length=1, max_length=1000)
@@ -91,13 +102,6 @@ class ChatRequest(BaseModel):
     user: str | None = None
     verbosity: str | None = None
     web_search_options: dict[str, Any] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _within_bounds(cls, data: Any) -> Any:
-        if isinstance(data, dict) and (why := refusal(data)[0]) is not None:
-            raise ValueError(f"the request {why}")
-        return data
 
     @property
     def streams_usage(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from firstline.orchestrator.web.api.chat_answer import KEEP_ALIVE
@@ -116,7 +117,7 @@ class _Told:
 
 async def events_of(parts: AsyncIterator[str], *, model: str) -> AsyncIterator[str]:
     """Yield the events of a response as a chat's stream comes in; text as it comes, tool calls when they are whole."""
-    told, numbers, opened = _Told(model), iter(range(10**9)), False
+    told, numbers, opened, speaks = _Told(model), count(), False, False
 
     def event(kind: str, **more: Any) -> str:
         data = json.dumps({"type": kind, "sequence_number": next(numbers), **more}, ensure_ascii=False)
@@ -139,13 +140,14 @@ async def events_of(parts: AsyncIterator[str], *, model: str) -> AsyncIterator[s
             begun = {**response_of(told.completion()), "status": "in_progress", "output": [], "usage": None}
             yield event("response.created", response=begun)
             yield event("response.in_progress", response=begun)
-        if added and len("".join(told.text)) == len(added):
+        if added and not speaks:
+            speaks = True
             for one in _opening(event, told):
                 yield one
         if added:
             place = {"item_id": f"msg_{told.id}", "output_index": 0, "content_index": 0, "logprobs": []}
             yield event("response.output_text.delta", delta=added, **place)
-    for one in _closing(event, response_of(told.completion()), has_text=any(told.text)):
+    for one in _closing(event, response_of(told.completion()), has_text=speaks):
         yield one
 
 

@@ -3,11 +3,10 @@
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from firstline.orchestrator.web.api.chat_request import ChatRequest
+from firstline.orchestrator.web.api.chat_request import BoundedRequest, ChatRequest
 from firstline.schemas.errors import UserError
-from firstline.workers.rules.json_bounds import refusal
 
 #: Kinds of parts of a message, and what they are called in a chat.
 _TEXTS = frozenset({"input_text", "output_text", "text"})
@@ -46,10 +45,8 @@ class ResponsesReasoning(BaseModel):
     summary: None = None
 
 
-class ResponsesRequest(BaseModel):
+class ResponsesRequest(BoundedRequest):
     """A request as the client's `responses.create` sends it; what is not done here is refused by its name."""
-
-    model_config = ConfigDict(extra="forbid")
 
     model: str = Field(max_length=200, description="`firstline/auto`, a top model's own name, or `firstline/WORKFLOW`.")
     input: str | list[dict[str, Any]]
@@ -73,13 +70,6 @@ class ResponsesRequest(BaseModel):
     top_p: float | None = None
     truncation: Literal["disabled"] | None = None
     user: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _within_bounds(cls, data: Any) -> Any:
-        if isinstance(data, dict) and (why := refusal(data)[0]) is not None:
-            raise ValueError(f"the request {why}")
-        return data
 
     def chat(self) -> ChatRequest:
         """Return the same request as a chat; UserError names what cannot be said in one."""

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response, UploadFile
 from pydantic import Field, ValidationError
 
-from firstline.config.settings import get_settings
 from firstline.orchestrator.experiments import background_calibration
 from firstline.orchestrator.experiments.background_calibration import BackgroundCalibration
 from firstline.orchestrator.experiments.calibration_aim import Aim
@@ -15,9 +14,8 @@ from firstline.orchestrator.quality.calibration.command import feasibility
 from firstline.orchestrator.quality.calibration.standing import Standing
 from firstline.orchestrator.quality.calibrations import standings
 from firstline.orchestrator.web.access import Visitor
-from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.pages.items import first_words
-from firstline.orchestrator.web.pages.submit import Look, look_at, order_of, said_wrong, source_of, with_items
+from firstline.orchestrator.web.pages.submit import Look, choices, look_at, order_of, said_wrong, source_of, with_items
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.session import Filled, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
@@ -113,17 +111,13 @@ def _made(found: BackgroundCalibration, visitor: Visitor) -> list[Standing]:
 
 def _form(request: Request, typed: dict[str, str], wrong: str | None = None, look: Look | None = None) -> Response:
     visitor = request.state.visitor
-    catalogue = current_catalogue(visitor.tenant)
     return render(
         request,
         "calibrate.html",
         status=422 if wrong else 200,
         typed=typed,
         wrong=wrong,
-        workflows=sorted({*catalogue.workflows.entries, *catalogue.skills.entries}),
-        profiles=sorted(catalogue.profiles.entries),
-        default_profile=get_settings().profile,
         look=replace(look or Look(), estimate=None, doubt=None),
-        first_words=first_words,
         begun=background_calibration.listing(tenant=visitor.sees, limit=_LISTED),
+        **choices(visitor),
     )

@@ -134,18 +134,24 @@ def source_of(file: UploadFile | None, texts: str) -> AbstractContextManager[Pat
     return as_named_file(BytesIO(texts.encode()), "") if texts.strip() else nullcontext(None)
 
 
+def choices(visitor: Visitor) -> dict[str, object]:
+    """Return what a form lets somebody choose from."""
+    catalogue = current_catalogue(visitor.tenant)
+    return {
+        "workflows": sorted({*catalogue.workflows.entries, *catalogue.skills.entries}),
+        "profiles": sorted(catalogue.profiles.entries),
+        "default_profile": get_settings().profile,
+        "first_words": first_words,
+    }
+
+
 def _form(request: Request, typed: dict[str, str], wrong: str | None = None, look: Look | None = None) -> Response:
-    catalogue = current_catalogue(request.state.visitor.tenant)
-    names = sorted({*catalogue.workflows.entries, *catalogue.skills.entries})
     return render(
         request,
         "submit.html",
         status=422 if wrong else 200,
         typed=typed,
         wrong=wrong,
-        workflows=names,
-        profiles=sorted(catalogue.profiles.entries),
-        default_profile=get_settings().profile,
         look=look or Look(),
-        first_words=first_words,
+        **choices(request.state.visitor),
     )
