@@ -31,7 +31,7 @@ models:
     latency: {kind: constant, seconds: 0.02}
     answer: {kind: truth}
   slow:
-    latency: {kind: constant, seconds: 2}
+    latency: {kind: constant, seconds: 4}
     answer: {kind: fixed, text: "roses are red and violets are blue as far as anybody here knows"}
 """
 

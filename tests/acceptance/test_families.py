@@ -16,6 +16,7 @@ from firstline.orchestrator.quality.families.family_skill import skill_of
 from firstline.orchestrator.quality.families.prompts import GAP
 from firstline.orchestrator.store import calibrations, families
 from firstline.schemas.access import Role
+from firstline.workers.providers.recording import messages_key
 from tests.acceptance.application import TEAMS, bill, known, run_application, script_of, settle
 from tests.acceptance.commands import typed
 from tests.acceptance.web_deployment import web_deployment
@@ -128,6 +129,19 @@ def test_the_responses_api_asks_the_same_families_in_other_words(web):
     assert final.usage.output_tokens > 0
     known_prompts = {row["prompt"] for row in settled_families()}
     assert any("You name the team of a request" in prompt for prompt in known_prompts)
+    wait_for_shadow(
+        web,
+        {"role": "system", "content": "You name the team of a request."},
+        {"role": "user", "content": "Whose is it? [team account]"},
+    )
+
+
+def wait_for_shadow(web, *messages):
+    """Wait until the cheap model was asked what the top model answered: the call is in no later test's count."""
+    deadline = time.monotonic() + 30
+    while ("cheap", messages_key(messages)) not in {(call["model"], call["key"]) for call in web.deployment.paid()}:
+        assert time.monotonic() < deadline, "no shadow was asked"
+        time.sleep(0.1)
 
 
 def settled_families():
