@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from firstline.config.catalogue.catalogue import is_path, load_catalogue
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.catalogue.collection import is_path
 from firstline.config.errors.error_messages import dotted, sentence
 from firstline.config.queues.task import Discreet
 from firstline.orchestrator import api
