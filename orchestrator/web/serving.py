@@ -25,7 +25,7 @@ _LOOK_S = 1.0
 #: Seconds that open connections (events, downloads) get to end when the server stops.
 _GRACE_S = 5
 #: Seconds that one thread may hold the others: what parses a large file must not keep those waiting who ask for little.
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 
 
 def serve_until_stopped(host: str, port: int) -> None:

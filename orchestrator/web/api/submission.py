@@ -10,7 +10,8 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import Annotated, BinaryIO
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetPydanticSchema, model_validator
+from pydantic_core import core_schema
 
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
@@ -31,6 +32,11 @@ from firstline.schemas.job import JobRequest, JobStatus, Moment, Options, Priori
 from firstline.schemas.plan import Workflow
 
 _Tier = Annotated[str, Field(pattern=NAME)]
+#: Read from JSON, an object holds nothing else: only that it is one is looked at, as there may be 100,000 of them.
+_Item = Annotated[
+    JsonObject,
+    GetPydanticSchema(lambda kind, of: core_schema.json_or_python_schema(of(kind), core_schema.dict_schema())),
+]
 
 
 class JobOrder(Frozen):
@@ -78,7 +84,7 @@ class JobBody(JobOrder):
     workflow: str | Workflow | None = Field(  # type: ignore[assignment]
         default=None, description="Name of a workflow or skill, or a workflow itself."
     )
-    items: tuple[JsonObject, ...] = Field(default=(), max_length=100_000, description="The items; none for a goal.")
+    items: tuple[_Item, ...] = Field(default=(), max_length=100_000, description="The items; none for a goal.")
 
 
 def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequest:
