@@ -1,6 +1,7 @@
 """Large JSON bodies: read outside the loop, a piece at a time, few at once, and as `json.loads` reads them."""
 
 import asyncio
+import gzip
 import json
 import threading
 
@@ -166,6 +167,22 @@ def test_an_upload_is_never_read_into_memory_for_the_kind_that_it_names(house):
     body = part % ("workflow", "", "sort") + part % ("file", '; filename="x.jsonl"', '{"text": "x"}') + "--json--\r\n"
     assert client.post("/v1/jobs/upload", content=body, headers=kind).status_code == 201
     assert client.post("/v1/jobs/upload", content=json.dumps(LARGE), headers=JSON).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["x.jsonl.gz", "x.gz", "x.jsonl"])
+def test_a_packed_upload_is_taken_and_no_more_of_it_than_an_upload_may_be(tmp_path, monkeypatch, name):
+    house = build_house(tmp_path, monkeypatch, loopback=False, API_MAX_UPLOAD_MB="0.1")
+    client = house.client(house.token(Role.SUBMITTER))
+
+    def upload(text: str) -> httpx.Response:
+        return client.post(
+            "/v1/jobs/upload", data={"workflow": "sort"}, files={"file": (name, gzip.compress(text.encode()))}
+        )
+
+    assert upload('{"text": "x"}\n' * 10).json()["items"] == 10
+    bomb = upload(" " * 1_000_000)
+    assert bomb.status_code == 422
+    assert "larger than 0.1 MB unpacked" in bomb.json()["detail"]
 
 
 def test_every_route_that_takes_json_reads_large_bodies_aside(house):
