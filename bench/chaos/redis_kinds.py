@@ -45,8 +45,7 @@ def password_rotated(scene: Scene) -> None:
     given = {"FIRSTLINE_REDIS_URL": known.replace(f"{managed.quoted(old)}@", f"{managed.quoted(new)}@")}
     for name in (name for name in children if name not in ("simulator", _LAST)):
         scene.strike(f"roll {name}")
-        scene.deployment.change(name, given)
-    scene.wait(OUTAGE_S)
+        _roll(scene, name, given)
     # Redis leaves the connections of whoever logged in with the old one.
     with scene.lasting("withdraw the old password"):
         managed.admin.execute_command("ACL", "SETUSER", "tenant", f"<{old}")
@@ -56,6 +55,18 @@ def password_rotated(scene: Scene) -> None:
     managed.password = new
     # Who plays this was told the first one.
     managed.admin.execute_command("ACL", "SETUSER", "tenant", f">{PASSWORD}")
+
+
+def _roll(scene: Scene, name: str, given: dict[str, str]) -> None:
+    """Start a process anew with something else in its environment; return when it takes messages."""
+    child = scene.deployment.children[name]
+    before, pulse = child.process, Path(child.env["FIRSTLINE_PULSE_FILE"])
+    scene.deployment.change(name, given)
+    while child.process is before and scene.wait(0.1):
+        pass
+    at = time.time()
+    while scene.wait(0.1) and not (pulse.exists() and pulse.stat().st_mtime > at):
+        pass
 
 
 @contextmanager
