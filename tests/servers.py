@@ -180,9 +180,8 @@ class RedisServer:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = ("--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes", "--save", "")
         with (self.folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([self.binary, *options], stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True)
         client = redis.Redis(port=self.port)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -192,6 +191,14 @@ class RedisServer:
                     return
             time.sleep(0.05)
         raise TimeoutError(f"Redis did not start; see {self.folder}/redis.log")
+
+    def _command(self) -> list[str]:
+        there = ["--port", str(self.port), "--dir", str(self.folder)]
+        return [self.binary, *there, "--appendonly", "yes", "--save", ""]
+
+    @property
+    def is_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
         if self._process is not None:
