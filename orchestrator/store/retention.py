@@ -6,7 +6,7 @@ Every table stands in exactly one of `WITH_JOB`, `BY_AGE` and `KEPT`; a test hol
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select
 from sqlmodel import SQLModel
 
 from firstline.orchestrator.store.access_tables import AuditLogRow
@@ -49,13 +49,13 @@ def _outcomes(age: timedelta, now: datetime) -> ColumnElement[bool]:
     row = OutcomeRow.__table__.c  # type: ignore[attr-defined]
     place = func.row_number().over(partition_by=(row.tenant, row.skill_digest, row.model), order_by=row.id.desc())
     ranked = select(row.id, place.label("place")).subquery()
-    return row.id.in_(select(ranked.c.id).where(ranked.c.place > OUTCOMES_KEPT)) & (row.at < now - age)
+    return and_(row.id.in_(select(ranked.c.id).where(ranked.c.place > OUTCOMES_KEPT)), row.at < now - age)
 
 
 def _judge_errors(age: timedelta, now: datetime) -> ColumnElement[bool]:
     row = JudgeErrorRow.__table__.c  # type: ignore[attr-defined]
     newest = select(func.max(row.id)).group_by(row.tenant, row.skill, row.skill_digest, row.model)
-    return row.id.not_in(newest) & (row.at < now - age)
+    return and_(row.id.not_in(newest), row.at < now - age)
 
 
 #: Tables of which what is older than an age goes -> which rows these are.
