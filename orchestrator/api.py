@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.sharding import most_out
 from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.receiving import receive
 from firstline.orchestrator.engine.tracing import trace_plan
@@ -187,10 +188,10 @@ def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
 def results_beside(job: str, *, skip: int = 0, patient: bool = False) -> Iterator[tuple[JsonObject, ItemResult]]:
     """Yield what `results` does, each beside its item's input; `patient`: through the database's outages."""
     read = through_outages if patient else _at_once
-    read(partial(_expect, job))
+    most = read(partial(_chunk_of, job))
     after = skip - 1
     while True:
-        rows = read(partial(_items, job, after, _CHUNK))
+        rows = read(partial(_items, job, after, most))
         if not rows:
             break
         yield from ((row["input"], _result(row)) for row in rows)
@@ -204,9 +205,10 @@ def _at_once(look: Callable[[], T]) -> T:
     return look()
 
 
-def _expect(job: str) -> None:
+def _chunk_of(job: str) -> int:
+    """Return how many of a job's items may be held at once."""
     with engine().db.reading() as tx:
-        job_store.light(tx, job=job)
+        return most_out(job_store.light(tx, job=job)["shard_items"]) or _CHUNK
 
 
 def _items(job: str, after: int, limit: int) -> list[RowMapping]:

@@ -55,12 +55,27 @@ class Postgres:
 
     def kill(self) -> None:
         """Kill the server and all its backends at once, as a machine does that loses its power."""
-        postmaster = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
-        processes = [postmaster, *postmaster.children()]
+        processes = self._processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(processes, timeout=10)
+
+    def freeze(self) -> None:
+        """Stop the server and its backends: connections stand, new ones are accepted, and nobody is answered."""
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        postmaster = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        return [postmaster, *postmaster.children()]
 
     def copy(self, name: str, into: str) -> str:
         """Back a database up with pg_dump, restore it into a new one with pg_restore, and return the new one's URL."""

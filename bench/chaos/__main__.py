@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import bench.chaos
-from bench.chaos import deaths, redis_kinds, redis_troubles, sleepers
+from bench.chaos import deaths, poison, postgres_troubles, redis_kinds, redis_troubles, sleepers
 from bench.chaos.outcome import CLOCKED, Scenario, line, play, targets
 from bench.chaos.rest import pulses
 from bench.chaos.scene import LATENCY_S, Stage
@@ -43,6 +43,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     sleepers.all_asleep,
     redis_kinds.sentinel_elects,
     redis_kinds.password_rotated,
+    poison.poisoned_checks,
+    poison.poisoned_answers,
+    *postgres_troubles.SCENARIOS,
 )
 
 
