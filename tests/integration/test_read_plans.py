@@ -47,6 +47,8 @@ MEANT = (
     "SELECT attempt.model, count(*) AS count_1 FROM attempt JOIN job",
     # What a tenant has ever spent, for a budget over all time.
     "SELECT sum(item.cost_usd) AS sum_1 FROM item JOIN job",
+    # Which outcomes are among the newest of their skill and model: pruning, once a day at most.
+    "DELETE FROM outcome WHERE outcome.id IN (SELECT anon_1.id FROM (SELECT outcome.id AS id, row_number()",
 )
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store.database import Database
+from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.migrate import migrate
-from firstline.orchestrator.store.tables import ItemRow
+from firstline.orchestrator.store.tables import ItemRow, JobRow
 from firstline.orchestrator.submission.item_reader import InputItem
 from firstline.orchestrator.submission.resumed_items import expect_same
 from firstline.schemas.errors import UserError
@@ -21,6 +23,8 @@ def db(tmp_path):
     database = Database(f"sqlite:///{tmp_path / 'one.db'}")
     migrate(database)
     with database.writing() as tx:
+        row = JobRow(id="j", name="j", workflow="w", state="running", profile={}, options={}, created_at=now())
+        job_store.insert(tx, row=row)
         for n, item in enumerate(ITEMS):
             tx.execute(ItemRow.__table__.insert().values(job="j", n=n, item_id=item.item_id, input=item.input))
     yield database
