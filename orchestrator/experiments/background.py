@@ -28,13 +28,15 @@ from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import BackgroundExperimentRow
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Frozen
-from firstline.schemas.errors import FirstlineError, UserError
+from firstline.schemas.errors import FirstlineError, OverQuotaError, UserError
 from firstline.schemas.job import JobStatus
 
 _log = logging.getLogger(__name__)
 
 #: Seconds between two signs of life, and after how many without one nobody runs it any more.
 _BEAT_S, _SILENT_S = 5.0, 60.0
+#: Of one tenant, in all processes.
+MOST_AT_ONCE = 4
 
 
 class ExperimentKind(StrEnum):
@@ -77,7 +79,7 @@ class BackgroundExperiment(Frozen):
 def begin(order: Order, aim: Aim | TuneAim, *, by: str) -> str:
     """Begin to calibrate or tune, and return the id to look at it by; what is wrong with the order is told there.
 
-    UserError: no Redis is configured, so that no workers could answer.
+    UserError: no Redis is configured, so that no workers could answer. OverQuotaError: so many of the tenant run.
     """
     kind = ExperimentKind.of(aim)
     if get_settings().redis_url is None:
@@ -87,11 +89,17 @@ def begin(order: Order, aim: Aim | TuneAim, *, by: str) -> str:
             f"start them, or use `firstline {command}`, which starts its own"
         )
     assert order.source is not None
+    tenant = order.request.options.tenant
+    with api.engine().db.reading() as tx:
+        at_work = store.running(tx, tenant=tenant, since=now() - timedelta(seconds=_SILENT_S))
+    if at_work >= MOST_AT_ONCE:
+        running = f"{at_work} calibrations and tunings of tenant '{tenant}' run already"
+        raise OverQuotaError(f"{running}, expected fewer than {MOST_AT_ONCE}; wait until one has ended, or cancel it")
     run = secrets.token_hex(6)
     row = BackgroundExperimentRow(
         id=run,
         kind=kind,
-        tenant=order.request.options.tenant,
+        tenant=tenant,
         workflow=_workflow_name(order),
         begun_by=by,
         aim={name: value for name, value in asdict(aim).items() if value is not None},
@@ -182,14 +190,15 @@ def _sentence(one: CalibrationResult) -> str:
     )
 
 
-def cancel(run: str, kind: ExperimentKind, *, tenant: str | None, by: str) -> None:
-    """Cancel one that is running, and the jobs that answer for it; UserError: it has ended."""
+def cancel(run: str, *, tenant: str | None, by: str) -> bool:
+    """Cancel one that is running, and the jobs that answer for it; False: it has ended, or there is none."""
     said = f"{by} cancelled it; what was answered is kept: begun again with the same items it goes on"
     with api.engine().db.writing() as tx:
-        row = store.get(tx, run=run, kind=kind, tenant=tenant)
+        row = store.get(tx, run=run, tenant=tenant)
         if row is None or not store.end(tx, run=run, state="cancelled", said=[said]):
-            raise UserError(f"{kind} {run} is not running; there is nothing to cancel")
+            return False
     _cancel_jobs(row["jobs"])
+    return True
 
 
 def _cancel_jobs(names: list[str]) -> None:
@@ -198,17 +207,17 @@ def _cancel_jobs(names: list[str]) -> None:
             api.cancel(job, reason="the experiment that it answers for was cancelled")
 
 
-def look(run: str, kind: ExperimentKind, *, tenant: str | None) -> BackgroundExperiment | None:
-    """Return one and the jobs that answer for it; None where this tenant has none of that id and kind."""
+def look(run: str, *, tenant: str | None) -> BackgroundExperiment | None:
+    """Return one and the jobs that answer for it; None where this tenant has none of that id."""
     with api.engine().db.reading() as tx:
-        row = store.get(tx, run=run, kind=kind, tenant=tenant)
+        row = store.get(tx, run=run, tenant=tenant)
         if row is None:
             return None
         return _as_it_stands(row).evolve(jobs=tuple(jobs.status(tx, job=job) for job in row["jobs"]))
 
 
-def listing(kind: ExperimentKind, *, tenant: str | None, limit: int) -> list[BackgroundExperiment]:
-    """Return those of a kind and of a tenant, or of all, the newest first, without their jobs."""
+def listing(kind: ExperimentKind | None, *, tenant: str | None, limit: int) -> list[BackgroundExperiment]:
+    """Return those of a kind and of a tenant, or of all (None), the newest first, without their jobs."""
     with api.engine().db.reading() as tx:
         return [_as_it_stands(row) for row in store.listed(tx, kind=kind, tenant=tenant, limit=limit)]
 

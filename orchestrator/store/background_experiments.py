@@ -1,8 +1,9 @@
 """Calibrations and tunings that go on in the background."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import BackgroundExperimentRow
@@ -27,13 +28,20 @@ def end(tx: Connection, *, run: str, state: str, said: Sequence[str], tuning: in
     return bool(tx.execute(running.values(state=state, said=list(said), tuning=tuning, heard_at=now())).rowcount)
 
 
-def get(tx: Connection, *, run: str, kind: str, tenant: str | None) -> RowMapping | None:
-    """Return one; None where there is none of that id and kind that this tenant may see."""
-    query = select(_run).where(_run.c.id == run, _run.c.kind == kind)
+def get(tx: Connection, *, run: str, tenant: str | None) -> RowMapping | None:
+    """Return one; None where there is none of that id that this tenant may see."""
+    query = select(_run).where(_run.c.id == run)
     return tx.execute(query if tenant is None else query.where(_run.c.tenant == tenant)).mappings().first()
 
 
-def listed(tx: Connection, *, kind: str, tenant: str | None, limit: int) -> Sequence[RowMapping]:
-    """Return those of a kind and of a tenant, or of all, the newest first."""
-    query = select(_run).where(_run.c.kind == kind).order_by(_run.c.begun_at.desc()).limit(limit)
+def listed(tx: Connection, *, kind: str | None, tenant: str | None, limit: int) -> Sequence[RowMapping]:
+    """Return those of a kind and of a tenant, or of all (None), the newest first."""
+    query = select(_run).order_by(_run.c.begun_at.desc()).limit(limit)
+    query = query if kind is None else query.where(_run.c.kind == kind)
     return tx.execute(query if tenant is None else query.where(_run.c.tenant == tenant)).mappings().all()
+
+
+def running(tx: Connection, *, tenant: str, since: datetime) -> int:
+    """Return how many of a tenant are running and were heard of since."""
+    query = select(func.count()).where(_run.c.tenant == tenant, _run.c.state == "running", _run.c.heard_at >= since)
+    return int(tx.scalar(query) or 0)

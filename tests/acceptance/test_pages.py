@@ -30,6 +30,8 @@ ARGS = [
 ]
 #: What the browser notes of a form that is shown again because of what was filled in.
 FORM_AGAIN = "responded with a status of 422"
+#: What htmx notes of a preview that a later one took the place of.
+REPLACED = ("htmx:afterRequest", "htmx:sendAbort")
 #: Says of each chart whether anything stands where its figures do.
 DRAWN = """() => [...document.querySelectorAll('.chart canvas')].map(canvas => {
     const {width, height} = canvas, pixels = canvas.getContext('2d').getImageData(80, 0, width - 80, height * 0.8).data;
@@ -78,7 +80,7 @@ def page(web, browser):
     page.wait_for_url(f"{web.url}/")
     yield page
     context.close()
-    assert [text for text in complaints if FORM_AGAIN not in text] == []
+    assert [text for text in complaints if FORM_AGAIN not in text and not text.startswith(REPLACED)] == []
 
 
 def picture(page, name: str) -> None:
@@ -240,7 +242,7 @@ def test_a_calibration_ends_in_a_certificate_that_the_next_job_uses(web, page):
     page.get_by_label("Models (profile)").select_option("sure")
     page.get_by_label("Or type them: a JSON object a line, or CSV").fill(typed(0, 240))
     page.get_by_label("Labels").fill("120")
-    playwright.expect(page.locator("#preview")).to_contain_text("240")
+    playwright.expect(page.locator("#preview")).to_contain_text("The first 10 rows")
     page.get_by_role("button", name="Calibrate").click()
     page.wait_for_url("**/calibrate/*")
     progress = page.get_by_role("img", name="of 240 items ended")
@@ -325,7 +327,11 @@ def test_a_tuning_that_is_cancelled_sends_no_more(web, page):
     page.get_by_role("button", name="Cancel").click()
     playwright.expect(page.get_by_role("status")).to_have_text("cancelled")
     playwright.expect(page.locator("#experiment")).to_contain_text("Ada cancelled it")
-    playwright.expect(page.locator("#experiment .line .badge")).to_have_text(["cancelled"])
+    playwright.expect(page.locator("#experiment .line .badge").last).to_have_text("cancelled")
+    sent = page.locator("#experiment .line").count()
+    page.goto(f"{web.url}/jobs?purpose=tune")
+    playwright.expect(page.locator("main .badge.running")).to_have_count(0)
+    assert page.get_by_role("link", name="tune sort_ticket on").count() == sent
 
 
 def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):

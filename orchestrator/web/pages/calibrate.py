@@ -4,24 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response, UploadFile
-from pydantic import Field
 
 from firstline.orchestrator.experiments import background
 from firstline.orchestrator.experiments.background import BackgroundExperiment, ExperimentKind
-from firstline.orchestrator.experiments.calibration_aim import Aim
 from firstline.orchestrator.quality.calibration.command import feasibility
 from firstline.orchestrator.quality.calibration.standing import Standing
 from firstline.orchestrator.quality.calibrations import standings
 from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.api.experiments import CalibrationFields, ExperimentId, experiment_of
 from firstline.orchestrator.web.charts import of_quality
-from firstline.orchestrator.web.pages.experiments import (
-    LISTED,
-    AimForm,
-    ExperimentId,
-    experiment_of,
-    experiment_order,
-    rows_of,
-)
+from firstline.orchestrator.web.pages.experiments import LISTED, aim_fields, experiment_order, rows_of
 from firstline.orchestrator.web.pages.items import first_words
 from firstline.orchestrator.web.pages.submit import Look, choices, look_at
 from firstline.orchestrator.web.session import Filled, FormOperator, Visit, go
@@ -30,17 +22,6 @@ from firstline.schemas.errors import UserError
 
 router = APIRouter(prefix="/calibrate")
 _KIND = ExperimentKind.CALIBRATION
-
-
-class CalibrationForm(AimForm):
-    """What is to be certified; a loss that is missing is the skill's own."""
-
-    max_loss: float | None = Field(default=None, gt=0, lt=1)
-
-    @property
-    def aim(self) -> Aim:
-        """The aim."""
-        return Aim(labels=self.labels, max_loss=self.max_loss, gold=self.gold, field=self.field)
 
 
 @router.get("")
@@ -64,7 +45,7 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
         try:
             order = experiment_order(filled, source, visitor, doing="a calibration")
             with order.checked():
-                wanted = CalibrationForm.of(filled)
+                wanted = aim_fields(CalibrationFields, filled)
             run = background.begin(order, wanted.aim, by=visitor.name)
         except UserError as error:
             return _form(request, filled, str(error), look_at(filled, source, visitor))
@@ -74,7 +55,7 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
 @router.get("/{experiment}")
 def show_calibration(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
     """Show how far it is and what came of it."""
-    found = experiment_of(experiment, _KIND, visitor)
+    found = experiment_of(experiment, visitor, _KIND)
     made = _made(found, visitor)
     charts = [drawn for one in made if (drawn := of_quality.risk_and_coverage(one)) is not None]
     return render(request, "calibration.html", can=_at_best(found), made=made, charts=charts, **_shown(found))
@@ -83,7 +64,7 @@ def show_calibration(request: Request, visitor: Visit, experiment: ExperimentId)
 @router.get("/{experiment}/live")
 def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
     """Show how far it is; once it has ended, have the whole page loaded again."""
-    found = experiment_of(experiment, _KIND, visitor)
+    found = experiment_of(experiment, visitor, _KIND)
     answer = render(request, "parts/experiment.html", **_shown(found))
     if found.ended:
         answer.headers["hx-refresh"] = "true"
@@ -93,7 +74,8 @@ def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Res
 @router.post("/{experiment}/cancel")
 def cancel(visitor: FormOperator, experiment: ExperimentId) -> Response:
     """Cancel it, and the jobs that answer for it."""
-    background.cancel(experiment, _KIND, tenant=visitor.sees, by=visitor.name)
+    experiment_of(experiment, visitor, _KIND)
+    background.cancel(experiment, tenant=visitor.sees, by=visitor.name)
     return go(f"/calibrate/{experiment}")
 
 

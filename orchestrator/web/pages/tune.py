@@ -3,10 +3,9 @@
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request, Response, UploadFile
-from pydantic import Field
+from fastapi import APIRouter, Request, Response, UploadFile
 
 from firstline.config.catalogue.own_files import ChangedMeanwhile
 from firstline.orchestrator.experiments import background
@@ -14,18 +13,12 @@ from firstline.orchestrator.experiments.background import BackgroundExperiment, 
 from firstline.orchestrator.experiments.tune import kept as find_kept
 from firstline.orchestrator.experiments.tune import prepare
 from firstline.orchestrator.experiments.tune_apply import apply_tuning, tuning_drafts
-from firstline.orchestrator.experiments.tune_report import KeptTuning, TuneAim
+from firstline.orchestrator.experiments.tune_report import KeptTuning
 from firstline.orchestrator.experiments.tune_text import COLUMNS, cost_line, outcome, row
 from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.api.experiments import ExperimentId, TuningFields, TuningNumber, experiment_of
 from firstline.orchestrator.web.charts import of_quality
-from firstline.orchestrator.web.pages.experiments import (
-    LISTED,
-    AimForm,
-    ExperimentId,
-    experiment_of,
-    experiment_order,
-    rows_of,
-)
+from firstline.orchestrator.web.pages.experiments import LISTED, aim_fields, experiment_order, rows_of
 from firstline.orchestrator.web.pages.items import first_words
 from firstline.orchestrator.web.pages.submit import Look, choices, look_at
 from firstline.orchestrator.web.problem import Refusal
@@ -35,20 +28,6 @@ from firstline.schemas.errors import UserError
 
 router = APIRouter()
 _KIND = ExperimentKind.TUNING
-TuningNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="The tuning's number.")]
-
-
-class TuningForm(AimForm):
-    """What is to be certified, and how many examples prompts are tried with."""
-
-    max_loss: float = Field(default=0.05, gt=0, lt=1)
-    delta: float = Field(default=0.1, gt=0, lt=1)
-    examples: int = Field(default=6, ge=0, le=20)
-
-    @property
-    def aim(self) -> TuneAim:
-        """The aim."""
-        return TuneAim(**self.model_dump())
 
 
 @router.get("/tune")
@@ -67,7 +46,7 @@ def show_preview(request: Request, visitor: FormOperator, filled: Filled, file: 
             try:
                 order = experiment_order(filled, source, visitor, doing="a tuning")
                 with replace(order, map=seen.seen.mapping).checked() as usable:
-                    cost = cost_line(prepare(usable, TuningForm.of(filled).aim))
+                    cost = cost_line(prepare(usable, aim_fields(TuningFields, filled).aim))
             except UserError as error:
                 seen = replace(seen, wrong=str(error))
     return render(request, "parts/tune_preview.html", look=seen, cost=cost, first_words=first_words)
@@ -79,7 +58,7 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
     with rows_of(filled, file, visitor) as source:
         try:
             order = experiment_order(filled, source, visitor, doing="a tuning")
-            aim = TuningForm.of(filled).aim
+            aim = aim_fields(TuningFields, filled).aim
             with order.checked() as usable:
                 prepare(usable, aim)
             run = background.begin(order, aim, by=visitor.name)
@@ -91,7 +70,7 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
 @router.get("/tune/{experiment}")
 def show_tuning(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
     """Show how far it is and what came of it."""
-    found = experiment_of(experiment, _KIND, visitor)
+    found = experiment_of(experiment, visitor, _KIND)
     kept = find_kept(found.tuning, tenant=visitor.sees) if found.tuning is not None else None
     return render(request, "tuning.html", kept=kept, **_shown(found), **(_told(kept) if kept else {}))
 
@@ -99,7 +78,7 @@ def show_tuning(request: Request, visitor: Visit, experiment: ExperimentId) -> R
 @router.get("/tune/{experiment}/live")
 def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
     """Show how far it is; once it has ended, have the whole page loaded again."""
-    found = experiment_of(experiment, _KIND, visitor)
+    found = experiment_of(experiment, visitor, _KIND)
     answer = render(request, "parts/experiment.html", **_shown(found))
     if found.ended:
         answer.headers["hx-refresh"] = "true"
@@ -109,7 +88,8 @@ def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Res
 @router.post("/tune/{experiment}/cancel")
 def cancel(visitor: FormOperator, experiment: ExperimentId) -> Response:
     """Cancel it, and the jobs that answer for it."""
-    background.cancel(experiment, _KIND, tenant=visitor.sees, by=visitor.name)
+    experiment_of(experiment, visitor, _KIND)
+    background.cancel(experiment, tenant=visitor.sees, by=visitor.name)
     return go(f"/tune/{experiment}")
 
 

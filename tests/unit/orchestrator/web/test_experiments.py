@@ -82,6 +82,9 @@ def played(monkeypatch):
     monkeypatch.setattr(background, "calibrate", made.calibrate)
     yield made
     made.go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("firstline-experiment"):
+            thread.join(20)
 
 
 def test_one_is_begun_watched_and_listed(house, played):

@@ -79,7 +79,9 @@ def page_of(house, tenant: str) -> str:
 def filled(tenant: str) -> None:
     row = student(tenant).model_dump(exclude={"id"})
     with api.engine().db.writing() as tx:
-        tunings.insert(tx, tenant=tenant, workflow=f"work-of-{tenant}", report=TUNED.model_dump(mode="json"), origin={})
+        tunings.insert(
+            tx, tenant=tenant, workflow=f"work-of-{tenant}", report=TUNED.model_dump(mode="json"), origin=None
+        )
         tx.execute(StudentRow.__table__.insert().values(**row))
 
 
