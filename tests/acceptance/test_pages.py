@@ -254,7 +254,6 @@ def test_a_calibration_ends_in_a_certificate_that_the_next_job_uses(web, page):
     page.wait_for_function(f"({DRAWN})().every(Boolean)")
     playwright.expect(page.locator(".chart canvas")).to_have_count(1)
     assert obstacles(page) == []
-    picture(page, "calibration")
     begun = page.url
     page.get_by_role("navigation", name="Where").get_by_role("link", name="Calibrate").click()
     listed = page.get_by_role("row", name="label_ticket")
