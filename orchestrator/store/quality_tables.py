@@ -121,7 +121,8 @@ class CalibrationRow(SQLModel, table=True):
 class BackgroundExperimentRow(SQLModel, table=True):
     """A calibration or tuning that `firstline serve` was asked for and that goes on in the background."""
 
-    __tablename__ = "background_experiment"
+    #: Named when only calibrations did: processes of that time go on while a newer one migrates.
+    __tablename__ = "background_calibration"
 
     id: str = Field(primary_key=True)
     #: calibration, tuning

@@ -63,7 +63,7 @@ BY_AGE: Mapping[str, Callable[..., ColumnElement[bool]]] = {
     "family_sample": lambda age, now: FamilySampleRow.__table__.c.at < now - age,  # type: ignore[attr-defined]
     "outcome": _outcomes,
     "judge_error": _judge_errors,
-    "background_experiment": lambda age, now: (
+    "background_calibration": lambda age, now: (
         BackgroundExperimentRow.__table__.c.heard_at < now - age  # type: ignore[attr-defined]
     ),
     "tuning": lambda age, now: TuningRow.__table__.c.at < now - age,  # type: ignore[attr-defined]
