@@ -8,6 +8,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.experiments.prompt_versions import find_skill, keep, next_version, take
 from firstline.orchestrator.experiments.tune import tried_profile
 from firstline.orchestrator.experiments.tune_report import KeptTuning, StepTuned, TuneReport, TuningOrigin
+from firstline.orchestrator.reports.formatting import count
 from firstline.orchestrator.store import calibrations
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import CalibrationRow
@@ -40,11 +41,11 @@ def apply_tuning(found: KeptTuning, *, by: str = BY, versions: dict[str, str] | 
         skill = origin.skill(step.skill)
         if step.examples:
             skill, file = with_examples(step, catalogue)
-            written.append(f"prompt: {file} (version {skill.version}, with {len(step.examples)} examples)")
+            written.append(f"prompt: {file} (version {skill.version}, with {count(len(step.examples), 'example')})")
         _store(origin, step, skill, found.report)
     profile = drafts[0]
     written.append(f"profile: {save_own(catalogue, FileKind.PROFILE, profile.name, profile.new, by=by)}")
-    kept = f"{len(certified)} calibration{'s' * (len(certified) != 1)} stored; every job with these models uses them"
+    kept = f"{count(len(certified), 'calibration')} stored; every job with these models uses them"
     return [*written, kept, f"run it: firstline run {found.report.workflow} --profile {profile.name}"]
 
 
