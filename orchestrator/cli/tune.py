@@ -55,8 +55,9 @@ def tune(
     """
     from firstline.orchestrator.cli._show import show_json
     from firstline.orchestrator.experiments.prompt_skill import skill_of_prompt
-    from firstline.orchestrator.experiments.tune import TuneAim, carry_out, prepare
+    from firstline.orchestrator.experiments.tune import carry_out, prepare
     from firstline.orchestrator.experiments.tune_apply import apply_tuning
+    from firstline.orchestrator.experiments.tune_report import TuneAim
     from firstline.orchestrator.experiments.tune_text import cost_line, render_page, text
     from firstline.orchestrator.results.outlet import check_writable
     from firstline.orchestrator.run.runner import View
@@ -76,11 +77,12 @@ def tune(
     aim = TuneAim(labels or said.labels, max_loss or said.max_loss, delta, said.rows, seed, shown, gold, field, compare)
     prepared = prepare(order, aim)
     typer.echo(cost_line(prepared), err=True)
-    found = carry_out(prepared, View(quiet=as_json), record=record)
+    made = carry_out(prepared, View(quiet=as_json), record=record)
+    found = made.report
     if html:
         html.write_text(render_page(found), encoding="utf-8")
         typer.echo(f"page: {html}", err=True)
-    applied = apply_tuning(prepared, found) if apply else []
+    applied = apply_tuning(made) if apply else []
     if as_json:
         show_json(found)
         return

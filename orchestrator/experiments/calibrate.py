@@ -79,7 +79,7 @@ def calibrate(order: Order, aim: Aim, view: View, *, record: Path | None = None)
     workflow = _workflow(order, aim)
     ladder = order.profile
     tiers = weighed_tiers(ladder, aim.tier)
-    plan = _plan(workflow, ladder)
+    plan = _plan(workflow, ladder, order.request.options.tenant)
     _refuse_silent(plan, tiers)
     truths = _truths(workflow, plan, aim, order)
     refused = refused_steps(plan, truths)
@@ -142,11 +142,14 @@ def _workflow(order: Order, aim: Aim) -> Workflow:
     if not isinstance(workflow, Workflow):
         raise UserError("expected a workflow or a skill to calibrate, got a goal; name the workflow")
     workflow = workflow.evolve(quality=with_gold(workflow.quality, aim.gold, aim.field, aim.compare))
-    return on_its_own(workflow, load_catalogue().parts(workflow).skills, weighed=True)
+    return on_its_own(
+        workflow, load_catalogue(tenant=order.request.options.tenant).parts(workflow).skills, weighed=True
+    )
 
 
-def _plan(workflow: Workflow, profile: Profile) -> Plan:
-    return compile_plan(workflow, catalogue=load_catalogue(), profile=profile, tiers=(), certificates=nothing_certified)
+def _plan(workflow: Workflow, profile: Profile, tenant: str) -> Plan:
+    catalogue = load_catalogue(tenant=tenant)
+    return compile_plan(workflow, catalogue=catalogue, profile=profile, tiers=(), certificates=nothing_certified)
 
 
 def _subjects(

@@ -11,6 +11,15 @@ from firstline.orchestrator.core.statistics import clopper_pearson
 from firstline.orchestrator.experiments.jury import Jury, judged, known_judge, untold
 from firstline.orchestrator.experiments.sampling import sample
 from firstline.orchestrator.experiments.trials import Trials, with_gold
+from firstline.orchestrator.experiments.tune_report import (
+    CandidateFigures,
+    CurvePoint,
+    KeptTuning,
+    StepTuned,
+    TuneAim,
+    TuneReport,
+    TuningOrigin,
+)
 from firstline.orchestrator.experiments.tuning.bought import MOST_CHARS, Purse, StepSource, takes_examples
 from firstline.orchestrator.experiments.tuning.choice import WORTH
 from firstline.orchestrator.experiments.tuning.pipeline import DRAWN, TuningResult, infeasible, rows_needed, tune
@@ -19,14 +28,12 @@ from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.single_tier import on_its_own
 from firstline.orchestrator.plans.thresholds import nothing_certified
 from firstline.orchestrator.quality.calibration.labels import Truth, step_truth
-from firstline.orchestrator.quality.calibration.threshold import Target
 from firstline.orchestrator.run.runner import View, crew_for
 from firstline.orchestrator.store import tunings
 from firstline.orchestrator.submission.run_request import Order
-from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Workflow
-from firstline.schemas.skill import Example, Skill
+from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, TierKind
 
 PURPOSE = "tune"
@@ -34,106 +41,6 @@ PURPOSE = "tune"
 _MARGIN = 2.0
 #: Fewest characters of a token in a text of examples, to be on the safe side.
 _CHARS_A_TOKEN = 3
-
-
-@dataclass(frozen=True)
-class TuneAim:
-    """What is to be certified, and from how many labels."""
-
-    labels: int = 200
-    max_loss: float = 0.05
-    delta: float = 0.1
-    #: Rows looked at, at most; None: as many as the labels ask for.
-    rows: int | None = None
-    seed: int = 0
-    #: Answers of the top model that a cheaper one's prompt may show.
-    examples: int = 0
-    #: How answers are compared and with what; the workflow's own quality when missing.
-    gold: str | None = None
-    field: str | None = None
-    compare: str | None = None
-
-    @property
-    def target(self) -> Target:
-        """The promise."""
-        return Target(self.max_loss, self.delta)
-
-
-class CandidateFigures(Frozen):
-    """One model for one step, beside the top one."""
-
-    model: str
-    #: Its own answers, without what climbs.
-    usd_per_1000_rows: float
-    #: Rows on which it did as well as the top model, of those with a label in the choosing; with a 95% interval.
-    kept: int
-    labelled: int
-    kept_low: float
-    kept_high: float
-    #: Expected cost of the pipeline that starts on it beside the top model alone.
-    cost_share: float
-    low: float
-    high: float
-    #: Certified, or why not.
-    said: str
-
-
-class CurvePoint(Frozen):
-    """One threshold: cost beside the top model alone, and the estimated share of rows lost."""
-
-    cost_share: float
-    loss: float
-
-
-class StepTuned(Frozen):
-    """What came out for one step."""
-
-    step: str
-    skill: str
-    top_model: str
-    top_usd_per_1000_rows: float
-    candidates: tuple[CandidateFigures, ...]
-    #: None: the top model stands.
-    model: str | None
-    #: Accept from this confidence on; None with a model: every usable answer.
-    threshold: float | None = None
-    signal: str | None = None
-    #: The top model's answers that the model's prompt has to show for it.
-    examples: tuple[Example, ...] = ()
-    climbing: float | None = None
-    cost_share: float = 1.0
-    low: float = 1.0
-    high: float = 1.0
-    labels: int = 0
-    reason: str = ""
-    curve: tuple[CurvePoint, ...] = ()
-
-
-class TuneReport(Frozen):
-    """What a tuning came to."""
-
-    workflow: str
-    rows: int
-    labels: int
-    max_loss: float
-    delta: float
-    at_most_usd: float | None
-    spent_usd: float
-    steps: tuple[StepTuned, ...]
-    #: Of all steps together, beside the top model alone.
-    cost_share: float
-    low: float
-    high: float
-    #: Names the job of the top tier's answers, for the calibrations that are kept.
-    gold: bool = False
-
-    @property
-    def verdict(self) -> str:
-        """What it saves, in a sentence."""
-        if not any(step.model for step in self.steps):
-            return f"nothing cheaper could be certified at a loss of at most {self.max_loss:.0%}; the top model stands"
-        saved, least, most = (1 - share for share in (self.cost_share, self.high, self.low))
-        return f"this saves {saved:.0%} ({least:.0%} to {most:.0%}) at a loss of at most {self.max_loss:.0%}"
 
 
 @dataclass(frozen=True)
@@ -149,6 +56,14 @@ class TuningPlan:
     at_most_usd: float | None
     #: Steps that stay with the top model, and why.
     standing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> TuningOrigin:
+        """What is kept of it beside its report."""
+        home = str(self.order.home) if self.order.home else None
+        skills = tuple(skill for _, skill, _ in self.steps)
+        tenant = self.order.request.options.tenant
+        return TuningOrigin(tenant=tenant, profile=self.order.profile, skills=skills, home=home)
 
     @property
     def top(self) -> str:
@@ -194,7 +109,7 @@ def prepare(order: Order, aim: TuneAim) -> TuningPlan:
     if not isinstance(workflow, Workflow):
         raise UserError("expected a workflow or a skill to tune, got a goal; name the workflow")
     profile = tried_profile(order.profile)
-    catalogue = load_catalogue()
+    catalogue = load_catalogue(tenant=order.request.options.tenant)
     workflow = workflow.evolve(quality=with_gold(workflow.quality, aim.gold, aim.field, aim.compare))
     workflow = on_its_own(workflow, catalogue.parts(workflow).skills, weighed=True)
     refused = infeasible(len(profile.ladder) - 1, aim.rows or aim.labels, aim.labels, aim.target)
@@ -242,11 +157,12 @@ def _at_most(order: Order, profile: Profile, aim: TuneAim) -> float | None:
     return _MARGIN * (top_usd * min(rows, aim.labels) * (1 + WORTH) + certifying)
 
 
-def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -> TuneReport:
+def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -> KeptTuning:
     """Buy answers, choose and certify, step by step; the same command goes on where one was broken off.
 
     Raises Interrupted when the budget is used up, UserError where a model has no price.
     """
+    origin = prepared.origin
     aim, order = prepared.aim, replace(prepared.order, profile=prepared.profile)
     budget = order.request.options.budget_usd or prepared.at_most_usd
     options = order.request.options.evolve(budget_usd=budget)
@@ -267,9 +183,21 @@ def carry_out(prepared: TuningPlan, view: View, *, record: Path | None = None) -
             steps = [found[planned.step.name] for planned, _, _ in prepared.steps]
     report = _summed(prepared, purse, steps)
     with api.engine().db.writing() as tx:
-        tenant = order.request.options.tenant
-        tunings.insert(tx, tenant=tenant, workflow=report.workflow, report=report.model_dump(mode="json"))
-    return report
+        number = tunings.insert(
+            tx,
+            tenant=origin.tenant,
+            workflow=report.workflow,
+            report=report.model_dump(mode="json"),
+            origin=origin.model_dump(mode="json"),
+        )
+    return KeptTuning(number=number, report=report, origin=origin)
+
+
+def kept(number: int, *, tenant: str | None) -> KeptTuning | None:
+    """Return a tuning that is kept; None where this tenant has none of that number."""
+    with api.engine().db.reading() as tx:
+        row = tunings.get(tx, tuning=number, tenant=tenant)
+    return KeptTuning(number=row["id"], report=row["report"], origin=row["origin"]) if row is not None else None
 
 
 def _tune_step(prepared: TuningPlan, purse: Purse, planned: PlannedStep, skill: Skill, truth: Truth) -> StepTuned:

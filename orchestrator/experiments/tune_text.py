@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstline.orchestrator.experiments.tune import CandidateFigures, CurvePoint, StepTuned, TuneReport, TuningPlan
+from firstline.orchestrator.experiments.tune import TuningPlan
+from firstline.orchestrator.experiments.tune_report import CandidateFigures, CurvePoint, StepTuned, TuneReport
 from firstline.orchestrator.reports.formatting import UNKNOWN, dollars, percent
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -118,16 +118,19 @@ class CalibrationRow(SQLModel, table=True):
     drifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class BackgroundCalibrationRow(SQLModel, table=True):
-    """A calibration that was begun from the pages and goes on in the background."""
+class BackgroundExperimentRow(SQLModel, table=True):
+    """A calibration or tuning that `firstline serve` was asked for and that goes on in the background."""
 
+    #: Named when only calibrations did: processes of that time go on while a newer one migrates.
     __tablename__ = "background_calibration"
 
     id: str = Field(primary_key=True)
+    #: calibration, tuning
+    kind: str = "calibration"
     tenant: str
     workflow: str
     begun_by: str
-    #: running, done, failed
+    #: running, done, failed, cancelled
     state: str = "running"
     #: What was to be certified, and from how many labels.
     aim: JsonObject = Field(sa_type=JSON)
@@ -138,6 +141,8 @@ class BackgroundCalibrationRow(SQLModel, table=True):
     begun_at: datetime = Field(sa_type=UtcDateTime, index=True)
     #: When the process that runs it was last heard of.
     heard_at: datetime = Field(sa_type=UtcDateTime)
+    #: Number of the tuning that came of it.
+    tuning: int | None = None
 
 
 class AuditRow(SQLModel, table=True):
@@ -217,6 +222,8 @@ class TuningRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     tenant: str
     workflow: str
-    #: `firstline.orchestrator.experiments.tune.TuneReport`.
+    #: `firstline.orchestrator.experiments.tune_report.TuneReport`.
     report: JsonObject = Field(sa_type=JSON)
+    #: `TuningOrigin` there: what it was made of.
+    origin: JsonObject | None = Field(default=None, sa_type=JSON)
     at: datetime = Field(sa_type=UtcDateTime)

@@ -13,7 +13,7 @@ from firstline.orchestrator.store.access_tables import AuditLogRow
 from firstline.orchestrator.store.family_tables import FamilySampleRow
 from firstline.orchestrator.store.jobs import clock
 from firstline.orchestrator.store.quality_tables import (
-    BackgroundCalibrationRow,
+    BackgroundExperimentRow,
     JudgeErrorRow,
     OutcomeRow,
     TuningRow,
@@ -64,7 +64,7 @@ BY_AGE: Mapping[str, Callable[..., ColumnElement[bool]]] = {
     "outcome": _outcomes,
     "judge_error": _judge_errors,
     "background_calibration": lambda age, now: (
-        BackgroundCalibrationRow.__table__.c.heard_at < now - age  # type: ignore[attr-defined]
+        BackgroundExperimentRow.__table__.c.heard_at < now - age  # type: ignore[attr-defined]
     ),
     "tuning": lambda age, now: TuningRow.__table__.c.at < now - age,  # type: ignore[attr-defined]
     "audit_log": lambda age, now: AuditLogRow.__table__.c.at < now - max(age, AUDIT_LOG_AGE),  # type: ignore[attr-defined]

@@ -11,9 +11,9 @@ from firstline.schemas.base import JsonObject
 _tuning = TuningRow.__table__  # type: ignore[attr-defined]
 
 
-def insert(tx: Connection, *, tenant: str, workflow: str, report: JsonObject) -> int:
+def insert(tx: Connection, *, tenant: str, workflow: str, report: JsonObject, origin: JsonObject | None) -> int:
     """Keep a tuning; return its number."""
-    made = _tuning.insert().values(tenant=tenant, workflow=workflow, report=report, at=now())
+    made = _tuning.insert().values(tenant=tenant, workflow=workflow, report=report, origin=origin, at=now())
     return int(tx.execute(made.returning(_tuning.c.id)).scalar_one())
 
 

@@ -24,12 +24,14 @@ from firstline.orchestrator.web.api import (
     catalogue,
     chat,
     compare,
+    experiments,
     families,
     jobs,
     plans,
     quality,
     responses,
     reviews,
+    second_answers,
     steering,
 )
 from firstline.orchestrator.web.audit_trail import AuditTrail
@@ -69,8 +71,9 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.state.doors = Doors(settings, loopback=loopback)
     app.state.lookout = monitoring.make_lookout()
     # What is waited for with an answer takes its turns itself.
-    openai = (chat, responses)
-    for module in (jobs, steering, plans, catalogue, compare, quality, families, reviews, *openai, health, monitoring):
+    openai, trials = (chat, responses), (experiments, second_answers)
+    of_jobs, of_quality = (jobs, steering, plans), (quality, families, reviews)
+    for module in (*of_jobs, catalogue, compare, *trials, *of_quality, *openai, health, monitoring):
         turn = [] if module in openai else [Depends(in_turn, scope="function")]
         app.include_router(module.router, dependencies=[Depends(only_known_query), Depends(only_whole_text), *turn])
     for router in every_page():

@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstline.orchestrator.web.problem import Refusal, problem_response
 
-UPLOADS = ("/v1/jobs/upload", "/submit", "/submit/preview", "/calibrate", "/calibrate/preview")
+_FORMS = ("/submit", "/calibrate", "/tune")
+UPLOADS = ("/v1/jobs/upload", *_FORMS, *(f"{form}/preview" for form in _FORMS))
 
 
 class SizeLimit:

@@ -87,10 +87,13 @@ class Deployment:
             **self.env,
         }
 
-    def profile(self, *, cheap: int = 64, frontier: int = 32) -> Profile:
+    def profile(
+        self, *, cheap: int = 64, frontier: int = 32, models: tuple[str, str] = ("cheap", "frontier")
+    ) -> Profile:
         """A ladder of two simulated models with so many calls at once."""
         base = f"http://127.0.0.1:{self.sim_port}/v1"
-        prices = {"cheap": {"input": 0.1, "output": 0.4}, "frontier": {"input": 5, "output": 20}}
+        cheap_usd, frontier_usd = {"input": 0.1, "output": 0.4}, {"input": 5, "output": 20}
+        tiers = (("cheap", models[0], cheap, cheap_usd), ("frontier", models[1], frontier, frontier_usd))
         return Profile.model_validate(
             {
                 "name": "simulated",
@@ -98,11 +101,9 @@ class Deployment:
                     {
                         "name": name,
                         "concurrency": concurrency,
-                        "models": [
-                            {"name": f"openai/{name}", "api_base": base, "price": prices[name], "logprobs": True}
-                        ],
+                        "models": [{"name": f"openai/{model}", "api_base": base, "price": price, "logprobs": True}],
                     }
-                    for name, concurrency in (("cheap", cheap), ("frontier", frontier))
+                    for name, model, concurrency, price in tiers
                 ],
             }
         )

@@ -1,5 +1,6 @@
 """The pages in a real Chromium, in front of real workers; the screenshots of the docs come from here."""
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from axe_playwright_python.base import AXE_FILE_PATH
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator.web.pages import every_page
-from tests.acceptance.web_deployment import WebDeployment, web_deployment
+from tests.acceptance.web_deployment import LABELLED, WebDeployment, labelled, web_deployment
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -29,6 +30,8 @@ ARGS = [
 ]
 #: What the browser notes of a form that is shown again because of what was filled in.
 FORM_AGAIN = "responded with a status of 422"
+#: What htmx notes of a preview that a later one took the place of.
+REPLACED = ("htmx:afterRequest", "htmx:sendAbort")
 #: Says of each chart whether anything stands where its figures do.
 DRAWN = """() => [...document.querySelectorAll('.chart canvas')].map(canvas => {
     const {width, height} = canvas, pixels = canvas.getContext('2d').getImageData(80, 0, width - 80, height * 0.8).data;
@@ -77,7 +80,7 @@ def page(web, browser):
     page.wait_for_url(f"{web.url}/")
     yield page
     context.close()
-    assert [text for text in complaints if FORM_AGAIN not in text] == []
+    assert [text for text in complaints if FORM_AGAIN not in text and not text.startswith(REPLACED)] == []
 
 
 def picture(page, name: str) -> None:
@@ -226,8 +229,108 @@ def test_a_calibration_is_begun_and_watched_to_its_end(web, page):
     page.get_by_role("button", name="Calibrate").click()
     page.wait_for_url("**/calibrate/*")
     playwright.expect(page.get_by_role("status")).to_have_text("failed", timeout=SLOW_MS)
-    playwright.expect(page.locator("#calibrating")).to_contain_text("confidence")
+    playwright.expect(page.locator("#experiment")).to_contain_text("confidence")
     assert obstacles(page) == []
+
+
+def typed(first: int, end: int) -> str:
+    return "\n".join(json.dumps(labelled(n)) for n in range(first, end))
+
+
+def test_a_calibration_ends_in_a_certificate_that_the_next_job_uses(web, page):
+    page.goto(f"{web.url}/calibrate?workflow=label_ticket")
+    page.get_by_label("Models (profile)").select_option("sure")
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill(typed(0, 240))
+    page.get_by_label("Labels").fill("120")
+    playwright.expect(page.locator("#preview")).to_contain_text("The first 10 rows")
+    page.get_by_role("button", name="Calibrate").click()
+    page.wait_for_url("**/calibrate/*")
+    progress = page.get_by_role("img", name="of 240 items ended")
+    playwright.expect(progress.first).to_be_visible(timeout=SLOW_MS)
+    playwright.expect(page.get_by_role("status")).to_have_text("done", timeout=180_000)
+    kept = page.get_by_role("row", name="label_ticket")
+    playwright.expect(kept).to_contain_text("openai/small")
+    playwright.expect(kept).to_contain_text("10.0%")
+    page.wait_for_function(f"({DRAWN})().every(Boolean)")
+    playwright.expect(page.locator(".chart canvas")).to_have_count(1)
+    assert obstacles(page) == []
+    begun = page.url
+    page.get_by_role("navigation", name="Where").get_by_role("link", name="Calibrate").click()
+    listed = page.get_by_role("row", name="label_ticket")
+    playwright.expect(listed).to_contain_text("Accept at confidence")
+    assert begun.endswith(listed.get_by_role("link").get_attribute("href"))
+    page.goto(f"{web.url}/quality")
+    playwright.expect(page.locator("figure", has_text="label_ticket: openai/small")).to_be_visible()
+
+    job = web.submit("label_ticket", [labelled(n) for n in range(240, 280)], profile="sure")
+    assert web.wait(job, timeout_s=120) == "done"
+    page.goto(f"{web.url}/jobs/{job}/report")
+    playwright.expect(page.get_by_text(re.compile("at most 10(.0)?% of"))).to_be_visible()
+    with web.client() as client:
+        climbed = [one["n"] for one in client.get(f"/v1/jobs/{job}/items?tier=frontier").json()["items"]]
+    page.goto(f"{web.url}/jobs/{job}/items/{climbed[0]}")
+    playwright.expect(page.locator(".because.escalate")).to_contain_text("calibrated")
+    assert obstacles(page) == []
+
+
+def test_a_tuning_is_begun_watched_and_applied_once_its_files_were_seen(web, page):
+    page.goto(f"{web.url}/quality")
+    page.get_by_role("link", name="Tune", exact=True).click()
+    page.get_by_label("Workflow or skill").select_option("label_ticket")
+    page.get_by_label("Models (profile)").select_option("sure")
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill(typed(0, LABELLED))
+    page.get_by_label("Loss to bear").fill("0.1")
+    page.get_by_label("Labels").fill("120")
+    page.get_by_label("Examples").fill("0")
+    page.get_by_label("Column with the right answers").fill("gold")
+    page.get_by_label("Field of the answer that is compared with it").fill("label")
+    playwright.expect(page.locator("#cost")).to_contain_text("this costs at most $")
+    assert obstacles(page) == []
+    page.get_by_role("button", name="Tune").click()
+    page.wait_for_url("**/tune/*")
+    begun = page.url
+    playwright.expect(page.get_by_role("img", name="items ended").first).to_be_visible(timeout=SLOW_MS)
+    playwright.expect(page.get_by_role("button", name="Apply")).to_be_visible(timeout=240_000)
+    playwright.expect(page.get_by_role("status")).to_have_text("done")
+    playwright.expect(page.get_by_role("row", name="openai/small")).to_contain_text("certified: taken from confidence")
+    page.wait_for_function(f"({DRAWN})().every(Boolean)")
+    playwright.expect(page.locator(".chart canvas")).to_have_count(1)
+    assert obstacles(page) == []
+    picture(page, "tuning")
+    page.get_by_role("button", name="Apply").click()
+    playwright.expect(page.locator(".diff")).to_contain_text("+name: label_ticket-tuned")
+    assert "label_ticket-tuned" not in load_catalogue().profiles.entries
+    assert obstacles(page) == []
+    page.get_by_role("button", name="Write 1 file").click()
+    playwright.expect(page.get_by_role("status")).to_contain_text("1 calibration stored")
+    applied = load_catalogue().profile("label_ticket-tuned")
+    assert [[model.name for model in tier.models] for tier in applied.ladder] == [["openai/small"], ["openai/large"]]
+    page.goto(f"{web.url}/tune")
+    listed = page.get_by_role("row", name="label_ticket")
+    playwright.expect(listed).to_contain_text("this saves")
+    assert begun.endswith(listed.get_by_role("link").get_attribute("href"))
+    page.goto(f"{web.url}/quality")
+    page.get_by_role("row", name="this saves").get_by_role("link", name="label_ticket").first.click()
+    page.wait_for_url("**/tunings/*")
+
+
+def test_a_tuning_that_is_cancelled_sends_no_more(web, page):
+    page.goto(f"{web.url}/tune?workflow=sort_ticket")
+    page.get_by_label("Or type them: a JSON object a line, or CSV").fill(typed(0, LABELLED))
+    page.get_by_label("Loss to bear").fill("0.1")
+    playwright.expect(page.locator("#cost")).to_contain_text("this costs at most $")
+    page.get_by_role("button", name="Tune").click()
+    page.wait_for_url("**/tune/*")
+    playwright.expect(page.get_by_role("img", name="items ended").first).to_be_visible(timeout=SLOW_MS)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel").click()
+    playwright.expect(page.get_by_role("status")).to_have_text("cancelled")
+    playwright.expect(page.locator("#experiment")).to_contain_text("Ada cancelled it")
+    playwright.expect(page.locator("#experiment .line .badge").last).to_have_text("cancelled")
+    sent = page.locator("#experiment .line").count()
+    page.goto(f"{web.url}/jobs?purpose=tune")
+    playwright.expect(page.locator("main .badge.running")).to_have_count(0)
+    assert page.get_by_role("link", name="tune sort_ticket on").count() == sent
 
 
 def test_a_workflow_is_built_as_a_graph_tried_and_saved(web, page):
@@ -278,7 +381,7 @@ def settled(page) -> None:
 
 #: What is no page of its own, or is looked at where a test has something to show on it.
 NO_PAGE = re.compile(
-    r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login|^/(?:compare|calibrate)/\{|^/reviews/\{"
+    r"^/parts/|/live$|/items$|/charts$|/results\.|/try/|/again$|^/login|^/(?:compare|calibrate|tune|tunings)/\{|^/reviews/\{"
 )
 
 

@@ -1,5 +1,6 @@
 """A deployment with `firstline serve` in front of it, and jobs with something to see."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,10 @@ from tests.servers import RedisServer, free_port
 
 SCRIPT = """
 seed: 7
+truth: labels.jsonl
 models:
+  small: {answer: {kind: truth, accuracy: 0.85}, confidence: {right: 0.95, wrong: 0.5}}
+  large: {answer: {kind: truth, accuracy: 1.0}}
   cheap:
     latency: {kind: uniform, low: 0.05, high: 0.25}
     answer: {kind: from_schema}
@@ -69,6 +73,20 @@ output:
 checks: [{kind: expression, expression: "answer.amount == 42", hint: "The amount is 42."}]
 policy: {attempts_per_tier: 1, last_resort: review}
 """
+#: Its answers say how sure they are, so that something can be certified of them.
+SURE = """
+name: label_ticket
+description: Says in a word what a ticket is about.
+instructions: Say what the ticket is about.
+input: {text: {}}
+output:
+  type: object
+  properties: {label: {type: string, enum: [billing, card, login, other]}}
+  required: [label]
+  additionalProperties: false
+confidence: [{kind: mean_logprob}]
+policy: {attempts_per_tier: 1, max_loss: 0.1}
+"""
 WORKFLOW = """
 name: triage
 description: Sorts tickets, and drafts a reply to what is urgent.
@@ -95,8 +113,9 @@ class WebDeployment:
     def client(self, token: str | None = None) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {token or self.token}"}, timeout=60)
 
-    def submit(self, workflow: str, items: int, **options: object) -> str:
-        body = {"workflow": workflow, "items": [ticket(n) for n in range(items)], **options}
+    def submit(self, workflow: str, items: int | list[dict[str, str]], **options: object) -> str:
+        rows = [ticket(n) for n in range(items)] if isinstance(items, int) else items
+        body = {"workflow": workflow, "items": rows, **options}
         with self.client() as client:
             answer = client.post("/v1/jobs", json=body)
         assert answer.status_code == 201, answer.text
@@ -115,6 +134,16 @@ class WebDeployment:
 
 def ticket(n: int) -> dict[str, str]:
     return {"id": f"T-{1000 + n}", "text": f"Ticket {n}: my parcel of order {37 * n} has not come; what can I do?"}
+
+
+#: Tickets of which the provider knows what they are about.
+LABELLED = 400
+_LABELS = ("billing", "card", "login", "other")
+
+
+def labelled(n: int) -> dict[str, str]:
+    """A ticket of which the provider knows what it is about."""
+    return {"id": f"L-{n:04d}", "text": f"Ticket number {n:04d}x: it is broken.", "gold": _LABELS[n * 7919 % 13 % 4]}
 
 
 @contextmanager
@@ -149,13 +178,18 @@ def _write_catalogue(home: Path, deployment: Deployment) -> None:
         "skills/sort_ticket": SORT,
         "skills/draft_reply": REPLY,
         "skills/tricky": TRICKY,
+        "skills/label_ticket": SURE,
         "workflows/triage": WORKFLOW,
         "tiers/simulated": as_yaml(deployment.profile()),
+        "tiers/sure": as_yaml(deployment.profile(models=("small", "large")).evolve(name="sure")),
     }
     for name, text in files.items():
         file = home / f"{name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+    known = ((one["text"].partition(":")[0], one["gold"]) for one in map(labelled, range(LABELLED)))
+    truth = (json.dumps({"contains": mark, "text": json.dumps({"label": label})}) for mark, label in known)
+    (deployment.folder / "labels.jsonl").write_text("\n".join(truth))
 
 
 @contextmanager

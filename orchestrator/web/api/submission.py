@@ -18,11 +18,14 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.worker_requirements import refuse_services
 from firstline.orchestrator.money.job_estimate import keep
+from firstline.orchestrator.store import item_lists
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import needs
+from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
+from firstline.orchestrator.submission.run_request import Order
 from firstline.orchestrator.submission.table_items import PACKED_ENDINGS, unpacked
-from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.access import Visitor, find_job
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.parameters import NAME, plain_name
 from firstline.orchestrator.web.problem import Refusal
@@ -38,6 +41,10 @@ _Item = Annotated[
     JsonObject,
     GetPydanticSchema(lambda kind, of: core_schema.json_or_python_schema(of(kind), core_schema.dict_schema())),
 ]
+
+
+#: So many of the first items of a former job are taken.
+FORMER_ROWS = 20_000
 
 
 class JobOrder(Frozen):
@@ -131,6 +138,28 @@ def submit(order: JobOrder, source: Path | None, visitor: Visitor, *, key: str |
     job = api.submit(request, _items(request, source, order), body=body)
     keep(api.engine(), job)
     return api.status(job)
+
+
+def with_items(order: JobOrder, source: Path, visitor: Visitor) -> Order:
+    """Return an order with the items of a file; UserError, Refusal: as for a job that is submitted."""
+    request = request_of(order, visitor, key=None)
+    assert request.profile is not None
+    functions = current_catalogue(request.options.tenant).functions
+    name = "the input"
+    return Order(
+        request, request.profile, str(source), name, id_field=order.id_field, map=order.map, functions=functions
+    )
+
+
+@contextmanager
+def former_rows(job: str, visitor: Visitor) -> Iterator[Path]:
+    """Yield the first items of a former job as a file; Refusal: there is none that the visitor may see."""
+    with api.engine().db.reading() as tx:
+        rows = item_lists.items(tx, job=find_job(job, visitor), limit=FORMER_ROWS)
+    with as_file([{"id": row["item_id"], **row["input"]} for row in rows]) as source:
+        if source is None:
+            raise UserError(f"job {job} has no items")
+        yield source
 
 
 def sha256_of(path: Path) -> str:

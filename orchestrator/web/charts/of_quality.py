@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from firstline.orchestrator.experiments.tune import StepTuned, TuneReport
+from firstline.orchestrator.experiments.tune_report import StepTuned, TuneReport
 from firstline.orchestrator.quality.calibration.standing import Standing
 from firstline.orchestrator.quality.drift import Audit, Look
 from firstline.orchestrator.reports.model_stats import DayErrors

@@ -20,11 +20,12 @@ def every_page() -> tuple[APIRouter, ...]:
         reviews,
         shelf,
         submit,
+        tune,
         workers,
         workflows,
     )
 
     # `items` and `items/{item}` before the job's own pages: the first that fits answers.
     of_jobs = (overview, jobs, submit, item, items, job)
-    modules = (login, *of_jobs, money, quality, calibrate, compare, reviews, workers, doors, shelf, workflows)
+    modules = (login, *of_jobs, money, quality, calibrate, tune, compare, reviews, workers, doors, shelf, workflows)
     return tuple(module.router for module in modules)

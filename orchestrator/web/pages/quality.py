@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Request, Response
 
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments.tune import TuneReport
+from firstline.orchestrator.experiments.tune_report import TuneReport
 from firstline.orchestrator.quality import audits
 from firstline.orchestrator.quality.calibrations import standings
 from firstline.orchestrator.quality.families import listing as family_listing

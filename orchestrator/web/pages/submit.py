@@ -15,9 +15,8 @@ from firstline.orchestrator import api
 from firstline.orchestrator.money.estimate import estimate
 from firstline.orchestrator.money.job_estimate import above_top
 from firstline.orchestrator.submission.preview import Preview, preview
-from firstline.orchestrator.submission.run_request import Order
 from firstline.orchestrator.web.access import Visitor
-from firstline.orchestrator.web.api.submission import JobOrder, as_named_file, request_of, submit
+from firstline.orchestrator.web.api.submission import JobOrder, as_named_file, submit, with_items
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.pages.items import first_words
 from firstline.orchestrator.web.session import Filled, FormSubmitter, Visit, go
@@ -101,17 +100,6 @@ def look_at(filled: dict[str, str], source: Path | None, visitor: Visitor) -> Lo
     except UserError as error:
         return Look(seen, wrong=str(error))
     return Look(seen, found.evolve(notes=(*checked.notes, *found.notes)), above_top(found))
-
-
-def with_items(order: JobOrder, source: Path, visitor: Visitor) -> Order:
-    """Return an order with the items of a file; UserError, Refusal: as for a job that is submitted."""
-    request = request_of(order, visitor, key=None)
-    assert request.profile is not None
-    functions = current_catalogue(request.options.tenant).functions
-    name = "the input"
-    return Order(
-        request, request.profile, str(source), name, id_field=order.id_field, map=order.map, functions=functions
-    )
 
 
 def as_order(fields: Mapping[str, object]) -> JobOrder:

@@ -4,8 +4,8 @@ import pytest
 
 from firstline.config.settings import get_settings
 from firstline.orchestrator.experiments.prompt_versions import find_skill, versions
-from firstline.orchestrator.experiments.tune import StepTuned
 from firstline.orchestrator.experiments.tune_apply import with_examples
+from firstline.orchestrator.experiments.tune_report import StepTuned
 from firstline.schemas.errors import UserError
 from firstline.schemas.skill import Example
 

@@ -3,7 +3,7 @@
 import pytest
 
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments.tune import CurvePoint, StepTuned, TuneReport
+from firstline.orchestrator.experiments.tune_report import CurvePoint, StepTuned, TuneReport
 from firstline.orchestrator.store import tunings
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import StudentRow
@@ -79,7 +79,9 @@ def page_of(house, tenant: str) -> str:
 def filled(tenant: str) -> None:
     row = student(tenant).model_dump(exclude={"id"})
     with api.engine().db.writing() as tx:
-        tunings.insert(tx, tenant=tenant, workflow=f"work-of-{tenant}", report=TUNED.model_dump(mode="json"))
+        tunings.insert(
+            tx, tenant=tenant, workflow=f"work-of-{tenant}", report=TUNED.model_dump(mode="json"), origin=None
+        )
         tx.execute(StudentRow.__table__.insert().values(**row))
 
 

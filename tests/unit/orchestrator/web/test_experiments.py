@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 
 from firstline.orchestrator import api
-from firstline.orchestrator.experiments import background_calibration
+from firstline.orchestrator.experiments import background
+from firstline.orchestrator.experiments.background import ExperimentKind
 from firstline.orchestrator.experiments.calibration_aim import CalibrationResult
 from firstline.orchestrator.store.jobs import now
-from firstline.orchestrator.store.quality_tables import BackgroundCalibrationRow
+from firstline.orchestrator.store.quality_tables import BackgroundExperimentRow
 from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from tests.unit.orchestrator.web.test_new_job import chosen
@@ -78,9 +79,12 @@ def played(monkeypatch):
             return self.outcome
 
     made = Played()
-    monkeypatch.setattr(background_calibration, "calibrate", made.calibrate)
+    monkeypatch.setattr(background, "calibrate", made.calibrate)
     yield made
     made.go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("firstline-experiment"):
+            thread.join(20)
 
 
 def test_one_is_begun_watched_and_listed(house, played):
@@ -130,7 +134,7 @@ def test_what_does_not_fit_is_shown_again_and_nothing_begins(house, played, fiel
     page = Visitor(house).post(**fields)
     assert page.status_code == 422
     assert said in page.text
-    assert (played.orders, background_calibration.listing(tenant=None, limit=9)) == ([], [])
+    assert (played.orders, background.listing(ExperimentKind.CALIBRATION, tenant=None, limit=9)) == ([], [])
 
 
 def test_the_form_shows_rows_and_columns_and_no_price_of_a_job(house):
@@ -143,8 +147,8 @@ def test_the_form_shows_rows_and_columns_and_no_price_of_a_job(house):
 
 def test_without_redis_it_says_what_is_missing(house, monkeypatch, played):
     visitor = Visitor(house)
-    settings = background_calibration.get_settings()
-    monkeypatch.setattr(background_calibration, "get_settings", lambda: settings.model_copy(update={"redis_url": None}))
+    settings = background.get_settings()
+    monkeypatch.setattr(background, "get_settings", lambda: settings.model_copy(update={"redis_url": None}))
     page = visitor.post()
     assert page.status_code == 422
     assert "set FIRSTLINE_REDIS_URL" in page.text
@@ -152,11 +156,11 @@ def test_without_redis_it_says_what_is_missing(house, monkeypatch, played):
 
 def test_one_whose_process_is_gone_says_so(house):
     long_ago = now() - timedelta(minutes=5)
-    row = BackgroundCalibrationRow(
+    row = BackgroundExperimentRow(
         id="a" * 12, tenant="default", workflow="sort", begun_by="Ada", aim={}, begun_at=long_ago, heard_at=long_ago
     )
     with api.engine().db.writing() as tx:
-        background_calibration.store.insert(tx, row=row)
+        background.store.insert(tx, row=row)
     seen = Visitor(house).client.get(f"/calibrate/{'a' * 12}").text
     assert "badge interrupted" in seen
     assert "what was answered is not paid again" in seen

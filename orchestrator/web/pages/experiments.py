@@ -1,0 +1,58 @@
+"""What the pages of calibrations and of tunings have in common: their forms and their rows."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from fastapi import UploadFile
+from pydantic import ValidationError
+
+from firstline.orchestrator.submission.run_request import Order
+from firstline.orchestrator.web.access import Visitor
+from firstline.orchestrator.web.api.experiments import AimFields
+from firstline.orchestrator.web.api.submission import former_rows, with_items
+from firstline.orchestrator.web.pages.submit import order_of, said_wrong, source_of
+from firstline.orchestrator.web.parameters import JOB_ID
+from firstline.schemas.errors import UserError
+
+A = TypeVar("A", bound=AimFields)
+
+#: So many of the newest are listed.
+LISTED = 20
+
+
+def aim_fields(model: type[A], filled: dict[str, str]) -> A:
+    """Return what a form wants certified; UserError says what is wrong with which field."""
+    given = {name: text for name in model.model_fields if (text := filled.get(name, "").strip())}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise UserError(said_wrong(error)) from None
+
+
+@contextmanager
+def rows_of(filled: dict[str, str], file: UploadFile | None, visitor: Visitor) -> Iterator[Path | None]:
+    """Yield a form's rows as a file: those uploaded, else those typed, else a former job's; None: none of them.
+
+    UserError, Refusal: there is no such job that the visitor may see.
+    """
+    job = filled.get("job", "").strip()
+    if not job or (file is not None and file.filename) or filled.get("texts", "").strip():
+        with source_of(file, filled.get("texts", "")) as source:
+            yield source
+        return
+    if not re.fullmatch(JOB_ID, job):
+        raise UserError(f"expected the id of a job whose rows are taken, got '{job}'")
+    with former_rows(job, visitor) as source:
+        yield source
+
+
+def experiment_order(filled: dict[str, str], source: Path | None, visitor: Visitor, *, doing: str) -> Order:
+    """Return the order that a form holds; UserError where a workflow or its rows are missing."""
+    if source is None:
+        raise UserError(f"no items: choose a file, type some, or name a job; {doing} draws a sample of them")
+    if not filled.get("workflow"):
+        raise UserError(f"expected a workflow or a skill for {doing}; choose one")
+    return with_items(order_of(filled), source, visitor)
