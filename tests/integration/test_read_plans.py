@@ -181,8 +181,8 @@ def test_every_page_and_route_is_shown(deployment: Context, plans: ReadPlans, te
         plans.doing = f"GET {path}"
         answers[path] = client.get(filled(path, "past-8")).status_code
     of_jobs = {path: code for path, code in answers.items() if path.startswith(("/jobs", "/v1/jobs", "/quality"))}
-    # One wants a kind of file, the other a model.
-    wanting = {"/jobs/{job}/results.{kind}", "/jobs/{job}/items/{item}/again"}
+    # One wants a kind of file, the others a step of the item that was asked by itself.
+    wanting = {"/jobs/{job}/results.{kind}", "/jobs/{job}/items/{item}/again", "/v1/jobs/{job}/items/{item}/offers"}
     assert {path for path, code in of_jobs.items() if code >= 300} == wanting
     assert max(answers.values()) < 500
     for order in ItemOrder:
