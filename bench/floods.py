@@ -69,6 +69,18 @@ def large_jobs(client: httpx.Client, n: int) -> None:
     client.post("/v1/jobs/upload", data={"workflow": "sort_ticket"}, files={"file": ("x.jsonl", lines)})
 
 
+@cache
+def _body() -> str:
+    items = [{"id": str(n), "text": "x" * 600, "tags": ["a", "b"]} for n in range(20_000)]
+    # Nothing is written: it is read, and refused.
+    return json.dumps({"workflow": "none-such", "items": items})
+
+
+def large_bodies(client: httpx.Client, n: int) -> None:
+    """Send requests of 13 MB of JSON."""
+    client.post("/v1/jobs", content=_body(), headers={"content-type": "application/json"})
+
+
 def hostile_schemas(client: httpx.Client, n: int) -> None:
     """Bring schemas that take long to compile or to check."""
     items = [{"text": "a" * 40 + "!"}]
@@ -109,7 +121,17 @@ def strangers(client: httpx.Client, n: int) -> None:
 
 FLOODS: dict[str, Flood] = {
     flood.__name__: flood
-    for flood in (many_jobs, large_jobs, hostile_schemas, deep_bodies, wide_tables, streams, chats, strangers)
+    for flood in (
+        many_jobs,
+        large_jobs,
+        large_bodies,
+        hostile_schemas,
+        deep_bodies,
+        wide_tables,
+        streams,
+        chats,
+        strangers,
+    )
 }
 
 

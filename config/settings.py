@@ -2,16 +2,18 @@
 
 import base64
 import os
+import ssl
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from firstline.config.errors.error_messages import sentence, suggestion
+from firstline.config.shared_state.address import address_of, completed
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.errors import UserError
 
@@ -19,7 +21,8 @@ PREFIX = "FIRSTLINE_"
 #: Folder of the user's own files that is found without being named.
 OWN_FOLDER = Path("firstline")
 
-_REDIS = ("redis://", "rediss://", "unix://")
+#: What stands in settings of its own and belongs to the URL of Redis.
+_OF_REDIS = ("redis_ca_file", "redis_master", "redis_sentinel_password")
 _DATABASE = ("sqlite://", "postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -35,7 +38,13 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    #: `redis://`, `rediss://` or `unix://`; None: `firstline run` starts a server of its own.
+    #: File with the certificate of the CA that signed that of Redis, in PEM; None: those that this machine trusts.
+    redis_ca_file: Path | None = None
+    #: Name under which Sentinels watch Redis.
+    redis_master: str | None = None
+    #: Password of the Sentinels themselves; None: they ask for none.
+    redis_sentinel_password: SecretStr | None = None
+    #: `redis://`, `rediss://`, `unix://`, `sentinel://` or `sentinels://`; None: `firstline run` starts its own.
     redis_url: str | None = None
     #: `postgresql://...` or `sqlite:///FILE`; None: an SQLite file in the state folder.
     database_url: str | None = None
@@ -45,8 +54,8 @@ class Settings(BaseSettings):
     home: Path | None = None
     #: Where local models are kept.
     models_home: Path = Path("~/.cache/firstline/models")
-    #: Prefix of every Redis key and queue: two deployments may share one Redis under two namespaces.
-    namespace: str = Field(default="firstline", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    #: Prefix of every Redis key, queue and channel: two deployments may share one Redis under two namespaces.
+    namespace: str = Field(default="firstline", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_:-]{0,39}$")
     #: Profile used where a job names none.
     profile: str = "recorded"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -107,11 +116,26 @@ class Settings(BaseSettings):
     #: Seconds that a stopping worker may take to hand its work back.
     grace_s: float = Field(default=20.0, gt=0)
 
+    @field_validator("redis_ca_file")
+    @classmethod
+    def _certificates(cls, file: Path | None) -> Path | None:
+        if file is None:
+            return None
+        try:
+            ssl.create_default_context(cafile=file.expanduser())
+        except OSError as error:
+            raise ValueError(f"expected a PEM file of certificates, got '{file}' ({error})") from None
+        return file.expanduser()
+
     @field_validator("redis_url")
     @classmethod
-    def _redis(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(_REDIS):
-            raise ValueError("expected a URL such as redis://HOST:6379/0, rediss://... or unix:///PATH")
+    def _redis(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None:
+            return None
+        ca_file, master, password = (info.data.get(name) for name in _OF_REDIS)
+        word = password.get_secret_value() if password else None
+        url = completed(url, ca_file=ca_file, master=master, sentinel_password=word)
+        address_of(url)
         return url
 
     @field_validator("database_url")

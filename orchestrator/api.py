@@ -1,9 +1,7 @@
 """The producer API: submit a job, follow it, fetch its results; needs neither litellm nor a provider key."""
 
 import math
-import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -13,21 +11,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
 from firstline.config.settings import Settings, get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
+from firstline.orchestrator.core.sharding import most_out
 from firstline.orchestrator.engine import lifecycle, publish
 from firstline.orchestrator.engine.receiving import receive
 from firstline.orchestrator.engine.tracing import trace_plan
 from firstline.orchestrator.engine.webhooks import refuse_bad_url
 from firstline.orchestrator.money import budgets
 from firstline.orchestrator.monitoring.obstacles import obstacles
-from firstline.orchestrator.plans.compile import compile_plan, granted_tools
-from firstline.orchestrator.plans.planner.first import planning_workflow
-from firstline.orchestrator.plans.thresholds import known_certificates
-from firstline.orchestrator.plans.tier_choice import with_tiers
-from firstline.orchestrator.reports import baselines
 from firstline.orchestrator.reports.decisions import Decision, decisions_of
 from firstline.orchestrator.reports.report import make_report
 from firstline.orchestrator.store import items as item_store
@@ -36,11 +29,8 @@ from firstline.orchestrator.store import reviews, views
 from firstline.orchestrator.store import webhooks as webhook_store
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.migrate import migrate
-from firstline.orchestrator.store.tables import JobRow
-from firstline.orchestrator.submission import earlier_answers
-from firstline.orchestrator.submission.input_fit import InputFit
-from firstline.orchestrator.submission.item_fields import needs
-from firstline.orchestrator.submission.item_reader import InputItem, as_item
+from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.job_plan import job_plan
 from firstline.orchestrator.submission.quotas import room_of
 from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import WHOLE_JOB
@@ -86,102 +76,48 @@ def submit(
     has as much at work as it may (OverQuotaError).
     """
     steering = engine()
-    if request.idempotency_key is not None:
-        with steering.db.reading() as tx:
-            known = job_store.with_key(tx, idempotency_key=request.idempotency_key)
-            before = job_store.request_digest(tx, job=known) if known is not None else None
-        if known is not None:
-            if body is not None and before is not None and body != before:
-                raise UserError(
-                    f"the idempotency key was used for job {known} with another request; send each request under a "
-                    "key of its own"
-                )
-            return known
-    if request.options.webhook_url is not None:
-        refuse_bad_url(request.options.webhook_url, steering.settings)
-    catalogue = load_catalogue(tenant=request.options.tenant)
-    profile = chosen_profile(request, catalogue)
-    workflow = _workflow(request, catalogue)
-    request = request.evolve(options=with_tiers(request.options.evolve(profile=profile.name), profile))
+    known = _known(steering, request, body)
+    if known is not None:
+        return known
+    webhook_url = request.options.webhook_url
+    if webhook_url is not None:
+        refuse_bad_url(webhook_url, steering.settings)
     began = now()
     with steering.db.reading() as tx:
-        plan = compile_plan(
-            workflow,
-            catalogue=catalogue,
-            profile=profile,
-            tiers=request.options.tiers,
-            certificates=known_certificates(tx, profile=profile, tenant=request.options.tenant),
-            granted=granted_tools(
-                catalogue, named=request.options.tools, tenant=request.options.tenant, role=request.role
-            ),
-        )
-    if request.options.purpose == baselines.PURPOSE:
-        plan = baselines.as_they_come(plan)
+        asked = job_plan(tx, request, functions=folders)
     if isinstance(items, Sequence):
         # Of what is streamed nothing can be known before; its producers look at their file first.
-        _refuse_misfit(items, workflow, plan)
-    folders = folders or catalogue.functions
-    row = _job_row(request, workflow, plan, profile, folders)
-    earlier = earlier_answers.of_job(plan, profile, request.options, folders)
-    row.recipe = earlier.recipe if earlier else None
-    row.request_digest = body
+        asked.refuse_misfit(items)
+    row, options = asked.row(body=body), asked.request.options
     try:
         with steering.db.writing() as tx:
-            room = room_of(tx, request=request, settings=steering.settings)
+            room = room_of(tx, request=asked.request, settings=steering.settings)
             job_store.insert(tx, row=row)
-            if request.options.webhook_url is not None:
-                webhook_store.expect(tx, job=row.id, url=request.options.webhook_url)
+            if webhook_url is not None:
+                webhook_store.expect(tx, job=row.id, url=webhook_url)
     except IntegrityError:
         return submit(request, items, folders=folders, body=body)
-    trace_plan(steering.tracer, row.id, plan, began=began)
-    dedupe = request.options.dedupe and earlier is not None
-    taking = earlier if request.options.rerun is Rerun.CHANGED else None
+    trace_plan(steering.tracer, row.id, asked.plan, began=began)
+    dedupe = options.dedupe and asked.earlier is not None
+    taking = asked.earlier if options.rerun is Rerun.CHANGED else None
     count = receive(steering, row.id, items, dedupe=dedupe, room=room, earlier=taking)
     _begin(steering, row.id, count)
     return row.id
 
 
-def _refuse_misfit(items: Sequence[InputItem | JsonObject], workflow: Workflow, plan: Plan) -> None:
-    fit = InputFit(needs(workflow, plan.skills))
-    deque(fit.watch(as_item(one, n) for n, one in enumerate(items)), maxlen=0)
-    fit.refuse_misfit("the input")
-
-
-def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
-    """Return the ladder that a request brings or names, or else the deployment's own."""
-    named = "profile" in request.options.model_fields_set
-    return request.profile or catalogue.profile(request.options.profile if named else get_settings().profile)
-
-
-def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
-    if isinstance(request.workflow, Workflow):
-        return request.workflow
-    if request.workflow is not None:
-        return catalogue.workflow(request.workflow)
-    if request.goal is not None:
-        return planning_workflow(request.goal)
-    raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
-
-
-def _job_row(request: JobRequest, workflow: Workflow, plan: Plan, profile: Profile, folders: Sequence[Path]) -> JobRow:
-    return JobRow(
-        id=f"{now():%m%d}-{secrets.token_hex(4)}",
-        name=request.name or workflow.name,
-        workflow=workflow.name,
-        goal=request.goal,
-        state=JobState.RECEIVING.value,
-        tenant=request.options.tenant,
-        priority=request.options.priority.value,
-        purpose=request.options.purpose,
-        plan=plan.model_dump(mode="json"),
-        profile=profile.model_dump(mode="json"),
-        options=request.options.model_dump(mode="json"),
-        folders=[str(Path(folder).absolute()) for folder in folders],
-        budget_usd=request.options.budget_usd,
-        idempotency_key=request.idempotency_key,
-        created_at=now(),
-        deadline=request.options.deadline,
-    )
+def _known(steering: Context, request: JobRequest, body: str | None) -> str | None:
+    """Return the job that a request's idempotency key stands for; UserError where it was used for another request."""
+    if request.idempotency_key is None:
+        return None
+    with steering.db.reading() as tx:
+        known = job_store.with_key(tx, idempotency_key=request.idempotency_key)
+        before = job_store.request_digest(tx, job=known) if known is not None else None
+    if body is not None and before is not None and body != before:
+        raise UserError(
+            f"the idempotency key was used for job {known} with another request; send each request under a key of its "
+            "own"
+        )
+    return known
 
 
 def _begin(steering: Context, job: str, count: int) -> None:
@@ -252,10 +188,10 @@ def results(job: str, *, skip: int = 0) -> Iterator[ItemResult]:
 def results_beside(job: str, *, skip: int = 0, patient: bool = False) -> Iterator[tuple[JsonObject, ItemResult]]:
     """Yield what `results` does, each beside its item's input; `patient`: through the database's outages."""
     read = through_outages if patient else _at_once
-    read(partial(_expect, job))
+    most = read(partial(_chunk_of, job))
     after = skip - 1
     while True:
-        rows = read(partial(_items, job, after, _CHUNK))
+        rows = read(partial(_items, job, after, most))
         if not rows:
             break
         yield from ((row["input"], _result(row)) for row in rows)
@@ -269,9 +205,10 @@ def _at_once(look: Callable[[], T]) -> T:
     return look()
 
 
-def _expect(job: str) -> None:
+def _chunk_of(job: str) -> int:
+    """Return how many of a job's items may be held at once."""
     with engine().db.reading() as tx:
-        job_store.light(tx, job=job)
+        return most_out(job_store.light(tx, job=job)["shard_items"]) or _CHUNK
 
 
 def _items(job: str, after: int, limit: int) -> list[RowMapping]:
@@ -385,11 +322,5 @@ def preview(request: JobRequest) -> Plan:
             "the plan of a goal is written by a model, as a part of the job: submit it with `approve: true`, and it "
             "waits for your yes"
         )
-    with api.engine().db.writing() as tx:
-        return compile_plan(
-            request.workflow,
-            catalogue=load_catalogue(tenant=request.options.tenant),
-            profile=request.profile,
-            tiers=request.options.tiers,
-            certificates=known_certificates(tx, profile=request.profile, tenant=request.options.tenant),
-        )
+    with api.engine().db.reading() as tx:
+        return job_plan(tx, request).plan

@@ -1,6 +1,7 @@
 """A way to a server that can be cut, closed, led elsewhere, or swallow whatever is sent."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Coroutine
 from typing import Any
@@ -13,8 +14,10 @@ _CHUNK = 65536
 class Proxy:
     """Passes connections on to a local port, until it is told otherwise; safe to call from any thread."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, *, tls: ssl.SSLContext | None = None) -> None:
+        """Lead to a port; with `tls`, whoever comes speaks TLS with the proxy."""
         self.port = free_port()
+        self._tls = tls
         self._target = target
         self._swallows = False
         self._links: set[_Link] = set()
@@ -25,7 +28,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """Redis's URL by this way."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis{'s' if self._tls else ''}://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Begin to pass on."""
@@ -66,7 +69,7 @@ class Proxy:
 
     async def _open(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024, ssl=self._tls)
 
     async def _close(self) -> None:
         if self._server is not None:

@@ -55,12 +55,27 @@ class Postgres:
 
     def kill(self) -> None:
         """Kill the server and all its backends at once, as a machine does that loses its power."""
-        postmaster = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
-        processes = [postmaster, *postmaster.children()]
+        processes = self._processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(processes, timeout=10)
+
+    def freeze(self) -> None:
+        """Stop the server and its backends: connections stand, new ones are accepted, and nobody is answered."""
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        postmaster = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        return [postmaster, *postmaster.children()]
 
     def copy(self, name: str, into: str) -> str:
         """Back a database up with pg_dump, restore it into a new one with pg_restore, and return the new one's URL."""
@@ -180,9 +195,8 @@ class RedisServer:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = ("--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes", "--save", "")
         with (self.folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([self.binary, *options], stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True)
         client = redis.Redis(port=self.port)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -192,6 +206,14 @@ class RedisServer:
                     return
             time.sleep(0.05)
         raise TimeoutError(f"Redis did not start; see {self.folder}/redis.log")
+
+    def _command(self) -> list[str]:
+        there = ["--port", str(self.port), "--dir", str(self.folder)]
+        return [self.binary, *there, "--appendonly", "yes", "--save", ""]
+
+    @property
+    def is_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
         if self._process is not None:

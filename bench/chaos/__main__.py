@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import bench.chaos
-from bench.chaos import deaths, redis_troubles, sleepers
+from bench.chaos import deaths, poison, postgres_troubles, redis_kinds, redis_troubles, sleepers
 from bench.chaos.outcome import CLOCKED, Scenario, line, play, targets
 from bench.chaos.rest import pulses
 from bench.chaos.scene import LATENCY_S, Stage
@@ -17,8 +17,7 @@ from bench.clock import faketime
 from bench.small_disk import small_disk
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import script
-from tests.proxy import Proxy
-from tests.servers import RedisServer, postgresql
+from tests.servers import postgresql
 
 SCENARIOS: tuple[Scenario, ...] = (
     deaths.undisturbed,
@@ -42,6 +41,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     sleepers.worker_asleep,
     sleepers.orchestrator_asleep,
     sleepers.all_asleep,
+    redis_kinds.sentinel_elects,
+    redis_kinds.password_rotated,
+    poison.poisoned_checks,
+    poison.poisoned_answers,
+    *postgres_troubles.SCENARIOS,
 )
 
 
@@ -66,17 +70,14 @@ def staged(options: argparse.Namespace, *, jumping: bool) -> Iterator[Stage]:
             url = f"sqlite:///{disk / 'firstline.db'}"
         clock = faketime(folder / "clock", library=options.faketime) if jumping else None
         binary = {"binary": options.redis} if options.redis else {}
-        server = RedisServer(folder / "redis", **binary)
-        way = Proxy(server.port)
-        way.start()
-        stack.callback(way.stop)
+        server, way, redis_url, env = stack.enter_context(redis_kinds.redis_of(options.kind, folder, binary))
         deployment = Deployment(
             folder,
             url,
             script(LATENCY_S),
             server,
-            redis_url=way.url,
-            env={"FIRSTLINE_LOG_LEVEL": "WARNING"},
+            redis_url=redis_url,
+            env={"FIRSTLINE_LOG_LEVEL": "WARNING", **env},
             clocked=clock.env if clock else {},
             workers={"cheap": 2, "frontier": 1},
             given=pulses(folder / "pulses"),
@@ -95,6 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--redis", help="another server's binary, such as Debian's /usr/bin/redis-server")
+    parser.add_argument("--kind", choices=("plain", "tls", "managed", "sentinel"), default="plain", help="which Redis")
     parser.add_argument(
         "--kill-every", type=float, default=5.0, metavar="S", help="seconds between two kills (default 5)"
     )

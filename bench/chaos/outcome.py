@@ -1,12 +1,12 @@
 """A job under a scenario, and what became of it, beside its targets."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bench.chaos.deaths import clock_jumps, clock_steady
-from bench.chaos.rest import Rest, come_to_rest
+from bench.chaos.rest import HELD, Rest, come_to_rest, rise
 from bench.chaos.scene import LATENCY_S, STEPS, Blow, Scene, Stage
 from firstline.orchestrator import api
 from firstline.schemas.errors import InfrastructureError
@@ -17,6 +17,8 @@ Scenario = Callable[[Scene], None]
 
 #: A library under every call for the time is no part of the other scenarios.
 CLOCKED = (clock_steady, clock_jumps)
+#: By how many a process may hold more of each after rounds without being called leaking: pools are not full at once.
+SLACK = {"threads": 2, "connections": 4, "files": 4}
 #: Seconds from a blow, or from the end of one that lasts, until the job goes on.
 SILENCE_S = 10.0
 
@@ -36,6 +38,9 @@ class Outcome:
     #: Longest time from a worker's death to the next call on its tier, which may have had nothing to do meanwhile.
     tier_silence_s: float | None
     error: str | None = None
+    #: Figures of the scenario's own, with the most that each may be; and what is worth a line.
+    figures: tuple[tuple[str, float, float], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def play(scenario: Scenario, stage: Stage, count: int) -> Outcome:
@@ -47,20 +52,14 @@ def play(scenario: Scenario, stage: Stage, count: int) -> Outcome:
         request(profile, steps=STEPS, name=scenario.__name__.replace("_", "-")), items(count, of=scenario.__name__)
     )
     scene = Scene(stage, job, first_line, count)
-    errors: list[str] = []
-
-    def act() -> None:
-        try:
-            scenario(scene)
-        except Missing as missing:
-            errors.append(f"skipped: {missing}")
-
-    actor = threading.Thread(target=act)
-    actor.start()
-    _follow(job, limit_s=150 + 0.2 * count)
-    seconds = time.monotonic() - begun
-    scene.ended.set()
-    actor.join()
+    with ThreadPoolExecutor(1) as actors:
+        acting = actors.submit(scenario, scene)
+        _follow(job, limit_s=150 + 0.2 * count)
+        seconds = time.monotonic() - begun
+        scene.ended.set()
+    missing = acting.exception()
+    if missing is not None and not isinstance(missing, Missing):
+        raise missing
     rest = come_to_rest(stage)
     # A call whose answer came too late is still in the log of the provider, and its trail on the way.
     time.sleep(2)
@@ -71,7 +70,19 @@ def play(scenario: Scenario, stage: Stage, count: int) -> Outcome:
     # Where clocks jump, the provider's is the only one that is right.
     signs = [float(call["at"]) for call in paid] if scenario in CLOCKED else findings.judged_at
     silence_s, tier_silence_s = _silence(blows, signs, after_s=0.5), _tier_silence(blows, paid)
-    return Outcome(scenario.__name__, seconds, findings, blows, flying, rest, silence_s, tier_silence_s, *errors)
+    return Outcome(
+        scenario.__name__,
+        seconds,
+        findings,
+        blows,
+        flying,
+        rest,
+        silence_s,
+        tier_silence_s,
+        None if missing is None else f"skipped: {missing}",
+        tuple(scene.figures),
+        tuple(scene.notes),
+    )
 
 
 def _follow(job: str, *, limit_s: float) -> None:
@@ -127,11 +138,26 @@ def targets(outcomes: list[Outcome]) -> list[dict[str, object]]:
             _target(f"{what}: processes that take no messages at rest", one.rest.deaf, 0),
             _target(f"{what}: messages held at rest", one.rest.held, 0),
         ]
+        found += [_target(f"{what}: {name}", value, limit) for name, value, limit in one.figures]
         calm = seconds.get("clock_steady" if one.name == "clock_jumps" else "undisturbed")
         if calm is not None and one.name not in ("undisturbed", "clock_steady"):
             lasting_s = sum(blow.behind - blow.at for blow in one.blows)
             limit = 1.5 * calm + lasting_s + 10 * max(1, len(one.blows))
             found.append(_target(f"{what}: total time, s", round(one.seconds, 1), round(limit, 1)))
+    return found + _rises(outcomes)
+
+
+def _rises(outcomes: list[Outcome]) -> list[dict[str, object]]:
+    """Return what processes hold more after the last of several rounds of a scenario than after the first."""
+    found = []
+    for name in dict.fromkeys(one.name for one in outcomes):
+        rests = [one.rest for one in outcomes if one.name == name and one.error is None]
+        if len(rests) < 2:
+            continue
+        for what in HELD:
+            more, process = rise(rests, what)
+            shown = " ".join(str(getattr(rest.footprints[process], what)) for rest in rests)
+            found.append(_target(f"{name}: {len(rests)} rounds: {what} more in {process} ({shown})", more, SLACK[what]))
     return found
 
 
@@ -148,7 +174,7 @@ def line(one: Outcome) -> str:
         f"{one.name}: {one.error or ''} {one.seconds:.1f} s, {len(one.blows)} blows, state {seen.state}, "
         f"lost {seen.lost}, paid {seen.paid}, twice {seen.paid_twice} (in flight {one.in_flight}), "
         f"unrecorded {seen.unrecorded}, silence {_shown(one.silence_s)} (a tier: {_shown(one.tier_silence_s)}), "
-        f"off {seen.off_usd:.9f}, {one.rest}"
+        f"off {seen.off_usd:.9f}, {one.rest}" + "".join(f"\n    {note}" for note in one.notes)
     )
 
 

@@ -64,6 +64,9 @@ class Scene:
     ended: threading.Event = field(default_factory=threading.Event)
     blows: list[Blow] = field(default_factory=list)
     random: Random = field(default_factory=lambda: Random(11))
+    #: Figures of this scenario alone, with the most that each may be; and what is worth a line.
+    figures: list[tuple[str, float, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def deployment(self) -> Deployment:
@@ -94,6 +97,14 @@ class Scene:
             return api.status(self.job).ended_items
         except InfrastructureError:
             return 0
+
+    def tell(self, name: str, value: float, limit: float) -> None:
+        """Keep a figure that must not be above its limit."""
+        self.figures.append((name, value, limit))
+
+    def note(self, line: str) -> None:
+        """Keep a line for whoever reads the outcome."""
+        self.notes.append(line)
 
     def paid(self) -> Paid:
         """Return what the provider has logged since the job began."""

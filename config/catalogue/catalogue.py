@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from firstline.config.catalogue.collection import SUFFIXES, Entry, Reader, Shelf, unknown, usable
+from firstline.config.catalogue.collection import Entry, Reader, Shelf, is_path, unknown
 from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
 from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.config.catalogue.tool_paths import located_tool, located_workflow
@@ -84,29 +84,29 @@ class Catalogue:
 
     def skill(self, name_or_path: str | Path, *, folder: Path = Path()) -> Skill:
         """Return a skill; UserError names what there is, or what is wrong with its file."""
-        return _value(_found(name_or_path, self.skills, self._skill, folder))
+        return self._skill.value(name_or_path, self.skills, folder=folder)
 
     def profile(self, name_or_path: str | Path, *, folder: Path = Path()) -> Profile:
         """Return a profile; UserError names what there is, or what is wrong with its file."""
-        return _value(_found(name_or_path, self.profiles, self._profile, folder))
+        return self._profile.value(name_or_path, self.profiles, folder=folder)
 
     def tool(self, name: str) -> ToolSpec:
         """Return a tool: a declared one, or a built-in one that needs no declaration."""
         if name in BUILT_IN_TOOLS and name not in self.tools:
             return ToolSpec(name=name, kind=name)
-        return _value(self.tools.entry(name))
+        return self.tools.entry(name).usable()
 
     def workflow(self, name_or_path: str | Path, *, folder: Path = Path()) -> Workflow:
         """Return a workflow; a skill's name or path stands for a workflow of that one step."""
         if is_path(name_or_path):
             document = read_yaml(folder / name_or_path)
             if kind_of(document.data) is FileKind.SKILL:
-                return of_skill(_value(self._skill.from_document(document)), inline=True)
+                return of_skill(self._skill.from_document(document).usable(), inline=True)
             expect_kind(document, FileKind.WORKFLOW)
-            return _value(self._workflow.from_document(document))
+            return self._workflow.from_document(document).usable()
         name = str(name_or_path)
         if name in self.workflows:
-            return _value(self.workflows.entry(name))
+            return self.workflows.entry(name).usable()
         if name in self.skills:
             return of_skill(self.skill(name))
         raise UserError(unknown("workflow or skill", name, self.workflows.names | self.skills.names))
@@ -235,27 +235,10 @@ def tenant_homes(homes: Sequence[Path], tenant: str) -> tuple[Path, ...]:
     return tuple(folder for home in homes if (folder := home / TENANTS / tenant).is_dir())
 
 
-def is_path(name: str | Path) -> bool:
-    """Return whether this names a file rather than something in the catalogue."""
-    return isinstance(name, Path) or "/" in name or "\\" in name or Path(name).suffix in SUFFIXES
-
-
 def of_skill(skill: Skill, *, inline: bool = False) -> Workflow:
     """Return the workflow of one step that a skill stands for."""
     step = Step(name=skill.name.replace("-", "_"), skill=skill.name)
     return Workflow(name=skill.name, description=skill.description, steps=(step,), skills=(skill,) if inline else ())
-
-
-def _found(name_or_path: str | Path, shelf: Shelf[T], reader: Reader[T], folder: Path) -> Entry[T]:
-    if not is_path(name_or_path):
-        return shelf.entry(str(name_or_path))
-    return usable(reader.entry(folder / name_or_path))
-
-
-def _value(entry: Entry[T]) -> T:
-    value = usable(entry).value
-    assert value is not None
-    return value
 
 
 def _why_not(look: Callable[[], object]) -> str | None:

@@ -25,6 +25,12 @@ class Entry(Generic[T]):
     problems: tuple[Problem, ...] = ()
     built_in: bool = False
 
+    def usable(self) -> T:
+        """Return its value; ConfigError when its file is broken."""
+        if self.value is None:
+            raise ConfigError(self.problems)
+        return self.value
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf(Generic[T]):
@@ -57,7 +63,9 @@ class Shelf(Generic[T]):
             raise ConfigError([self.clashes[name]])
         if name not in self.entries:
             raise UserError(unknown(self.noun, name, self.names))
-        return usable(self.entries[name])
+        entry = self.entries[name]
+        entry.usable()
+        return entry
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -73,11 +81,9 @@ def unknown(noun: str, name: str, known: Collection[str]) -> str:
     return f"no {noun} is called '{name}'{f'{meant} {there.capitalize()}' if meant else f'; {there}'}"
 
 
-def usable(entry: Entry[T]) -> Entry[T]:
-    """Return the entry; ConfigError when its file is broken."""
-    if entry.value is None:
-        raise ConfigError(entry.problems)
-    return entry
+def is_path(name: str | Path) -> bool:
+    """Return whether this names a file rather than something in the catalogue."""
+    return isinstance(name, Path) or "/" in name or "\\" in name or Path(name).suffix in SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,12 @@ class Reader(Generic[T]):
     model: type[T]
     #: Returns the finished value and its flaws; called with the value and the file's folder.
     finish: Callable[[T, Path], tuple[T, list[Flaw]]]
+
+    def value(self, name_or_path: str | Path, shelf: Shelf[T], *, folder: Path) -> T:
+        """Return what a name on the shelf or a path seen from `folder` stands for; UserError: nothing, or broken."""
+        if is_path(name_or_path):
+            return self.entry(folder / name_or_path).usable()
+        return shelf.entry(str(name_or_path)).usable()
 
     def entry(self, file: Path, *, built_in: bool = False) -> Entry[T]:
         """Return a file as an entry; its name is the file's where it does not say another."""

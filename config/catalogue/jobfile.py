@@ -10,9 +10,9 @@ from firstline.config.catalogue.catalogue import (
     expect_kind,
     finish_profile,
     in_one_line,
-    is_path,
     load_catalogue,
 )
+from firstline.config.catalogue.collection import is_path
 from firstline.config.catalogue.file_kinds import FileKind, kind_of
 from firstline.config.catalogue.yaml_file import Document, read_yaml
 from firstline.config.errors.error_messages import ConfigError, Flaw, listed, suggestion

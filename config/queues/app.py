@@ -8,6 +8,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from firstline.config.queues.signing import keyring
 from firstline.config.settings import Settings
+from firstline.config.shared_state.address import Address, address_of
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import Priority
 
@@ -21,6 +22,7 @@ SMALL_JOB = 2
 STEPS = [0, 2, 4, 7]
 
 TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "firstline.config.queues.broker:Transport")
+TRANSPORT_ALIASES["sentinel"] = "firstline.config.queues.broker:SentinelTransport"
 
 #: Seconds that a process waits for Redis's answer to a command.
 SOCKET_TIMEOUT_S = 5.0
@@ -50,16 +52,18 @@ def make_app(settings: Settings, *, producer: bool = False) -> Celery:
         )
     if settings.signing_key is not None:
         keyring(settings.namespace, settings.signing_key.get_secret_value())
-    url = _celery_url(settings.redis_url)
+    address = address_of(settings.redis_url)
+    kind = "SentinelResults" if address.sentinels else "Results"
+    url = address.celery_url
     app = Celery(
         "firstline",
         broker=url,
-        backend=_results_url(url),
+        backend=f"firstline.config.queues.results:{kind}+{url.removeprefix('redis+')}",
         set_as_current=False,
         amqp="firstline.config.queues.broker:Amqp",
         task_cls="firstline.config.queues.task:LabelledTask",
     )
-    app.conf.update(_options(settings))
+    app.conf.update(_options(settings, address))
     if producer:
         app.conf.broker_transport_options |= _HURRIED
     return app
@@ -71,18 +75,13 @@ def queue(settings: Settings, name: str) -> Queue:
     return Queue(full, Exchange(full), routing_key=full)  # type: ignore[no-untyped-call] # kombu has no types
 
 
-def _results_url(url: str) -> str:
-    return f"firstline.config.queues.results:Results+{url.removeprefix('redis+')}"
-
-
-def _celery_url(url: str) -> str:
-    return url.replace("unix://", "redis+socket://", 1) if url.startswith("unix://") else url
-
-
-def _options(settings: Settings) -> dict[str, Any]:
+def _options(settings: Settings, address: Address) -> dict[str, Any]:
     prefix = settings.namespace
     visibility = {"visibility_timeout": settings.visibility_timeout_s}
+    # Sentinels say where the server is; Kombu and Celery ask them for each new connection.
+    asked = {"master_name": address.master, "sentinel_kwargs": address.sentinel_options} if address.sentinels else {}
     return {
+        **({"broker_use_ssl": address.tls, "redis_backend_use_ssl": address.tls} if address.tls else {}),
         # Ids and JSON only: a message can be read by anyone and executes nothing.
         "task_serializer": "json",
         "result_serializer": "json",
@@ -105,6 +104,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "visibility_timeout": settings.visibility_timeout_s,
         "broker_transport_options": {
             **visibility,
+            **asked,
             # All that is in Redis begins with the namespace, so that a Redis user may be bound to it.
             **settings.keys.transport_options,
             **({"signing_key": settings.signing_key.get_secret_value()} if settings.signing_key else {}),
@@ -121,7 +121,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             "socket_timeout": SOCKET_TIMEOUT_S,
             "max_connections": 200,
         },
-        "result_backend_transport_options": {**visibility, "global_keyprefix": f"{prefix}:"},
+        "result_backend_transport_options": {**visibility, **asked, "global_keyprefix": f"{prefix}:"},
         "redis_socket_keepalive": True,
         "redis_socket_timeout": SOCKET_TIMEOUT_S,
         "redis_socket_connect_timeout": 5,

@@ -133,6 +133,16 @@ class _Channel(redis.Channel):
             raise Empty from None
 
 
+class _SentinelChannel(_Channel, redis.SentinelChannel):
+    """A channel to the server that Sentinels name."""
+
+    from_transport_options = (
+        *_Channel.from_transport_options,
+        "master_name",
+        "sentinel_kwargs",
+    )  # type: ignore[assignment] # as above
+
+
 class _Connection(Connection):
     """A connection to Redis: one that is away is asked again within seconds, however long it was away."""
 
@@ -180,3 +190,9 @@ class Transport(redis.Transport):
         for channel in self.channels:
             if isinstance(tag, str) and tag in channel.qos._delivered:
                 channel.basic_reject(tag, requeue=False)
+
+
+class SentinelTransport(Transport):
+    """The same, to the server that Sentinels name."""
+
+    Channel = _SentinelChannel

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, SentinelBackend
 
 
 class Results(RedisBackend):  # type: ignore[misc] # celery has no types
@@ -22,3 +22,7 @@ class Results(RedisBackend):  # type: ignore[misc] # celery has no types
     def remove_pending_result(self, result: Any) -> Any:
         """Forget what nobody waits for."""
         return result
+
+
+class SentinelResults(Results, SentinelBackend):  # type: ignore[misc]
+    """The same, on the server that Sentinels name."""

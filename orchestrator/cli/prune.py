@@ -18,7 +18,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove jobs that ended long ago, with their items and attempts; calibrations and the gold set stay."""
+    """Remove jobs that ended long ago, with their items and attempts, and what else has grown with time.
+
+    Calibrations and the gold set stay; the audit log goes after a year.
+    """
     from firstline.orchestrator import api
     from firstline.orchestrator.service.prune import prune as remove
     from firstline.orchestrator.service.prune import read_age, read_states

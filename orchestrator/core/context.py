@@ -123,6 +123,7 @@ class Context:
             options=options,
             folders=folders,
             deadline=light["deadline"],
+            shard_items=light["shard_items"],
         )
 
     def _routed(self, tx: Connection, job: str, plan: Plan) -> Plan:

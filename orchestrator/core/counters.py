@@ -24,6 +24,10 @@ _log = logging.getLogger(__name__)
 FLUSH_S = 2.0
 #: Upper bounds of the histogram of a call's latency, in seconds.
 BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+#: Series of a deployment, beyond which skills that are new are counted as one: whoever submits may name some.
+MOST_SERIES, OTHERS = 20_000, "(others)"
+#: Where a skill's name stands in a counter.
+_SKILL_AT = {"escalations": 2, "answers": 1, "task_cost_usd": 1}
 #: Name of a counter, then the values of its labels.
 Count = tuple[str, ...]
 
@@ -49,6 +53,7 @@ class Tally:
         if not counts:
             return
         try:
+            counts = _folded(client, keys, counts)
             pipe = client.pipeline(transaction=True)
             for count, amount in counts.items():
                 pipe.hincrbyfloat(keys.tally, json.dumps(count), amount)
@@ -58,6 +63,20 @@ class Tally:
             with self._lock:
                 for count, amount in counts.items():
                     self._counts[count] += amount
+
+
+def _folded(client: redis.Redis, keys: Keys, counts: Mapping[Count, float]) -> "defaultdict[Count, float]":
+    """Return counts with the skills that there is no more room for as one."""
+    found: defaultdict[Count, float] = defaultdict(float, counts)
+    if int(client.hlen(keys.tally)) + len(counts) <= MOST_SERIES:
+        return found
+    by_skill = [count for count in counts if count[0] in _SKILL_AT]
+    known = client.hmget(keys.tally, [json.dumps(count) for count in by_skill]) if by_skill else []
+    for count, value in zip(by_skill, known, strict=True):
+        if value is None:
+            at, amount = _SKILL_AT[count[0]], found.pop(count)
+            found[*count[:at], OTHERS, *count[at + 1 :]] += amount
+    return found
 
 
 def read(client: redis.Redis, keys: Keys) -> Mapping[Count, float]:

@@ -14,6 +14,7 @@ from firstline.config.catalogue.login_file import LoginFile, is_safe
 from firstline.config.providers.secrets import revealed
 from firstline.orchestrator.core.sessions import BrowserSession
 from firstline.schemas.errors import FirstlineError, InfrastructureError, UserError
+from firstline.workers.providers.body_bounds import ACCEPTED, bound
 
 if TYPE_CHECKING:
     from authlib.integrations.httpx_client import OAuth2Client
@@ -27,7 +28,13 @@ _KEPT_S, _LOOK_S = 3600.0, 10.0
 #: Seconds that clocks may differ.
 _LEEWAY_S = 60
 _LONGEST_NAME = 200
+#: The longest answer that is read, unpacked.
+_MOST_BYTES = 2**20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def _bounded(response: httpx.Response) -> None:
+    bound(response, _MOST_BYTES)
 
 
 class LoginRefused(FirstlineError):
@@ -185,8 +192,10 @@ def _derived(purpose: str, secret: str) -> str:
 
 def _fetched(url: str) -> dict[str, Any]:
     try:
-        answer = httpx.get(url, timeout=_TIMEOUT_S).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
+        headers = {"accept-encoding": ACCEPTED}
+        with httpx.Client(timeout=_TIMEOUT_S, headers=headers, event_hooks={"response": [_bounded]}) as client:
+            answer = client.get(url).raise_for_status().json()
+    except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
         raise _away(error) from None
     if not isinstance(answer, dict):
         raise InfrastructureError(f"expected an object from {url}, got {type(answer).__name__}")

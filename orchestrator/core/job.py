@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property
 
 from firstline.config.queues.app import PRIORITIES, SMALL_JOB
+from firstline.orchestrator.core.sharding import SHARD_ITEMS
 from firstline.schemas.job import JobState, Options, Priority
 from firstline.schemas.plan import Plan
 from firstline.schemas.tier import Profile, Tier, TierKind
@@ -32,6 +33,8 @@ class Job:
     #: Why it is as it is, or does not get on.
     reason: str | None = None
     deadline: datetime | None = None
+    #: Items that one of its shards holds at most; fewer than usual where they are large.
+    shard_items: int = SHARD_ITEMS
 
     @cached_property
     def ladder(self) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.engine.segments import open_segment, shard_of, shard_rows
+from firstline.orchestrator.core.sharding import SHARD_ITEMS, Weights, shard_of
+from firstline.orchestrator.engine.segments import open_segment, shard_rows
 from firstline.orchestrator.store import batches, retention, takeovers
 from firstline.orchestrator.store import items as item_store
 from firstline.orchestrator.store import jobs as job_store
@@ -23,8 +25,9 @@ from firstline.schemas.job import ItemState, JobState
 
 #: Seconds after which a slow producer's items are written although they are few: a sign of its life.
 _WRITE_EVERY_S = 10.0
-#: Items of one transaction.
+#: Items of one transaction, and bytes of input after which it has enough.
 _CHUNK = 1000
+_CHUNK_BYTES = 16 * 2**20
 
 
 #: Identical items are found among the first so many; beyond that memory would grow with the input.
@@ -48,6 +51,7 @@ def receive(
     seen: dict[str, int] = {}
     open_items = Counter[int]()
     rows: list[dict[str, Any]] = []
+    weights, held = Weights(), 0
     count = 0
     written_at = time.monotonic()
     try:
@@ -58,13 +62,16 @@ def receive(
             content = content_of(item.input) if item.error is None else None
             same_as = _same_as(seen, content, n) if dedupe and content else None
             rows.append(_item_row(job, n, item, content, same_as))
+            size = len(to_json(item.input))
+            weights.add(n, size)
+            held += size
             count = n + 1
-            if len(rows) == _CHUNK or time.monotonic() - written_at > _WRITE_EVERY_S:
+            if len(rows) == _CHUNK or held >= _CHUNK_BYTES or time.monotonic() - written_at > _WRITE_EVERY_S:
                 with steering.db.writing() as tx:
                     open_items.update(map(shard_of, _write(tx, job, rows, earlier)))
                     job_store.change(tx, job=job, heard_at=job_store.clock(tx))
                 written_at = time.monotonic()
-                rows = []
+                rows, held = [], 0
     except BaseException:
         # Nobody was told its id, nothing of it was sent: what is refused leaves no job behind.
         with steering.db.writing() as tx:
@@ -73,7 +80,10 @@ def receive(
     with steering.db.writing() as tx:
         open_items.update(map(shard_of, _write(tx, job, rows, earlier)))
         plan = steering.job(tx, job).plan
-        if plan.segment(0)[0].step.is_barrier:
+        size = weights.shard_items
+        if size < SHARD_ITEMS:
+            job_store.change(tx, job=job, shard_items=size)
+        if size < SHARD_ITEMS or plan.segment(0)[0].step.is_barrier:
             open_segment(tx, job=steering.job(tx, job), segment=0)
         else:
             batches.insert_shards(tx, rows=shard_rows(job=job, segment=0, pending=sorted(open_items.items())))

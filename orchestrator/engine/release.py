@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.core.sharding import most_out, most_together
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.economics import is_weighed, tried
@@ -85,6 +86,8 @@ def _room(engine: Context, tx: Connection, job: Job) -> int:
         # Unmeasured, a tier gets a few subtasks, then as many more as it has answered: it may not pay.
         window = min(window, max(PROBED, tried(tx, job, leading, first)))
     everywhere = max(window, mine * 1.5 * PER_SLOT * sum(slots(engine, job, tier) for tier in tiers))
+    if (most := most_out(job.shard_items)) is not None:
+        window, everywhere = min(window, most), min(everywhere, 1.5 * most)
     room = math.ceil(min(window - flying.get(first, 0) - flying[""], everywhere - sum(flying.values())))
     # Each running job gets on, however small its share.
     return room if sum(flying.values()) else max(1, room)
@@ -142,7 +145,8 @@ def passed(engine: Context, job_id: str, segment: int, n: int) -> None:
 
 def _size(engine: Context, job: Job, name: str) -> int:
     tier = job.tier(name)
-    return engine.pace.load(tier).size(job.items, workers=max(1, engine.workers_of(tier.queue)))
+    size = engine.pace.load(tier).size(job.items, workers=max(1, engine.workers_of(tier.queue)))
+    return min(size, most_together(job.shard_items) or size)
 
 
 def pack_of(job: Job, segment: int, tier: str) -> int:

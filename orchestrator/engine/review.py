@@ -10,11 +10,11 @@ from sqlalchemy import Connection, RowMapping
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.core.ladder import Sub
+from firstline.orchestrator.core.sharding import shard_of
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.apply import Place, apply, subtask_row
 from firstline.orchestrator.engine.messages import sub_of, subs_of, values_of
 from firstline.orchestrator.engine.release import release
-from firstline.orchestrator.engine.segments import shard_of
 from firstline.orchestrator.store import decisions, items, jobs, reviews, subtasks
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import GoldRow
@@ -258,7 +258,7 @@ def _settle(
     decisions.note(
         tx, job=job.id, item=case.n, step=sub.step, kind="review", by=PERSON, choice=choice, reason=reason, data=data
     )
-    shard = shard_of(case.n)
+    shard = shard_of(case.n, job.shard_items)
     made = apply(tx, Place(job, case.segment, shard), [case.n]).batches
     state = items.load(tx, job=job.id, numbers=[case.n])[case.n]["state"]
     return ReviewOutcome(job=job.id, item_id=case.item_id, step=sub.step, state=state, goes_on=bool(made)), made

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.core.sharding import FIRST_ITEMS, SHARD_ITEMS, first_item, shard_of
 from firstline.orchestrator.plans import barriers
 from firstline.orchestrator.store import batches, items, jobs
 from firstline.schemas.batch import WHOLE_JOB
@@ -14,28 +15,15 @@ from firstline.schemas.job import WORKING, JobState
 from firstline.schemas.plan import Plan, StepKind
 from firstline.schemas.states import ShardState
 
-#: Items of one shard.
-SHARD_ITEMS = 200
-#: Items of one shard among the first `SHARD_ITEMS` items: where nothing is measured yet, little is sent at once.
-FIRST_ITEMS = 20
-_FIRST_SHARDS = SHARD_ITEMS // FIRST_ITEMS
 
-
-def shard_of(item: int) -> int:
-    """Return the number of an item's shard; steps of the whole job have shard 0."""
-    if item < SHARD_ITEMS:
-        return max(0, item) // FIRST_ITEMS
-    return _FIRST_SHARDS - 1 + item // SHARD_ITEMS
-
-
-def _first_item(shard: int) -> int:
-    return shard * FIRST_ITEMS if shard < _FIRST_SHARDS else (shard - _FIRST_SHARDS + 1) * SHARD_ITEMS
-
-
-def shard_rows(*, job: str, segment: int, pending: Collection[tuple[int, int]]) -> list[dict[str, Any]]:
-    """Return shards over the items, given (shard number, open items)."""
+def shard_rows(
+    *, job: str, segment: int, pending: Collection[tuple[int, int]], size: int = SHARD_ITEMS
+) -> list[dict[str, Any]]:
+    """Return shards of up to `size` items over the items, given (shard number, open items)."""
     return [
-        _shard(job, segment, n, lo=_first_item(n), hi=_first_item(n + 1), count=count) for n, count in pending if count
+        _shard(job, segment, n, lo=first_item(n, size), hi=first_item(n + 1, size), count=count)
+        for n, count in pending
+        if count
     ]
 
 
@@ -68,11 +56,13 @@ def open_segment(tx: Connection, *, job: Job, segment: int) -> None:
     """Cut what a segment has to do into shards."""
     steps = job.plan.segment(segment)
     if not steps[0].step.is_barrier:
-        pending = items.pending_by_block(tx, job=job.id, segment=segment, size=FIRST_ITEMS)
+        size = job.shard_items
+        block_size = min(size, FIRST_ITEMS)
         counted = Counter[int]()
-        for block, count in pending:
-            counted[shard_of(block * FIRST_ITEMS)] += count
-        batches.insert_shards(tx, rows=shard_rows(job=job.id, segment=segment, pending=sorted(counted.items())))
+        for block, count in items.pending_by_block(tx, job=job.id, segment=segment, size=block_size):
+            counted[shard_of(block * block_size, size)] += count
+        rows = shard_rows(job=job.id, segment=segment, pending=sorted(counted.items()), size=size)
+        batches.insert_shards(tx, rows=rows)
         return
     # The items wait at the barrier; the whole-job subtask goes through it for them.
     items.pass_barrier(tx, job=job.id, segment=segment)

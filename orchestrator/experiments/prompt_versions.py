@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstline.config.catalogue.catalogue import Catalogue, is_path, load_catalogue
+from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.config.catalogue.collection import is_path
 from firstline.config.catalogue.yaml_file import read_yaml
 from firstline.config.catalogue.yaml_text import as_yaml, rewritten
 from firstline.config.settings import OWN_FOLDER, get_settings

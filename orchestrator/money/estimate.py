@@ -7,17 +7,15 @@ from random import Random
 
 from sqlalchemy import Connection
 
-from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.catalogue.references import ITEMS, target
 from firstline.config.drafts.draft import RESERVED
 from firstline.orchestrator.money.history import Subject, rungs_of
 from firstline.orchestrator.money.measured import IN_EARNEST, weighed
-from firstline.orchestrator.plans.compile import compile_plan, ladder_of
+from firstline.orchestrator.plans.compile import ladder_of
 from firstline.orchestrator.plans.patterns.tree import most_chars
-from firstline.orchestrator.plans.thresholds import known_certificates
-from firstline.orchestrator.plans.tier_choice import with_tiers
-from firstline.orchestrator.submission.earlier_answers import content_of, of_job
+from firstline.orchestrator.submission.earlier_answers import content_of
 from firstline.orchestrator.submission.item_reader import InputItem
+from firstline.orchestrator.submission.job_plan import job_plan
 from firstline.orchestrator.submission.run_request import Order
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.estimate import Estimate, StepEstimate
@@ -61,20 +59,12 @@ def estimate(tx: Connection, order: Order, *, sample: int = SAMPLE) -> Estimate:
     if order.request.workflow is None or isinstance(order.request.workflow, str):
         note = "a goal's plan is written when the job begins; its steps and their cost are not known before"
         return Estimate(items=0, sampled=0, cost_usd=None, notes=(note,))
-    options = with_tiers(order.request.options, order.profile)
-    plan = compile_plan(
-        order.request.workflow,
-        catalogue=load_catalogue(tenant=options.tenant),
-        profile=order.profile,
-        tiers=options.tiers,
-        certificates=known_certificates(tx, profile=order.profile, tenant=options.tenant),
-    )
-    earlier = of_job(plan, order.profile, options, order.functions)
-    items = order.items()
+    asked = job_plan(tx, order.request.evolve(profile=order.profile), functions=order.functions)
+    options, earlier, items = asked.request.options, asked.earlier, order.items()
     if earlier is not None and options.rerun is Rerun.CHANGED:
         items = earlier.fresh(tx, items)
     drawn = draw(items, sample, dedupe=options.dedupe and earlier is not None)
-    return of_plan(tx, plan, profile=order.profile, options=options, sample=drawn)
+    return of_plan(tx, asked.plan, profile=order.profile, options=options, sample=drawn)
 
 
 def draw(items: Iterable[InputItem], sample: int, *, dedupe: bool = False) -> Sample:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, RowMapping
 
-from firstline.orchestrator.reports.baselines import PURPOSE as BASELINE
+from firstline.orchestrator.plans.single_tier import BASELINE
 from firstline.orchestrator.reports.frontier_alone import frontier_alone
 from firstline.orchestrator.store import job_figures, views
 from firstline.orchestrator.store.jobs import now

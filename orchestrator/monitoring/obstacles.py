@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from redis.exceptions import RedisError
 
-from firstline.config.providers.doctor import host_of
+from firstline.config.shared_state.address import hosts_of
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.monitoring.live_workers import Crowd, look
@@ -85,7 +85,7 @@ def obstacles(engine: Context, job_ids: Collection[str]) -> dict[str, tuple[Obst
             outs=of_job,
             parked=parked.get(job.id, ()),
             crowd=crowd,
-            redis=host_of(engine.settings.redis_url) if engine.settings.redis_url else None,
+            redis=hosts_of(engine.settings.redis_url) if engine.settings.redis_url else None,
             models=_models(engine, job, crowd),
         )
         found[job.id] = obstacles_in(scene)

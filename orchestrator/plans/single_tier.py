@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
-from firstline.schemas.plan import Step, Workflow
+from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
 from firstline.schemas.policy import LastResort, Policy
 from firstline.schemas.skill import Skill
 from firstline.schemas.tool import ToolSpec
+
+#: What the jobs are for that measure a tier without our judgement.
+BASELINE = "baseline"
 
 
 def on_its_own(workflow: Workflow, skills: Mapping[str, Skill], *, weighed: bool = False) -> Workflow:
@@ -68,3 +71,40 @@ def _is_within(output: str | Mapping[str, str] | None, names: set[str]) -> bool:
         return output is None or output in names
     roots = {reference.partition(".")[0] for reference in output.values() if not reference.startswith("=")}
     return roots <= {*names, "item"}
+
+
+def as_they_come(plan: Plan) -> Plan:
+    """Return the plan with every answer of the asked-for form accepted: what a model does without our judgement.
+
+    With the checks on, a tier alone would fail on what it would have sent up, and look worse than its answers are.
+    Nobody reviews it either: what a checkpoint costs and asks anew is the price of judging cheap answers.
+    """
+    plan = _unreviewed(plan)
+    skills = {name: skill.evolve(checks=(), confidence=()) for name, skill in plan.skills.items()}
+    steps = (planned.evolve(thresholds={}, policy=_trusting(planned.policy)) for planned in plan.steps)
+    return plan.evolve(skills=skills, steps=tuple(steps))
+
+
+def _unreviewed(plan: Plan) -> Plan:
+    """Return the plan without its checkpoints, unless a step reads what one says."""
+    reviews = {one.step.name: one.step.after for one in plan.steps if one.step.kind is StepKind.CHECKPOINT}
+    inputs = (reference for one in plan.steps for reference in one.step.inputs.values())
+    read = [*inputs, *(one.step.when or "" for one in plan.steps), str(plan.output)]
+    gone = {name: after for name, after in reviews.items() if not any(f"{name}." in text for text in read)}
+    kept = [one for one in plan.steps if one.step.name not in gone]
+    places = {segment: place for place, segment in enumerate(sorted({one.segment for one in kept}))}
+
+    def moved(one: PlannedStep) -> PlannedStep:
+        return one.evolve(step=one.step.evolve(after=_without(one.step.after, gone)), segment=places[one.segment])
+
+    return plan.evolve(steps=tuple(map(moved, kept)), adapt=False)
+
+
+def _without(after: tuple[str, ...], gone: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what a step waits for, with what the missing ones waited for in their place."""
+    found = [other for name in after for other in (_without(gone[name], gone) if name in gone else (name,))]
+    return tuple(dict.fromkeys(found))
+
+
+def _trusting(policy: Policy) -> Policy:
+    return policy.evolve(min_confidence=None, uncalibrated="accept", unsure="accept", audit_share=0.0)

@@ -17,8 +17,8 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.core.sharding import shard_of
 from firstline.orchestrator.engine.release import release
-from firstline.orchestrator.engine.segments import shard_of
 from firstline.orchestrator.plans.patterns.pipeline import early_view, named_wrong
 from firstline.orchestrator.plans.patterns.rewind import dependents
 from firstline.orchestrator.plans.single_tier import one_step
@@ -169,8 +169,8 @@ def _again(tx: Connection, job: Job, planned: PlannedStep, wrong: Sequence[str],
     if not batches.unclosed(tx, job=job.id, segment=job.segment):
         return 0
     numbers = overview.numbers_of(tx, job=job.id, item_ids=wrong).values()
-    through = batches.closed(tx, job=job.id, segment=job.segment, among={shard_of(n) for n in numbers})
-    mine = sorted(n for n in numbers if shard_of(n) in through)
+    through = batches.closed(tx, job=job.id, segment=job.segment, among={shard_of(n, job.shard_items) for n in numbers})
+    mine = sorted(n for n in numbers if shard_of(n, job.shard_items) in through)
     if not mine:
         return 0
     told = [f"a reviewer of many answers found: {feedback}"] if feedback else []
@@ -182,7 +182,8 @@ def _again(tx: Connection, job: Job, planned: PlannedStep, wrong: Sequence[str],
     rework.ask_anew(tx, job=job.id, numbers=mine, steps=[reviewed.step.name], feedback=told, keep=True)
     rework.ask_anew(tx, job=job.id, numbers=mine, steps=later)
     rework.go_back(tx, job=job.id, numbers=mine, segment=job.segment)
-    batches.reopen(tx, job=job.id, segment=job.segment, counts=Counter(map(shard_of, mine)))
+    counts = Counter(shard_of(n, job.shard_items) for n in mine)
+    batches.reopen(tx, job=job.id, segment=job.segment, counts=counts)
     return len(mine)
 
 

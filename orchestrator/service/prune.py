@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from firstline.config.shared_state.budget_counters import forget
 from firstline.orchestrator.core.context import Context
-from firstline.orchestrator.store import families, retention
+from firstline.orchestrator.store import retention
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobState
 
@@ -36,19 +36,26 @@ def read_states(names: Sequence[str]) -> tuple[JobState, ...]:
 
 
 def prune(engine: Context, *, age: timedelta, states: Sequence[JobState], dry_run: bool = False) -> list[str]:
-    """Remove jobs that ended longer ago than `age`, and samples of families; return the jobs' ids.
+    """Remove jobs that ended longer ago than `age`, and whatever else grows with time; return the jobs' ids.
 
-    Each goes whole, in a transaction of its own.
+    A large job goes part by part, so that work goes on beside it; what is left of one is removed by the next pruning.
     """
     with engine.db.reading() as tx:
         found = retention.ended_before(tx, age=age, states=states)
-    for job in () if dry_run else found:
+    if dry_run:
+        return found
+    for job in found:
+        with engine.db.reading() as tx:
+            parts = list(retention.slices(tx, job=job))
+        for lo, hi in parts:
+            with engine.db.writing() as tx:
+                retention.remove_items(tx, job=job, lo=lo, hi=hi)
         with engine.db.writing() as tx:
             retention.remove(tx, job=job)
         _forget(engine, job)
-    if not dry_run:
+    for table in retention.BY_AGE:
         with engine.db.writing() as tx:
-            families.forget_before(tx, age=age)
+            retention.remove_aged(tx, table=table, age=age)
     return found
 
 

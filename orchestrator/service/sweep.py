@@ -15,12 +15,13 @@ from firstline.config.queues.app import STEPS
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
+from firstline.orchestrator.core.sharding import most_out, shard_of
 from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.engine import lifecycle, provider_batches, publish
 from firstline.orchestrator.engine.apply import Place, apply
 from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
-from firstline.orchestrator.engine.segments import advance, shard_of
+from firstline.orchestrator.engine.segments import advance
 from firstline.orchestrator.quality import audits, looks
 from firstline.orchestrator.store import batches, families, items, jobs, subtasks
 from firstline.schemas.errors import InfrastructureError
@@ -126,7 +127,9 @@ def wake_due(engine: Context) -> int:
         by_job.setdefault(job_id, set()).add(item)
 
     def wake(job_id: str) -> None:
-        numbers = sorted(by_job[job_id])
+        with engine.db.reading() as tx:
+            most = most_out(engine.job(tx, job_id).shard_items)
+        numbers = sorted(by_job[job_id])[:most]
         _again(engine, job_id, numbers, opening=lambda tx, job, wanted: subtasks.wake(tx, job=job, numbers=wanted))
 
     for_each(engine, by_job, wake, job_of=str)
@@ -150,7 +153,7 @@ def _again(
         if not job.state.works:
             return
         for n, item in items.load(tx, job=job_id, numbers=numbers, lock=True).items():
-            shard = shard_of(n)
+            shard = shard_of(n, job.shard_items)
             by_shard.setdefault((item["segment"], shard), []).append(n)
         opening(tx, job_id, numbers)
         made: list[str] = []

@@ -1,7 +1,7 @@
 """Families in SQL: what they are, what they cost, and samples of their requests."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, select, update
@@ -106,11 +106,6 @@ def set_samples(tx: Connection, *, ids: Collection[int], **values: Any) -> None:
 def forget(tx: Connection, *, family: str) -> None:
     """Remove the samples of a family."""
     tx.execute(delete(_sample).where(_sample.c.family == family))
-
-
-def forget_before(tx: Connection, *, age: timedelta) -> None:
-    """Remove samples that are older than `age`."""
-    tx.execute(delete(_sample).where(_sample.c.at < now() - age))
 
 
 # Money ------------------------------------------------------------------------------------------------------------

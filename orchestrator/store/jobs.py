@@ -267,6 +267,7 @@ _LIGHT = select(
     _job.c.tenant,
     _job.c.plan_version,
     _job.c.deadline,
+    _job.c.shard_items,
 ).where(_job.c.id == bindparam("job"))
 
 

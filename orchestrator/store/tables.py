@@ -44,6 +44,8 @@ class JobRow(SQLModel, table=True):
     #: Digest of all that shapes its answers (`submission.earlier_answers`); None: they stand for no item alone.
     recipe: str | None = Field(default=None, index=True)
     items: int = 0
+    #: Items that one of its shards holds at most: fewer than usual where they are large.
+    shard_items: int = Field(default=200, sa_column_kwargs={"server_default": "200"})
     segment: int = 0
     #: Version of the code that wrote it.
     version: str = ""

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
+from firstline.orchestrator.core.sharding import most_out
+from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store import views
 from firstline.orchestrator.store.database import Database
 from firstline.orchestrator.submission.item_reader import InputItem
@@ -25,9 +27,11 @@ def expect_same(db: Database, job: str, items: Iterable[InputItem]) -> None:
 
 def _stored(db: Database, job: str) -> Iterator[tuple[str, JsonObject]]:
     after = -1
+    with db.reading() as tx:
+        most = most_out(job_store.light(tx, job=job)["shard_items"]) or _AT_ONCE
     while True:
         with db.reading() as tx:
-            rows = views.stream(tx, job=job, after=after, limit=_AT_ONCE)
+            rows = views.stream(tx, job=job, after=after, limit=most)
         if not rows:
             return
         yield from ((row["item_id"], row["input"]) for row in rows)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, time, timedelta
 from decimal import Decimal
-from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
 from uuid import UUID
@@ -22,14 +21,18 @@ from firstline.schemas.errors import UserError
 _ROWS_AT_ONCE = 500
 #: Bytes of a column that are read at once; without it a whole row group is, and some files are one.
 _BUFFER = 1 << 20
+_PIECE = 1 << 20
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 #: Endings of files that are packed.
 PACKED_ENDINGS = (".gz", ".bz2", ".xz")
 
 
 @contextmanager
-def unpacked(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """Yield what a seekable stream holds: unpacked to a temporary file where it is compressed."""
+def unpacked(stream: IO[bytes], name: str, *, most_bytes: float = math.inf) -> Iterator[IO[bytes]]:
+    """Yield what a seekable stream holds: unpacked to a temporary file where it is compressed.
+
+    UserError where that is no whole packed file, or has more than `most_bytes` unpacked.
+    """
     head = stream.read(8)
     stream.seek(0)
     opener = next((opener for mark, opener in _PACKED.items() if head.startswith(mark)), None)
@@ -39,7 +42,10 @@ def unpacked(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
     with TemporaryFile(prefix="firstline-") as plain:
         try:
             with cast("Any", opener)(stream, "rb") as packed:
-                copyfileobj(packed, plain)
+                while piece := packed.read(_PIECE):
+                    if plain.tell() + len(piece) > most_bytes:
+                        raise UserError(f"{name} is larger than {most_bytes / 1e6:g} MB unpacked; send it in parts")
+                    plain.write(piece)
         except (OSError, EOFError, lzma.LZMAError) as error:
             raise UserError(f"{name} cannot be unpacked ({error}); it may be cut off: fetch it again") from None
         plain.seek(0)

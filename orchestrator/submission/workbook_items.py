@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 from firstline.orchestrator.submission.csv_items import Header
 from firstline.orchestrator.submission.encodings import Encoding
@@ -13,6 +14,9 @@ from firstline.orchestrator.submission.table_items import as_json, library
 from firstline.schemas.errors import UserError
 
 _CHUNK = 1 << 20
+#: Parts of a workbook, their bytes unpacked, and those of them that are no sheet: texts that cells share take several
+#: times as much in memory.
+_MOST_PARTS, _MOST_WHOLE, _MOST_HELD = 10_000, 4_000_000_000, 100_000_000
 #: Longer than any cell with a formula (8,192 characters): what is found at the end of a piece is whole in the next.
 _OVERLAP = 20_000
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
@@ -77,6 +81,7 @@ class _Sheet:
 def workbook_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
     """Yield the rows of a workbook's first sheet; formulas count as the values that were last saved."""
     openpyxl = library("openpyxl", name)
+    _refuse_bomb(stream, name)
     try:
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
         sheet = book.worksheets[0]
@@ -89,6 +94,24 @@ def workbook_records(stream: IO[bytes], name: str, encoding: Encoding, notes: li
         notes.append(f"the sheet '{sheet.title}' is read, the first of {len(book.worksheets)}")
     rows = ((number, list(row)) for number, row in enumerate(sheet.iter_rows(values_only=True), 1))
     yield from _records(((number, row) for number, row in rows if any(_filled(row))), told, name, notes)
+
+
+def _refuse_bomb(stream: IO[bytes], name: str) -> None:
+    """Refuse a workbook whose parts are, unpacked, more than is held of one: openpyxl reads all but sheets at once."""
+    try:
+        with ZipFile(stream) as book:
+            parts = book.infolist()
+    except (BadZipFile, OSError, ValueError):
+        return  # openpyxl says what is wrong
+    finally:
+        stream.seek(0)
+    held = sum(part.file_size for part in parts if "/worksheets/" not in part.filename)
+    whole = sum(part.file_size for part in parts)
+    if len(parts) > _MOST_PARTS or held > _MOST_HELD or whole > _MOST_WHOLE:
+        raise UserError(
+            f"{name} is {whole / 1e6:,.0f} MB in {len(parts):,} parts unpacked, {held / 1e6:,.0f} MB beside its sheets "
+            f"(at most {_MOST_WHOLE / 1e6:,.0f}, {_MOST_PARTS:,}, {_MOST_HELD / 1e6:,.0f}); save the sheet as CSV"
+        )
 
 
 def _records(rows: Iterator[_Row], told: _Sheet, name: str, notes: list[str]) -> Iterator[Record]:

@@ -78,6 +78,8 @@ class Doors:
     #: Who else than tokens says who somebody is.
     provider: IdentityProvider | None = field(init=False)
     places: Places = field(default_factory=lambda: Places(_PLACES))
+    #: For requests with large bodies: those of others who wait are not read, and take no memory.
+    large: Places = field(default_factory=lambda: Places(_PLACES))
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:

@@ -35,9 +35,10 @@ from firstline.orchestrator.web.api import (
 from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.doorkeeper import Doorkeeper
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
+from firstline.orchestrator.web.json_body import only_whole_text
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
-from firstline.orchestrator.web.parameters import only_known_query, only_whole_text
+from firstline.orchestrator.web.parameters import only_known_query
 from firstline.orchestrator.web.patience import Patience
 from firstline.orchestrator.web.problem import FOR_PROGRAMS, Problem, problem_response
 from firstline.orchestrator.web.size import SizeLimit

@@ -1,8 +1,5 @@
 """Path and query parameters: those that several resources share, and those that nobody reads, which are refused."""
 
-import json
-import re
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,18 +7,12 @@ from fastapi import Path, Query, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from firstline.config.catalogue.catalogue import is_path
+from firstline.config.catalogue.collection import is_path
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.errors import UserError
 
 #: No path, no control characters: the API names what is in the catalogue and reads no other file.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
-
-#: Half a surrogate pair, or NUL, as JSON writes them: a pair is a character.
-_BROKEN = re.compile(
-    rb"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F][0-9a-fA-F])\\u[dD][c-fC-F]"
-)
-_HALF = re.compile("[\ud800-\udfff]")
 
 JobId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,40}$", description="The job's id.")]
 ItemNumber = Annotated[int, Path(ge=-1, le=2**31 - 1, description="The item's number, from 0; -1 is the whole job.")]
@@ -46,38 +37,6 @@ async def only_known_query(request: Request) -> None:
     if unknown:
         expected = f"; it takes {', '.join(sorted(known))}" if known else "; it takes none"
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"there is no query parameter {unknown[0]!r} here{expected}")
-
-
-async def only_whole_text(request: Request) -> None:
-    """Refuse a JSON body with half a character or a NUL, which no database takes; `items` fail each by itself."""
-    if "json" not in request.headers.get("content-type", ""):
-        return
-    raw = await request.body()
-    if not _BROKEN.search(raw):
-        return
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        # Whoever reads it says what is wrong.
-        return
-    if isinstance(found, dict):
-        found.pop("items", None)
-    where = next(_broken(found, "body"), None)
-    if where is not None:
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: expected text, got half a character or a NUL in it")
-
-
-def _broken(value: object, at: str) -> Iterator[str]:
-    match value:
-        case str() if "\0" in value or _HALF.search(value):
-            yield at
-        case dict():
-            for name, part in value.items():
-                yield from _broken(name, f"{at}: a name")
-                yield from _broken(part, f"{at}.{name}")
-        case list():
-            for n, part in enumerate(value):
-                yield from _broken(part, f"{at}[{n}]")
 
 
 def _declared(dependant: Dependant) -> set[str]:

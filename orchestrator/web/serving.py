@@ -15,6 +15,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.orchestrator.core.loopback import is_loopback
 from firstline.orchestrator.web.app import make_app
+from firstline.orchestrator.web.heads import BoundedHeads
 from firstline.schemas.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ _LOOK_S = 1.0
 #: Seconds that open connections (events, downloads) get to end when the server stops.
 _GRACE_S = 5
 #: Seconds that one thread may hold the others: what parses a large file must not keep those waiting who ask for little.
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 
 
 def serve_until_stopped(host: str, port: int) -> None:
@@ -50,6 +51,7 @@ def _serve(host: str, port: int, *, until_token: bool) -> bool:
         app = make_app(get_settings(), loopback=is_loopback(host))
         config = uvicorn.Config(
             app,
+            http=BoundedHeads,
             log_config=None,
             log_level="warning",
             access_log=False,

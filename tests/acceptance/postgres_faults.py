@@ -69,9 +69,90 @@ def deadlocked(server: Postgres, database: str, seconds: float) -> None:
                 mine.execute(query.format("n DESC"))
 
 
+def rows_locked(server: Postgres, database: str, seconds: float) -> None:
+    """Hold the rows of running jobs, of half of their items and of these items' subtasks, as a person at a prompt does.
+
+    The locks are asked for in the order in which judges take theirs, so that it waits and nobody is ended for it.
+    """
+    with _connected(server, database) as mine, mine.transaction():
+        mine.execute("SELECT id FROM job WHERE state = 'running' ORDER BY id FOR UPDATE")
+        mine.execute("SELECT n FROM item WHERE n % 2 = 0 ORDER BY job, n FOR UPDATE")
+        mine.execute("SELECT item FROM subtask WHERE item % 2 = 0 ORDER BY job, item, step FOR UPDATE")
+        time.sleep(seconds)
+
+
+def _with_role(server: Postgres, database: str, seconds: float, setting: str, value: str) -> None:
+    """Let all sessions to a database have a setting for some seconds: those of before are ended."""
+    with _connected(server, "postgres") as mine:
+        mine.execute(f"ALTER DATABASE {database} SET {setting} = '{value}'")
+        mine.execute(_END_ALL, (database,))
+        time.sleep(seconds)
+        mine.execute(f"ALTER DATABASE {database} RESET {setting}")
+        mine.execute(_END_ALL, (database,))
+
+
+def statements_timed_out(server: Postgres, database: str, seconds: float) -> None:
+    """Allow a statement 50 ms, while items are locked again and again for longer than that."""
+    until = time.monotonic() + seconds
+    with _connected(server, "postgres") as mine:
+        mine.execute(f"ALTER DATABASE {database} SET statement_timeout = '50ms'")
+        mine.execute(_END_ALL, (database,))
+        try:
+            with _connected(server, database) as beside:
+                beside.execute("SET statement_timeout = 0")
+                while time.monotonic() < until:
+                    with beside.transaction():
+                        beside.execute("LOCK TABLE item, subtask IN EXCLUSIVE MODE")
+                        time.sleep(0.3)
+                    time.sleep(0.1)
+        finally:
+            mine.execute(f"ALTER DATABASE {database} RESET statement_timeout")
+            mine.execute(_END_ALL, (database,))
+
+
+def serializations_failed(server: Postgres, database: str, seconds: float) -> None:
+    """Have every second statement that changes a subtask fail as where transactions cannot be put in an order."""
+    function = """
+        CREATE FUNCTION unordered() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF random() < 0.5 THEN
+                RAISE EXCEPTION 'could not serialize access due to concurrent update' USING ERRCODE = '40001';
+            END IF;
+            RETURN NULL;
+        END $$"""
+    with _connected(server, database) as mine:
+        mine.execute(function)
+        mine.execute(
+            "CREATE TRIGGER unordered AFTER INSERT OR UPDATE ON subtask FOR EACH STATEMENT EXECUTE FUNCTION unordered()"
+        )
+        try:
+            time.sleep(seconds)
+        finally:
+            mine.execute("DROP TRIGGER unordered ON subtask")
+            mine.execute("DROP FUNCTION unordered")
+
+
+def read_only(server: Postgres, database: str, seconds: float) -> None:
+    """Take no writes, as a standby does that everybody was led to too early."""
+    _with_role(server, database, seconds, "default_transaction_read_only", "on")
+
+
+def stuck(server: Postgres, _: str, seconds: float) -> None:
+    """Stop the server and all its backends without a word, and let them go on."""
+    server.freeze()
+    try:
+        time.sleep(seconds)
+    finally:
+        server.thaw()
+
+
 FAULTS: dict[str, Fault] = {
     "connections ended": backends_killed,
     "tables locked": tables_locked,
+    "rows locked": rows_locked,
+    "statements timed out": statements_timed_out,
+    "serializations failed": serializations_failed,
+    "read-only": read_only,
+    "stuck": stuck,
     "deadlocks": deadlocked,
     "no connection left": connections_exhausted,
     "server killed": killed,

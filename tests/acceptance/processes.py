@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from firstline.config.settings import get_settings
+from firstline.config.shared_state.redis import connect
 from firstline.schemas.tier import Profile
 from tests.servers import RedisServer, free_port
 
@@ -148,9 +149,7 @@ class Deployment:
 
     def wait_for_workers(self, count: int, *, timeout_s: float = 240) -> None:
         """Wait until so many workers show signs of life."""
-        import redis
-
-        client = redis.Redis.from_url(self.redis.url)
+        client = connect(get_settings().redis_url)
         keys = get_settings().keys
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

@@ -16,8 +16,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from firstline.orchestrator import api
+from firstline.orchestrator.core.sharding import SHARD_ITEMS
 from firstline.orchestrator.engine.release import PER_SLOT
-from firstline.orchestrator.engine.segments import SHARD_ITEMS
 from firstline.schemas.job import JobState
 from tests.acceptance.collector import Collector, collecting
 from tests.acceptance.web_deployment import WebDeployment, web_deployment

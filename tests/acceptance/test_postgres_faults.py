@@ -44,7 +44,7 @@ def deployed(tmp_path: Path) -> Iterator[tuple[Deployment, Postgres]]:
 def test_a_job_goes_on_through_whatever_befalls_its_postgresql(deployed: tuple[Deployment, Postgres]) -> None:
     deployment, server = deployed
     profile = deployment.profile(cheap=16, frontier=8)
-    job = api.submit(request(profile, steps=STEPS, name="trouble"), items(400, of="trouble"))
+    job = api.submit(request(profile, steps=STEPS, name="trouble"), items(900, of="trouble"))
     while api.status(job).settled < 20:
         time.sleep(0.1)
     for name, fault in FAULTS.items():

@@ -67,7 +67,7 @@ def test_messages_commands_and_results_keep_within_the_prefix(server):
 @pytest.mark.parametrize("rules", [WITHIN[:2], WITHIN[2:], WITHIN[1:]], ids=["no channels", "no keys", "not all keys"])
 def test_a_user_that_lacks_something_is_told_what_at_the_start(server, rules, tmp_path):
     settings = user_of(server, *rules)
-    told = refusal(connect(settings.redis_url), settings.keys)
+    told = refusal(connect(settings.redis_url), settings.keys, settings.redis_url)
     assert " ".join(WITHIN) in str(told)
     (found,) = [one for one in examine_machine(Place(settings, {}, {}, tmp_path / ".env")) if one.subject == "Redis"]
     assert (found.ok, found.text) == (False, told)

@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Any
 #: Lines that servers and proxies send while a model thinks: comments of server-sent events.
 _KEEP_ALIVE = re.compile(r"\A(?:\s*:[^\n]*\n|\s+)*")
 
-#: The longest body that is read of an answer; token probabilities of a long one take some megabytes.
+#: The longest body that is read of an answer, unpacked; token probabilities of a long one take some megabytes.
 BODY_BYTES = 32 * 2**20
 #: What is said of one that is longer.
 CUT = f"the provider's answer is longer than {BODY_BYTES // 2**20} MB"
@@ -27,6 +27,10 @@ class Wire:
     response: Any = None
     #: It was longer than an answer may be, and was not read to its end.
     is_cut: bool = False
+
+    def cut(self) -> None:
+        """Note that it was longer than an answer may be."""
+        self.is_cut = True
 
     @property
     def status(self) -> int | None:
@@ -71,32 +75,19 @@ def tap(client: Any) -> None:
     send = client.send
     if getattr(send, "is_tapped", False):
         return
-    from httpx import AsyncByteStream, StreamError
-
-    class Cut(AsyncByteStream):
-        """A body that nobody reads on where it grows too long."""
-
-        def __init__(self, whole: AsyncByteStream, wire: Wire) -> None:
-            self._whole, self._wire = whole, wire
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = BODY_BYTES
-            async for chunk in self._whole:
-                left -= len(chunk)
-                if left < 0:
-                    self._wire.is_cut = True
-                    raise StreamError(CUT)
-                yield chunk
-
-        async def aclose(self) -> None:
-            await self._whole.aclose()
+    from firstline.workers.providers.body_bounds import ACCEPTED, bound
 
     @functools.wraps(send)
-    async def tapped(self: Any, *args: Any, stream: bool = False, **options: Any) -> Any:
+    async def tapped(self: Any, request: Any, *, stream: bool = False, **options: Any) -> Any:
         if (wire := _wire.get()) is None:
-            return await send(self, *args, stream=stream, **options)
-        response = await send(self, *args, stream=True, **options)
-        response.stream = Cut(response.stream, wire)
+            return await send(self, request, stream=stream, **options)
+        request.headers["accept-encoding"] = ACCEPTED
+        response = await send(self, request, stream=True, **options)
+        try:
+            bound(response, BODY_BYTES, wire.cut)
+        except BaseException:
+            await response.aclose()
+            raise
         if not stream:
             try:
                 await response.aread()

@@ -13,6 +13,7 @@ from firstline.config.catalogue.yaml_text import as_yaml
 from firstline.orchestrator.submission.offered import Offers, offers
 from firstline.orchestrator.web.access import Admin, Viewer, Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.parameters import Name
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.base import Frozen
@@ -21,7 +22,7 @@ from firstline.schemas.plan import Workflow
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
 
-router = APIRouter(prefix="/v1", tags=["catalogue"], responses=documented())
+router = APIRouter(route_class=JsonRoute, prefix="/v1", tags=["catalogue"], responses=documented())
 
 T = TypeVar("T", Workflow, Skill, Profile)
 _MISSING = documented(HTTPStatus.NOT_FOUND)

@@ -34,13 +34,14 @@ from firstline.orchestrator.web.api.pass_budget import Purse
 from firstline.orchestrator.web.api.submission import JobOrder, request_of
 from firstline.orchestrator.web.api.top_model import Passing, TopModel, top_models
 from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.json_body import WaitingJsonRoute
 from firstline.orchestrator.web.problem import EVENT, Refusal, documented
 from firstline.schemas.base import Frozen, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, Options, Priority
 from firstline.workers.providers.gateway import Reply
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(route_class=WaitingJsonRoute, prefix="/v1", tags=["openai"])
 
 _ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 #: Nginx's word for a client that has gone: nobody reads it.

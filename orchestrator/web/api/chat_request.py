@@ -1,5 +1,6 @@
 """What a request to the OpenAI-compatible endpoint may hold; what nobody knows is refused by name, never ignored."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -49,6 +50,13 @@ class ResponseFormat(BaseModel):
     type: Literal["text", "json_object", "json_schema"]
 
 
+def _parts(data: dict[str, Any]) -> Iterator[Any]:
+    """Yield what is looked at by itself: each message, so that no other thread waits for all of them."""
+    for name, value in data.items():
+        yield name
+        yield from value if isinstance(value, list) else (value,)
+
+
 class BoundedRequest(BaseModel):
     """A body within the bounds of all JSON from outside; a parameter that is not known is refused by its name."""
 
@@ -57,8 +65,10 @@ class BoundedRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _within_bounds(cls, data: Any) -> Any:
-        if isinstance(data, dict) and (why := refusal(data)[0]) is not None:
-            raise ValueError(f"the request {why}")
+        if isinstance(data, dict):
+            for part in _parts(data):
+                if (why := refusal(part)[0]) is not None:
+                    raise ValueError(f"the request {why}")
         return data
 
 

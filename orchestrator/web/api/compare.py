@@ -14,11 +14,12 @@ from firstline.orchestrator.submission.item_reader import read_items
 from firstline.orchestrator.web.access import Admin, Operator, Viewer, Visitor, find_job
 from firstline.orchestrator.web.api.submission import JobBody, request_of
 from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.parameters import NAME, Name
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.base import Frozen
 
-router = APIRouter(prefix="/v1", tags=["compare"], responses=documented(HTTPStatus.NOT_FOUND))
+router = APIRouter(route_class=JsonRoute, prefix="/v1", tags=["compare"], responses=documented(HTTPStatus.NOT_FOUND))
 
 ComparisonId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="The comparison's id.")]
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/@+-]*$")]

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Path
 from firstline.orchestrator.quality.families.family import Family
 from firstline.orchestrator.quality.families.listing import FamilyChange, change, standings
 from firstline.orchestrator.web.access import Operator, Viewer
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.problem import documented
 
-router = APIRouter(prefix="/v1/families", tags=["quality"], responses=documented())
+router = APIRouter(route_class=JsonRoute, prefix="/v1/families", tags=["quality"], responses=documented())
 
 FamilyId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="The family's id.")]
 

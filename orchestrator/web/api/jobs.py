@@ -21,6 +21,7 @@ from firstline.orchestrator.store.item_lists import ItemFilter
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, counted, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.parameters import NAME, ItemNumber, Limit
 from firstline.orchestrator.web.problem import EVENT, Refusal, documented
 from firstline.orchestrator.web.rates import OpenStream
@@ -28,7 +29,7 @@ from firstline.schemas.base import Frozen
 from firstline.schemas.job import ItemState, JobState, JobStatus
 from firstline.schemas.report import Report
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=documented())
+router = APIRouter(route_class=JsonRoute, prefix="/v1/jobs", tags=["jobs"], responses=documented())
 
 _POLL_S = 0.5
 #: Seconds after which a stream asks again whether its token is in force.

@@ -9,11 +9,12 @@ from firstline.orchestrator.api import preview
 from firstline.orchestrator.store import jobs
 from firstline.orchestrator.web.access import SeenJob, SteeredJob, Submitter
 from firstline.orchestrator.web.api.submission import JobBody, request_of
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.job import JobStatus
 from firstline.schemas.plan import Plan
 
-router = APIRouter(prefix="/v1", tags=["plans"], responses=documented(HTTPStatus.NOT_FOUND))
+router = APIRouter(route_class=JsonRoute, prefix="/v1", tags=["plans"], responses=documented(HTTPStatus.NOT_FOUND))
 
 
 @router.post("/plans", summary="Preview the plan of a workflow")

@@ -13,10 +13,11 @@ from firstline.orchestrator.quality.drift import Audit
 from firstline.orchestrator.reports import model_stats
 from firstline.orchestrator.reports.model_stats import Failure, Fault, ModelMarks
 from firstline.orchestrator.web.access import Viewer
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.problem import documented
 from firstline.schemas.base import Frozen
 
-router = APIRouter(prefix="/v1", tags=["quality"], responses=documented())
+router = APIRouter(route_class=JsonRoute, prefix="/v1", tags=["quality"], responses=documented())
 
 Days = Annotated[int, Query(ge=1, le=3650, description="How many days back.")]
 

@@ -9,9 +9,10 @@ from firstline.orchestrator.web.access import Submitter
 from firstline.orchestrator.web.api.chat import Answered, IdempotencyKey, OwnKey, answer, sent
 from firstline.orchestrator.web.api.responses_answer import events_of, response_of
 from firstline.orchestrator.web.api.responses_request import ResponsesRequest
+from firstline.orchestrator.web.json_body import WaitingJsonRoute
 from firstline.orchestrator.web.problem import EVENT, documented
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(route_class=WaitingJsonRoute, prefix="/v1", tags=["openai"])
 
 _ERRORS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 

@@ -10,11 +10,12 @@ from firstline.orchestrator import api
 from firstline.orchestrator.engine import review
 from firstline.orchestrator.engine.review import Question, ReviewOutcome, Waiting
 from firstline.orchestrator.web.access import SeenJob, SteeredJob, Viewer
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.parameters import Limit
 from firstline.orchestrator.web.problem import documented
 from firstline.schemas.base import Frozen, Json
 
-router = APIRouter(prefix="/v1/reviews", tags=["reviews"], responses=documented())
+router = APIRouter(route_class=JsonRoute, prefix="/v1/reviews", tags=["reviews"], responses=documented())
 
 _MISSING = documented(HTTPStatus.NOT_FOUND)
 ItemId = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", description="The item's id.")]

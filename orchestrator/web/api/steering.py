@@ -7,12 +7,16 @@ from pydantic import Field
 
 from firstline.orchestrator import api
 from firstline.orchestrator.web.access import SteeredJob
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.problem import Refusal, documented
 from firstline.schemas.base import Frozen
 from firstline.schemas.job import JobStatus
 
 router = APIRouter(
-    prefix="/v1/jobs/{job}", tags=["steering"], responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+    route_class=JsonRoute,
+    prefix="/v1/jobs/{job}",
+    tags=["steering"],
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from shutil import copyfileobj
 from typing import Annotated, BinaryIO
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetPydanticSchema, model_validator
+from pydantic_core import core_schema
 
 from firstline.config.catalogue.catalogue import Catalogue
 from firstline.config.settings import get_settings
@@ -20,6 +21,7 @@ from firstline.orchestrator.money.job_estimate import keep
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
+from firstline.orchestrator.submission.table_items import PACKED_ENDINGS, unpacked
 from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.parameters import NAME, plain_name
@@ -31,6 +33,11 @@ from firstline.schemas.job import JobRequest, JobStatus, Moment, Options, Priori
 from firstline.schemas.plan import Workflow
 
 _Tier = Annotated[str, Field(pattern=NAME)]
+#: Read from JSON, an object holds nothing else: only that it is one is looked at, as there may be 100,000 of them.
+_Item = Annotated[
+    JsonObject,
+    GetPydanticSchema(lambda kind, of: core_schema.json_or_python_schema(of(kind), core_schema.dict_schema())),
+]
 
 
 class JobOrder(Frozen):
@@ -78,7 +85,7 @@ class JobBody(JobOrder):
     workflow: str | Workflow | None = Field(  # type: ignore[assignment]
         default=None, description="Name of a workflow or skill, or a workflow itself."
     )
-    items: tuple[JsonObject, ...] = Field(default=(), max_length=100_000, description="The items; none for a goal.")
+    items: tuple[_Item, ...] = Field(default=(), max_length=100_000, description="The items; none for a goal.")
 
 
 def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequest:
@@ -154,11 +161,16 @@ def _items(request: JobRequest, source: Path | None, order: JobOrder) -> Iterato
 
 @contextmanager
 def as_named_file(stream: BinaryIO, name: str) -> Iterator[Path]:
-    """Yield an uploaded file under a name with its own ending, which tells CSV from JSONL."""
-    suffix = Path(name).suffix.lower()
+    """Yield an uploaded file, unpacked, under a name with its own ending, which tells CSV from JSONL.
+
+    UserError where it is larger unpacked than an upload may be.
+    """
+    packing = Path(name).suffix.lower() in PACKED_ENDINGS
+    suffix = Path(Path(name).stem if packing else name).suffix.lower()
     suffix = suffix if suffix in (".csv", ".tsv", ".jsonl", ".ndjson", ".json") else ""
     with tempfile.TemporaryDirectory(prefix="firstline-") as folder:
         path = Path(folder) / f"items{suffix}"
-        with path.open("wb") as file:
-            copyfileobj(stream, file, 1 << 20)
+        most_bytes = get_settings().api_max_upload_mb * 1e6
+        with path.open("wb") as file, unpacked(stream, name or "the file", most_bytes=most_bytes) as plain:
+            copyfileobj(plain, file, 1 << 20)
         yield path

@@ -28,7 +28,7 @@ BAD = {
     "redis scheme": (
         "REDIS_URL",
         "http://user:hunter2@host",
-        "expected a URL such as redis://HOST:6379/0, rediss://... or unix:///PATH",
+        "expected a URL such as redis://HOST:6379/0, rediss://..., unix:///PATH, or sentinel://HOST1:26379,HOST2:26379/0",
     ),
     "database scheme": (
         "DATABASE_URL",
@@ -38,7 +38,7 @@ BAD = {
     "log level": ("LOG_LEVEL", "loud", "expected 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
     "number": ("HEARTBEAT_S", "soon", "expected a number, got 'soon'"),
     "range": ("DEAD_AFTER_S", "-1", "expected more than 0, got '-1'"),
-    "namespace": ("NAMESPACE", "a b", "expected text that matches ^[A-Za-z0-9_-]{1,40}$, got 'a b'"),
+    "namespace": ("NAMESPACE", "a b", "expected text that matches ^[A-Za-z0-9_-][A-Za-z0-9_:-]{0,39}$, got 'a b'"),
     "home": (
         "HOME",
         "nowhere",

@@ -294,3 +294,11 @@ def test_the_image_is_built_from_locked_parts_for_a_user_without_rights():
     installs = [line for line in lines if "pip install" in line and not line.startswith("#")]
     assert all("--require-hashes" in line or "--no-index" in line for line in installs)
     assert len(installs) == 2
+
+
+def test_the_command_that_pins_images_names_every_one_by_the_tag_that_is_used():
+    used = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", (ROOT / "docker-compose.yml").read_text("utf-8")))
+    del used["FIRSTLINE_IMAGE"]
+    named = re.search(r"for image in (.*); do", (ROOT / "docs" / "security.md").read_text("utf-8"))[1]
+    assert dict(one.split("=") for one in named.split()) == used
+    assert f"ARG PYTHON_IMAGE={used['PYTHON_IMAGE']}" in (ROOT / "Dockerfile").read_text("utf-8")

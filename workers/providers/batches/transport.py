@@ -10,11 +10,14 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Model
 from firstline.workers.providers.batches.wire import BatchError
+from firstline.workers.providers.body_bounds import ACCEPTED, bounding
 from firstline.workers.providers.gateway import Reply
 from firstline.workers.providers.provider_errors import failure_of, readable
 
 #: Seconds for one request: the largest carry a few hundred megabytes.
 _TIMEOUT_S = 600.0
+#: The longest answer that is read, unpacked.
+_MOST_BYTES = 2**30
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -50,11 +53,16 @@ class BatchHttp:
             detail = f"no key: expected it in the environment variable {model.api_key_env} of the workers"
             raise BatchError(Reply(error=ErrorKind.NO_KEY, detail=detail))
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_S, transport=self.transport) as client:
+            async with httpx.AsyncClient(
+                timeout=_TIMEOUT_S,
+                transport=self.transport,
+                headers={"accept-encoding": ACCEPTED},
+                event_hooks={"response": [bounding(_MOST_BYTES)]},
+            ) as client:
                 response = await client.request(
                     method, url, json=body, headers={**self.headers_of(key or "none"), **headers}
                 )
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.StreamError) as error:
             kind = ErrorKind.TIMEOUT if isinstance(error, httpx.TimeoutException) else ErrorKind.CONNECTION
             raise BatchError(Reply(error=kind, detail=readable(f"{error}" or type(error).__name__))) from None
         if response.is_success:

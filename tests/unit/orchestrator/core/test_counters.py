@@ -4,6 +4,7 @@ import fakeredis
 import pytest
 
 from firstline.config.shared_state.keys import Keys
+from firstline.orchestrator.core import counters
 from firstline.orchestrator.core.counters import BUCKETS_S, Tally, read
 from firstline.schemas.attempt import Attempt, ErrorKind, Usage
 
@@ -102,3 +103,14 @@ def test_what_redis_did_not_take_is_added_once_it_answers_again(client) -> None:
     tally.add([attempt()])
     tally.flush(client, KEYS)
     assert read(client, KEYS)["verdicts", "cheap", "accept"] == 2
+
+
+def test_skills_that_somebody_makes_up_do_not_grow_the_series_without_end(client, monkeypatch) -> None:
+    counted(client, attempt(cost_usd=0.25))
+    monkeypatch.setattr(counters, "MOST_SERIES", 50)
+    for n in range(0, 200, 10):
+        found = counted(client, *(attempt(skill=f"made-up-{at}", cost_usd=0.5) for at in range(n, n + 10)))
+    assert len(found) <= 50 + 10
+    assert sum(value for (name, *_), value in found.items() if name == "task_cost_usd") == 100.25
+    assert found["task_cost_usd", counters.OTHERS] > 50
+    assert counted(client, attempt(cost_usd=0.25))["task_cost_usd", "sort"] == 0.5

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstline.orchestrator.plans.single_tier import as_they_come
 from firstline.orchestrator.reports import baselines
 from firstline.schemas.job import JobRequest, Options
 from firstline.schemas.jobfile import BaselineKind
@@ -144,7 +145,7 @@ def test_a_baseline_takes_answers_as_they_come():
         policy=skill.policy,
         thresholds={"small": {"m": Threshold(signal="mean_logprob", value=None)}},
     )
-    plan = baselines.as_they_come(Plan(workflow="w", steps=(planned,), skills={"sort": skill}, output="sort"))
+    plan = as_they_come(Plan(workflow="w", steps=(planned,), skills={"sort": skill}, output="sort"))
     assert (plan.skills["sort"].checks, plan.skills["sort"].confidence, plan.steps[0].thresholds) == ((), (), {})
     policy = plan.steps[0].policy
     assert (policy.min_confidence, policy.audit_share, policy.attempts_per_tier) == (None, 0.0, 3)

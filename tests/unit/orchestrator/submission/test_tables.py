@@ -184,3 +184,16 @@ def test_a_parquet_of_one_row_group_is_read_in_bounded_memory(tmp_path):
     count, grown_mb = map(int, said.stdout.split())
     assert count == 8000
     assert grown_mb < 77
+
+
+def test_a_workbook_that_is_far_larger_unpacked_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    file = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as book:
+        with book.open("xl/sharedStrings.xml", "w") as strings:
+            for _ in range(101):
+                strings.write(b"0" * 1_000_000)
+        book.writestr("xl/worksheets/sheet1.xml", "<worksheet/>")
+    assert file.stat().st_size < 200_000
+    monkeypatch.setattr("openpyxl.load_workbook", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(UserError, match=r"101 MB beside its sheets .* save the sheet as CSV"):
+        read_items(file)

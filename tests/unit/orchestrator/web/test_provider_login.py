@@ -13,7 +13,7 @@ from joserfc.jwk import RSAKey
 from firstline.config.catalogue.login_file import LoginFile, load_login
 from firstline.config.errors.error_messages import ConfigError
 from firstline.orchestrator import api
-from firstline.orchestrator.core import audit_log
+from firstline.orchestrator.core import audit_log, identity_provider
 from firstline.orchestrator.store.access_tables import SessionRow
 from firstline.schemas.access import Role
 from tests.unit.provider_house import SECRET, Provider, serving
@@ -219,6 +219,13 @@ def test_a_provider_that_is_away_is_said_and_tokens_work(house, provider):
     assert answer.status_code == 503
     assert "identity provider" in answer.text
     assert house.client(house.token()).get("/v1/jobs").status_code == 200
+
+
+def test_a_provider_that_says_too_much_is_not_read_on(house, monkeypatch):
+    monkeypatch.setattr(identity_provider, "_MOST_BYTES", 100)
+    answer = house.client(follow_redirects=False).get("/login/provider")
+    assert answer.status_code == 503
+    assert "cannot be asked: StreamError: the answer is longer than" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from firstline.orchestrator.plans.tier_choice import with_tiers
+from firstline.orchestrator.submission.job_plan import with_tiers
 from firstline.schemas.job import Options
 from firstline.schemas.tier import Profile, TierKind
 from tests.unit.worker_rig import Rig, simple, tier
@@ -33,7 +33,7 @@ PROFILE = Profile.model_validate(
     ],
 )
 def test_a_job_takes_a_batch_tier_by_itself_when_its_deadline_leaves_time(given, tiers):
-    assert with_tiers(Options(**given), PROFILE, now=NOW).tiers == tiers
+    assert with_tiers(Options(**given), PROFILE, at=NOW).tiers == tiers
     assert [one.name for one in PROFILE.ladder] == ["cheap", "frontier"]
 
 

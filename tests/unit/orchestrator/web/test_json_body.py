@@ -1,0 +1,193 @@
+"""Large JSON bodies: read outside the loop, a piece at a time, few at once, and as `json.loads` reads them."""
+
+import asyncio
+import gzip
+import json
+import threading
+
+import anyio
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from firstline.orchestrator.web import json_body
+from firstline.orchestrator.web.app import _each
+from firstline.orchestrator.web.json_body import JsonRoute, parsed
+from firstline.schemas.access import Role
+from tests.unit.web_house import House, build_house
+
+LARGE = {"workflow": "sort", "items": [{"id": f"i{n}", "text": "x" * 500} for n in range(200)]}
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    return build_house(tmp_path, monkeypatch, loopback=False)
+
+
+def browser(house: House, token: str) -> httpx.AsyncClient:
+    headers = {"authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://testserver", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[]",
+        " { } ",
+        '{"a": [], "b": {}, "c": [{}, [1, 2.5, -3e2], null, true, "\\ud83d\\ude00"]}',
+        '{"a": 1, "a": [2]}',
+        '\ufeff{"a": 1}',
+        "",
+        "  ",
+        "nul",
+        "{",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[1 2]",
+        '{"a"}',
+        '{"a" 1}',
+        '{"a": }',
+        '{"a": 1,}',
+        "{a: 1}",
+        "{1: 1}",
+        "[1] 2",
+        '{"a": [1, {"b": }]}',
+    ],
+)
+def test_a_piece_at_a_time_says_what_the_whole_says(text):
+    assert outcome(parsed, text) == outcome(json.loads, text)
+
+
+def outcome(read, text):
+    try:
+        return read(text.encode())
+    except json.JSONDecodeError:
+        return "no JSON"
+
+
+def test_a_large_job_is_read_outside_the_loop_and_no_other_way_than_a_small_one(house, monkeypatch):
+    read, where = json_body._read, list[threading.Thread]()
+
+    def noted(raw, model):
+        where.append(threading.current_thread())
+        return read(raw, model)
+
+    monkeypatch.setattr(json_body, "_read", noted)
+
+    async def both() -> list[httpx.Response]:
+        async with browser(house, house.token(Role.SUBMITTER)) as client:
+            loop = threading.current_thread()
+            small = await client.post("/v1/jobs", json={**LARGE, "items": LARGE["items"][:2]})
+            assert where == []
+            large = await client.post("/v1/jobs", json=LARGE)
+            assert len(where) == 1
+            assert where[0] is not loop
+            return [small, large]
+
+    small, large = asyncio.run(both())
+    assert (small.status_code, large.status_code) == (201, 201), large.text
+    assert (small.json()["items"], large.json()["items"]) == (2, 200)
+
+
+def test_while_one_is_read_others_are_answered_and_of_one_tenant_two_are_held(house, monkeypatch):
+    read, go, at_work = json_body._read, threading.Event(), list[int]()
+
+    def slow(raw, model):
+        at_work.append(len(raw))
+        assert go.wait(20)
+        return read(raw, model)
+
+    monkeypatch.setattr(json_body, "_read", slow)
+    held = house.app.state.doors.large
+
+    async def together() -> None:
+        async with browser(house, house.token(Role.SUBMITTER)) as client, anyio.create_task_group() as group:
+            answers = list[int]()
+
+            async def post() -> None:
+                answers.append((await client.post("/v1/jobs", json=LARGE)).status_code)
+
+            for _ in range(4):
+                group.start_soon(post)
+            with anyio.fail_after(20):
+                while held.count("default") < 4:
+                    await anyio.sleep(0.01)
+                assert (await client.get("/health")).status_code == 200
+            assert len(at_work) == 1
+            go.set()
+        assert answers == [201] * 4
+        assert held.count("default") == 0
+
+    asyncio.run(together())
+
+
+def test_what_is_wrong_with_a_large_body_is_said_as_of_a_small_one(house):
+    client = house.client(house.token(Role.SUBMITTER))
+    for wrong in (
+        {"items": "none"},
+        {"items": ["none"]},
+        {"nobody": 1},
+        {"budget_usd": -1},
+        {"name": "\ud800"},
+        {"map": {"a": "\0"}},
+    ):
+        small, large = (
+            client.post("/v1/jobs", content=json.dumps({**LARGE, **more, **wrong}), headers=JSON)
+            for more in ({"items": [{"text": "x"}]}, {"items": LARGE["items"], "goal": "x" * 10, "id_field": "id"})
+        )
+        assert small.status_code == large.status_code == 422, (wrong, small.text, large.text)
+    padded = json.dumps(LARGE)
+    assert client.post("/v1/jobs", content=f"{padded}]", headers=JSON).status_code == 422
+    assert client.post("/v1/jobs", content="[" * 100_000, headers=JSON).status_code in (400, 422)
+
+
+def test_who_may_not_is_told_so_before_what_is_wrong(house):
+    client = house.client(house.token(Role.VIEWER))
+    assert client.post("/v1/jobs", json={**LARGE, "nobody": 1}).status_code == 403
+
+
+@pytest.mark.parametrize("value", ["[],", "{},", "0,"])
+def test_a_body_of_too_many_values_is_refused_before_it_takes_many_times_its_size(house, value):
+    client = house.client(house.token(Role.SUBMITTER))
+    body = f'{{"workflow": "sort", "items": [{{"text": [{value * 2_000_001}0]}}]}}'
+    answer = client.post("/v1/jobs", content=body, headers=JSON)
+    assert answer.status_code == 413
+    assert "upload them as a file" in answer.json()["detail"]
+
+
+def test_an_upload_is_never_read_into_memory_for_the_kind_that_it_names(house):
+    client = house.client(house.token(Role.SUBMITTER))
+    # "json" stands in the boundary: what is read as a form was read once more as JSON.
+    kind = {"content-type": "multipart/form-data; boundary=json"}
+    part = '--json\r\ncontent-disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+    body = part % ("workflow", "", "sort") + part % ("file", '; filename="x.jsonl"', '{"text": "x"}') + "--json--\r\n"
+    assert client.post("/v1/jobs/upload", content=body, headers=kind).status_code == 201
+    assert client.post("/v1/jobs/upload", content=json.dumps(LARGE), headers=JSON).status_code == 422
+
+
+@pytest.mark.parametrize("name", ["x.jsonl.gz", "x.gz", "x.jsonl"])
+def test_a_packed_upload_is_taken_and_no_more_of_it_than_an_upload_may_be(tmp_path, monkeypatch, name):
+    house = build_house(tmp_path, monkeypatch, loopback=False, API_MAX_UPLOAD_MB="0.1")
+    client = house.client(house.token(Role.SUBMITTER))
+
+    def upload(text: str) -> httpx.Response:
+        return client.post(
+            "/v1/jobs/upload", data={"workflow": "sort"}, files={"file": (name, gzip.compress(text.encode()))}
+        )
+
+    assert upload('{"text": "x"}\n' * 10).json()["items"] == 10
+    bomb = upload(" " * 1_000_000)
+    assert bomb.status_code == 422
+    assert "larger than 0.1 MB unpacked" in bomb.json()["detail"]
+
+
+def test_every_route_that_takes_json_reads_large_bodies_aside(house):
+    taking = [
+        route for route in _each(house.app.routes) if isinstance(route, APIRoute) and json_body._takes_json(route)
+    ]
+    assert len(taking) > 10
+    assert [route.path for route in taking if not isinstance(route, JsonRoute)] == []
