@@ -131,7 +131,9 @@ def _lived(web: WebDeployment) -> LivedIn:
             return str(answer.json()["id"])
 
         items = [ticket(n) for n in range(150)]
-        calibration = form.begin("/calibrate", {"workflow": "sort_surely", "texts": texts, "labels": "100", "max_loss": "0.2"})
+        calibration = form.begin(
+            "/calibrate", {"workflow": "sort_surely", "texts": texts, "labels": "100", "max_loss": "0.2"}
+        )
         compared = {"workflow": "sort_ticket", "items": items[:6], "models": ["openai/cheap", "openai/frontier"]}
         comparison = begun("/v1/comparisons", compared)
         for n in range(4):
@@ -145,7 +147,9 @@ def _lived(web: WebDeployment) -> LivedIn:
             "asking": web.submit("tricky", 2, name="Amounts to be paid back"),
             "paused": web.submit("sort_ticket", 40, budget_usd=0.00001),
             "cancelled": web.submit("sort_ticket", 40, profile="leisurely"),
-            "running": web.submit("sort_ticket", 400, profile="leisurely", name="Tickets of the whole year, at leisure"),
+            "running": web.submit(
+                "sort_ticket", 400, profile="leisurely", name="Tickets of the whole year, at leisure"
+            ),
             "stuck": web.submit("sort_ticket", 3, profile="unserved"),
         }
         assert client.post(f"/v1/jobs/{jobs['cancelled']}/cancel").status_code == 200
@@ -181,9 +185,9 @@ def _teach(job: str) -> None:
         state="on",
         margin=0.5,
         max_loss=0.05,
-        served=9120,
-        audits=310,
-        caught=2,
+        served=0,
+        audits=0,
+        caught=0,
         trained_at=now(),
     )
     with api.engine().db.writing() as tx:

@@ -1,6 +1,6 @@
 """Every page, looked at: drawn in both themes and on a phone, with a picture of each.
 
-The pictures are in `build/pages` (FIRSTLINE_TEST_PICTURES names another folder) when the test has run.
+The pictures are in `build/pages` (FIRSTLINE_TEST_PICTURES names another folder) when the tests have run.
 """
 
 import os
@@ -25,33 +25,45 @@ pytestmark = [
 PICTURES = Path(os.environ.get("FIRSTLINE_TEST_PICTURES") or Path(__file__).parents[2] / "build" / "pages")
 #: What is no page of its own: parts that a page takes in, files to save, and the way through somebody else's login.
 NO_PAGE = re.compile(r"^/parts/|/live$|/items$|/charts$|/results\.|/again$|^/login/|^/workflows/try/")
-VIEWS = {
-    "light": {"viewport": {"width": 1200, "height": 820}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1200, "height": 820}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"},
-}
-#: What stands over the edge of the page, innermost first.
-OVER = """() => [...document.querySelectorAll('body *')].filter(one => {
+#: Reports to look at: of which job.
+REPORTS = {"report": "done", "report-certified": "certified"}
+DESK, PHONE = {"width": 1200, "height": 820}, {"width": 360, "height": 740}
+#: What stands over the edge of the page, or of the card that it is in; the innermost first.
+OVER = """() => [...document.querySelectorAll('main *, header *, footer *')].filter(one => {
+    if (one.closest('.scroll, pre, svg, textarea, .hidden, .top nav')) return false;
+    const card = one.parentElement.closest('.card');
+    const edge = card ? card.getBoundingClientRect().right : document.documentElement.clientWidth;
     const box = one.getBoundingClientRect();
-    return box.width && box.right > document.documentElement.clientWidth + 1
-        && !one.closest('.scroll, pre, svg, textarea, .hidden, .top nav, .graph');
-}).reverse().slice(0, 3).map(one => one.outerHTML.slice(0, 120))"""
+    return box.width > 0 && box.right > edge + 1;
+}).reverse().slice(0, 3).map(one => one.outerHTML.slice(0, 160))"""
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedIn]:
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
     with lived_in(tmp_path_factory.mktemp("lived-in")) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
 
 
 def addresses(house: LivedIn) -> dict[str, str]:
     """Return every page's name and address, as the routers have them, with what there is in place of parameters."""
     job, item = house.question
-    each_job = {f"{name} job": one for name, one in house.jobs.items()}
     values = {
-        "/jobs/{job}": each_job,
-        "/jobs/{job}/items/{item}": {"item": f"{house.jobs['done']}/items/{house.climbed}"},
-        "/jobs/{job}/report": {"report": f"{house.jobs['done']}/report"},
+        "/jobs/{job}": {f"job-{name}": one for name, one in house.jobs.items()},
+        "/jobs/{job}/items/{item}": {
+            "item": f"{house.jobs['done']}/items/{house.climbed}",
+            "item-failed": f"{house.jobs['failed']}/items/0",
+        },
+        "/jobs/{job}/report": {name: f"{house.jobs[of]}/report" for name, of in REPORTS.items()},
         "/calibrate/{calibration}": {"calibration": house.calibration},
         "/compare/{comparison}": {"comparison": house.comparison},
         "/reviews/{job}": {"review": f"{job}?item={item}"},
@@ -72,29 +84,26 @@ def addresses(house: LivedIn) -> dict[str, str]:
     return found
 
 
-def test_every_page_is_whole_in_both_themes_and_on_a_phone(house: LivedIn) -> None:
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("view", "theme", "size"), [("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)]
+)
+def test_every_page_is_whole(house: LivedIn, browser, view: str, theme: str, size: dict[str, int]) -> None:
     faults: list[str] = []
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        for view, how in VIEWS.items():
-            context = browser.new_context(**how)
-            context.request.post(f"{house.web.url}/login", form={"token": house.web.token})
-            page = context.new_page()
-            page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
-            page.on("console", lambda said: faults.append(f"{page.url}: {said.text}") if said.type == "error" else None)
-            page.on("response", lambda got: faults.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
-            page.on("requestfailed", lambda lost: faults.append(f"{lost.url}: {lost.failure}") if "/static/" in lost.url else None)
-            for name, path in addresses(house).items():
-                page.goto(house.web.url + path)
-                page.evaluate("document.fonts.ready")
-                wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                if wide > 0:
-                    faults.append(f"{view} {path}: {wide} pixels too wide: {page.evaluate(OVER)}")
-                if len(page.locator("main").inner_text().split()) < 3:
-                    faults.append(f"{view} {path}: nothing is there")
-                page.screenshot(path=PICTURES / f"{name.replace(' ', '-')}.{view}.png", full_page=True)
-            context.close()
-        browser.close()
+    context = browser.new_context(viewport=size, color_scheme=theme)
+    context.request.post(f"{house.web.url}/login", form={"token": house.web.token})
+    page = context.new_page()
+    page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
+    page.on("console", lambda said: faults.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    page.on("response", lambda got: faults.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
+    for name, path in addresses(house).items():
+        page.goto(house.web.url + path)
+        # What a page takes in when it is there.
+        playwright.expect(page.locator("[hx-trigger=load]")).to_have_count(0)
+        faults += [f"{path} stands over its edge: {one}" for one in page.evaluate(OVER)]
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            faults.append(f"{path} is wider than its window")
+        if len(page.locator("main").inner_text().split()) < 3:
+            faults.append(f"{path}: nothing is there")
+        page.screenshot(path=PICTURES / f"{name}.{view}.png", full_page=True)
+    context.close()
     assert faults == []

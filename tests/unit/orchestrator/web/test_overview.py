@@ -59,7 +59,7 @@ def test_a_running_job_says_its_pace_and_what_is_left(house):
             .where(_item.c.job == job, _item.c.n.in_([10, 11]))
             .values(**ended | {"ended_at": now() - timedelta(hours=1)})
         )
-    running = section(house.client().get("/").text, "Running")
+    running = section(house.client().get("/").text, "Under way")
     assert "12 of 30" in running
     assert "5.00 items a minute" in running
     assert "3 min 36 s left" in running
@@ -70,7 +70,7 @@ def test_what_has_ended_runs_no_more_and_nothing_needs_me(house):
     job = house.submit(1, name="over")
     api.cancel(job)
     page = house.client().get("/").text
-    assert "over" not in section(page, "Running")
+    assert "over" not in section(page, "Under way")
     assert "Nothing does" in section(page, "Needs you")
     assert "over" in page.split("<h2>Ended last</h2>")[1]
 
