@@ -123,7 +123,13 @@ def left(duration_s: float) -> str:
 
 def prose(text: str) -> Markup:
     """Return a sentence with what is typed in it as code."""
-    return Markup(_CODE.sub(r"<code>\1\2</code>", str(escape(text))))
+    return Markup(_CODE.sub(_as_code, str(escape(text))))
+
+
+def _as_code(found: re.Match[str]) -> str:
+    """Return it with each option in one piece: a line breaks before `--tier`, never within."""
+    words = (f"<span>{word}</span>" if "-" in word else word for word in (found[1] or found[2]).split(" "))
+    return f"<code>{' '.join(words)}</code>"
 
 
 def pretty(value: Any) -> str:
