@@ -118,7 +118,8 @@ def _coarse(passed_s: float) -> str:
 
 def left(duration_s: float) -> str:
     """Return how long something takes yet, as exactly as anybody can know: whole seconds, or as `seconds` has it."""
-    return f"{max(1, round(duration_s))} s" if round(duration_s) < 60 else seconds(duration_s)
+    whole_s = max(1, round(duration_s))
+    return f"{whole_s} s" if whole_s < 60 else seconds(whole_s)
 
 
 def prose(text: str) -> Markup:

@@ -79,3 +79,11 @@ def test_a_tenant_sees_only_its_own(house):
     house.token()
     begun(house.submit(1, name="secretive", token=house.token(tenant="other", role=Role.SUBMITTER)))
     assert "secretive" not in house.client(house.token(role=Role.VIEWER)).get("/").text
+
+
+def test_what_ended_last_stands_first_whenever_it_was_submitted(house):
+    early, late = house.submit(1, name="submitted-early"), house.submit(1, name="submitted-late")
+    api.cancel(late)
+    api.cancel(early)
+    page = house.client().get("/").text.split("<h2>Ended last</h2>")[1]
+    assert page.index("submitted-early") < page.index("submitted-late")
