@@ -28,10 +28,12 @@ def job_ids(
     states: Collection[str] = (),
     purpose: str | None = None,
     before: str | None = None,
+    by_end: bool = False,
     limit: int,
 ) -> list[str]:
-    """Return ids of jobs, newest first; `before` is the last one of the page before."""
-    query = select(_job.c.id).order_by(_job.c.created_at.desc(), _job.c.id.desc()).limit(limit)
+    """Return ids of jobs, newest first (`by_end`: that ended last); `before` is the last one of the page before."""
+    at = _job.c.ended_at if by_end else _job.c.created_at
+    query = select(_job.c.id).order_by(at.desc(), _job.c.id.desc()).limit(limit)
     if tenant is not None:
         query = query.where(_job.c.tenant == tenant)
     if states:

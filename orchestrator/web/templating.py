@@ -1,7 +1,7 @@
 """Pages from templates: everything that a value may become on the way to a reader."""
 
 import json
-import math
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -11,12 +11,15 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from firstline.orchestrator.reports.formatting import UNKNOWN, count, dollars, percent, seconds
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.web.session import set_cookie
+from firstline.workers.rules.pricing import dollars_in_full
 
+#: What is typed: between backticks, or a command with which a sentence ends.
+_CODE = re.compile(r"`([^`\n]+)`|(?<=[:;] )(firstline [a-z][^;]*)$")
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -39,6 +42,8 @@ def environment() -> Environment:
         "ago": ago,
         "pretty": pretty,
         "words": words,
+        "prose": prose,
+        "left": left,
     }
     made.globals |= {"count": count, "figure": figure, "UNKNOWN": UNKNOWN}
     return made
@@ -62,7 +67,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 def usd(amount_usd: float | None) -> str:
     """Return an amount as `dollars` does; a tiny one with its first two digits in full."""
     if amount_usd is not None and 0 < abs(amount_usd) < 0.0001:
-        return f"${amount_usd:.{1 - math.floor(math.log10(abs(amount_usd)))}f}"
+        return dollars_in_full(amount_usd)
     return dollars(amount_usd)
 
 
@@ -109,6 +114,23 @@ def _coarse(passed_s: float) -> str:
         if passed_s >= size_s:
             return f"{int(passed_s // size_s)} {unit}"
     return f"{int(passed_s)} s"
+
+
+def left(duration_s: float) -> str:
+    """Return how long something takes yet, as exactly as anybody can know: whole seconds, or as `seconds` has it."""
+    whole_s = max(1, round(duration_s))
+    return f"{whole_s} s" if whole_s < 60 else seconds(whole_s)
+
+
+def prose(text: str) -> Markup:
+    """Return a sentence with what is typed in it as code."""
+    return Markup(_CODE.sub(_as_code, str(escape(text))))
+
+
+def _as_code(found: re.Match[str]) -> str:
+    """Return it with each option in one piece: a line breaks before `--tier`, never within."""
+    words = (f"<span>{word}</span>" if "-" in word else word for word in (found[1] or found[2]).split(" "))
+    return f"<code>{' '.join(words)}</code>"
 
 
 def pretty(value: Any) -> str:

@@ -26,6 +26,7 @@ from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.limits.reservations import BURST_S, LONGEST_WAIT_S, Reservations
 from firstline.workers.loop.background import Background
 from firstline.workers.providers.gateway import Call, Message, Reply
+from firstline.workers.rules.pricing import dollars_in_full
 
 _log = logging.getLogger(__name__)
 
@@ -282,8 +283,8 @@ def _refusal(permit: Permit, said: list[str]) -> Defer:
             key = _cap(permit, place).key
             wait_s = _NO_PLACE_S if why == "held" else 0.0
             reason = (
-                f"budget '{key}': ${spent:.4f} spent and ${reserved:.4f} reserved of ${cap:.4f}; "
-                f"a call of {model.name} needs about ${permit.cost_usd or 0:.4f}"
+                f"budget '{key}': {dollars_in_full(spent)} spent and {dollars_in_full(reserved)} reserved of "
+                f"{dollars_in_full(cap)}; a call of {model.name} needs about {dollars_in_full(permit.cost_usd or 0)}"
             )
             return Defer(cause=DeferCause.BUDGET, wait_s=wait_s, reason=reason, budget=key, cap_usd=cap)
         case _:

@@ -1,5 +1,6 @@
 """What a call cost: the provider's own figure, else its tokens of every kind at the price of its terms."""
 
+import math
 from dataclasses import dataclass
 
 from firstline.config.providers.prices import Terms, price_of
@@ -99,3 +100,10 @@ def _part(tokens: int, rate: float | None) -> float | None:
 
 def _source(price: Price) -> str:
     return price.source if price.as_of is None else f"{price.source}, {price.as_of:%Y-%m-%d}"
+
+
+def dollars_in_full(amount_usd: float) -> str:
+    """Return an amount with four decimals; a tiny one with as many as its first two digits need."""
+    if 0 < abs(amount_usd) < 0.0001:
+        return f"${amount_usd:.{1 - math.floor(math.log10(abs(amount_usd)))}f}"
+    return f"${amount_usd:.4f}"

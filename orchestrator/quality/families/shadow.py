@@ -107,7 +107,8 @@ def _comparable(engine: Context, family: Family, profile: Profile, waiting: int)
             families.set_samples(tx, ids=[row["id"] for row in _rows(tx, family)], state="void", messages=None)
         _say(engine, family, why, state=FamilyState.STRAIGHT.value)
     else:
-        _say(engine, family, f"texts so far: {len(texts)} are looked at before anything is asked")
+        seen = f"its answers are texts: {len(texts)} of the {FIRST_LOOK // 2} that are looked at first"
+        _say(engine, family, f"{seen}; no cheaper model is asked before")
     return None
 
 

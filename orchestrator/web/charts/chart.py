@@ -17,7 +17,7 @@ class Series(Frozen):
     name: str
     #: None: nothing is known there.
     values: tuple[float | None, ...]
-    #: One of the style's colours: t0 to t3, bad, warn, good, dim.
+    #: One of the style's colours: t0 to t3, bad, warn, good, dim, ink.
     colour: str
     kind: Literal["line", "steps", "layer", "bars"] = "line"
     dashed: bool = False

@@ -22,7 +22,7 @@ def _dollars(found: JobOverTime, ladder: Sequence[str]) -> Chart:
     if found.frontier_usd is not None:
         ended = added_up([sum(spans) for spans in zip(*found.items.values(), strict=True)])
         alone = tuple(found.frontier_usd * items for items in ended)
-        series.append(Series(name="all on the top tier", values=alone, colour="bad", dashed=True))
+        series.append(Series(name="all on the top tier", values=alone, colour="ink", dashed=True))
         note = "The dashed line is what the items that had ended would have come to on the top tier, each at the mean."
     return Chart(
         name="dollars", title="Dollars", x=found.ends, x_unit="time", y_unit="usd", series=tuple(series), note=note

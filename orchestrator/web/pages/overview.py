@@ -44,7 +44,7 @@ def show_overview(request: Request, visitor: Visit) -> Response:
     """Show the whole page."""
     with api.engine().db.reading() as tx:
         ended = [state.value for state in JobState if state.ended]
-        ids = views.job_ids(tx, tenant=visitor.sees, states=ended, purpose="run", limit=_ENDED)
+        ids = views.job_ids(tx, tenant=visitor.sees, states=ended, purpose="run", by_end=True, limit=_ENDED)
         newest = [job_store.status(tx, job=job) for job in ids]
         today, week = (money(tx, tenant=visitor.sees, days=days) for days in (1, 7))
     return render(request, "overview.html", **_live(visitor), newest=newest, today=today, week=week)

@@ -3,6 +3,11 @@
 
 const drawn = new Map();
 
+// What lies between two marks on an axis: of counts, and of times (no shorter than the clock says, in seconds).
+const WHOLE = [1, 2, 5].flatMap((n) => [...Array(10).keys()].map((power) => n * 10 ** power)).sort((a, b) => a - b);
+const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200]
+  .concat([1, 2, 5, 7, 14, 28, 91, 182, 365].map((days) => 86400 * days));
+
 const words = {
   usd: (v) => (v === 0 ? "$0" : Math.abs(v) >= 1 ? `$${v.toFixed(2)}` : `$${v.toPrecision(2)}`),
   share: (v) => `${+(100 * v).toFixed(1)}%`,
@@ -54,7 +59,9 @@ function draw(figure) {
   const text = { stroke: colour("dim"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
   const [first, last] = [chart.x[0], chart.x.at(-1)];
   const said = chart.labels.length ? (v) => chart.labels[v] ?? "" : (words[chart.x_unit] ?? ((v) => clock(v, last - first)));
-  const room = bars ? 0.6 : first < last ? 0 : chart.x_unit === "time" ? 43200 : 1;
+  // One place alone stands in the middle: of a day, or of a bar's neighbours.
+  const room = bars ? (first < last ? 0.6 : 1.5) : first < last ? 0 : chart.x_unit === "time" ? 43200 : 1;
+  const places = bars || first === last ? { splits: chart.x } : chart.x_unit === "time" ? { space: 84, incrs: TIMES } : {};
   const marks = Object.entries(chart.marks);
   const options = {
     width: figure.clientWidth,
@@ -62,12 +69,14 @@ function draw(figure) {
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { time: chart.x_unit === "time", range: (u, low, high) => [low - room, high + room] },
+      x: { time: chart.x_unit === "time", range: () => [first - room, last + room] },
       y: { range: (u, low, high) => [0, high > 0 ? high * 1.05 : 1] },
     },
+    // Of the last label on the axis, half stands beside it.
+    padding: [null, 28, null, null],
     axes: [
-      { ...text, values: (u, splits) => splits.map((v) => (v === null ? "" : said(v))), ...(bars && { splits: chart.x }) },
-      { ...text, size: 64, values: (u, splits) => splits.map(words[chart.y_unit]) },
+      { ...text, ...places, values: (u, splits) => splits.map((v) => (v === null ? "" : said(v))) },
+      { ...text, size: 72, values: (u, splits) => splits.map(words[chart.y_unit]), ...(chart.y_unit === "count" && { incrs: WHOLE }) },
     ],
     series: [{}, ...series],
     hooks: { draw: [(u) => marks.forEach(([, value]) => mark(u, value, colour("bad")))] },

@@ -227,7 +227,7 @@ def test_workers_are_shown_with_queues_and_models(house, capsys):
     cooling = [model["model"] for model in found["models"] if model["cooling_until"]]
     assert cooling == ["openai/big"]
     page = house.client().get("/workers").text
-    for text in ("An orchestrator leads.", "w1", "after server errors", "openai/small"):
+    for text in ("An orchestrator is at work.", "w1", "after server errors", "openai/small"):
         assert text in page
 
 

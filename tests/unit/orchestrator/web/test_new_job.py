@@ -81,7 +81,7 @@ def test_the_estimate_is_the_one_that_is_kept_with_the_job(look):
     seen = cost(look())
     assert seen
     sent = look("/submit", **{"from-text": "body"})
-    assert f"expected {seen[1]}," in sent.text
+    assert f"expected {seen[1]} (" in sent.text
 
 
 def test_the_estimate_follows_what_is_read(look):

@@ -59,7 +59,7 @@ def test_a_running_job_says_its_pace_and_what_is_left(house):
             .where(_item.c.job == job, _item.c.n.in_([10, 11]))
             .values(**ended | {"ended_at": now() - timedelta(hours=1)})
         )
-    running = section(house.client().get("/").text, "Running")
+    running = section(house.client().get("/").text, "Under way")
     assert "12 of 30" in running
     assert "5.00 items a minute" in running
     assert "3 min 36 s left" in running
@@ -70,7 +70,7 @@ def test_what_has_ended_runs_no_more_and_nothing_needs_me(house):
     job = house.submit(1, name="over")
     api.cancel(job)
     page = house.client().get("/").text
-    assert "over" not in section(page, "Running")
+    assert "over" not in section(page, "Under way")
     assert "Nothing does" in section(page, "Needs you")
     assert "over" in page.split("<h2>Ended last</h2>")[1]
 
@@ -79,3 +79,11 @@ def test_a_tenant_sees_only_its_own(house):
     house.token()
     begun(house.submit(1, name="secretive", token=house.token(tenant="other", role=Role.SUBMITTER)))
     assert "secretive" not in house.client(house.token(role=Role.VIEWER)).get("/").text
+
+
+def test_what_ended_last_stands_first_whenever_it_was_submitted(house):
+    early, late = house.submit(1, name="submitted-early"), house.submit(1, name="submitted-late")
+    api.cancel(late)
+    api.cancel(early)
+    page = house.client().get("/").text.split("<h2>Ended last</h2>")[1]
+    assert page.index("submitted-early") < page.index("submitted-late")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from firstline.config.providers.prices import Terms
 from firstline.schemas.attempt import Usage
 from firstline.schemas.tier import Model, Price
-from firstline.workers.rules.pricing import Cost, cost, dollars, reckoned
+from firstline.workers.rules.pricing import Cost, cost, dollars, dollars_in_full, reckoned
 
 LISTED = Price(
     input=1,
@@ -118,3 +118,11 @@ def test_no_token_is_billed_twice(
         output_tokens=0,
     )
     assert dollars(usage, flat) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("amount_usd", "said"),
+    [(0, "$0.0000"), (1.5, "$1.5000"), (0.0001, "$0.0001"), (0.00001, "$0.000010"), (2.04e-05, "$0.000020")],
+)
+def test_a_tiny_amount_is_never_said_to_be_nothing(amount_usd, said):
+    assert dollars_in_full(amount_usd) == said
