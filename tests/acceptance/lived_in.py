@@ -69,7 +69,8 @@ class LivedIn:
     jobs: dict[str, str]
     calibration: str
     comparison: str
-    tuning: str
+    #: Id of the one that was begun, and number of what it found.
+    tuning: tuple[str, int]
     #: Number of an item of the job that is done which climbed.
     climbed: int
     #: The question that waits for a person: job and item.
@@ -134,6 +135,7 @@ def _lived(web: WebDeployment) -> LivedIn:
         calibration = form.begin(
             "/calibrate", {"workflow": "sort_surely", "texts": texts, "labels": "100", "max_loss": "0.2"}
         )
+        tuning = form.begin("/tune", {"workflow": "sort_surely", "texts": texts, "labels": "60", "max_loss": "0.2"})
         compared = {"workflow": "sort_ticket", "items": items[:6], "models": ["openai/cheap", "openai/frontier"]}
         comparison = begun("/v1/comparisons", compared)
         for n in range(4):
@@ -158,12 +160,14 @@ def _lived(web: WebDeployment) -> LivedIn:
         _until(lambda: api.status(jobs["paused"]).state is JobState.PAUSED)
         _until(lambda: "hx-get" not in form.get(f"/calibrate/{calibration}/live"))
         _until(lambda: client.get(f"/v1/comparisons/{comparison}").json()["result"])
+        _until(lambda: client.get(f"/v1/experiments/{tuning}").json()["tuning"])
+        found = client.get(f"/v1/experiments/{tuning}").json()["tuning"]
         jobs["certified"] = web.submit("sort_surely", 60, name="Tickets, surely")
         web.wait(jobs["certified"], timeout_s=120)
         climbed = client.get(f"/v1/jobs/{jobs['done']}/items", params={"tier": "frontier"}).json()["items"][0]["n"]
         (question, *_) = client.get("/v1/reviews").json()
     _teach(jobs["done"])
-    return LivedIn(web, jobs, calibration, comparison, "", climbed, (question["job"], question["item_id"]))
+    return LivedIn(web, jobs, calibration, comparison, (tuning, found), climbed, (question["job"], question["item_id"]))
 
 
 def _teach(job: str) -> None:
