@@ -39,7 +39,10 @@ def run(web: WebDeployment, folder: Path, *, seconds: int, seed: int | None) -> 
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=folder, timeout=seconds * 2 + 300)
     if not report.exists():
         raise RuntimeError(f"schemathesis made no report (exit code {done.returncode}): {done.stdout}{done.stderr}")
-    return json.loads(report.read_text("utf-8")), done.stdout
+    found = json.loads(report.read_text("utf-8"))
+    if not found["operations"]["total"]:
+        raise RuntimeError(f"schemathesis could not read the API's description: {done.stdout}{done.stderr}")
+    return found, done.stdout
 
 
 def main(argv: list[str] | None = None) -> int:
