@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 #: Schemes of an address, by that which redis-py and Celery know it by.
 SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "sentinel": "redis", "sentinels": "rediss"}
@@ -51,7 +51,7 @@ def address_of(url: str) -> Address:
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES or not rest:
         raise ValueError(f"expected a URL such as {EXPECTED}")
-    parts = urlsplit(url)
+    parts = _parts(url)
     asked = dict(parse_qsl(parts.query))
     own = {name: asked.pop(name) for name in _OWN if name in asked}
     user, at, hosts = parts.netloc.rpartition("@")
@@ -68,7 +68,7 @@ def address_of(url: str) -> Address:
 
 def completed(url: str, *, ca_file: Path | None, master: str | None, sentinel_password: str | None) -> str:
     """Return a URL with what settings of their own add to it; what it says itself stands."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     by_tls, by_sentinel = SCHEMES.get(parts.scheme) == "rediss", parts.scheme.startswith("sentinel")
     given = {
         "ssl_ca_certs": str(ca_file) if ca_file and by_tls else None,
@@ -91,6 +91,13 @@ def hosts_of(url: str) -> str:
         return ", ".join(_place(*one) for one in hosts)
     except ValueError:
         return "the URL"
+
+
+def _parts(url: str) -> SplitResult:
+    """Split a URL whose hosts may be several; `urlsplit` alone refuses an IPv6 address that is not the only one."""
+    scheme, _, rest = url.partition("://")
+    hosts = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return urlsplit(f"//host{rest[len(hosts) :]}")._replace(scheme=scheme, netloc=hosts)
 
 
 def _tls(url: str) -> dict[str, Any]:
