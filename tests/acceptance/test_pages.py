@@ -71,6 +71,7 @@ def page(web, browser):
     context = browser.new_context(viewport={"width": 1200, "height": 820})
     page = context.new_page()
     page.set_default_timeout(SLOW_MS)
+    playwright.expect.set_options(timeout=SLOW_MS)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)

@@ -13,7 +13,7 @@ import pytest
 
 from firstline.orchestrator.web.pages import every_page
 from tests.acceptance.lived_in import LivedIn, lived_in
-from tests.acceptance.test_pages import ARGS, CHROMIUM
+from tests.acceptance.test_pages import ARGS, CHROMIUM, SLOW_MS
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -48,6 +48,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedIn]:
 
 @pytest.fixture(scope="module")
 def browser():
+    playwright.expect.set_options(timeout=SLOW_MS)
     with playwright.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield browser
