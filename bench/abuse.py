@@ -26,6 +26,7 @@ import yaml
 
 from bench.floods import FLOODS
 from bench.kit.figures import at_most, finish, machine, parser, show
+from bench.kit.observer import observing
 from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.schemas.access import Role
@@ -48,19 +49,10 @@ class Watch:
     """The most memory that each kind of process held, in MB."""
 
     peak_mb: dict[str, float] = field(default_factory=dict)
-    _over: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Look at it for the length of the block."""
-        thread = threading.Thread(target=self._watch, daemon=True)
-        thread.start()
-        yield
-        self._over.set()
-        thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.2):
+    def look(self, over: threading.Event) -> None:
+        """Look until it is over."""
+        while not over.wait(0.2):
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.Error):
                     self._note(" ".join(process.cmdline()), process.memory_info().rss / 2**20)
@@ -175,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     ):
         given = {name: tokens.create(api.engine().db, name=name, role=Role.SUBMITTER, tenant=name)[0] for name in "ab"}
         times(web, given["a"], seconds=2, of="warm")
-        with watch.watching():
+        with observing(watch.look):
             for name in options.only or FLOODS:
                 # The machine is not always as busy: what is alone is measured before each flood, after the last.
                 rest()

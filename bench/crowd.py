@@ -12,14 +12,14 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 from sqlalchemy import create_engine, text
 
 from bench.kit.figures import Target, at_least, at_most, finish, machine, parser, show
+from bench.kit.observer import observing
 from bench.kit.stage import Stage, staged
 from firstline.orchestrator import api
 from firstline.schemas.job import JobState
@@ -83,27 +83,16 @@ class LockWaits:
     waiting: int = 0
     #: The most backends that were seen, the one that looks left out.
     connections: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look for the length of the block."""
-        looker = threading.Thread(target=self._look)
-        looker.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            looker.join()
-
-    def _look(self) -> None:
+    def look(self, over: threading.Event) -> None:
+        """Look until it is over."""
         engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
         query = text(
             "SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         with engine.connect() as connection:
-            while not self._over.wait(0.05):
+            while not over.wait(0.05):
                 waiting, connected = connection.execute(query).one()
                 self.looks += 1
                 self.waiting += waiting
@@ -121,7 +110,7 @@ def rate(options: argparse.Namespace, orchestrators: int, count: int) -> dict[st
     with staged(database=options.database, instant=True, orchestrators=orchestrators, workers=2) as stage:
         stage.run(300)
         before, begun, waits = _bytes(stage), _commits(stage), LockWaits(stage.deployment.database_url)
-        with nullcontext() if options.database == "sqlite" else waits.watched():
+        with nullcontext() if options.database == "sqlite" else observing(waits.look):
             run = stage.run(count)
         time.sleep(1)
         found: dict[str, float] = {

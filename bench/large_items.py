@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import redis
 from sqlalchemy import select
 
 from bench.kit.figures import Target, at_most, finish, machine, parser, show
+from bench.kit.observer import observing
 from firstline.orchestrator import api
 from firstline.orchestrator.store.tables import ItemRow
 from firstline.schemas.job import JobRequest
@@ -70,22 +71,11 @@ class Peaks:
     known: dict[str, float] = field(default_factory=dict)
     #: Why the measurement ended early.
     stopped: str | None = None
-    _over: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look for the length of the block."""
-        looker = threading.Thread(target=self._look)
-        looker.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            looker.join()
-
-    def _look(self) -> None:
+    def look(self, over: threading.Event) -> None:
+        """Look until it is over."""
         client = redis.Redis(port=self.deployment.redis.port)
-        while not self._over.wait(0.2):
+        while not over.wait(0.2):
             for name, child in self.deployment.children.items():
                 self._note(name, child.rss_mb)
             self._note("producer", psutil.Process().memory_info().rss / MB)
@@ -129,7 +119,7 @@ def measured(options: argparse.Namespace, count: int) -> list[Target]:
         stack.enter_context(running(deployment))
         peaks = Peaks(deployment, state)
         profile = deployment.profile(cheap=CALLS_AT_ONCE, frontier=CALLS_AT_ONCE)
-        with peaks.watched():
+        with observing(peaks.look):
             begun = time.monotonic()
             job = api.submit(asked(profile), texts(count, options.megabytes))
             submit_s = time.monotonic() - begun

@@ -75,7 +75,7 @@ class WaitingJsonRoute(JsonRoute):
     is_brief = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Read:
     """What a body holds."""
 

@@ -26,6 +26,8 @@ truth: labels.jsonl
 models:
   small: {answer: {kind: truth, accuracy: 0.85}, confidence: {right: 0.95, wrong: 0.5}}
   large: {answer: {kind: truth, accuracy: 1.0}}
+  slow-cheap: {answer: from_schema, latency: 5}
+  slow-frontier: {answer: from_schema, latency: 5}
   cheap:
     latency: {kind: uniform, low: 0.05, high: 0.25}
     answer: {kind: from_schema}

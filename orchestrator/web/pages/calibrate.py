@@ -1,8 +1,5 @@
 """Calibrations begun from the browser, watched there, and listed."""
 
-from dataclasses import replace
-from typing import Any
-
 from fastapi import APIRouter, Request, Response, UploadFile
 
 from firstline.orchestrator.experiments import background
@@ -13,32 +10,40 @@ from firstline.orchestrator.quality.calibrations import standings
 from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.api.experiments import CalibrationFields, ExperimentId, experiment_of
 from firstline.orchestrator.web.charts import of_quality
-from firstline.orchestrator.web.pages.experiments import LISTED, aim_fields, experiment_order, rows_of
+from firstline.orchestrator.web.pages.experiments import (
+    aim_fields,
+    experiment_order,
+    rows_of,
+    show_form,
+    watch,
+    without_cost,
+)
 from firstline.orchestrator.web.pages.items import first_words
-from firstline.orchestrator.web.pages.submit import Look, choices, look_at
+from firstline.orchestrator.web.pages.submit import Look, look_at
 from firstline.orchestrator.web.session import Filled, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
 from firstline.schemas.errors import UserError
 
-router = APIRouter(prefix="/calibrate")
+router = APIRouter()
 _KIND = ExperimentKind.CALIBRATION
+watch(router, "/calibrate", _KIND)
 
 
-@router.get("")
-def show_form(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
+@router.get("/calibrate")
+def show_empty(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
     """Show the form, and the calibrations that were begun here; `job`: with that job's rows."""
     return _form(request, {"workflow": workflow, "job": job})
 
 
-@router.post("/preview")
+@router.post("/calibrate/preview")
 def show_preview(request: Request, visitor: FormOperator, filled: Filled, file: UploadFile | None = None) -> Response:
     """Show the first rows, and where each field is taken from; nothing is sent."""
     with rows_of(filled, file, visitor) as source:
-        seen = replace(look_at(filled, source, visitor), estimate=None, doubt=None)
+        seen = without_cost(look_at(filled, source, visitor))
     return render(request, "parts/preview.html", look=seen, first_words=first_words)
 
 
-@router.post("")
+@router.post("/calibrate")
 def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadFile | None = None) -> Response:
     """Begin to calibrate; what does not fit is shown again with the reason."""
     with rows_of(filled, file, visitor) as source:
@@ -52,35 +57,15 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
     return go(f"/calibrate/{run}")
 
 
-@router.get("/{experiment}")
+@router.get("/calibrate/{experiment}")
 def show_calibration(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
     """Show how far it is and what came of it."""
     found = experiment_of(experiment, visitor, _KIND)
     made = _made(found, visitor)
     charts = [drawn for one in made if (drawn := of_quality.risk_and_coverage(one)) is not None]
-    return render(request, "calibration.html", can=_at_best(found), made=made, charts=charts, **_shown(found))
-
-
-@router.get("/{experiment}/live")
-def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
-    """Show how far it is; once it has ended, have the whole page loaded again."""
-    found = experiment_of(experiment, visitor, _KIND)
-    answer = render(request, "parts/experiment.html", **_shown(found))
-    if found.ended:
-        answer.headers["hx-refresh"] = "true"
-    return answer
-
-
-@router.post("/{experiment}/cancel")
-def cancel(visitor: FormOperator, experiment: ExperimentId) -> Response:
-    """Cancel it, and the jobs that answer for it."""
-    experiment_of(experiment, visitor, _KIND)
-    background.cancel(experiment, tenant=visitor.sees, by=visitor.name)
-    return go(f"/calibrate/{experiment}")
-
-
-def _shown(found: BackgroundExperiment) -> dict[str, Any]:
-    return {"found": found, "place": "/calibrate"}
+    return render(
+        request, "calibration.html", can=_at_best(found), made=made, charts=charts, found=found, place="/calibrate"
+    )
 
 
 def _at_best(found: BackgroundExperiment) -> str:
@@ -94,14 +79,4 @@ def _made(found: BackgroundExperiment, visitor: Visitor) -> list[Standing]:
 
 
 def _form(request: Request, typed: dict[str, str], wrong: str | None = None, look: Look | None = None) -> Response:
-    visitor = request.state.visitor
-    return render(
-        request,
-        "calibrate.html",
-        status=422 if wrong else 200,
-        typed=typed,
-        wrong=wrong,
-        look=replace(look or Look(), estimate=None, doubt=None),
-        begun=background.listing(_KIND, tenant=visitor.sees, limit=LISTED),
-        **choices(visitor),
-    )
+    return show_form(request, "calibrate.html", _KIND, typed, wrong, look)

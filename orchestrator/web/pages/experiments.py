@@ -1,26 +1,31 @@
-"""What the pages of calibrations and of tunings have in common: their forms and their rows."""
+"""What the pages of calibrations and of tunings have in common: their forms, their rows, and how they are watched."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from fastapi import UploadFile
+from fastapi import APIRouter, Request, Response, UploadFile
 from pydantic import ValidationError
 
+from firstline.orchestrator.experiments import background
+from firstline.orchestrator.experiments.background import ExperimentKind
 from firstline.orchestrator.submission.run_request import Order
 from firstline.orchestrator.web.access import Visitor
-from firstline.orchestrator.web.api.experiments import AimFields
+from firstline.orchestrator.web.api.experiments import AimFields, ExperimentId, experiment_of
 from firstline.orchestrator.web.api.submission import former_rows, with_items
-from firstline.orchestrator.web.pages.submit import order_of, said_wrong, source_of
+from firstline.orchestrator.web.pages.submit import Look, choices, order_of, said_wrong, source_of
 from firstline.orchestrator.web.parameters import JOB_ID
+from firstline.orchestrator.web.session import FormOperator, Visit, go
+from firstline.orchestrator.web.templating import render
 from firstline.schemas.errors import UserError
 
 A = TypeVar("A", bound=AimFields)
 
 #: So many of the newest are listed.
-LISTED = 20
+_LISTED = 20
 
 
 def aim_fields(model: type[A], filled: dict[str, str]) -> A:
@@ -56,3 +61,45 @@ def experiment_order(filled: dict[str, str], source: Path | None, visitor: Visit
     if not filled.get("workflow"):
         raise UserError(f"expected a workflow or a skill for {doing}; choose one")
     return with_items(order_of(filled), source, visitor)
+
+
+def watch(router: APIRouter, place: str, kind: ExperimentKind) -> None:
+    """Give the pages at a place the part that is loaded anew while one of them runs, and the way to cancel it."""
+
+    @router.get(f"{place}/{{experiment}}/live")
+    def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
+        """Show how far it is; once it has ended, have the whole page loaded again."""
+        found = experiment_of(experiment, visitor, kind)
+        answer = render(request, "parts/experiment.html", found=found, place=place)
+        if found.ended:
+            answer.headers["hx-refresh"] = "true"
+        return answer
+
+    @router.post(f"{place}/{{experiment}}/cancel")
+    def cancel(visitor: FormOperator, experiment: ExperimentId) -> Response:
+        """Cancel it, and the jobs that answer for it."""
+        experiment_of(experiment, visitor, kind)
+        background.cancel(experiment, tenant=visitor.sees, by=visitor.name)
+        return go(f"{place}/{experiment}")
+
+
+def show_form(
+    request: Request, template: str, kind: ExperimentKind, typed: dict[str, str], wrong: str | None, look: Look | None
+) -> Response:
+    """Show a form with what was typed, why it will not do, and those of its kind that were begun."""
+    visitor = request.state.visitor
+    return render(
+        request,
+        template,
+        status=422 if wrong else 200,
+        typed=typed,
+        wrong=wrong,
+        look=without_cost(look or Look()),
+        begun=background.listing(kind, tenant=visitor.sees, limit=_LISTED),
+        **choices(visitor),
+    )
+
+
+def without_cost(look: Look) -> Look:
+    """Return what is seen of the rows; what a job of them costs is another matter."""
+    return replace(look, estimate=None, doubt=None)

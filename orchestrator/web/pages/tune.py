@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response, UploadFile
 
 from firstline.config.catalogue.own_files import ChangedMeanwhile
 from firstline.orchestrator.experiments import background
-from firstline.orchestrator.experiments.background import BackgroundExperiment, ExperimentKind
+from firstline.orchestrator.experiments.background import ExperimentKind
 from firstline.orchestrator.experiments.tune import kept as find_kept
 from firstline.orchestrator.experiments.tune import prepare
 from firstline.orchestrator.experiments.tune_apply import apply_tuning, tuning_drafts
@@ -18,9 +18,16 @@ from firstline.orchestrator.experiments.tune_text import COLUMNS, cost_line, out
 from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.api.experiments import ExperimentId, TuningFields, TuningNumber, experiment_of
 from firstline.orchestrator.web.charts import of_quality
-from firstline.orchestrator.web.pages.experiments import LISTED, aim_fields, experiment_order, rows_of
+from firstline.orchestrator.web.pages.experiments import (
+    aim_fields,
+    experiment_order,
+    rows_of,
+    show_form,
+    watch,
+    without_cost,
+)
 from firstline.orchestrator.web.pages.items import first_words
-from firstline.orchestrator.web.pages.submit import Look, choices, look_at
+from firstline.orchestrator.web.pages.submit import Look, look_at
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
@@ -28,10 +35,11 @@ from firstline.schemas.errors import UserError
 
 router = APIRouter()
 _KIND = ExperimentKind.TUNING
+watch(router, "/tune", _KIND)
 
 
 @router.get("/tune")
-def show_form(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
+def show_empty(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
     """Show the form, and the tunings that were begun here; `job`: with that job's rows."""
     return _form(request, {"workflow": workflow, "job": job})
 
@@ -40,7 +48,7 @@ def show_form(request: Request, visitor: Visit, workflow: str = "", job: str = "
 def show_preview(request: Request, visitor: FormOperator, filled: Filled, file: UploadFile | None = None) -> Response:
     """Show the first rows, where each field is taken from, and what it costs at most; nothing is sent."""
     with rows_of(filled, file, visitor) as source:
-        seen = replace(look_at(filled, source, visitor), estimate=None, doubt=None)
+        seen = without_cost(look_at(filled, source, visitor))
         cost = None
         if seen.seen is not None and seen.wrong is None:
             try:
@@ -72,25 +80,7 @@ def show_tuning(request: Request, visitor: Visit, experiment: ExperimentId) -> R
     """Show how far it is and what came of it."""
     found = experiment_of(experiment, visitor, _KIND)
     kept = find_kept(found.tuning, tenant=visitor.sees) if found.tuning is not None else None
-    return render(request, "tuning.html", kept=kept, **_shown(found), **(_told(kept) if kept else {}))
-
-
-@router.get("/tune/{experiment}/live")
-def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
-    """Show how far it is; once it has ended, have the whole page loaded again."""
-    found = experiment_of(experiment, visitor, _KIND)
-    answer = render(request, "parts/experiment.html", **_shown(found))
-    if found.ended:
-        answer.headers["hx-refresh"] = "true"
-    return answer
-
-
-@router.post("/tune/{experiment}/cancel")
-def cancel(visitor: FormOperator, experiment: ExperimentId) -> Response:
-    """Cancel it, and the jobs that answer for it."""
-    experiment_of(experiment, visitor, _KIND)
-    background.cancel(experiment, tenant=visitor.sees, by=visitor.name)
-    return go(f"/tune/{experiment}")
+    return render(request, "tuning.html", kept=kept, found=found, place="/tune", **(_told(kept) if kept else {}))
 
 
 @router.get("/tunings/{number}")
@@ -135,20 +125,5 @@ def _told(kept: KeptTuning) -> dict[str, Any]:
     return {"steps": steps, "columns": COLUMNS, "certified": any(step.model for step in report.steps)}
 
 
-def _shown(found: BackgroundExperiment) -> dict[str, Any]:
-    return {"found": found, "place": "/tune"}
-
-
 def _form(request: Request, typed: dict[str, str], wrong: str | None = None, look: Look | None = None) -> Response:
-    visitor = request.state.visitor
-    return render(
-        request,
-        "tune.html",
-        status=422 if wrong else 200,
-        typed=typed,
-        wrong=wrong,
-        cost=None,
-        look=replace(look or Look(), estimate=None, doubt=None),
-        begun=background.listing(_KIND, tenant=visitor.sees, limit=LISTED),
-        **choices(visitor),
-    )
+    return show_form(request, "tune.html", _KIND, typed, wrong, look)
