@@ -62,6 +62,7 @@ def address_of(url: str) -> Address:
         hosts = _place(*sentinels[0])
     query = f"?{urlencode(asked)}" if asked else ""
     found = f"{SCHEMES[scheme]}://{user}{at}{hosts}{parts.path}{query}"
+    _checked(found)
     tls = _tls(found) if SCHEMES[scheme] == "rediss" else None
     return Address(found, sentinels, own.get("master", ""), own.get("sentinel_password"), tls)
 
@@ -108,10 +109,20 @@ def _tls(url: str) -> dict[str, Any]:
 
 
 def _host(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
+    parts = _checked(f"//{text}")
     if not parts.hostname:
         raise ValueError(f"expected a URL such as {EXPECTED}")
     return parts.hostname, parts.port or _SENTINEL_PORT
+
+
+def _checked(url: str) -> SplitResult:
+    """Return the parts of a URL with one host; ValueError where its host or port is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"expected a URL such as {EXPECTED} ({error})") from None
+    return parts
 
 
 def _place(host: str, port: int) -> str:

@@ -51,6 +51,9 @@ def test_settings_add_what_the_url_does_not_say(tmp_path):
     [
         ("REDIS_URL", "sentinel://one/0", "expected the name under which Sentinels watch the server"),
         ("REDIS_CA_FILE", "nowhere.pem", "expected a PEM file of certificates, got 'nowhere.pem' (["),
+        ("REDIS_URL", "redis://[::1", "expected a URL such as redis://"),
+        ("REDIS_URL", "redis://host:port/0", "expected a URL such as redis://"),
+        ("REDIS_URL", "sentinel://one:26380,two:port/0?master=jobs", "expected a URL such as redis://"),
     ],
 )
 def test_what_will_not_do_is_said_before_anything_starts(name, value, sentence, monkeypatch):
