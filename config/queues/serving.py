@@ -47,5 +47,3 @@ def _leave_alone() -> None:
     """Keep the garbage collector from looking through all that was loaded, again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
-    gc.enable()

@@ -1,5 +1,9 @@
 """The command line: `main` is the console script; each public file beside it is one command."""
 
+import firstline.config.queues.startup  # noqa: F401 # before all others, see there
+
+# isort: split
+
 import os
 import sys
 import tempfile

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic_core import to_json
 from sqlalchemy import RowMapping
 
@@ -16,6 +16,9 @@ from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.store import jobs, webhooks
 from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.workers.tools.addresses import resolve
+
+if TYPE_CHECKING:
+    import httpx
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ def send(url: str, body: bytes, *, message_id: str, settings: Settings) -> str |
     The host's name is resolved once and its address checked, then connected to: a second answer of the name server
     (DNS rebinding) changes nothing. Redirects are not followed.
     """
+    import httpx
     from standardwebhooks import Webhook
 
     if settings.webhook_secret is None:
@@ -110,7 +114,9 @@ def send(url: str, body: bytes, *, message_id: str, settings: Settings) -> str |
         return f"{type(error).__name__}: {error}"[:300]
 
 
-async def _post(url: httpx.URL, body: bytes, headers: dict[str, str], settings: Settings) -> str | None:
+async def _post(url: "httpx.URL", body: bytes, headers: dict[str, str], settings: Settings) -> str | None:
+    import httpx
+
     host = url.raw_host.decode("ascii").strip("[]")
     address = resolve(host, url.port or _PORTS[url.scheme], allow_private=settings.webhook_private)
     # A server that sends a byte now and then is within every time-out of httpx's: the whole has a deadline.

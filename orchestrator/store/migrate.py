@@ -1,12 +1,9 @@
 """Brings a database to the code's version with Alembic."""
 
+import re
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from firstline.orchestrator.store.database import Database
 from firstline.schemas.errors import UserError
@@ -22,25 +19,44 @@ _ENCODINGS = ("UTF8", "SQL_ASCII")
 
 def migrate(database: Database) -> None:
     """Upgrade the schema to the newest version; UserError where the database is newer, or cannot hold all texts."""
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER))
-    scripts = ScriptDirectory.from_config(config)
+    known = _versions()
     with database.writing() as connection:
         if not database.is_sqlite:
             _refuse_encoding(connection)
             _refuse_role(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        current = MigrationContext.configure(connection).get_current_revision()
-        known = {script.revision for script in scripts.walk_revisions()}
+        current = _current(connection)
         if current is not None and current not in known:
             raise UserError(
                 f"the database is at version {current}, which is newer than this code knows "
-                f"(newest: {scripts.get_current_head()}); update Firstline, or use another database"
+                f"(newest: {known[-1]}); update Firstline, or use another database"
             )
-        if current == scripts.get_current_head():
-            return
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if current != known[-1]:
+            _upgrade(connection)
+
+
+def _versions() -> list[str]:
+    """Return the versions that this code knows, in order."""
+    files = sorted((_FOLDER / "versions").glob("[0-9]*.py"))
+    return [re.search(r'^revision = "(.+)"', file.read_text("utf-8"), re.MULTILINE)[1] for file in files]  # type: ignore[index] # each has one
+
+
+def _current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    # Loaded where there is something to do: a command that is short is to be quick.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _refuse_role(connection: Connection) -> None:

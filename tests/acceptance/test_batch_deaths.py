@@ -210,12 +210,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         "",
         RedisServer(folder / "redis"),
         orchestrators=1,
-        workers={},
+        workers=dict.fromkeys(FORMATS, 1),
         env={"FIRSTLINE_DEAD_AFTER_S": "3", "FIRSTLINE_HEARTBEAT_S": "0.5"},
     )
-    made.add("nursery", "tests.acceptance.nursery", str(folder), *FORMATS)
     with running(made) as deployment, pytest.MonkeyPatch.context() as patch:
-        deployment.wait_for_workers(len(FORMATS))
         jobs: dict[str, str] = {}
         providers = Deadly(
             build_app(SCRIPT), lambda name: kill(deployment, jobs[name], name), lambda name: standing(jobs[name])
@@ -233,7 +231,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
 def kill(deployment: Deployment, job: str, name: str) -> None:
     """SIGKILL a worker; the time that its lease and its order would be waited for is told, not waited."""
-    pid = int((deployment.folder / f"{name}.pid").read_text())
+    process = deployment.children[f"worker-{name}-0"].process
+    assert process is not None
+    pid = process.pid
     os.kill(pid, signal.SIGKILL)
     # Where its parent was quicker, there is nobody left to ask.
     with suppress(psutil.NoSuchProcess):

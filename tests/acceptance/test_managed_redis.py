@@ -5,7 +5,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -101,20 +103,22 @@ def test_a_flower_sees_the_workers_and_the_queues(deployment):
     env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "FLOWER_BASIC_AUTH": "ada:secret"}
     with (deployment.folder / "flower.log").open("ab") as log:
         process = subprocess.Popen(command, env=env, cwd=deployment.folder, stdout=log, stderr=log)
+    workers: dict[str, Any] = {}
+    waiting: dict[str, int] = {}
     try:
-        seen, deadline = {}, time.monotonic() + 60
-        while len(seen) < 2:
+        deadline = time.monotonic() + 60
+        # It asks the workers which queues they take from, one after the other.
+        while len(workers) < 2 or f"{NAMESPACE}.cheap" not in waiting:
             assert time.monotonic() < deadline, (deployment.folder / "flower.log").read_text("utf-8")
             time.sleep(0.5)
-            try:
-                seen = httpx.get(f"http://127.0.0.1:{port}/api/workers?status=true", auth=("ada", "secret")).json()
-            except httpx.HTTPError:
-                continue
-        queues = httpx.get(f"http://127.0.0.1:{port}/api/queues/length", auth=("ada", "secret")).json()
+            with suppress(httpx.HTTPError), httpx.Client(auth=("ada", "secret")) as client:
+                workers = client.get(f"http://127.0.0.1:{port}/api/workers?status=true").json()
+                queues = client.get(f"http://127.0.0.1:{port}/api/queues/length").json()
+                waiting = {one["name"]: one["messages"] for one in queues["active_queues"]}
     finally:
         process.terminate()
         process.wait(timeout=20)
-    assert {one["name"]: one["messages"] for one in queues["active_queues"]}[f"{NAMESPACE}.cheap"] == 0
+    assert waiting[f"{NAMESPACE}.cheap"] == 0
     assert redis_of(deployment).refused == []
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -43,15 +44,15 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     return tmp_path
 
 
-def _started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def _started(folder: Path, *arguments: str, out: int | IO[str] = subprocess.PIPE) -> "subprocess.Popen[str]":
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTLINE_")}
     return subprocess.Popen(
         [sys.executable, "-m", "firstline.orchestrator.cli", *arguments],
         cwd=folder,
         env=env | {"FIRSTLINE_PROFILE": "sim"},
         text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=out,
+        stderr=out,
     )
 
 
@@ -70,13 +71,17 @@ def _job(folder: Path) -> dict[str, object]:
 
 def _stopped_in_the_middle(folder: Path, number: signal.Signals) -> str:
     """Start a run, send it a signal when some of its items are done, and return what it said."""
-    process = _started(folder, "run", "sort", "--input", "items.jsonl", "--profile", "sim")
-    gives_up_at = time.monotonic() + 60
-    while not _job(folder).get("settled"):
+    screen = folder / "screen.txt"
+    with screen.open("w") as out:
+        process = _started(folder, "run", "sort", "--input", "items.jsonl", "--profile", "sim", out=out)
+    gives_up_at = time.monotonic() + 100
+    while not re.search(rf"\b[1-9]\d*/{ITEMS} items", screen.read_text("utf-8")):
         assert process.poll() is None
-        assert time.monotonic() < gives_up_at, "no item was done in a minute"
+        assert time.monotonic() < gives_up_at, "no item was done in so long"
+        time.sleep(0.05)
     process.send_signal(number)
-    return "".join(process.communicate(timeout=60))
+    process.wait(timeout=60)
+    return screen.read_text("utf-8")
 
 
 def _check_answered_once(folder: Path, job: str) -> None:

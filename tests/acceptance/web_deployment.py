@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core import tokens
 from firstline.schemas.access import Role
 from firstline.schemas.job import JobState
-from tests.acceptance.processes import Deployment, running
+from tests.acceptance.processes import Deployment, Process, running, started
 from tests.servers import RedisServer, free_port
 
 SCRIPT = """
@@ -198,11 +196,10 @@ def _write_catalogue(home: Path, deployment: Deployment) -> None:
 def served(folder: Path, deployment: Deployment) -> Iterator[str]:
     """Run `firstline serve` for the length of the block; yield its address."""
     port = free_port()
-    argv = [sys.executable, "-m", "firstline.orchestrator.cli", "serve", "--port", str(port)]
+    argv = ("firstline.orchestrator.cli", "serve", "--port", str(port))
     root = Path(__file__).resolve().parents[2]
     env = {**os.environ, **deployment.settings, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))}
-    with (folder / "web.log").open("ab") as log:
-        process = subprocess.Popen(argv, env=env, cwd=folder, stdout=log, stderr=log)
+    process = started(argv, env, folder, folder / "web.log")
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_up(url, process)
@@ -212,7 +209,7 @@ def served(folder: Path, deployment: Deployment) -> Iterator[str]:
         process.wait(timeout=20)
 
 
-def _wait_until_up(url: str, process: "subprocess.Popen[bytes]") -> None:
+def _wait_until_up(url: str, process: Process) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:

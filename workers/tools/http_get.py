@@ -1,15 +1,17 @@
 """HTTP GET from an allow-list of hosts, never into a private network, bounded in size and time."""
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
 from pydantic import Field
 
 from firstline.schemas.base import Frozen
 from firstline.schemas.tool import ToolResult
 from firstline.workers.tools.addresses import is_allowed, resolve
 from firstline.workers.tools.base import Kind, Place, failed
+
+if TYPE_CHECKING:
+    import httpx
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = 5
@@ -42,6 +44,9 @@ def call(arguments: Arguments, options: Options, _: Place) -> ToolResult:
     The name is resolved once, its address checked, and the connection made to that address (with the name for TLS), so
     that a second answer of the name server (DNS rebinding) changes nothing. Redirects, at most 5, are checked alike.
     """
+    # Loaded by the first call: every process of ours has this module, few ever call it.
+    import httpx
+
     deadline = time.monotonic() + options.timeout_s
     try:
         # No proxy and no .netrc from the environment: a proxy would resolve the name again.
@@ -55,7 +60,7 @@ def call(arguments: Arguments, options: Options, _: Place) -> ToolResult:
         return failed(f"cannot get {arguments.url}: {error or type(error).__name__}", transient=True)
 
 
-def _follow(client: httpx.Client, url: httpx.URL, options: Options, deadline: float) -> ToolResult:
+def _follow(client: "httpx.Client", url: "httpx.URL", options: Options, deadline: float) -> ToolResult:
     for _ in range(_REDIRECTS + 1):
         request = _request(client, url, options, deadline)
         if isinstance(request, _Refusal):
@@ -71,7 +76,7 @@ def _follow(client: httpx.Client, url: httpx.URL, options: Options, deadline: fl
     return failed(f"more than {_REDIRECTS} redirects, the last to {url}")
 
 
-def _request(client: httpx.Client, url: httpx.URL, options: Options, deadline: float) -> httpx.Request | _Refusal:
+def _request(client: "httpx.Client", url: "httpx.URL", options: Options, deadline: float) -> "httpx.Request | _Refusal":
     """Return the request to the checked address of the host, or why there is none."""
     if url.scheme not in _PORTS:
         return _Refusal(f"only http and https are allowed, got {url.scheme or 'no scheme'!r}")
@@ -96,7 +101,7 @@ def _request(client: httpx.Client, url: httpx.URL, options: Options, deadline: f
     )
 
 
-def _page(response: httpx.Response, url: httpx.URL, options: Options, deadline: float) -> ToolResult:
+def _page(response: "httpx.Response", url: "httpx.URL", options: Options, deadline: float) -> ToolResult:
     if response.headers.get("content-encoding", "identity") != "identity":
         return failed(f"{url} answers compressed although asked not to")
     body = bytearray()
