@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,9 @@ roles: {{claim: groups, values: {{staff: submitter, admins: admin}}}}
 tenants: {{claim: org, values: {{acme: a, bolt: b}}}}
 """
 ADA = {"email": "ada@example.com", "org": "acme"}
+
+#: Seconds since 1970, fixed: they stand in the names of tests, which are one in every process.
+LONG_AGO, NOT_SOON = 1_000_000_000, 4_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +139,9 @@ def by_hand(header: dict[str, object], claims: dict[str, object], secret: bytes 
         {"aud": None},
         {"azp": "another"},
         {"iss": "https://another.example.com"},
-        {"exp": int(time.time()) - 3600},
+        {"exp": LONG_AGO},
         {"exp": None},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": NOT_SOON},
         {"sub": None},
     ],
     ids=str,
