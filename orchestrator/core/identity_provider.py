@@ -6,6 +6,8 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -33,8 +35,20 @@ _MOST_BYTES = 2**20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-def _bounded(response: httpx.Response) -> None:
+def _bounded(response: Any) -> None:
     bound(response, _MOST_BYTES)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what asking the provider may raise; authlib asks with httpx2 where there is one."""
+    libraries = [import_module(name) for name in ("httpx", "httpx2") if find_spec(name)]
+    return ValueError, *(error for library in libraries for error in (library.HTTPError, library.StreamError))
+
+
+def _careful() -> dict[str, Any]:
+    """Return what a client of the provider is made with: its answers end, in time and in bytes."""
+    hooks = {"response": [_bounded]}
+    return {"timeout": _TIMEOUT_S, "headers": {"accept-encoding": ACCEPTED}, "event_hooks": hooks}
 
 
 class LoginRefused(FirstlineError):
@@ -90,7 +104,7 @@ class IdentityProvider:
                 )
         except AuthlibBaseError:
             raise LoginRefused("the identity provider did not take the code; begin again") from None
-        except (httpx.HTTPError, ValueError) as error:
+        except _failures() as error:
             raise _away(error) from None
         found = told.get("id_token")
         if not isinstance(found, str):
@@ -149,8 +163,8 @@ class IdentityProvider:
             scope=" ".join(self.login.scopes),
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
-            timeout=_TIMEOUT_S,
             follow_redirects=False,
+            **_careful(),
         )
 
     def _endpoint(self, name: str) -> str:
@@ -192,10 +206,9 @@ def _derived(purpose: str, secret: str) -> str:
 
 def _fetched(url: str) -> dict[str, Any]:
     try:
-        headers = {"accept-encoding": ACCEPTED}
-        with httpx.Client(timeout=_TIMEOUT_S, headers=headers, event_hooks={"response": [_bounded]}) as client:
+        with httpx.Client(**_careful()) as client:
             answer = client.get(url).raise_for_status().json()
-    except (httpx.HTTPError, httpx.StreamError, ValueError) as error:
+    except _failures() as error:
         raise _away(error) from None
     if not isinstance(answer, dict):
         raise InfrastructureError(f"expected an object from {url}, got {type(answer).__name__}")

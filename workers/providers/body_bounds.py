@@ -2,8 +2,9 @@
 
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
-import httpx
+from functools import cache
+from importlib import import_module
+from typing import Any
 
 #: The packings that are asked for: both can be unpacked a piece at a time.
 ACCEPTED = "gzip, deflate"
@@ -11,34 +12,31 @@ _PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _PIECE = 1 << 16
 
 
-class BoundedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
+class _BoundedBody:
     """A body unpacked, which ends with an error where it grows longer than it may be."""
 
-    def __init__(self, response: httpx.Response, most_bytes: int, on_cut: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, http: Any, response: Any, most_bytes: int, on_cut: Callable[[], None]) -> None:
+        self._http = http
         self._whole = response.stream
         self._left = self._most = most_bytes
         self._on_cut = on_cut
-        self._unpacker = _unpacker(response.headers.get("content-encoding", ""))
+        self._unpacker = _unpacker(response.headers.get("content-encoding", ""), http)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        assert isinstance(self._whole, httpx.AsyncByteStream)
         async for chunk in self._whole:
             for piece in self._pieces(chunk):
                 yield piece
 
     def __iter__(self) -> Iterator[bytes]:
-        assert isinstance(self._whole, httpx.SyncByteStream)
         for chunk in self._whole:
             yield from self._pieces(chunk)
 
     async def aclose(self) -> None:
         """Close the connection."""
-        assert isinstance(self._whole, httpx.AsyncByteStream)
         await self._whole.aclose()
 
     def close(self) -> None:
         """Close the connection."""
-        assert isinstance(self._whole, httpx.SyncByteStream)
         self._whole.close()
 
     def _pieces(self, chunk: bytes) -> Iterator[bytes]:
@@ -46,33 +44,44 @@ class BoundedBody(httpx.AsyncByteStream, httpx.SyncByteStream):
             self._left -= len(piece)
             if self._left < 0:
                 self._on_cut()
-                raise httpx.StreamError(f"the answer is longer than {self._most / 2**20:g} MB")
+                raise self._http.StreamError(f"the answer is longer than {self._most / 2**20:g} MB")
             yield piece
 
 
-def bound(response: httpx.Response, most_bytes: int, on_cut: Callable[[], None] = lambda: None) -> None:
-    """Have a response that has not been read give so many bytes at most; DecodingError: it is packed in another way."""
-    response.stream = BoundedBody(response, most_bytes, on_cut)
+def bound(response: Any, most_bytes: int, on_cut: Callable[[], None] = lambda: None) -> None:
+    """Have a response that has not been read give so many bytes at most; DecodingError: it is packed in another way.
+
+    It is httpx's, or that of httpx2, which authlib asks with where it is installed; errors are the library's own.
+    """
+    http, kind = _kind(type(response).__module__.partition(".")[0])
+    response.stream = kind(http, response, most_bytes, on_cut)
     for name in ("content-encoding", "content-length"):
         # What comes now is unpacked.
         response.headers.pop(name, None)
 
 
-def bounding(most_bytes: int) -> Callable[[httpx.Response], Awaitable[None]]:
-    """Return a hook for responses of an `httpx.AsyncClient`, which is to ask for `ACCEPTED` packings."""
+def bounding(most_bytes: int) -> Callable[[Any], Awaitable[None]]:
+    """Return a hook for responses of an `AsyncClient`, which is to ask for `ACCEPTED` packings."""
 
-    async def hook(response: httpx.Response) -> None:
+    async def hook(response: Any) -> None:
         bound(response, most_bytes)
 
     return hook
 
 
-def _unpacker(packing: str) -> Callable[[bytes], Iterator[bytes]] | None:
+@cache
+def _kind(library: str) -> tuple[Any, Callable[..., Any]]:
+    """Return an HTTP library, and a bounded body that it takes for one of its own."""
+    http = import_module(library)
+    return http, type("BoundedBody", (_BoundedBody, http.AsyncByteStream, http.SyncByteStream), {})
+
+
+def _unpacker(packing: str, http: Any) -> Callable[[bytes], Iterator[bytes]] | None:
     packing = packing.strip().lower()
     if packing in ("", "identity"):
         return None
     if packing not in _PACKINGS:
-        raise httpx.DecodingError(f"the answer is packed as {packing[:40]!r}; expected {ACCEPTED}, or as it is")
+        raise http.DecodingError(f"the answer is packed as {packing[:40]!r}; expected {ACCEPTED}, or as it is")
     inflater, head = zlib.decompressobj(zlib.MAX_WBITS | 32), b""
 
     def unpacked(chunk: bytes) -> Iterator[bytes]:
@@ -88,7 +97,7 @@ def _unpacker(packing: str) -> Callable[[bytes], Iterator[bytes]] | None:
             try:
                 piece = inflater.decompress(chunk, _PIECE)
             except zlib.error as error:
-                raise httpx.DecodingError(f"the answer cannot be unpacked: {error}") from None
+                raise http.DecodingError(f"the answer cannot be unpacked: {error}") from None
             chunk = inflater.unconsumed_tail
             if piece:
                 yield piece

@@ -215,6 +215,14 @@ def test_where_people_can_log_in_the_house_is_not_open_to_this_machine(house):
     assert "Log in with your organisation" in house.client().get("/login").text
 
 
+def test_an_answer_to_a_code_that_does_not_end_is_not_read_to_its_end(house, provider):
+    provider.forge = lambda claims: "x" * (identity_provider._MOST_BYTES + 1)
+    browser, answer = log_in(house, provider)
+    assert answer.status_code == 503
+    assert "cannot be asked: StreamError: the answer is longer than 1 MB" in answer.text
+    assert "firstline" not in browser.cookies
+
+
 def test_a_provider_that_is_away_is_said_and_tokens_work(house, provider):
     provider.down = True
     answer = house.client(follow_redirects=False).get("/login/provider")

@@ -1,5 +1,6 @@
 """The tools of an MCP server become tools of ours, bounded in time."""
 
+import resource
 import sys
 import time
 from pathlib import Path
@@ -37,6 +38,11 @@ def hang() -> str:
     time.sleep(60)
     return "late"
 
+@server.tool()
+def flood() -> str:
+    """Never stops to talk."""
+    return "x" * 1_000_000_000
+
 server.run("stdio")
 '''
 
@@ -48,10 +54,19 @@ def spec(tmp_path: Path) -> ToolSpec:
     return ToolSpec(name="numbers", kind="mcp", options=options)
 
 
+def test_an_answer_that_fills_memory_ends_the_call_and_nothing_else(spec: ToolSpec, tmp_path: Path) -> None:
+    flood = spec.evolve(name="numbers_flood", options=dict(spec.options) | {"tool": "flood", "timeout_s": 4})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun = time.monotonic()
+    assert isolate.run(flood, {}, place=Place(base=tmp_path)).error
+    assert time.monotonic() - begun < 30
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
 def test_every_tool_of_a_server_is_declared_and_can_be_called(spec: ToolSpec, tmp_path: Path) -> None:
     place = Place(base=tmp_path)
     specs = discover({"numbers": spec}, place)
-    assert sorted(specs) == ["numbers_add", "numbers_fail", "numbers_hang"]
+    assert sorted(specs) == ["numbers_add", "numbers_fail", "numbers_flood", "numbers_hang"]
     assert specs["numbers_add"].description == "Add two numbers."
     tools = build(specs, place)
     assert tools["numbers_add"].parameters["required"] == ["a", "b"]
