@@ -96,7 +96,10 @@ def test_every_page_is_whole(house: LivedIn, browser, view: str, theme: str, siz
     context.request.post(f"{house.web.url}/login", form={"token": house.web.token})
     page = context.new_page()
     page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
-    page.on("console", lambda said: faults.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    page.on(
+        "console",
+        lambda said: faults.append(f"{page.url}: {said.text} {said.location}") if said.type == "error" else None,
+    )
     page.on("response", lambda got: faults.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
     for name, path in addresses(house).items():
         page.goto(house.web.url + path)
