@@ -50,7 +50,7 @@ class Child:
 
 
 def started(argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> Process:
-    """Start `MODULE ARGUMENTS...` in a session of its own; in tests (pytest says so) it is forked of what has loaded it."""
+    """Start `MODULE ARGUMENTS...` in a session of its own; in tests it is forked, as pytest says in the environment."""
     module, *arguments = argv
     if "PYTEST_VERSION" in os.environ and knows(module):
         return Born(module, arguments, env, cwd, log)
