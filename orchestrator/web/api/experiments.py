@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from firstline.orchestrator.experiments import background
 from firstline.orchestrator.experiments.background import BackgroundExperiment, ExperimentKind
@@ -28,6 +29,14 @@ router = APIRouter(
     route_class=JsonRoute, prefix="/v1", tags=["experiments"], responses=documented(HTTPStatus.NOT_FOUND)
 )
 
+
+class _Experiment(StringConvertor):
+    """One experiment; what begins a kind of them answers another method, which is said by 405."""
+
+    regex = r"(?!(?:calibrations|tunings)$)[^/]+"
+
+
+register_url_convertor("experiment", _Experiment())
 ExperimentId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="The experiment's id.")]
 TuningNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="The tuning's number.")]
 
@@ -122,7 +131,7 @@ def list_experiments(
     return background.listing(kind, tenant=visitor.sees, limit=limit)
 
 
-@router.get("/experiments/{experiment}", summary="One calibration or tuning")
+@router.get("/experiments/{experiment:experiment}", summary="One calibration or tuning")
 def get_experiment(visitor: Viewer, experiment: ExperimentId) -> BackgroundExperiment:
     """Return how far it is, its jobs, and what came of it."""
     return experiment_of(experiment, visitor)

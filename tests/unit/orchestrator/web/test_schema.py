@@ -58,6 +58,13 @@ def test_a_method_that_is_not_there_is_answered_with_those_that_are(described, p
         assert {one.lower() for one in answer.headers["allow"].split(", ")} == set(DESCRIBED[path])
 
 
+@pytest.mark.parametrize("kind", ["calibrations", "tunings"])
+def test_where_an_experiment_is_begun_is_no_experiment(described, kind):
+    _, token, app = described
+    answer = TestClient(app, headers={"authorization": f"Bearer {token}"}).get(f"/v1/experiments/{kind}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 def test_a_stranger_who_sends_what_is_only_looked_at_is_told_to_bring_a_token(described):
     for path in ("/health", "/metrics", "/openapi.json"):
         assert TestClient(described[2]).delete(path).status_code == 401
