@@ -31,9 +31,9 @@ router = APIRouter(
 
 
 class _Experiment(StringConvertor):
-    """One experiment; what begins a kind of them answers another method, which is said by 405."""
+    """An experiment's id; where those of a kind are begun is none, so that GET there is 405."""
 
-    regex = r"(?!(?:calibrations|tunings)$)[^/]+"
+    regex = f"(?!(?:{'|'.join(ExperimentKind)})s$)[^/]+"
 
 
 register_url_convertor("experiment", _Experiment())

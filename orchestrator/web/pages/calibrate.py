@@ -11,28 +11,22 @@ from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.api.experiments import CalibrationFields, ExperimentId, experiment_of
 from firstline.orchestrator.web.charts import of_quality
 from firstline.orchestrator.web.pages.experiments import (
+    add_pages,
     aim_fields,
     experiment_order,
     rows_of,
     show_form,
-    watch,
     without_cost,
 )
 from firstline.orchestrator.web.pages.items import first_words
-from firstline.orchestrator.web.pages.submit import Look, look_at
+from firstline.orchestrator.web.pages.submit import look_at
 from firstline.orchestrator.web.session import Filled, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
 from firstline.schemas.errors import UserError
 
 router = APIRouter()
 _KIND = ExperimentKind.CALIBRATION
-watch(router, "/calibrate", _KIND)
-
-
-@router.get("/calibrate")
-def show_empty(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
-    """Show the form, and the calibrations that were begun here; `job`: with that job's rows."""
-    return _form(request, {"workflow": workflow, "job": job})
+add_pages(router, _KIND)
 
 
 @router.post("/calibrate/preview")
@@ -53,7 +47,7 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
                 wanted = aim_fields(CalibrationFields, filled)
             run = background.begin(order, wanted.aim, by=visitor.name)
         except UserError as error:
-            return _form(request, filled, str(error), look_at(filled, source, visitor))
+            return show_form(request, _KIND, filled, str(error), look_at(filled, source, visitor))
     return go(f"/calibrate/{run}")
 
 
@@ -76,7 +70,3 @@ def _made(found: BackgroundExperiment, visitor: Visitor) -> list[Standing]:
     """Return the calibrations that are kept of its jobs."""
     jobs = {one.job for one in found.jobs}
     return [one for one in standings(tenant=visitor.sees) if one.job in jobs] if found.ended else []
-
-
-def _form(request: Request, typed: dict[str, str], wrong: str | None = None, look: Look | None = None) -> Response:
-    return show_form(request, "calibrate.html", _KIND, typed, wrong, look)

@@ -24,6 +24,8 @@ from firstline.schemas.errors import UserError
 
 A = TypeVar("A", bound=AimFields)
 
+#: What a kind's pages and its form are called.
+_NAMES = {ExperimentKind.CALIBRATION: "calibrate", ExperimentKind.TUNING: "tune"}
 #: So many of the newest are listed.
 _LISTED = 20
 
@@ -63,8 +65,14 @@ def experiment_order(filled: dict[str, str], source: Path | None, visitor: Visit
     return with_items(order_of(filled), source, visitor)
 
 
-def watch(router: APIRouter, place: str, kind: ExperimentKind) -> None:
-    """Give the pages at a place the part that is loaded anew while one of them runs, and the way to cancel it."""
+def add_pages(router: APIRouter, kind: ExperimentKind) -> None:
+    """Add what both kinds have: the empty form, the part that is loaded anew while one runs, and cancelling it."""
+    place = f"/{_NAMES[kind]}"
+
+    @router.get(place)
+    def show_empty(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
+        """Show the form, and those that were begun here; `job`: with that job's rows."""
+        return show_form(request, kind, {"workflow": workflow, "job": job})
 
     @router.get(f"{place}/{{experiment}}/live")
     def show_live(request: Request, visitor: Visit, experiment: ExperimentId) -> Response:
@@ -84,13 +92,17 @@ def watch(router: APIRouter, place: str, kind: ExperimentKind) -> None:
 
 
 def show_form(
-    request: Request, template: str, kind: ExperimentKind, typed: dict[str, str], wrong: str | None, look: Look | None
+    request: Request,
+    kind: ExperimentKind,
+    typed: dict[str, str],
+    wrong: str | None = None,
+    look: Look | None = None,
 ) -> Response:
     """Show a form with what was typed, why it will not do, and those of its kind that were begun."""
     visitor = request.state.visitor
     return render(
         request,
-        template,
+        f"{_NAMES[kind]}.html",
         status=422 if wrong else 200,
         typed=typed,
         wrong=wrong,

@@ -19,15 +19,15 @@ from firstline.orchestrator.web.access import Visitor
 from firstline.orchestrator.web.api.experiments import ExperimentId, TuningFields, TuningNumber, experiment_of
 from firstline.orchestrator.web.charts import of_quality
 from firstline.orchestrator.web.pages.experiments import (
+    add_pages,
     aim_fields,
     experiment_order,
     rows_of,
     show_form,
-    watch,
     without_cost,
 )
 from firstline.orchestrator.web.pages.items import first_words
-from firstline.orchestrator.web.pages.submit import Look, look_at
+from firstline.orchestrator.web.pages.submit import look_at
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.session import Filled, FormAdmin, FormOperator, Visit, go
 from firstline.orchestrator.web.templating import render
@@ -35,13 +35,7 @@ from firstline.schemas.errors import UserError
 
 router = APIRouter()
 _KIND = ExperimentKind.TUNING
-watch(router, "/tune", _KIND)
-
-
-@router.get("/tune")
-def show_empty(request: Request, visitor: Visit, workflow: str = "", job: str = "") -> Response:
-    """Show the form, and the tunings that were begun here; `job`: with that job's rows."""
-    return _form(request, {"workflow": workflow, "job": job})
+add_pages(router, _KIND)
 
 
 @router.post("/tune/preview")
@@ -71,7 +65,7 @@ def begin(request: Request, visitor: FormOperator, filled: Filled, file: UploadF
                 prepare(usable, aim)
             run = background.begin(order, aim, by=visitor.name)
         except UserError as error:
-            return _form(request, filled, str(error), look_at(filled, source, visitor))
+            return show_form(request, _KIND, filled, str(error), look_at(filled, source, visitor))
     return go(f"/tune/{run}")
 
 
@@ -123,7 +117,3 @@ def _told(kept: KeptTuning) -> dict[str, Any]:
         for step in report.steps
     ]
     return {"steps": steps, "columns": COLUMNS, "certified": any(step.model for step in report.steps)}
-
-
-def _form(request: Request, typed: dict[str, str], wrong: str | None = None, look: Look | None = None) -> Response:
-    return show_form(request, "tune.html", _KIND, typed, wrong, look)

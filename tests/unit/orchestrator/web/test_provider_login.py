@@ -4,6 +4,8 @@ import base64
 import hmac
 import json
 import re
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,8 @@ tenants: {{claim: org, values: {{acme: a, bolt: b}}}}
 """
 ADA = {"email": "ada@example.com", "org": "acme"}
 
-#: Seconds since 1970, fixed: they stand in the names of tests, which are one in every process.
-LONG_AGO, NOT_SOON = 1_000_000_000, 4_000_000_000
+#: What a claim says of the time is told from now on when a test runs: its name is one in every process.
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +141,17 @@ def by_hand(header: dict[str, object], claims: dict[str, object], secret: bytes 
         {"aud": None},
         {"azp": "another"},
         {"iss": "https://another.example.com"},
-        {"exp": LONG_AGO},
+        {"exp": -HOUR},
         {"exp": None},
-        {"nbf": NOT_SOON},
+        {"nbf": HOUR},
         {"sub": None},
     ],
     ids=str,
 )
 def test_an_identity_that_is_not_for_this_log_in_is_refused(house, provider, claims):
-    provider.claims |= claims
+    now = time.time()
+    told = {name: int(now + at.total_seconds()) for name, at in claims.items() if isinstance(at, timedelta)}
+    provider.claims |= claims | told
     refused(house, *log_in(house, provider))
 
 
@@ -229,6 +233,15 @@ def test_a_provider_that_is_away_is_said_and_tokens_work(house, provider):
     assert answer.status_code == 503
     assert "identity provider" in answer.text
     assert house.client(house.token()).get("/v1/jobs").status_code == 200
+
+
+def test_a_provider_that_goes_away_amid_a_log_in_is_said(house, provider):
+    # Whoever asks for a token finds the connection closed.
+    provider.token = None
+    browser, answer = log_in(house, provider)
+    assert answer.status_code == 503
+    assert "identity provider" in answer.text
+    assert "firstline" not in browser.cookies
 
 
 def test_a_provider_that_says_too_much_is_not_read_on(house, monkeypatch):
