@@ -1,5 +1,5 @@
 # One image for every process of Firstline: dependencies locked by hash, no compiler, no root.
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PATH=/opt/firstline/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -52,8 +52,7 @@ services: [{name: simulator, kind: simulator, source: script.yaml, options: {por
 """,
     "rows.jsonl": "".join(f'{{"id": "e{n}", "text": "essay {n}"}}\n' for n in range(6)),
     "app.py": """
-import json, sys
-import config, orchestrator, schemas, workers
+import json, sys, config, orchestrator, schemas, workers
 import firstline
 assert not {"litellm", "celery", "sqlalchemy"} & set(sys.modules), "importing firstline loads nothing heavy"
 assert (config.LIMIT, schemas.MINE, workers.MINE, orchestrator.MINE) == (10, "schemas", "workers", "orchestrator")

@@ -32,6 +32,16 @@ def test_at_the_root_lie_doors_alone(package: str, doors: int) -> None:
     assert len(list((ROOT / package).glob("*.py"))) <= doors
 
 
+def test_the_repository_has_the_doors_that_it_says() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    top = {name.split("/")[0] for name in listed.stdout.splitlines()}
+    files = {"Dockerfile", "LICENSE", "Makefile", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "mkdocs.yml"}
+    fixed = {"docker-compose.yml", "pyproject.toml", "README.md", "tests", "docs", "examples", "bench", "src"}
+    assert {name for name in top if not name.startswith(".")} <= {*HOUSE, *fixed, *files}
+
+
 def test_nothing_is_imported_but_as_firstline() -> None:
     files = [file for folder in (*HOUSE, "tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py")]
     trees = {file: ast.walk(ast.parse(file.read_text("utf-8"))) for file in files}

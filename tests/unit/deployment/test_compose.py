@@ -296,9 +296,11 @@ def test_the_image_is_built_from_locked_parts_for_a_user_without_rights():
     assert len(installs) == 2
 
 
-def test_the_command_that_pins_images_names_every_one_by_the_tag_that_is_used():
-    used = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", (ROOT / "docker-compose.yml").read_text("utf-8")))
+def test_base_images_are_pinned_by_digest_and_alike_wherever_they_are_named():
+    used = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", FILE.read_text("utf-8")))
     del used["FIRSTLINE_IMAGE"]
+    assert all(re.fullmatch(r"\w+:[\w.-]+@sha256:[0-9a-f]{64}", image) for image in used.values())
+    assert used.items() <= dict(re.findall(r"^#(\w+_IMAGE)=(.+)$", EXAMPLE, flags=re.MULTILINE)).items()
+    assert f"ARG PYTHON_IMAGE={used['PYTHON_IMAGE']}\n" in (ROOT / "Dockerfile").read_text("utf-8")
     named = re.search(r"for image in (.*); do", (ROOT / "docs" / "security.md").read_text("utf-8"))[1]
-    assert dict(one.split("=") for one in named.split()) == used
-    assert f"ARG PYTHON_IMAGE={used['PYTHON_IMAGE']}" in (ROOT / "Dockerfile").read_text("utf-8")
+    assert {one.split("=")[0] for one in named.split()} == set(used)
