@@ -42,17 +42,17 @@ def redis_wiped(scene: Scene) -> None:
 def database_gone(scene: Scene) -> None:
     """Lock the database from elsewhere (SQLite) or stop it (PostgreSQL) for ten seconds."""
     scene.wait_until_share(0.3)
-    scene.strike("database gone")
-    if scene.stage.postgres is not None:
-        scene.stage.postgres.stop()
-        scene.wait(OUTAGE_S)
-        scene.stage.postgres.start()
-        return
-    connection = sqlite3.connect(scene.deployment.database_url.removeprefix("sqlite:///"), timeout=30)
-    connection.execute("BEGIN EXCLUSIVE")
-    time.sleep(OUTAGE_S)
-    connection.rollback()
-    connection.close()
+    with scene.lasting("database gone"):
+        if scene.stage.postgres is not None:
+            scene.stage.postgres.stop()
+            scene.wait(OUTAGE_S)
+            scene.stage.postgres.start()
+            return
+        connection = sqlite3.connect(scene.deployment.database_url.removeprefix("sqlite:///"), timeout=30)
+        connection.execute("BEGIN EXCLUSIVE")
+        time.sleep(OUTAGE_S)
+        connection.rollback()
+        connection.close()
 
 
 def clock_steady(scene: Scene) -> None:
