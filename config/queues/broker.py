@@ -1,10 +1,11 @@
 """Kombu's Redis transport, but for what would end a worker: a Redis away, full or shared, foreign messages."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty
-from typing import Any
+from typing import Any, ClassVar
 
 from celery.app.amqp import AMQP
 from celery.worker import state
@@ -28,7 +29,42 @@ _OF_THE_CONNECTION = (RedisError, OSError, InconsistencyError, OperationalError)
 
 
 class _QoS(redis.QoS):
-    """What was delivered and is not acknowledged yet."""
+    """What was delivered and is not acknowledged yet.
+
+    Of that a process holds so much and no more. So what was worked on is let go of whatever Redis says to it: kombu
+    keeps what could not be acknowledged, and after a few of those a process takes nothing any more.
+    """
+
+    #: Key of what is unacknowledged -> what of it is done with, whoever of this process's channels it came by.
+    _done: ClassVar[defaultdict[str, set[str]]] = defaultdict(set)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message, and those of which Redis would not hear before."""
+        done = self._done[self.unacked_key]
+        done.add(delivery_tag)
+        try:
+            self._strike_off(tags := tuple(done))
+            done.difference_update(tags)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Give a message up, or back to its queue."""
+        if not requeue:
+            self.ack(delivery_tag)
+            return
+        try:
+            super().reject(delivery_tag, requeue=True)  # type: ignore[no-untyped-call]
+        except _OF_THE_CONNECTION:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+            raise
+
+    def _strike_off(self, tags: tuple[str, ...]) -> None:
+        # Not as a transaction: a full Redis refuses all that stands in one, even what frees memory.
+        with self.channel.conn_or_acquire() as client:
+            pipe = client.pipeline(transaction=False)
+            # In this order: what is only half done is found again by the index.
+            pipe.hdel(self.unacked_key, *tags).zrem(self.unacked_index_key, *tags).execute()
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Keep a delivered message until it is acknowledged.

@@ -30,10 +30,12 @@ class Message(Protocol):
 
 def end_process(stuck: Iterable[Message]) -> NoReturn:
     """Write down where every thread stands, and end this process without waiting for any of them."""
-    _log.critical("slots.stuck", extra={"tasks": ", ".join(sorted({message.name for message in stuck}))})
-    faulthandler.dump_traceback(sys.stderr)
-    sys.stderr.flush()
-    os._exit(STUCK)
+    try:
+        _log.critical("slots.stuck", extra={"tasks": ", ".join(sorted({message.name for message in stuck}))})
+        # Celery has its own in place of `sys.stderr`, which no thread can be written down to.
+        faulthandler.dump_traceback(sys.__stderr__ or 2)
+    finally:
+        os._exit(STUCK)
 
 
 @dataclass

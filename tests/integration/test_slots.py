@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -36,8 +37,9 @@ def settings(server: RedisServer) -> Settings:
 
 
 @contextmanager
-def consuming(settings: Settings, came: list[str]) -> Iterator[tuple[Celery, Any]]:
+def consuming(settings: Settings, came: list[str], gate: Event | None = None) -> Iterator[tuple[Celery, Any]]:
     """Run a consumer of one queue as `serve` sets it up, whose task `note` keeps what it was given."""
+    opened = gate or Event()
     app = make_app(settings)
     app.conf.task_queues = [queue(settings, QUEUE)]
 
@@ -49,6 +51,11 @@ def consuming(settings: Settings, came: list[str]) -> Iterator[tuple[Celery, Any
     def fails() -> None:
         came.append("failed")
         raise RedisConnectionError("away")
+
+    @app.task(name="waits", ignore_result=True, shared=False)
+    def waits() -> None:
+        came.append("waits")
+        opened.wait()
 
     with start_worker(app, pool=POOL, concurrency=2, perform_ping_check=False, shutdown_timeout=20) as worker:
         yield app, worker
@@ -171,12 +178,38 @@ def test_a_redis_that_refuses_for_a_while_ends_no_process(settings, server, refu
         assert eventually(lambda: len(client.client_list()) <= connected + 2)
 
 
+@pytest.mark.parametrize(("refuse", "accept"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_what_cannot_be_acknowledged_holds_no_slot(settings, server, refuse, accept):
+    came: list[str] = []
+    gate = Event()
+    client = redis.Redis(port=server.port)
+    with consuming(settings, came, gate) as (app, _):
+        # As many as there are slots, each done with while Redis takes no word of it.
+        for _ in range(2):
+            send(app, settings, name="waits")
+        assert eventually(lambda: came == ["waits"] * 2)
+        client.execute_command(*refuse)
+        gate.set()
+        assert eventually(lambda: not state.active_requests)
+        client.execute_command(*accept)
+        for n in range(4):
+            send(app, settings, str(n))
+        assert eventually(lambda: len(came) == 6), "the slots are taken for ever"
+        # What Redis did not hear then, it is told with the next that is done.
+        assert eventually(lambda: client.hlen(app.conf.broker_transport_options["unacked_key"]) == 0)
+
+
 def test_a_full_redis_is_worked_off(settings, server):
+    """It takes neither a note of what is delivered nor of what is done: 20 messages are ten times the slots."""
     came: list[str] = []
     app = make_app(settings)
-    for n in range(20):
-        send(app, settings, str(n))
     client = redis.Redis(port=server.port)
-    with consuming(settings, came) as (_, _worker):
+    gate = Event()
+    with consuming(settings, came, gate):
+        for _ in range(2):
+            send(app, settings, name="waits")
+        for n in range(20):
+            send(app, settings, str(n))
         client.config_set("maxmemory", 1)
-        assert eventually(lambda: len(came) == 20)
+        gate.set()
+        assert eventually(lambda: len(came) == 22)

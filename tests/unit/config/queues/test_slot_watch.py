@@ -1,8 +1,10 @@
 """How long messages hold their slots, and what follows."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 
-from firstline.config.queues.slot_watch import SlotWatch
+from firstline.config.queues.slot_watch import STUCK, SlotWatch
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,19 @@ def test_nobody_is_overdue_where_nothing_is_held():
     watch, _, _ = watching()
     assert watch.overdue() == []
     assert watch.moves()
+
+
+#: As in a worker: what is written to standard error becomes a line of its log.
+_STUCK = """
+import logging, sys
+from celery.utils.log import LoggingProxy
+from firstline.config.queues.slot_watch import end_process
+sys.stderr = LoggingProxy(logging.getLogger("celery.redirected"), "WARNING")
+end_process(())
+"""
+
+
+def test_a_stuck_process_says_where_its_threads_stand_and_ends_though_celery_has_its_standard_error():
+    ended = subprocess.run([sys.executable, "-c", _STUCK], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == STUCK
+    assert "end_process" in ended.stderr
