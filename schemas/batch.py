@@ -25,7 +25,8 @@ class SubtaskProgress(Frozen):
     n: int = 0
     #: Attempts already used on this tier.
     used: int = 0
-    #: How often every model of this tier has failed on it, weighed.
+    #: How often every model of this tier has failed on it, weighed, and `LATE` of `policy` for each call that timed
+    #: out for it alone, on any tier.
     faults: int = 0
     feedback: tuple[str, ...] = ()
     effort: str | None = None

@@ -17,6 +17,7 @@ from bench.clock import faketime
 from bench.small_disk import small_disk
 from tests.acceptance.processes import Deployment, running
 from tests.acceptance.workload import script
+from tests.proxy import Proxy
 from tests.servers import postgresql
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -63,8 +64,10 @@ def staged(options: argparse.Namespace, *, jumping: bool) -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firstline-chaos-")))
         postgres = stack.enter_context(postgresql()) if options.database == "postgresql" else None
+        database_way: Proxy | None = None
         if postgres is not None:
-            url = postgres.new_database("chaos")
+            database_way = stack.enter_context(_leading(postgres.port))
+            url = postgres.new_database("chaos").replace(f":{postgres.port}/", f":{database_way.port}/")
         else:
             disk = stack.enter_context(small_disk(folder / "disk")) or folder
             url = f"sqlite:///{disk / 'firstline.db'}"
@@ -83,7 +86,17 @@ def staged(options: argparse.Namespace, *, jumping: bool) -> Iterator[Stage]:
             given=pulses(folder / "pulses"),
         )
         stack.enter_context(running(deployment))
-        yield Stage(deployment, way, postgres, clock, options.kill_every)
+        yield Stage(deployment, way, postgres, clock, options.kill_every, database_way)
+
+
+@contextmanager
+def _leading(port: int) -> Iterator[Proxy]:
+    way = Proxy(port)
+    way.start()
+    try:
+        yield way
+    finally:
+        way.stop()
 
 
 _MARKS: dict[object, str] = {None: "-", True: "ok", False: "NO"}

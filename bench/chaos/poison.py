@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ from sqlalchemy import select
 
 from bench.chaos.scene import Scene
 from firstline.orchestrator import api
-from firstline.orchestrator.store.tables import ItemRow
+from firstline.orchestrator.store.tables import AttemptRow, ItemRow
 from firstline.schemas.job import JobRequest, Options
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.skill import Skill
@@ -22,9 +23,6 @@ from tests.servers import free_port
 EACH, SOUND = 3, 30
 #: Calls that an item may take until it has failed.
 TRIES = 3
-#: The same where a call times out: that is held against the provider first, and against the item after five rounds
-#: on each of two tiers while others were answered, or more where they were not (`workers/execution/model_choice.py`).
-LATE_TRIES = 16
 #: Seconds after which a call is given up.
 CALL_S = 10.0
 #: Seconds in which the whole job of poison has to be over.
@@ -158,18 +156,19 @@ def _request(url: str, *, checked: bool) -> JobRequest:
 
 def _tell(scene: Scene, job: str, kinds: tuple[str, ...]) -> None:
     item = ItemRow.__table__.c  # type: ignore[attr-defined]
-    query = select(item.item_id, item.state, item.reason, item.attempts).where(item.job == job, item.n >= 0)
+    query = select(item.n, item.item_id, item.state, item.reason).where(item.job == job, item.n >= 0)
+    made = AttemptRow.__table__.c  # type: ignore[attr-defined]
     with api.engine().db.reading() as tx:
         rows = tx.execute(query).all()
+        calls = tx.execute(select(made.item, made.purpose).where(made.job == job)).all()
+    # A call that only proves that the model answers is not one about the item.
+    tries = Counter(one.item for one in calls if one.purpose != "probe")
     for kind in kinds:
         mine = [row for row in rows if row.item_id.startswith(kind)]
         scene.tell(f"{kind}: items that did not fail with a reason", sum(not _is_told(row) for row in mine), 0)
-        scene.tell(
-            f"{kind}: calls an item at most",
-            max(row.attempts for row in mine),
-            LATE_TRIES if kind == "drips" else TRIES,
-        )
+        scene.tell(f"{kind}: calls an item at most", max(tries[row.n] for row in mine), TRIES)
         scene.note(f"{kind}: {next((row.reason for row in mine if row.reason), 'no reason')}")
+    scene.note(f"calls of our own that proved the model: {sum(one.purpose == 'probe' for one in calls)}")
     sound = [row for row in rows if row.item_id.startswith("sound")]
     scene.tell("items beside poison without an answer", sum(row.state != "settled" for row in sound), 0)
 

@@ -44,13 +44,14 @@ class Blow:
 
 @dataclass
 class Stage:
-    """The deployment that all scenarios share; `way` leads its processes to Redis."""
+    """The deployment that all scenarios share; `way` leads its processes to Redis, another one to PostgreSQL."""
 
     deployment: Deployment
     way: Proxy
     postgres: Postgres | None
     clock: Clock | None
     kill_every_s: float
+    database_way: Proxy | None = None
 
 
 @dataclass

@@ -8,6 +8,8 @@ from billiard.einfo import ExceptionInfo  # type: ignore[import-untyped]
 from celery.concurrency.base import apply_target
 from celery.concurrency.thread import ApplyResult, TaskPool
 
+from firstline.config.queues.memory import Growth
+
 _log = logging.getLogger(__name__)
 
 
@@ -17,6 +19,10 @@ class Threads(TaskPool):  # type: ignore[misc] # celery has no types
     A task that fails while Redis is away fails once more where Celery notes its failure. What that raises ends in a
     future which nobody reads, and the message counts as being worked on for ever.
     """
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._growth = Growth()
 
     def on_apply(
         self,
@@ -28,7 +34,11 @@ class Threads(TaskPool):  # type: ignore[misc] # celery has no types
         **_: Any,
     ) -> ApplyResult:
         """Work on a message on one of the threads."""
-        return ApplyResult(self.executor.submit(_work, target, args, kwargs or {}, callback, accept_callback))
+        return ApplyResult(self.executor.submit(self._work, target, args, kwargs or {}, callback, accept_callback))
+
+    def _work(self, *given: Any) -> None:
+        _work(*given)
+        self._growth.look()
 
 
 def _work(

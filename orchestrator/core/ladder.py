@@ -13,6 +13,7 @@ from firstline.schemas.plan import GATHERED, Plan, PlannedStep, step_of, subtask
 from firstline.schemas.states import ENDED_SUBTASKS, SubtaskState
 from firstline.schemas.verdict import Defer, DeferCause, Escalate, Refer, Reject, Review
 from firstline.workers.rules.json_paths import MISSING
+from firstline.workers.rules.policy import LATE
 from firstline.workers.rules.step_graph import applies, gathered, ready, unfolded
 from firstline.workers.rules.step_inputs import Unfit, resolve
 
@@ -125,8 +126,10 @@ def climb(sub: Sub, *, ladder: tuple[str, ...]) -> Sub:
     above = ladder[ladder.index(sub.tier) + 1 :] if sub.tier in ladder else ()
     if not above:
         return sub._replace(state=SubtaskState.FAILED)
-    # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback.
-    return sub._replace(state=SubtaskState.OPEN, tier=above[0], used=0, faults=0, effort=None)
+    # The effort was raised for a weaker model; the stronger one begins afresh, with the feedback. What timed out for
+    # the item's own sake goes along.
+    faults = sub.faults // LATE * LATE
+    return sub._replace(state=SubtaskState.OPEN, tier=above[0], used=0, faults=faults, effort=None)
 
 
 def keep_earlier(subs: Mapping[str, Sub]) -> dict[str, Sub]:

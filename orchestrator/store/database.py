@@ -29,6 +29,18 @@ _MENDS = {
     "locked": "another program holds it for long; end that one, work goes on by itself",
 }
 
+#: How PostgreSQL's connections are kept alive where their URL does not say. The system notices a machine that does not
+#: answer after 60 s at most, and a try to connect ends; a server that is there and silent: `postgres_peer`.
+_KEPT_ALIVE = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    # Milliseconds that what was sent may stay without a sign that it came.
+    "tcp_user_timeout": 60_000,
+}
+
 
 class Database:
     """Hands out connections for reading and for writing."""
@@ -109,8 +121,12 @@ def _engine(url: str) -> Engine:
         max_overflow=16,
         pool_pre_ping=True,
         # A database of the encoding SQL_ASCII takes any bytes, and the driver would give back nothing but bytes.
-        connect_args={"client_encoding": "utf8", **prepared},
+        connect_args={"client_encoding": "utf8", **_kept_alive(parsed), **prepared},
     )
+    # The driver is there where PostgreSQL is used.
+    from firstline.orchestrator.store.postgres_peer import watch
+
+    watch(engine)
     if not prepared:
         event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     return engine
@@ -126,6 +142,10 @@ def _prepare_nothing_behind_a_pooler(connection: Any, _record: object) -> None:
     connection.rollback()
     if answering != connection.info.backend_pid:
         connection.prepare_threshold = None
+
+
+def _kept_alive(url: URL) -> dict[str, int]:
+    return {name: value for name, value in _KEPT_ALIVE.items() if name not in url.query}
 
 
 def _prepare_threshold(url: URL) -> tuple[URL, dict[str, int | None]]:

@@ -114,7 +114,8 @@ class SubtaskRow(SQLModel, table=True):
     n: int = 0
     #: Attempts used on its tier.
     used: int = 0
-    #: How often every model of its tier has failed on it, weighed: `HOPELESS` in `model_choice` ends it.
+    #: How often every model of its tier has failed on it, weighed (`HOPELESS` in `policy` ends it), and `LATE`
+    #: for each call that timed out for it alone.
     faults: int = 0
     referrals: int = 0
     #: What it answered; while it is asked anew, what it answered before (by a model of `kept_tier`).

@@ -16,6 +16,7 @@ from celery.worker import state
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from firstline.config.queues.app import make_app, queue
+from firstline.config.queues.memory import Growth
 from firstline.config.queues.serving import POOL
 from firstline.config.settings import Settings
 from tests.servers import RedisServer
@@ -213,3 +214,14 @@ def test_a_full_redis_is_worked_off(settings, server):
         client.config_set("maxmemory", 1)
         gate.set()
         assert eventually(lambda: len(came) == 22)
+
+
+@pytest.mark.parametrize("name", ["note", "fails"])
+def test_after_each_message_the_process_looks_whether_it_has_grown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    looked: list[bool] = []
+    monkeypatch.setattr(Growth, "look", lambda _: looked.append(True))
+    with consuming(settings, []) as (app, _):
+        send(app, settings, *(["a"] if name == "note" else []), name=name)
+        assert eventually(lambda: bool(looked))

@@ -28,7 +28,7 @@ from firstline.workers.execution.tool_step import answer_by_tool
 from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.prompts.prompt import messages, static_messages
 from firstline.workers.providers.gateway import Call
-from firstline.workers.rules.policy import Situation, decide
+from firstline.workers.rules.policy import LATE, Situation, decide, is_too_late
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.tools.base import definition
 from firstline.workers.tools.toolbox import Tools
@@ -150,10 +150,24 @@ class _Asking:
         said = await self._say(call, shared)
         if isinstance(said, Defer):
             return said
-        if self._is_the_models_fault(said, model):
-            return None
+        if said.reply.is_items_fault or self._is_the_models_fault(said, model):
+            return self._too_late(said, model) if said.reply.is_items_fault else None
         state.avoid.clear()
+        state.late.clear()
         return await self._take(said, tools, shared)
+
+    def _too_late(self, said: ModelAnswer, model: Model) -> Verdict | None:
+        """Note that a call timed out for this item alone; return what follows after so many."""
+        state, detail = self.state, f"{said.reply.detail}, while {model.name} answered others"
+        state.add(said.attempt, verdict="fault", reason=detail)
+        if said.reply.packed > 1:
+            # Whose doing it was shows where each is asked alone.
+            state.alone = True
+            return None
+        state.late.add(model.name)
+        state.faults += LATE
+        situation = self._unanswered(ErrorKind.TIMEOUT, detail)
+        return decide(situation) if is_too_late(situation, state.faults) else None
 
     def _is_the_models_fault(self, said: ModelAnswer, model: Model) -> bool:
         """Say whether another model is to answer instead, and note why."""
@@ -190,17 +204,16 @@ class _Asking:
 
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""
-        state, batch = self.state, self.subtask.batch
+        state = self.state
         if not count_round(self.worker.gate, self.subtask.tier, state, self.subtask.struck):
             return defer
-        return decide(
-            Situation(
-                policy=self.subtask.planned.policy,
-                tier=batch.tier.name,
-                ladder=batch.ladder,
-                error=ErrorKind.SERVER,
-                detail=f"each of them failed on this item again and again ({failures(state)})",
-            )
+        detail = f"each of them failed on this item again and again ({failures(state)})"
+        return decide(self._unanswered(ErrorKind.SERVER, detail))
+
+    def _unanswered(self, error: ErrorKind, detail: str) -> Situation:
+        batch = self.subtask.batch
+        return Situation(
+            policy=self.subtask.planned.policy, tier=batch.tier.name, ladder=batch.ladder, error=error, detail=detail
         )
 
     async def _say(self, call: Call, shared: str | None) -> ModelAnswer | Defer:
@@ -226,9 +239,10 @@ class _Asking:
         """
         subtask, state, skill = self.subtask, self.state, self.subtask.skill
         is_plain = not (skill.tools or subtask.is_weighed or subtask.todo.instruction or state.feedback or state.effort)
+        is_alone = state.alone or state.faults >= LATE
         if subtask.batch.tier.kind is TierKind.BATCH or model.decides:
             return False
-        return skill.pack > 1 and is_plain and not state.alone and is_short(self.inputs)
+        return skill.pack > 1 and is_plain and not is_alone and is_short(self.inputs)
 
     async def _judge(self, said: ModelAnswer, shared: str | None) -> Verdict | None:
         verdict, state = await judge(self.subtask, said, self.state, self.worker), self.state

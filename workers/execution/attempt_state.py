@@ -28,10 +28,12 @@ class AttemptState:
     rounds: list[ToolRound] = field(default_factory=list)
     #: Its answer in a pack was no good: it is asked alone.
     alone: bool = False
-    #: How often every model of the tier has failed on it, weighed.
+    #: How often every model of the tier has failed on it, weighed, and how many calls timed out for it alone.
     faults: int = 0
     #: Models that failed on their own account since the last answer, and what they failed of.
     avoid: dict[str, ErrorKind] = field(default_factory=dict)
+    #: Models whose calls timed out for it alone since the last answer.
+    late: set[str] = field(default_factory=set)
     #: Models whose context window is too small for it.
     small: set[str] = field(default_factory=set)
     attempts: list[Attempt] = field(default_factory=list)

@@ -1,9 +1,10 @@
 """One call to a provider: its place among the calls in flight, what it may cost, and what is learnt from it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Batch
 from firstline.schemas.tier import Tier, TierKind
 from firstline.schemas.verdict import Defer, DeferCause
@@ -49,7 +50,7 @@ async def send(call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Str
         return CallResult(Defer(cause=DeferCause.BULK, wait_s=0, reason=reason))
     async with worker.prefixes.turn(call, expected=_expected(call, batch)) as turn:
         probes: list[PaidAnswer] = []
-        outcome = await _send(turn.call, tier, batch, worker, probes)
+        outcome = await _send(turn.call, tier, batch, worker, who, probes)
         if isinstance(outcome, PaidAnswer):
             turn.reply = outcome.reply
     if isinstance(outcome, PaidAnswer):
@@ -58,8 +59,11 @@ async def send(call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Str
 
 
 async def _send(
-    call: Call, tier: Tier, batch: Batch, worker: Worker, probes: list[PaidAnswer]
+    call: Call, tier: Tier, batch: Batch, worker: Worker, who: Struck | None, probes: list[PaidAnswer]
 ) -> PaidAnswer | Defer | BrokenOff:
+    def told(started_at: datetime, reply: Reply) -> None:
+        probes.append(PaidAnswer(started_at, reply))
+
     async with worker.slot(tier, batch.priority):
         await worker.awake()
         if (off := worker.called_off(batch)) is not None:
@@ -73,7 +77,7 @@ async def _send(
             tokens=guess.tokens,
             cost_usd=guess.cost_usd,
             firm=guess.firm,
-            probed=lambda started_at, reply: probes.append(PaidAnswer(started_at, reply)),
+            probed=told,
         )
         if isinstance(permit, Defer):
             return permit
@@ -90,11 +94,14 @@ async def _send(
             return BrokenOff(started_at, off)
         finally:
             await worker.gate.leave(permit, reply=reply)
+        if reply.error is ErrorKind.TIMEOUT and not reply.is_lanes_fault and who is not None:
+            is_items = await worker.gate.is_items_fault(tier, permit, who, told)
+            reply = replace(reply, is_items_fault=is_items)
     return PaidAnswer(started_at, reply)
 
 
 def _learn(call: Call, reply: Reply, tier: Tier, worker: Worker, who: Struck | None) -> None:
-    if reply.error in FAULTS and not reply.is_lanes_fault:
+    if reply.error in FAULTS and not (reply.is_lanes_fault or reply.is_items_fault):
         worker.gate.fault(tier, call.model, reply, who)
     elif reply.error not in FAULTS:
         worker.gate.success(tier, call.model)

@@ -9,6 +9,7 @@ from firstline.workers.estimates.call_estimate import text_tokens
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.limits.gate import Gate
+from firstline.workers.rules.policy import HOPELESS, LATE
 
 #: Faults that the item itself may bring about: an outage, a bad key or a quota never is of its making.
 _OF_THE_ITEM = frozenset({ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.BAD_REQUEST})
@@ -17,8 +18,6 @@ _OF_THE_ITEM = frozenset({ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.BAD_REQ
 _WHILE_OTHERS_ARE_ANSWERED, _IN_AN_OUTAGE = 4, 1
 #: Times a window that an item's tokens by rule of thumb must be to be surely too many.
 _SURELY = 2
-#: From this count on the item is to blame: five rounds while others were answered, or twenty in all.
-HOPELESS = 20
 
 
 def choose(gate: Gate, tier: Tier, state: AttemptState, *, text: str) -> Model | Defer:
@@ -30,7 +29,7 @@ def choose(gate: Gate, tier: Tier, state: AttemptState, *, text: str) -> Model |
     surely = {model.name for model in tier.models if _is_over(model, tokens)}
     small = state.small | surely
     roomy = small if len(small) < len(tier.models) else state.small
-    return gate.pick(tier, avoid={*state.avoid, *roomy})
+    return gate.pick(tier, avoid={*state.avoid, *state.late, *roomy})
 
 
 def too_long(tier: Tier, state: AttemptState, model: Model) -> bool:
@@ -51,7 +50,7 @@ def count_round(gate: Gate, tier: Tier, state: AttemptState, who: Struck) -> boo
     if not is_its_own and not all(kind in _OF_THE_ITEM for kind in state.avoid.values()):
         return False
     state.faults += _WHILE_OTHERS_ARE_ANSWERED if is_its_own or gate.answers(tried) else _IN_AN_OUTAGE
-    return state.faults >= HOPELESS
+    return state.faults % LATE >= HOPELESS
 
 
 def failures(state: AttemptState) -> str:

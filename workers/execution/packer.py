@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from pydantic_core import to_json
 
-from firstline.schemas.base import JsonObject
+from firstline.schemas.base import JsonObject, digest
 from firstline.schemas.batch import Batch
 from firstline.schemas.skill import Skill
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.calling import CallResult, send
 from firstline.workers.execution.packing import PACK, packed_messages, packed_schema, share_out
+from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.providers.gateway import Call
 from firstline.workers.worker import Worker
 
@@ -69,7 +70,9 @@ class Packer:
 
     async def _ask(self, group: _Group) -> None:
         try:
-            result = await send(_packed(group), self._batch.tier, self._batch, self._worker)
+            call, batch = _packed(group), self._batch
+            who = Struck(batch.tenant, batch.job, f"pack {digest(group.inputs, length=12)}")
+            result = await send(call, batch.tier, batch, self._worker, who=who)
             shares = _shares(result, group)
         except BaseException as error:
             for share in group.shares:

@@ -21,6 +21,8 @@ _LONE_S = 1.0
 _OWN_FAULTS, _OWN_LIMITS = 2, 4
 #: Items that faults are known of.
 _SUSPECTS = 2_000
+#: Of so many calls other items than one may have timed out: this number of them, or this share.
+_CALLS, _LATE_OTHERS, _LATE_SHARE = 40, 2, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,11 @@ class Health:
     in_a_row: int = 0
     #: The parties that the faults in a row struck; None among them: nobody said.
     row: set[str | None] = field(default_factory=set)
-    #: Calls that the model answered, probes among them.
+    #: Calls that the model answered, probes among them, and when it last did.
     answered: int = 0
+    answered_at: float = float("-inf")
+    #: Of its last calls: the items that it was too late for; None: it answered.
+    late: deque[str | None] = field(default_factory=lambda: deque(maxlen=_CALLS))
     suspects: dict[str, Suspect] = field(default_factory=dict)
     kind: ErrorKind | None = None
     until: float = 0.0
@@ -116,12 +121,18 @@ class Health:
             return f"is being tried by one call after {words}"
         return f"is left alone for {self.until - now:.0f} s after {words}"
 
-    def succeed(self) -> None:
+    def succeed(self, now: float) -> None:
         """Count a call that the model answered."""
         self.in_a_row = 0
         self.row.clear()
         self.answered += 1
+        self.answered_at = now
+        self.late.append(None)
         self.outcomes.append(False)
+
+    def is_late_for_few(self, who: str) -> bool:
+        """Say whether hardly another item's calls time out than those of `who`: if many do, the model is slow."""
+        return len(set(self.late) - {None, who}) <= max(_LATE_OTHERS, _LATE_SHARE * len(self.late))
 
     def is_its_own(self, who: str | None, kind: ErrorKind) -> bool:
         """Say whether a fault is the own one of whom it struck: again and again, while others were answered."""

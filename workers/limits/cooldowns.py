@@ -116,6 +116,21 @@ class Cooldowns:
         """Say whether a kind of fault is the own one of an item, or of its job's requests."""
         return self.of(model).is_its_own(_named(who, kind), kind)
 
+    def was_late(self, model: Model, who: Struck, *, within_s: float) -> bool | None:
+        """Note that a call timed out; return whether that was its item's doing, None: only a call of our own can tell.
+
+        It was where the model has answered others within so many seconds, and is late for hardly any of them.
+        """
+        health, now, item = self.of(model), self._clock(), f"{who.job}:{who.item}"
+        health.late.append(item)
+        if health.wait_s(now) > 0 or not health.is_late_for_few(item):
+            return False
+        return True if now - health.answered_at <= within_s else None
+
+    def succeed(self, model: Model) -> None:
+        """Count a call that the model answered."""
+        self.of(model).succeed(self._clock())
+
     def fault(self, tier: Tier, model: Model, reply: Reply, who: Struck | None) -> None:
         """Count a fault; leave the model alone, for all workers, when there were enough."""
         if reply.error not in FAULTS:

@@ -25,6 +25,7 @@ from firstline.workers.limits.permit import NOTHING, Permit, used
 from firstline.workers.limits.redis_scripts import Scripts
 from firstline.workers.limits.reservations import BURST_S, LONGEST_WAIT_S, Reservations
 from firstline.workers.loop.background import Background
+from firstline.workers.providers.endpoint import endpoint
 from firstline.workers.providers.gateway import Call, Message, Reply
 from firstline.workers.rules.pricing import dollars_in_full
 
@@ -42,6 +43,8 @@ _NO_REDIS_S = 5.0
 #: Seconds of delay after which a call has missed its turn, and how many turns it may miss.
 _LATE_S = BURST_S / 2
 _TURNS = 4
+#: Share of a call's time in which its model must have answered another one, to be there when that call was given up.
+_FRESH = 0.25
 
 
 class Gate:
@@ -69,6 +72,8 @@ class Gate:
         self._process, self._number = secrets.token_hex(6), itertools.count()
         self._unpriced: set[str] = set()
         self._prove = prove
+        #: Calls of our own that are on their way to say whether a model answers, by its endpoint.
+        self._asked: dict[str, asyncio.Task[None]] = {}
 
     def pick(self, tier: Tier, *, avoid: Collection[str] = ()) -> Model | Defer:
         """Return the tier's first model that may be called now, or within a short pause that `enter` waits for.
@@ -138,6 +143,22 @@ class Gate:
         """
         self._cooldowns.fault(tier, model, reply, who)
 
+    async def is_items_fault(self, tier: Tier, permit: Permit, who: Struck, probed: Probed) -> bool:
+        """Say whether a call that timed out did so for its item, while its model answers others.
+
+        Where the model has answered nobody of late, one call of our own says so, within the budgets of the permit.
+        """
+        found = self._cooldowns.was_late(permit.model, who, within_s=_FRESH * tier.timeout_s)
+        if found is not None or self._prove is None:
+            return bool(found)
+        answered, name = self._cooldowns.of(permit.model).answered, endpoint(permit.model)
+        asked = self._asked.get(name)
+        if asked is None or asked.done():
+            probe = replace(permit, id=f"{permit.id}.probe", firm=False, probe=False)
+            asked = self._asked[name] = self._background.do(self._ask_now(tier, probe, self._prove, probed))
+        await asyncio.shield(asked)
+        return self._cooldowns.of(permit.model).answered > answered
+
     def is_shut(self, model: Model, lane: Lane) -> bool:
         """Say whether a slow lane of a model is left alone, because it took no call a while ago."""
         return self._cooldowns.is_shut(model, lane)
@@ -152,7 +173,7 @@ class Gate:
 
     def success(self, tier: Tier, model: Model) -> None:
         """Count a call that the model answered."""
-        self._cooldowns.of(model).succeed()
+        self._cooldowns.succeed(model)
 
     async def refresh(self) -> None:
         """Learn what other workers leave alone, keep reservations alive, settle what could not be settled.
@@ -181,6 +202,10 @@ class Gate:
         await asyncio.shield(self._background.do(self._probe(tier, probe, prove, probed)))
         still = self._cooldowns.of(permit.model).probation
         return self._cooldowns.none_left(tier, (permit.model.name,)) if still else None
+
+    async def _ask_now(self, tier: Tier, permit: Permit, prove: Prove, probed: Probed) -> None:
+        if await self._admit(tier, permit) is None:
+            await self._probe(tier, permit, prove, probed)
 
     async def _probe(self, tier: Tier, permit: Permit, prove: Prove, probed: Probed) -> None:
         model, started_at = permit.model, datetime.now(UTC)

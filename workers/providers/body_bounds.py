@@ -12,6 +12,10 @@ _PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
 _PIECE = 1 << 16
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class _BoundedBody:
     """A body unpacked, which ends with an error where it grows longer than it may be."""
 
@@ -33,11 +37,16 @@ class _BoundedBody:
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._whole.aclose()
+        await self._let_go().aclose()
 
     def close(self) -> None:
         """Close the connection."""
-        self._whole.close()
+        self._let_go().close()
+
+    def _let_go(self) -> Any:
+        """Return the body as it comes, and forget it: it knows its response, which knows what was sent."""
+        whole, self._whole, self._on_cut = self._whole, self._http.ByteStream(b""), _nothing
+        return whole
 
     def _pieces(self, chunk: bytes) -> Iterator[bytes]:
         for piece in (chunk,) if self._unpacker is None else self._unpacker(chunk):
@@ -48,7 +57,7 @@ class _BoundedBody:
             yield piece
 
 
-def bound(response: Any, most_bytes: int, on_cut: Callable[[], None] = lambda: None) -> None:
+def bound(response: Any, most_bytes: int, on_cut: Callable[[], None] = _nothing) -> None:
     """Have a response that has not been read give so many bytes at most; DecodingError: it is packed in another way.
 
     It is httpx's, or that of httpx2, which authlib asks with where it is installed; errors are the library's own.

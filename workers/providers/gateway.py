@@ -113,6 +113,8 @@ class Reply:
     refusals: tuple[Refusal, ...] = ()
     #: Its slow lane brought no answer: that says nothing of the model.
     is_lanes_fault: bool = False
+    #: It timed out for what its item holds: its model answers others meanwhile.
+    is_items_fault: bool = False
     #: Probability that a decision model gives its own answer; None: none is given.
     certainty: float | None = None
     #: Items answered together in that call; of its tokens and dollars this reply holds one item's share.

@@ -14,6 +14,14 @@ from firstline.schemas.verdict import Accept, Escalate, Refer, Reject, Retry, Re
 
 #: Reasoning efforts in rising order.
 _EFFORTS = ("minimal", "low", "medium", "high")
+#: From this count of rounds on, in which all models of a tier failed on it, an item is to blame: five rounds while
+#: others were answered, or twenty in all.
+HOPELESS = 20
+#: What each call counts beside the rounds that timed out for its item alone, while others were answered; they go along
+#: to the next tier.
+LATE = 100
+#: After so many of those no further one is made; a tier below the top leaves the last to the one above.
+_MOST_LATE = 3
 #: Of why a check failed, this much stands in a verdict; the attempt has it whole.
 _WHY_CHARS = 200
 _OWN = re.compile(r" \(.*?\)(?=, \w+(?::[\w.]+)? \(|; |$)")
@@ -96,6 +104,11 @@ def decide(situation: Situation) -> Verdict:  # noqa: PLR0911 - one return a kin
             # Other models of the tier have been tried before a provider's fault comes here.
             return _up(situation, _because(situation, "no model of this tier could answer"))
     assert_never(situation.error)
+
+
+def is_too_late(situation: Situation, faults: int) -> bool:
+    """Say whether calls of an item timed out so often, while others were answered, that it is not asked here again."""
+    return faults // LATE >= (_MOST_LATE if situation.is_top else _MOST_LATE - 1)
 
 
 def _in_words(check: CheckResult) -> str:

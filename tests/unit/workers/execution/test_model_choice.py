@@ -10,8 +10,8 @@ from firstline.schemas.batch import Batch, Todo, Work
 from firstline.schemas.job import JobState, JobStatus
 from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer, DeferCause, Escalate
-from firstline.workers.execution.model_choice import HOPELESS
 from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.rules.policy import HOPELESS
 from tests.unit.worker_rig import A, Gated, Rig, simple, skill
 
 POISON = Reply(error=ErrorKind.SERVER, detail="boom")

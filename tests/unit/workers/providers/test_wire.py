@@ -1,6 +1,8 @@
 """What is read of a provider's answer: no more than an answer may be."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -66,6 +68,20 @@ def test_a_body_that_ends_is_read_whole():
     heard = read(flood)
     assert not heard.is_cut
     assert heard.body == 2 * CHUNK.decode()
+
+
+def test_what_was_sent_goes_with_the_last_who_knows_the_answer():
+    # A request may be of some megabytes; the collector of garbage counts objects, not bytes.
+    flood = Flood()
+    flood.chunks = 2
+    heard = read(flood)
+    answer = weakref.ref(heard.response)
+    gc.disable()
+    try:
+        del heard
+        assert answer() is None
+    finally:
+        gc.enable()
 
 
 def test_what_was_cut_is_an_answer_that_cannot_be_read():
