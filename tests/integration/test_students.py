@@ -141,6 +141,8 @@ def run(engine, job, right, *, turns=200):
 def small_steps(monkeypatch):
     """Students learn from few labels, so that a test has few items."""
     monkeypatch.setattr("firstline.orchestrator.quality.students.course._FIRST", (100, 100))
+    # On a busy machine a look is slow, and the rest after it longer than all items take.
+    monkeypatch.setattr(school, "RESTS", 0)
     monkeypatch.setattr("firstline.workers.execution.student_step.WAIT_S", 0.0)
     monkeypatch.setattr("firstline.workers.execution.student_step.AGAIN_S", 0.01)
     # A promise of 90% holds nine times in ten: the coins are the same in each run, whatever the job's id.
@@ -190,8 +192,6 @@ def test_a_student_that_drifts_is_stopped_within_its_promise(engine, small_steps
 
 def test_an_audit_that_is_judged_makes_room_for_the_next_one_at_once(engine, small_steps, monkeypatch):
     monkeypatch.setattr(student_step, "is_audited", lambda *_: True)
-    # On a busy machine a look is slow, and the rest after it longer than all items take.
-    monkeypatch.setattr(school, "RESTS", 0)
     job = begun(engine, tickets(600))
     worker = OneWorker(engine, lambda work: work.input["is"])
     key, teacher = engine.settings.keys.student(job, "s0"), School()
