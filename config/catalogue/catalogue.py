@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from firstline.config.catalogue.collection import Entry, Reader, Shelf, is_path, unknown
-from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
+from firstline.config.catalogue.collection import Entry, Reader, Shelf
+from firstline.config.catalogue.file_kinds import FOLDERS, FileKind, expect_kind, kind_of
 from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.config.catalogue.tool_paths import located_tool, located_workflow
 from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
-from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed
+from firstline.config.catalogue.yaml_file import Document, is_path, read_yaml
+from firstline.config.errors.error_messages import Flaw, Problem, unknown
 from firstline.config.settings import get_settings
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
@@ -252,14 +252,6 @@ def _why_not(look: Callable[[], object]) -> str | None:
 def in_one_line(error: UserError) -> str:
     """Return an error's lines as one, to be told within another file's problem."""
     return "; ".join(str(error).splitlines())
-
-
-def expect_kind(document: Document, kind: FileKind) -> None:
-    """Raise ConfigError when a file gives itself away as something else than `kind`."""
-    came = kind_of(document.data)
-    if came is not kind:
-        got = f"a {came} file" if came else f"the fields {listed(document.data)}"
-        raise ConfigError([Problem(document.file, 1, f"expected a {kind} file, got {got}; there are {SIGNS_IN_WORDS}")])
 
 
 def finish_profile(profile: Profile, folder: Path) -> tuple[Profile, list[Flaw]]:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.catalogue.collection import is_path
+from firstline.config.catalogue.yaml_file import is_path
 from firstline.config.errors.error_messages import dotted, sentence
 from firstline.config.queues.task import Discreet
 from firstline.orchestrator import api

@@ -4,16 +4,15 @@ import secrets
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.config.drafts.draft import planning_workflow
 from firstline.config.settings import get_settings
 from firstline.orchestrator.plans.compile import compile_plan, granted_tools
-from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.plans.single_tier import BASELINE, as_they_come
 from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.orchestrator.store.jobs import now
@@ -24,10 +23,10 @@ from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
-from firstline.schemas.job import JobRequest, JobState, Options
+from firstline.schemas.job import JobRequest, JobState
 from firstline.schemas.plan import Plan, Workflow
 from firstline.schemas.tier import Profile
-from firstline.workers.rules.lanes import fits, left_s
+from firstline.workers.rules.lanes import with_tiers
 
 
 @dataclass(frozen=True)
@@ -109,15 +108,6 @@ def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
     """Return the ladder that a request brings or names, or else the deployment's own."""
     named = "profile" in request.options.model_fields_set
     return request.profile or catalogue.profile(request.options.profile if named else get_settings().profile)
-
-
-def with_tiers(options: Options, profile: Profile, *, at: datetime | None = None) -> Options:
-    """Return a job's options with the tiers that it runs on, those of kind `batch` where its deadline leaves time."""
-    if options.tiers or options.deadline is None:
-        return options
-    left = left_s(options.deadline, at or datetime.now(UTC))
-    chosen = [tier for tier in profile.rungs if fits(tier, left)]
-    return options if len(chosen) == len(profile.ladder) else options.evolve(tiers=tuple(tier.name for tier in chosen))
 
 
 def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
