@@ -195,8 +195,10 @@ class Draft(Frozen):
         return Workflow(name=slug(name), description=self.summary, steps=self.steps, output=self.output, skills=skills)
 
 
-def planning_workflow(goal: str) -> Workflow:
-    """Return the workflow that plans a goal; UserError for a goal that is empty or too long."""
+def planning_workflow(goal: str | None) -> Workflow:
+    """Return the workflow that plans a goal; UserError where there is none, or it is empty or too long."""
+    if goal is None:
+        raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
     if not goal.strip():
         raise UserError("expected a goal in plain words, got an empty one; say what is wanted of the items")
     if len(goal) > MAX_GOAL_CHARS:

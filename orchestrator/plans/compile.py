@@ -18,7 +18,6 @@ from firstline.schemas.tool import ToolSpec
 from firstline.workers.rules.expressions import names_in
 from firstline.workers.rules.policy import first_tier, orchestrator_tier, policy_of, start_tier
 
-#: Steps that see all items and so wait for all.
 #: Built-in skills of steps that need not name one.
 DEFAULT_SKILLS = {StepKind.CHECKPOINT: "checkpoint", StepKind.PLAN: "planner"}
 #: Built-in skill that decides on subtasks which nobody could answer.
