@@ -16,9 +16,8 @@ from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Re
 from firstline.workers.confidence import top_logprobs
 from firstline.workers.durability.response_cache import CachedAnswer, digest_of
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.booking import book, book_cached, book_sent
-from firstline.workers.execution.calling import CallResult
-from firstline.workers.execution.judging import ModelAnswer, judge
+from firstline.workers.execution.calling import CallResult, ModelAnswer, book, book_cached, book_sent
+from firstline.workers.execution.judging import judge
 from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, is_short
 from firstline.workers.execution.student_step import answer_by_student

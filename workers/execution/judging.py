@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from firstline.schemas.attempt import Attempt, ErrorKind
-from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import Json
 from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence, Threshold
 from firstline.schemas.verdict import Defer, Escalate, Verdict
@@ -12,24 +12,12 @@ from firstline.workers.checks import run_checks, runs_user_code
 from firstline.workers.checks.repair import repair
 from firstline.workers.confidence import Ask, CheckedAnswer, assess
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.booking import book
+from firstline.workers.execution.calling import ModelAnswer, book
 from firstline.workers.execution.subtask import Subtask
-from firstline.workers.providers.gateway import Call, Message, Reply
+from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.rules.combined_signal import as_asked
 from firstline.workers.rules.policy import Situation, decide, threshold_of
 from firstline.workers.worker import Worker
-
-
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """What a model said to a subtask."""
-
-    attempt: Attempt
-    reply: Reply
-    prompt: tuple[Message, ...]
-    inputs: JsonObject
-    #: Known from when the answer was first given, where it comes from the response cache.
-    confidence: Confidence | None = None
 
 
 async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker: Worker) -> Verdict:

@@ -12,8 +12,7 @@ from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.prompts.prompt import ToolRound
 from firstline.workers.providers.gateway import Reply, ToolCall
-from firstline.workers.tools.base import clip, failed
-from firstline.workers.tools.registry import read_arguments
+from firstline.workers.tools.base import clip, failed, read_arguments
 from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
