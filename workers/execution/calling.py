@@ -81,7 +81,7 @@ async def send(call: Call, tier: Tier, batch: Batch, worker: Worker, *, who: Str
 async def _send(
     call: Call, tier: Tier, batch: Batch, worker: Worker, probes: list[PaidAnswer]
 ) -> PaidAnswer | Defer | BrokenOff:
-    async with worker.slot(tier, batch.priority):
+    async with worker.places.held(tier, batch.priority):
         await worker.awake()
         if (off := worker.called_off(batch)) is not None:
             return off
@@ -148,33 +148,22 @@ def book_sent(
     subtask: Subtask, call: Call, tier: Tier, state: AttemptState, worker: Worker, result: CallResult
 ) -> tuple[Attempt, Reply] | Defer:
     """Enter what came of sending a call, and keep an answer before anything else is done with it."""
-    booked = _book_call(subtask, call, tier, state, worker, result.outcome)
+    booked: tuple[Attempt, Reply] | Defer
+    match result.outcome:
+        case Defer() as booked:
+            pass
+        case BrokenOff(why=booked) as broken:
+            state.add(_enter(subtask, call, tier, state, broken.kept), verdict="cancelled", reason=booked.reason)
+        case PaidAnswer() as made:
+            worker.paid.keep(
+                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=made
+            )
+            booked = _enter(subtask, call, tier, state, made), made.reply
     # After the answer, which is kept under the number that comes next.
     for probe in result.probes:
         why = "to prove the model after a cool-down"
         state.add(_enter(subtask, call, tier, state, probe), purpose="probe", verdict="asked", reason=why)
     return booked
-
-
-def _book_call(
-    subtask: Subtask,
-    call: Call,
-    tier: Tier,
-    state: AttemptState,
-    worker: Worker,
-    outcome: PaidAnswer | Defer | BrokenOff,
-) -> tuple[Attempt, Reply] | Defer:
-    match outcome:
-        case Defer():
-            return outcome
-        case BrokenOff(why=why):
-            state.add(_enter(subtask, call, tier, state, outcome.kept), verdict="cancelled", reason=why.reason)
-            return why
-        case PaidAnswer():
-            worker.paid.keep(
-                batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=outcome
-            )
-            return _enter(subtask, call, tier, state, outcome), outcome.reply
 
 
 def _enter_refusals(attempt: Attempt, state: AttemptState, reply: Reply) -> None:
