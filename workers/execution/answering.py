@@ -129,7 +129,8 @@ class _Asking:
 
     async def attempt(self) -> Verdict | Defer | None:
         """Make one attempt; None when it led to no verdict, so that another follows at once."""
-        calls, subtask = self.calls, self.calls.subtask
+        calls = self.calls
+        subtask = calls.subtask
         model = self._next_model()
         if not isinstance(model, Model):
             return model
