@@ -21,11 +21,12 @@ import numpy as np
 from bench.free_text import audited_run, certified_run
 from bench.kit.figures import at_least, at_most, finish, parser, show
 from bench.savings import savings
-from firstline.orchestrator.plans.thresholds import Certificate, thresholds_of
+from firstline.orchestrator.plans.thresholds import thresholds_of
 from firstline.orchestrator.quality.calibration.audit import has_changed, live_loss
 from firstline.orchestrator.quality.calibration.buying import certify
 from firstline.orchestrator.quality.calibration.shares import delta_of_look, deltas_of, loss_of
 from firstline.orchestrator.quality.calibration.threshold import Target
+from firstline.orchestrator.store.calibrations import Certificate
 from firstline.schemas.plan import PlannedStep, Step
 from firstline.schemas.policy import Confidence, Policy, Threshold
 from firstline.schemas.skill import Skill

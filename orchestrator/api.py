@@ -79,9 +79,8 @@ def submit(
     known = _known(steering, request, body)
     if known is not None:
         return known
-    webhook_url = request.options.webhook_url
-    if webhook_url is not None:
-        refuse_bad_url(webhook_url, steering.settings)
+    if request.options.webhook_url is not None:
+        refuse_bad_url(request.options.webhook_url, steering.settings)
     began = now()
     with steering.db.reading() as tx:
         asked = job_plan(tx, request, functions=folders)
@@ -93,8 +92,8 @@ def submit(
         with steering.db.writing() as tx:
             room = room_of(tx, request=asked.request, settings=steering.settings)
             job_store.insert(tx, row=row)
-            if webhook_url is not None:
-                webhook_store.expect(tx, job=row.id, url=webhook_url)
+            if options.webhook_url is not None:
+                webhook_store.expect(tx, job=row.id, url=options.webhook_url)
     except IntegrityError:
         return submit(request, items, folders=folders, body=body)
     trace_plan(steering.tracer, row.id, asked.plan, began=began)

@@ -86,7 +86,7 @@ class Heart:
 
     def adapt(self) -> None:
         """Fit the places for calls to the loop's load; on the loop, where a rest that has just ended is counted."""
-        self.worker.adapt(self.loop.load())
+        self.worker.places.adapt(self.loop.load())
 
     def sign(self, client: redis.Redis) -> None:
         """Show that the worker lives and what it holds; hear which jobs were cancelled."""

@@ -5,7 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,15 @@ import redis.asyncio
 
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.batch import Batch
-from firstline.schemas.tier import Tier
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.paid_answers import PaidAnswers
 from firstline.workers.durability.recent_trails import RecentTrails
 from firstline.workers.durability.response_cache import ResponseCache
 from firstline.workers.durability.students import Students
 from firstline.workers.estimates.call_estimate import Estimator
-from firstline.workers.limits.concurrency import Slots, Spacing
+from firstline.workers.limits.concurrency import Places
 from firstline.workers.limits.gate import Gate
 from firstline.workers.limits.prefixes import Prefixes
-from firstline.workers.loop.event_loop import Load
 from firstline.workers.providers.batches.api import BatchApi
 from firstline.workers.providers.gateway import Gateway
 from firstline.workers.tools.toolbox import Toolbox
@@ -50,6 +48,7 @@ class Worker:
     #: Providers' Batch APIs, where this process can reach them.
     batch_api: BatchApi | None = None
     toolbox: Toolbox = field(default_factory=Toolbox)
+    places: Places = field(default_factory=Places)
     cache: ResponseCache = field(init=False)
     students: Students = field(init=False)
     prefixes: Prefixes = field(init=False)
@@ -60,8 +59,6 @@ class Worker:
     beat_at: float = math.inf
     #: Seconds of silence after which it counts as dead, and its work is given to others.
     dead_after_s: float = math.inf
-    _slots: dict[str, Slots] = field(default_factory=dict)
-    _spacing: Spacing = field(default_factory=Spacing)
     _batches: dict[str, str] = field(default_factory=dict)
     _given_away: set[str] = field(default_factory=set)
     _calls: dict[str, set["asyncio.Task[object]"]] = field(default_factory=dict)
@@ -71,19 +68,6 @@ class Worker:
         self.cache = ResponseCache(self.client, self.keys)
         self.students = Students(self.client, self.keys)
         self.prefixes = Prefixes(self.client, self.keys)
-
-    def slot(self, tier: Tier, priority: int) -> AbstractAsyncContextManager[None]:
-        """Hold one of the tier's places for calls in this process; priority 0 is served first."""
-        slots = self._slots.get(tier.name)
-        if slots is None:
-            slots = self._slots[tier.name] = Slots(tier.concurrency, self._spacing)
-        return slots.held(priority)
-
-    def adapt(self, load: Load) -> None:
-        """Fit the places for calls, and how far apart they begin, to the loop's load of late; call it on the loop."""
-        self._spacing.learn(load.busy_s)
-        for slots in self._slots.values():
-            slots.adapt(load.share)
 
     def works(self) -> bool:
         """Return whether this process goes on: it was not told to stop."""

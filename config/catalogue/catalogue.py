@@ -7,16 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from firstline.config.catalogue.collection import Entry, Reader, Shelf, is_path, unknown
-from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
+from firstline.config.catalogue.collection import Entry, Reader, Shelf
+from firstline.config.catalogue.file_kinds import FOLDERS, FileKind, expect_kind, kind_of
 from firstline.config.catalogue.skill_flaws import skill_flaws
 from firstline.config.catalogue.tool_paths import located_tool, located_workflow
 from firstline.config.catalogue.workflow_flaws import Names, workflow_flaws
-from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed
+from firstline.config.catalogue.yaml_file import Document, is_path, read_yaml
+from firstline.config.errors.error_messages import Flaw, Problem, unknown
 from firstline.config.settings import get_settings
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
+from firstline.schemas.job import JobRequest
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile, Service
@@ -100,16 +101,26 @@ class Catalogue:
         """Return a workflow; a skill's name or path stands for a workflow of that one step."""
         if is_path(name_or_path):
             document = read_yaml(folder / name_or_path)
-            if kind_of(document.data) is FileKind.SKILL:
-                return of_skill(self._skill.from_document(document).usable(), inline=True)
-            expect_kind(document, FileKind.WORKFLOW)
-            return self._workflow.from_document(document).usable()
+            if kind_of(document.data) is not FileKind.SKILL:
+                expect_kind(document, FileKind.WORKFLOW)
+                return self._workflow.from_document(document).usable()
+            skill = self._skill.from_document(document).usable()
+            return of_skill(skill, inline=True)
         name = str(name_or_path)
         if name in self.workflows:
             return self.workflows.entry(name).usable()
         if name in self.skills:
             return of_skill(self.skill(name))
         raise UserError(unknown("workflow or skill", name, self.workflows.names | self.skills.names))
+
+    def profile_of(self, request: JobRequest) -> Profile:
+        """Return the ladder that a request brings or names, or else the deployment's own; UserError as in `profile`."""
+        named = "profile" in request.options.model_fields_set
+        return request.profile or self.profile(request.options.profile if named else get_settings().profile)
+
+    def workflow_of(self, request: JobRequest) -> Workflow | None:
+        """Return the workflow that a request brings or names; None: it has none. UserError as in `workflow`."""
+        return self.workflow(request.workflow) if isinstance(request.workflow, str) else request.workflow
 
     def parts(self, workflow: Workflow) -> Parts:
         """Return every skill and tool that a workflow's steps, and their skills, use; its own declarations win."""
@@ -252,14 +263,6 @@ def _why_not(look: Callable[[], object]) -> str | None:
 def in_one_line(error: UserError) -> str:
     """Return an error's lines as one, to be told within another file's problem."""
     return "; ".join(str(error).splitlines())
-
-
-def expect_kind(document: Document, kind: FileKind) -> None:
-    """Raise ConfigError when a file gives itself away as something else than `kind`."""
-    came = kind_of(document.data)
-    if came is not kind:
-        got = f"a {came} file" if came else f"the fields {listed(document.data)}"
-        raise ConfigError([Problem(document.file, 1, f"expected a {kind} file, got {got}; there are {SIGNS_IN_WORDS}")])
 
 
 def finish_profile(profile: Profile, folder: Path) -> tuple[Profile, list[Flaw]]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from firstline.config.catalogue.answer_fields import uncompared
 from firstline.config.catalogue.catalogue import BUILT_IN, TENANTS, Catalogue, in_one_line, load_catalogue
-from firstline.config.catalogue.collection import SUFFIXES
 from firstline.config.catalogue.file_kinds import FOLDERS, SIGNS_IN_WORDS, FileKind, kind_of
 from firstline.config.catalogue.functions import load
 from firstline.config.catalogue.jobfile import job_of
-from firstline.config.catalogue.yaml_file import Document, read_yaml
+from firstline.config.catalogue.yaml_file import SUFFIXES, Document, read_yaml
 from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed
 from firstline.config.json_schema.formats import unchecked
 from firstline.config.settings import get_settings

@@ -1,18 +1,16 @@
 """A shelf: the files of one kind, by name, built-in ones and the user's own, broken ones among them."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from firstline.config.catalogue.yaml_file import Document, read_yaml
-from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, listed, suggestion
+from firstline.config.catalogue.yaml_file import SUFFIXES, Document, is_path, read_yaml
+from firstline.config.errors.error_messages import ConfigError, Flaw, Problem, unknown
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import UserError
 
 T = TypeVar("T", bound=Frozen)
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +70,6 @@ class Shelf(Generic[T]):
         """Everything wrong with the files of this shelf."""
         broken = (problem for entry in self.entries.values() for problem in entry.problems)
         return (*self.clashes.values(), *broken)
-
-
-def unknown(noun: str, name: str, known: Collection[str]) -> str:
-    """Return the sentence for a name that nothing has: what was probably meant, and what there is."""
-    there = f"there are: {listed(sorted(known))}" if known else "there is none"
-    meant = suggestion(name, known)
-    return f"no {noun} is called '{name}'{f'{meant} {there.capitalize()}' if meant else f'; {there}'}"
-
-
-def is_path(name: str | Path) -> bool:
-    """Return whether this names a file rather than something in the catalogue."""
-    return isinstance(name, Path) or "/" in name or "\\" in name or Path(name).suffix in SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)

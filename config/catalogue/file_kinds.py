@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from firstline.config.catalogue.yaml_file import Document
+from firstline.config.errors.error_messages import ConfigError, Problem, listed
+
 
 class FileKind(StrEnum):
     """What a YAML file of ours declares; the value is the noun in messages."""
@@ -39,3 +42,11 @@ SIGNS_IN_WORDS = (
 def kind_of(data: Mapping[str, object]) -> FileKind | None:
     """Return what the fields of a file give it away as, or None."""
     return next((kind for sign, kind in _SIGNS if sign in data), None)
+
+
+def expect_kind(document: Document, kind: FileKind) -> None:
+    """Raise ConfigError when a file gives itself away as something else than `kind`."""
+    came = kind_of(document.data)
+    if came is not kind:
+        got = f"a {came} file" if came else f"the fields {listed(document.data)}"
+        raise ConfigError([Problem(document.file, 1, f"expected a {kind} file, got {got}; there are {SIGNS_IN_WORDS}")])

@@ -5,16 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from firstline.config.catalogue.catalogue import (
-    Catalogue,
-    expect_kind,
-    finish_profile,
-    in_one_line,
-    load_catalogue,
-)
-from firstline.config.catalogue.collection import is_path
-from firstline.config.catalogue.file_kinds import FileKind, kind_of
-from firstline.config.catalogue.yaml_file import Document, read_yaml
+from firstline.config.catalogue.catalogue import Catalogue, finish_profile, in_one_line, load_catalogue
+from firstline.config.catalogue.file_kinds import FileKind, expect_kind, kind_of
+from firstline.config.catalogue.yaml_file import Document, is_path, read_yaml
 from firstline.config.errors.error_messages import ConfigError, Flaw, listed, suggestion
 from firstline.config.settings import get_settings
 from firstline.schemas.errors import UserError

@@ -15,6 +15,7 @@ from firstline.config.errors.model_errors import model_flaws
 
 M = TypeVar("M", bound=BaseModel)
 
+SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 60
 #: Values after every alias (`*name`) has been replaced by what it stands for.
@@ -85,6 +86,11 @@ class Document:
         if value is None:
             raise ConfigError(self.problems(flaws))
         return value
+
+
+def is_path(name: str | Path) -> bool:
+    """Return whether this names a file rather than something in the catalogue."""
+    return isinstance(name, Path) or "/" in name or "\\" in name or Path(name).suffix in SUFFIXES
 
 
 def read_yaml(file: Path) -> Document:

@@ -1,4 +1,4 @@
-"""A plan as a planner model writes it: what it may choose from, what it answers, and the workflow that this becomes."""
+"""A plan as a planner model writes it: how it is asked for, what it may choose from and answers, what that becomes."""
 
 import re
 from typing import Annotated, Any
@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field
 
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.check import Expression, python_expression
-from firstline.schemas.plan import Reference, Step, Workflow
+from firstline.schemas.errors import UserError
+from firstline.schemas.plan import Plan, Reference, Step, StepKind, Workflow
 from firstline.schemas.policy import Demand, Signal
 from firstline.schemas.skill import Example, InputField, Skill
 
@@ -38,6 +39,10 @@ class Rubric(Frozen):
 
 #: Steps that the engine adds to a plan have this in their names; nobody else's may.
 RESERVED = "__"
+#: Name of the step that plans a goal.
+PLANNING = "plan__0"
+#: Longer goals hold material, which belongs into items.
+MAX_GOAL_CHARS = 20_000
 
 
 class OfferedSkill(Frozen):
@@ -188,6 +193,26 @@ class Draft(Frozen):
         """Return the plan as a workflow that can be saved and compiled."""
         skills = tuple(draft.skill for draft in self.skills)
         return Workflow(name=slug(name), description=self.summary, steps=self.steps, output=self.output, skills=skills)
+
+
+def planning_workflow(goal: str | None) -> Workflow:
+    """Return the workflow that plans a goal; UserError where there is none, or it is empty or too long."""
+    if goal is None:
+        raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")
+    if not goal.strip():
+        raise UserError("expected a goal in plain words, got an empty one; say what is wanted of the items")
+    if len(goal) > MAX_GOAL_CHARS:
+        raise UserError(
+            f"expected a goal of at most {MAX_GOAL_CHARS:,} characters, got {len(goal):,}; "
+            "give long material as items (--input) and say in the goal what is to be done with it"
+        )
+    step = Step(name=PLANNING, kind=StepKind.PLAN, options={"goal": goal.strip()}, why="The goal says it.")
+    return Workflow(name=slug(goal), description=goal.strip()[:200], steps=(step,))
+
+
+def is_planning(plan: Plan) -> bool:
+    """Whether a job's plan is still to be written."""
+    return [planned.step.name for planned in plan.steps] == [PLANNING]
 
 
 def tidy(value: Json) -> JsonObject:

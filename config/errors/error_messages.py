@@ -1,6 +1,6 @@
 """Pydantic's validation errors in our words: what was expected, what came, how to mend it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -190,3 +190,10 @@ def listed(names: Iterable[str], *, most: int = 12) -> str:
     if len(parts) > most:
         parts = [*parts[: most - 1], f"{len(parts) - most + 1} more"]
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:]))) if parts else "none"
+
+
+def unknown(noun: str, name: str, known: Collection[str]) -> str:
+    """Return the sentence for a name that nothing has: what was probably meant, and what there is."""
+    there = f"there are: {listed(sorted(known))}" if known else "there is none"
+    meant = suggestion(name, known)
+    return f"no {noun} is called '{name}'{f'{meant} {there.capitalize()}' if meant else f'; {there}'}"

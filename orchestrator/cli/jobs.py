@@ -37,7 +37,7 @@ def jobs(
 
 
 def _state(name: str) -> "JobState":
-    from firstline.config.catalogue.collection import unknown
+    from firstline.config.errors.error_messages import unknown
     from firstline.schemas.errors import UserError
     from firstline.schemas.job import JobState
 

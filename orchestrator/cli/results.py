@@ -26,7 +26,7 @@ def results(
     bom: Annotated[bool, typer.Option("--bom", help="CSV with the mark by which Excel knows UTF-8.")] = False,
 ) -> None:
     """Write a job's results, a line per item, to stdout or a file; also while it runs."""
-    from firstline.config.catalogue.collection import unknown
+    from firstline.config.errors.error_messages import unknown
     from firstline.orchestrator import api
     from firstline.orchestrator.results.outlet import Form, shown_out, write_results
     from firstline.orchestrator.results.outlet import Shape as Shapes

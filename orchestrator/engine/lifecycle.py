@@ -7,6 +7,7 @@ from celery.canvas import Signature
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
+from firstline.config.drafts.draft import is_planning
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
@@ -18,7 +19,6 @@ from firstline.orchestrator.engine.segments import advance, fail, open_segment
 from firstline.orchestrator.engine.senders import Senders, refuse_forged
 from firstline.orchestrator.engine.tracing import trace_job
 from firstline.orchestrator.money import budgets
-from firstline.orchestrator.plans.planner.first import is_planning
 from firstline.orchestrator.store import batches, decisions, items, jobs, subtasks
 from firstline.orchestrator.store import budgets as budget_store
 from firstline.schemas.batch import Trail

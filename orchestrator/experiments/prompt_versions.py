@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
-from firstline.config.catalogue.collection import is_path
-from firstline.config.catalogue.yaml_file import read_yaml
+from firstline.config.catalogue.yaml_file import is_path, read_yaml
 from firstline.config.catalogue.yaml_text import as_yaml, rewritten
 from firstline.config.settings import OWN_FOLDER, get_settings
 from firstline.schemas.base import Frozen

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from firstline.config.catalogue.references import ITEMS
 from firstline.config.catalogue.tool_paths import relative_path
-from firstline.orchestrator.plans.patterns.routing import routed
 from firstline.orchestrator.plans.thresholds import Certificates, thresholds_of
 from firstline.schemas.access import Role
+from firstline.schemas.check import OneOf
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
 from firstline.schemas.policy import LastResort
@@ -18,7 +18,6 @@ from firstline.schemas.tool import ToolSpec
 from firstline.workers.rules.expressions import names_in
 from firstline.workers.rules.policy import first_tier, orchestrator_tier, policy_of, start_tier
 
-#: Steps that see all items and so wait for all.
 #: Built-in skills of steps that need not name one.
 DEFAULT_SKILLS = {StepKind.CHECKPOINT: "checkpoint", StepKind.PLAN: "planner"}
 #: Built-in skill that decides on subtasks which nobody could answer.
@@ -127,9 +126,18 @@ def _with_labels(steps: Mapping[str, Step], skills: Mapping[str, Skill]) -> tupl
     found, known = dict(steps), dict(skills)
     for name, step in steps.items():
         if step.kind is StepKind.ROUTE and step.skill and step.options.get("labels"):
-            skill = routed(step, skills[step.skill])
+            skill = _held(step, skills[step.skill])
             found[name], known[skill.name] = step.evolve(skill=skill.name), skill
     return found, known
+
+
+def _held(step: Step, skill: Skill) -> Skill:
+    """Return a router's skill held to the labels in its step's `options` (`labels`, and the `field` that has them)."""
+    labels, field = step.options["labels"], step.options.get("field")
+    if not isinstance(labels, list) or not labels:
+        raise UserError(f"step '{step.name}': options.labels: expected a list of labels, got {labels!r}")
+    held = OneOf(kind="one_of", field=str(field) if field else None, values=tuple(labels))
+    return skill.evolve(name=f"{skill.name}-{step.name}", checks=(*skill.checks, held))
 
 
 def _refer(planned: Iterable[PlannedStep], tier: str) -> PlannedStep | None:

@@ -95,7 +95,8 @@ def _unreviewed(plan: Plan) -> Plan:
     places = {segment: place for place, segment in enumerate(sorted({one.segment for one in kept}))}
 
     def moved(one: PlannedStep) -> PlannedStep:
-        return one.evolve(step=one.step.evolve(after=_without(one.step.after, gone)), segment=places[one.segment])
+        after = _without(one.step.after, gone)
+        return one.evolve(step=one.step.evolve(after=after), segment=places[one.segment])
 
     return plan.evolve(steps=tuple(map(moved, kept)), adapt=False)
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
-from firstline.orchestrator.store import calibrations
-from firstline.schemas.base import Frozen, JsonObject
-from firstline.schemas.policy import COMBINED, DECISION, Combination, Policy, Signal, Threshold
+from firstline.orchestrator.store.calibrations import Certificate, certificates
+from firstline.schemas.base import JsonObject
+from firstline.schemas.policy import COMBINED, DECISION, Policy, Signal, Threshold
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
 from firstline.workers.rules.closed_answers import undecidable
@@ -16,24 +16,6 @@ from firstline.workers.rules.closed_answers import undecidable
 _OF_LOGPROBS = frozenset({"mean_logprob", "min_logprob", "margin"})
 #: Room for rounding where shares of a loss are added up again.
 _EPSILON = 1e-9
-
-
-class Certificate(Frozen):
-    """What is known of a skill's answers by one model: from where on they may be accepted, or that nothing could be."""
-
-    calibration: int
-    model: str
-    signal: str
-    combination: Combination | None = None
-    #: None: nothing could be certified.
-    threshold: float | None
-    #: Loss over all items that it stands for, and the chance that it is more.
-    max_loss: float
-    delta: float
-    #: What was to be borne by the whole ladder when it was calibrated.
-    borne: float
-    #: Audits say that it holds no more.
-    drifted: bool = False
 
 
 #: Skill -> its certificates by model.
@@ -168,25 +150,11 @@ def known_certificates(tx: Connection, *, profile: Profile, tenant: str) -> Cert
     def look_up(skill: Skill) -> Mapping[str, Certificate]:
         found: dict[str, Certificate] = {}
         signals = _labels(skill)
-        for row in calibrations.standing(tx, tenant=tenant, skill_digest=skill.digest, frontier_model=top):
-            known = found.get(row["cheap_model"])
+        for one in certificates(tx, tenant=tenant, skill_digest=skill.digest, frontier_model=top):
+            known = found.get(one.model)
             # Newest first; one of a signal that the skill has is worth more than what an audit says of any signal.
-            if known is None or (known.signal not in signals and row["signal"] in signals and not known.drifted):
-                found[row["cheap_model"]] = _read(row)
+            if known is None or (known.signal not in signals and one.signal in signals and not known.drifted):
+                found[one.model] = one
         return found
 
     return look_up
-
-
-def _read(row: RowMapping) -> Certificate:
-    return Certificate(
-        calibration=row["id"],
-        model=row["cheap_model"],
-        signal=row["signal"],
-        combination=row["combination"] and Combination.model_validate(row["combination"]),
-        threshold=row["threshold"],
-        max_loss=row["certified_max_loss"] if row["certified_max_loss"] is not None else 0.0,
-        delta=row["delta"],
-        borne=row["max_loss"],
-        drifted=row["state"] == "drifted",
-    )

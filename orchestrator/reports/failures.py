@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, RowMapping
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.catalogue.collection import unknown
+from firstline.config.errors.error_messages import unknown
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.store import failures, jobs
 from firstline.schemas.errors import UserError

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from firstline.config.catalogue.collection import unknown
+from firstline.config.errors.error_messages import unknown
 from firstline.orchestrator.results.cells import cell, harmless
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError

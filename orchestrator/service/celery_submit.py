@@ -5,14 +5,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.catalogue.collection import is_path
+from firstline.config.catalogue.yaml_file import is_path
 from firstline.config.errors.error_messages import dotted, sentence
 from firstline.config.queues.task import Discreet
 from firstline.orchestrator import api
 from firstline.orchestrator.core.worker_requirements import refuse_services
 from firstline.orchestrator.submission.item_file import as_file
 from firstline.orchestrator.submission.item_reader import InputItem, read_items
-from firstline.orchestrator.submission.job_plan import chosen_profile
 from firstline.schemas.access import Role
 from firstline.schemas.base import JsonObject
 from firstline.schemas.errors import UserError
@@ -52,7 +51,7 @@ def _request(given: object, *, message: str) -> JobRequest:
     for name in (request.workflow, request.options.profile):
         if isinstance(name, str) and is_path(name):
             raise UserError(f"expected a name of the orchestrators' catalogue, got the path '{name}'")
-    profile = chosen_profile(request, load_catalogue(tenant=request.options.tenant))
+    profile = load_catalogue(tenant=request.options.tenant).profile_of(request)
     refuse_services(profile)
     # As over HTTP: two tenants may choose the same key.
     key = f"{request.options.tenant}:{request.idempotency_key}" if request.idempotency_key else f"message:{message}"

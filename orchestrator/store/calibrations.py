@@ -7,6 +7,8 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.quality_tables import CalibrationRow
+from firstline.schemas.base import Frozen
+from firstline.schemas.policy import Combination
 
 _calibration = CalibrationRow.__table__  # type: ignore[attr-defined]
 
@@ -16,6 +18,24 @@ ANY_SIGNAL = "(any)"
 STANDING = ("live", "drifted")
 #: How long one look at a model's answers bears on the next: later the models behind a name have moved on.
 LOOKS_LAST = timedelta(days=30)
+
+
+class Certificate(Frozen):
+    """What is known of a skill's answers by one model: from where on they may be accepted, or that nothing could be."""
+
+    calibration: int
+    model: str
+    signal: str
+    combination: Combination | None = None
+    #: None: nothing could be certified.
+    threshold: float | None
+    #: Loss over all items that it stands for, and the chance that it is more.
+    max_loss: float
+    delta: float
+    #: What was to be borne by the whole ladder when it was calibrated.
+    borne: float
+    #: Audits say that it holds no more.
+    drifted: bool = False
 
 
 def insert(tx: Connection, *, row: CalibrationRow) -> int:
@@ -51,6 +71,24 @@ def standing(tx: Connection, *, tenant: str, skill_digest: str, frontier_model: 
         .order_by(_calibration.c.id.desc())
     )
     return list(tx.execute(query).mappings())
+
+
+def certificates(tx: Connection, *, tenant: str, skill_digest: str, frontier_model: str) -> list[Certificate]:
+    """Return what `standing` calibrations certify, newest first."""
+    return [
+        Certificate(
+            calibration=row["id"],
+            model=row["cheap_model"],
+            signal=row["signal"],
+            combination=row["combination"] and Combination.model_validate(row["combination"]),
+            threshold=row["threshold"],
+            max_loss=row["certified_max_loss"] if row["certified_max_loss"] is not None else 0.0,
+            delta=row["delta"],
+            borne=row["max_loss"],
+            drifted=row["state"] == "drifted",
+        )
+        for row in standing(tx, tenant=tenant, skill_digest=skill_digest, frontier_model=frontier_model)
+    ]
 
 
 def look(

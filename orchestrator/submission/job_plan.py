@@ -4,16 +4,14 @@ import secrets
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
-from firstline.config.settings import get_settings
+from firstline.config.catalogue.catalogue import load_catalogue
+from firstline.config.drafts.draft import planning_workflow
 from firstline.orchestrator.plans.compile import compile_plan, granted_tools
-from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.plans.single_tier import BASELINE, as_they_come
 from firstline.orchestrator.plans.thresholds import known_certificates
 from firstline.orchestrator.store.jobs import now
@@ -23,11 +21,10 @@ from firstline.orchestrator.submission.input_fit import InputFit
 from firstline.orchestrator.submission.item_fields import needs
 from firstline.orchestrator.submission.item_reader import InputItem, as_item
 from firstline.schemas.base import JsonObject
-from firstline.schemas.errors import UserError
-from firstline.schemas.job import JobRequest, JobState, Options
+from firstline.schemas.job import JobRequest, JobState
 from firstline.schemas.plan import Plan, Workflow
 from firstline.schemas.tier import Profile
-from firstline.workers.rules.lanes import fits, left_s
+from firstline.workers.rules.lanes import with_tiers
 
 
 @dataclass(frozen=True)
@@ -85,16 +82,16 @@ def job_plan(tx: Connection, request: JobRequest, *, functions: Sequence[Path] =
     """
     tenant = request.options.tenant
     catalogue = load_catalogue(tenant=tenant)
-    profile = chosen_profile(request, catalogue)
-    workflow = _workflow(request, catalogue)
+    profile = catalogue.profile_of(request)
+    workflow = catalogue.workflow_of(request) or planning_workflow(request.goal)
     options = with_tiers(request.options.evolve(profile=profile.name), profile)
     plan = compile_plan(
         workflow,
         catalogue=catalogue,
         profile=profile,
         tiers=options.tiers,
-        certificates=known_certificates(tx, profile=profile, tenant=tenant),
         granted=granted_tools(catalogue, named=options.tools, tenant=tenant, role=request.role),
+        certificates=known_certificates(tx, profile=profile, tenant=tenant),
     )
     return JobPlan(
         request=request.evolve(options=options),
@@ -103,28 +100,3 @@ def job_plan(tx: Connection, request: JobRequest, *, functions: Sequence[Path] =
         plan=as_they_come(plan) if options.purpose == BASELINE else plan,
         functions=tuple(map(Path, functions)) or catalogue.functions,
     )
-
-
-def chosen_profile(request: JobRequest, catalogue: Catalogue) -> Profile:
-    """Return the ladder that a request brings or names, or else the deployment's own."""
-    named = "profile" in request.options.model_fields_set
-    return request.profile or catalogue.profile(request.options.profile if named else get_settings().profile)
-
-
-def with_tiers(options: Options, profile: Profile, *, at: datetime | None = None) -> Options:
-    """Return a job's options with the tiers that it runs on, those of kind `batch` where its deadline leaves time."""
-    if options.tiers or options.deadline is None:
-        return options
-    left = left_s(options.deadline, at or datetime.now(UTC))
-    chosen = [tier for tier in profile.rungs if fits(tier, left)]
-    return options if len(chosen) == len(profile.ladder) else options.evolve(tiers=tuple(tier.name for tier in chosen))
-
-
-def _workflow(request: JobRequest, catalogue: Catalogue) -> Workflow:
-    if isinstance(request.workflow, Workflow):
-        return request.workflow
-    if request.workflow is not None:
-        return catalogue.workflow(request.workflow)
-    if request.goal is not None:
-        return planning_workflow(request.goal)
-    raise UserError("a job needs a workflow (a name or steps) or a goal in plain words; the request has neither")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.config.catalogue.jobfile import is_job_file, load_job
+from firstline.config.drafts.draft import planning_workflow
 from firstline.config.settings import get_settings
-from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import FieldNeed, needs
 from firstline.orchestrator.submission.item_reader import STDIN, InputItem, Items, counted, read_items, readable_twice

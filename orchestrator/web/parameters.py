@@ -7,7 +7,7 @@ from fastapi import Path, Query, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from firstline.config.catalogue.collection import is_path
+from firstline.config.catalogue.yaml_file import is_path
 from firstline.orchestrator.web.problem import Refusal
 from firstline.schemas.errors import UserError
 

@@ -1,7 +1,7 @@
 """One subtask on one tier: call, check, decide; again with feedback; until it settles or is left to others."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from pydantic_core import to_json
@@ -14,18 +14,16 @@ from firstline.schemas.plan import StepKind
 from firstline.schemas.tier import Model, TierKind
 from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
 from firstline.workers.confidence import top_logprobs
-from firstline.workers.durability.response_cache import CachedAnswer, digest_of
+from firstline.workers.durability.response_cache import digest_of
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.booking import book, book_cached, book_sent
-from firstline.workers.execution.calling import CallResult
-from firstline.workers.execution.judging import ModelAnswer, judge
-from firstline.workers.execution.model_choice import choose, count_round, failures, too_long
+from firstline.workers.execution.calling import Calls, ModelAnswer
+from firstline.workers.execution.judging import judge
+from firstline.workers.execution.model_choice import choose, count_round, failures, is_the_models_fault
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, is_short
 from firstline.workers.execution.student_step import answer_by_student
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
 from firstline.workers.execution.tool_step import answer_by_tool
-from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.prompts.prompt import messages, static_messages
 from firstline.workers.providers.gateway import Call
 from firstline.workers.rules.policy import LATE, Situation, decide, is_too_late
@@ -35,7 +33,6 @@ from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
 _log = logging.getLogger(__name__)
-
 
 #: So many times the declared bound an answer may have at most, once it has reached it.
 _MOST_ROOM = 4
@@ -52,7 +49,7 @@ async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
             return state.leave(todo, Reject(reason=inputs.reason))
         if subtask.batch.tier.kind is TierKind.STUDENT:
             return await answer_by_student(subtask, inputs, state, worker)
-        return await _answer(_Asking(subtask, inputs, state, worker, packer))
+        return await _answer(_Asking(Calls(subtask, inputs, state, worker), packer))
     except Exception as error:
         # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.
         _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": todo.step, "item": subtask.work.item})
@@ -61,7 +58,7 @@ async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
 
 
 async def _answer(asking: "_Asking") -> Outcome:
-    todo, state = asking.subtask.todo, asking.state
+    todo, state = asking.calls.subtask.todo, asking.calls.state
     while True:
         verdict = await asking.attempt()
         match verdict:
@@ -127,38 +124,38 @@ def call_of(subtask: Subtask, inputs: JsonObject, state: AttemptState, model: Mo
 class _Asking:
     """A subtask that models are asked about, and all that asking takes."""
 
-    subtask: Subtask
-    inputs: JsonObject
-    state: AttemptState
-    worker: Worker
+    calls: Calls
     packer: Packer
 
     async def attempt(self) -> Verdict | Defer | None:
         """Make one attempt; None when it led to no verdict, so that another follows at once."""
-        state, batch = self.state, self.subtask.batch
+        calls = self.calls
+        subtask = calls.subtask
         model = self._next_model()
-        if isinstance(model, Defer):
-            return self._no_model(model)
-        if batch.tier.kind is TierKind.BATCH and self.subtask.skill.tools:
-            return Escalate(reason="its skill calls tools, which a Batch API cannot wait for")
+        if not isinstance(model, Model):
+            return model
         try:
-            tools = await offered(self.subtask, self.worker) if self.subtask.skill.tools else {}
+            tools = await offered(subtask, calls.worker) if subtask.skill.tools else {}
         except UserError as error:
             return Reject(reason=str(error))
-        call = call_of(self.subtask, self.inputs, state, model, tools)
-        shared = digest_of(call, self.subtask.skill.digest, tenant=batch.tenant) if batch.cache and not tools else None
-        said = await self._say(call, shared)
+        pack = self.packer.ask if self._may_be_packed(model) else None
+        call = call_of(subtask, calls.inputs, calls.state, model, tools)
+        is_shared = subtask.batch.cache and not tools
+        key = digest_of(call, subtask.skill.digest, tenant=subtask.batch.tenant) if is_shared else None
+        said = await calls.say(call, key=key, pack=pack)
         if isinstance(said, Defer):
             return said
-        if said.reply.is_items_fault or self._is_the_models_fault(said, model):
-            return self._too_late(said, model) if said.reply.is_items_fault else None
-        state.avoid.clear()
-        state.late.clear()
-        return await self._take(said, tools, shared)
+        if said.reply.is_items_fault:
+            return self._too_late(said, model)
+        if is_the_models_fault(calls, said, model):
+            return None
+        calls.state.avoid.clear()
+        calls.state.late.clear()
+        return await self._take(said, tools)
 
     def _too_late(self, said: ModelAnswer, model: Model) -> Verdict | None:
         """Note that a call timed out for this item alone; return what follows after so many."""
-        state, detail = self.state, f"{said.reply.detail}, while {model.name} answered others"
+        state, detail = self.calls.state, f"{said.reply.detail}, while {model.name} answered others"
         state.add(said.attempt, verdict="fault", reason=detail)
         if said.reply.packed > 1:
             # Whose doing it was shows where each is asked alone.
@@ -169,92 +166,49 @@ class _Asking:
         situation = self._unanswered(ErrorKind.TIMEOUT, detail)
         return decide(situation) if is_too_late(situation, state.faults) else None
 
-    def _is_the_models_fault(self, said: ModelAnswer, model: Model) -> bool:
-        """Say whether another model is to answer instead, and note why."""
-        state, error, detail = self.state, said.reply.error, said.reply.detail or ""
-        if error is not None and error in FAULTS:
-            if not said.reply.is_lanes_fault:
-                state.avoid[model.name] = error
-            state.add(said.attempt, verdict="fault", reason=detail)
-            return True
-        # What is too long for a model as one of a pack may have room in it alone.
-        is_alone = said.reply.packed == 1
-        if error is ErrorKind.CONTEXT_LENGTH and is_alone and too_long(self.subtask.tier, state, model):
-            state.add(said.attempt, verdict="fault", reason=f"another model has more room: {detail}")
-            return True
-        return False
-
-    async def _take(self, said: ModelAnswer, tools: Tools, shared: str | None) -> Verdict | Defer | None:
+    async def _take(self, said: ModelAnswer, tools: Tools) -> Verdict | Defer | None:
         """Do what an answer asks for: its tool calls, or a verdict."""
-        reply, state = said.reply, self.state
-        if not reply.tool_calls or reply.error is not None:
-            return await self._judge(said, shared)
-        if tools and not is_last(self.subtask, state):
-            return await take_round(self.subtask, said.attempt, reply, tools, state, self.worker)
-        reply = refused(reply)
-        attempt = said.attempt.model_copy(update={"detail": reply.detail})
-        return await self._judge(replace(said, reply=reply, attempt=attempt), shared)
+        if not said.reply.tool_calls or said.reply.error is not None:
+            return await judge(self.calls, said)
+        if not tools or is_last(self.calls.subtask, self.calls.state):
+            return await judge(self.calls, refused(said))
+        return await take_round(self.calls, said, tools)
 
-    def _next_model(self) -> Model | Defer:
-        tier, state = self.subtask.tier, self.state
-        if tier.kind is TierKind.BATCH and self.subtask.paid_for(state.n) is not None:
+    def _next_model(self) -> Model | Verdict | Defer:
+        """Return the model that answers next, or what follows where none does."""
+        subtask, state = self.calls.subtask, self.calls.state
+        tier, is_bulk = subtask.tier, subtask.batch.tier.kind is TierKind.BATCH
+        if is_bulk and subtask.paid_for(state.n) is not None:
             # Its answer is here already, whoever is left alone now.
             return tier.models[0]
-        return choose(self.worker.gate, tier, state, text=to_json(self.inputs).decode())
+        model = choose(self.calls.worker.gate, tier, state, text=to_json(self.calls.inputs).decode())
+        if isinstance(model, Defer):
+            return self._no_model(model)
+        if is_bulk and subtask.skill.tools:
+            return Escalate(reason="its skill calls tools, which a Batch API cannot wait for")
+        return model
 
     def _no_model(self, defer: Defer) -> Verdict | Defer:
         """Return that it comes back later, or what follows where it is this item that every model fails on."""
-        state = self.state
-        if not count_round(self.worker.gate, self.subtask.tier, state, self.subtask.struck):
+        subtask, state = self.calls.subtask, self.calls.state
+        if not count_round(self.calls.worker.gate, subtask.tier, state, subtask.struck):
             return defer
-        detail = f"each of them failed on this item again and again ({failures(state)})"
-        return decide(self._unanswered(ErrorKind.SERVER, detail))
-
-    def _unanswered(self, error: ErrorKind, detail: str) -> Situation:
-        batch = self.subtask.batch
-        return Situation(
-            policy=self.subtask.planned.policy, tier=batch.tier.name, ladder=batch.ladder, error=error, detail=detail
+        return decide(
+            self._unanswered(ErrorKind.SERVER, f"each of them failed on this item again and again ({failures(state)})")
         )
 
-    async def _say(self, call: Call, shared: str | None) -> ModelAnswer | Defer:
-        """Return what is said to a call: paid for already, shared by an earlier job, as part of a pack, or alone."""
-        subtask, state, tier = self.subtask, self.state, self.subtask.batch.tier
-        result: CallResult | None = None
-        if subtask.paid_for(state.n) is None:
-            if shared and (hit := await self.worker.cache.find(shared)) is not None:
-                attempt = book_cached(subtask, call, tier, state, hit.reply)
-                return ModelAnswer(attempt, hit.reply, call.messages, self.inputs, hit.confidence)
-            if self._may_be_packed(call.model):
-                result = await self.packer.ask(subtask.skill, self.inputs, call)
-        if result is None:
-            booked = await book(subtask, call, tier, state, self.worker)
-        else:
-            booked = book_sent(subtask, call, tier, state, self.worker, result)
-        return booked if isinstance(booked, Defer) else ModelAnswer(*booked, call.messages, self.inputs)
+    def _unanswered(self, error: ErrorKind, detail: str) -> Situation:
+        batch, policy = self.calls.subtask.batch, self.calls.subtask.planned.policy
+        return Situation(policy=policy, tier=batch.tier.name, ladder=batch.ladder, error=error, detail=detail)
 
     def _may_be_packed(self, model: Model) -> bool:
         """Say whether the item may share its call.
 
         Thresholds speak of answers that were given alone, tools of one item, and so does what is said of a last answer.
         """
-        subtask, state, skill = self.subtask, self.state, self.subtask.skill
+        subtask, state, skill = self.calls.subtask, self.calls.state, self.calls.subtask.skill
         is_plain = not (skill.tools or subtask.is_weighed or subtask.todo.instruction or state.feedback or state.effort)
         is_alone = state.alone or state.faults >= LATE
         if subtask.batch.tier.kind is TierKind.BATCH or model.decides:
             return False
-        return skill.pack > 1 and is_plain and not is_alone and is_short(self.inputs)
-
-    async def _judge(self, said: ModelAnswer, shared: str | None) -> Verdict | None:
-        verdict, state = await judge(self.subtask, said, self.state, self.worker), self.state
-        last = state.attempts[-1]
-        if isinstance(verdict, Accept):
-            if shared and not last.from_cache:
-                self.worker.cache.keep(shared, CachedAnswer(said.reply, last.confidence))
-            return verdict
-        if said.reply.packed == 1:
-            return verdict
-        # The pack may be to blame: that the item is asked alone now costs it none of its attempts.
-        reason = f"{last.reason}; it was one of a pack of {said.reply.packed} and is asked alone"
-        state.attempts[-1] = last.model_copy(update={"verdict": "unpacked", "reason": reason})
-        state.alone = True
-        return None
+        return skill.pack > 1 and is_plain and not is_alone and is_short(self.calls.inputs)

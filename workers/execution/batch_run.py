@@ -1,7 +1,7 @@
 """A batch in a worker: every item goes through as many steps as this tier can answer, and waits for no neighbour."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firstline.schemas.attempt import Attempt
@@ -93,24 +93,24 @@ class _Journey:
 async def _run_item(holding: _Holding, work: Work) -> ItemTrail:
     ended = {*work.settled, *work.skipped}
     journey = _Journey(holding.batch, work, dict(work.settled), set(work.skipped), ended, set(work.away))
-    waiting = [(named(holding.batch.steps, todo.step), todo) for todo in work.todo]
+    waiting: Sequence[Todo] = work.todo
     while waiting:
-        journey.begun.update(planned.step.name for planned, _ in waiting)
+        journey.begun.update(todo.step for todo in waiting)
         if len(waiting) == 1:
             # A task of its own would cost a turn of the loop.
-            journey.take(await _ask(holding, journey, *waiting[0]))
+            journey.take(await _ask(holding, journey, waiting[0]))
         else:
-            for outcome in await asyncio.gather(*(_ask(holding, journey, *pair) for pair in waiting)):
+            for outcome in await asyncio.gather(*(_ask(holding, journey, todo) for todo in waiting)):
                 journey.take(outcome)
         waiting = _next_here(journey)
     return journey.trail
 
 
-def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
+def _next_here(journey: _Journey) -> list[Todo]:
     """Return what the item can take next on this tier; steps that do not apply are settled as skipped."""
     if len(journey.batch.steps) == 1 and journey.batch.steps[0].step.for_each is None:
         return []
-    found: list[tuple[PlannedStep, Todo]] = []
+    found: list[Todo] = []
     while True:
         skipped = False
         for planned in _turn(journey):
@@ -121,7 +121,7 @@ def _next_here(journey: _Journey) -> list[tuple[PlannedStep, Todo]]:
                 skipped = True
             elif planned.start_of(journey.work.item, journey.batch.ladder) == journey.batch.tier.name:
                 n = journey.work.asked.get(planned.step.name, 0)
-                found.append((planned, Todo(step=planned.step.name, n=n)))
+                found.append(Todo(step=planned.step.name, n=n))
                 journey.begun.add(planned.step.name)
         if not skipped:
             return found
@@ -152,6 +152,7 @@ def _gather(journey: _Journey, planned: PlannedStep) -> bool:
     return True
 
 
-async def _ask(holding: _Holding, journey: _Journey, planned: PlannedStep, todo: Todo) -> Outcome:
+async def _ask(holding: _Holding, journey: _Journey, todo: Todo) -> Outcome:
+    planned = named(holding.batch.steps, todo.step)
     subtask = Subtask(holding.batch, journey.work, planned, todo, journey.values, holding.paid)
     return await answer(subtask, holding.worker, holding.packer)

@@ -3,37 +3,25 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from firstline.schemas.attempt import Attempt, ErrorKind
-from firstline.schemas.base import Json, JsonObject
+from firstline.schemas.attempt import ErrorKind
+from firstline.schemas.base import Json
 from firstline.schemas.check import CheckResult
-from firstline.schemas.policy import Confidence, Threshold
-from firstline.schemas.verdict import Defer, Escalate, Verdict
+from firstline.schemas.verdict import Accept, Defer, Escalate, Verdict
 from firstline.workers.checks import run_checks, runs_user_code
 from firstline.workers.checks.repair import repair
 from firstline.workers.confidence import Ask, CheckedAnswer, assess
+from firstline.workers.durability.response_cache import CachedAnswer
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.booking import book
+from firstline.workers.execution.calling import Calls, ModelAnswer
 from firstline.workers.execution.subtask import Subtask
-from firstline.workers.providers.gateway import Call, Message, Reply
+from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.rules.combined_signal import as_asked
 from firstline.workers.rules.policy import Situation, decide, threshold_of
-from firstline.workers.worker import Worker
 
 
-@dataclass(frozen=True, slots=True)
-class ModelAnswer:
-    """What a model said to a subtask."""
-
-    attempt: Attempt
-    reply: Reply
-    prompt: tuple[Message, ...]
-    inputs: JsonObject
-    #: Known from when the answer was first given, where it comes from the response cache.
-    confidence: Confidence | None = None
-
-
-async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker: Worker) -> Verdict:
-    """Return what follows from an answer; its last attempt is the judged one."""
+async def judge(calls: Calls, said: ModelAnswer) -> Verdict | None:
+    """Return what follows from an answer, None where it is asked again at once; its last attempt is the judged one."""
+    subtask, state = calls.subtask, calls.state
     skill, reply, place = subtask.skill, said.reply, len(state.attempts)
     # It was paid for, so it is on record whatever happens from here on.
     state.attempts.append(said.attempt)
@@ -42,11 +30,16 @@ async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker
     if reply.error is None:
         value, checks = await _checked(subtask, said, value)
     situation = _situation(subtask, state, reply, checks, model=said.attempt.model)
-    if reply.error is None and not situation.failed and _is_weighed(situation):
-        threshold = threshold_of(situation)
-        found = said.confidence or await _weigh(subtask, said, value, state, worker, threshold)
+    threshold = threshold_of(situation)
+    if reply.error is None and not situation.failed and threshold is not None and threshold.value is not None:
+        item = subtask.work.input
+        answered = CheckedAnswer(skill, said.prompt, said.inputs, reply, value, item, subtask.folders)
+        found = said.confidence or await assess(answered, _Asker(calls, said.attempt.model), threshold.signal)
         situation = replace(situation, confidence=as_asked(found, threshold))
     verdict = decide(situation)
+    # A pack may be to blame itself: that the item is asked alone now costs it none of its attempts.
+    is_unpacked = reply.packed > 1 and not isinstance(verdict, Accept)
+    unpacked = f"; it was one of a pack of {reply.packed} and is asked alone" if is_unpacked else ""
     # What was asked to weigh the answer stands before it: the last attempt is the one that was judged.
     del state.attempts[place]
     state.add(
@@ -55,10 +48,13 @@ async def judge(subtask: Subtask, said: ModelAnswer, state: AttemptState, worker
         error=_error(situation, verdict),
         checks=checks,
         confidence=situation.confidence,
-        verdict=verdict.kind,
-        reason=verdict.reason,
+        verdict="unpacked" if is_unpacked else verdict.kind,
+        reason=f"{verdict.reason}{unpacked}",
     )
-    return verdict
+    if isinstance(verdict, Accept) and said.key is not None and not said.attempt.from_cache:
+        calls.worker.cache.keep(said.key, CachedAnswer(reply, situation.confidence))
+    state.alone = state.alone or is_unpacked
+    return None if is_unpacked else verdict
 
 
 def _situation(
@@ -78,21 +74,6 @@ def _situation(
         threshold=subtask.planned.threshold(tier, model),
         effort=state.effort,
     )
-
-
-def _is_weighed(situation: Situation) -> bool:
-    threshold = threshold_of(situation)
-    return threshold is not None and threshold.value is not None
-
-
-async def _weigh(
-    subtask: Subtask, said: ModelAnswer, value: Json, state: AttemptState, worker: Worker, threshold: Threshold | None
-) -> Confidence | None:
-    answered = CheckedAnswer(
-        subtask.skill, said.prompt, said.inputs, said.reply, value, subtask.work.input, subtask.folders
-    )
-    wanted = threshold.signal if threshold is not None else ""
-    return await assess(answered, _Asker(subtask, state, worker, said.attempt.model), wanted)
 
 
 async def _checked(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[Json, tuple[CheckResult, ...]]:
@@ -121,16 +102,14 @@ def _error(situation: Situation, verdict: Verdict) -> ErrorKind | None:
 class _Asker:
     """Makes the further calls that a confidence signal wants, each an attempt of its own."""
 
-    subtask: Subtask
-    state: AttemptState
-    worker: Worker
+    calls: Calls
     #: Name of the model whose answer is weighed: how far another one agrees with it says nothing of that.
     model: str
 
     async def __call__(self, ask: Ask) -> Reply | None:
-        batch = self.subtask.batch
+        batch = self.calls.subtask.batch
         tier = batch.tier.only(self.model) if ask.tier is None else batch.others.get(ask.tier)
-        model = None if tier is None else self.worker.gate.pick(tier)
+        model = None if tier is None else self.calls.worker.gate.pick(tier)
         if tier is None or model is None or isinstance(model, Defer):
             return None
         schema = ask.question if model.decides and ask.schema is None else ask.schema
@@ -143,10 +122,10 @@ class _Asker:
             params=ask.params,
             top_logprobs=ask.top_logprobs if model.logprobs else None,
         )
-        said = await book(self.subtask, call, tier, self.state, self.worker)
+        said = await self.calls.book(call, tier)
         if isinstance(said, Defer):
             return None
         attempt, reply = said
         value: Json = reply.plain if schema is None else reply.value
-        self.state.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
+        self.calls.state.add(attempt, purpose=ask.purpose, value=value, verdict="asked", reason="to weigh an answer")
         return reply

@@ -7,6 +7,8 @@ from firstline.schemas.tier import Model, Tier
 from firstline.schemas.verdict import Defer
 from firstline.workers.estimates.call_estimate import text_tokens
 from firstline.workers.execution.attempt_state import AttemptState
+from firstline.workers.execution.calling import Calls, ModelAnswer
+from firstline.workers.limits.cooldown_rules import FAULTS
 from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.limits.gate import Gate
 from firstline.workers.rules.policy import HOPELESS, LATE
@@ -32,7 +34,22 @@ def choose(gate: Gate, tier: Tier, state: AttemptState, *, text: str) -> Model |
     return gate.pick(tier, avoid={*state.avoid, *state.late, *roomy})
 
 
-def too_long(tier: Tier, state: AttemptState, model: Model) -> bool:
+def is_the_models_fault(calls: Calls, said: ModelAnswer, model: Model) -> bool:
+    """Say whether another model is to answer instead, and note why."""
+    state, reply, error, detail = calls.state, said.reply, said.reply.error, said.reply.detail or ""
+    if error is not None and error in FAULTS:
+        if not reply.is_lanes_fault:
+            state.avoid[model.name] = error
+        state.add(said.attempt, verdict="fault", reason=detail)
+        return True
+    # What is too long for a model as one of a pack may have room in it alone.
+    if error is ErrorKind.CONTEXT_LENGTH and reply.packed == 1 and _too_long(calls.subtask.tier, state, model):
+        state.add(said.attempt, verdict="fault", reason=f"another model has more room: {detail}")
+        return True
+    return False
+
+
+def _too_long(tier: Tier, state: AttemptState, model: Model) -> bool:
     """Note that an item was too long for a model; return whether another model of the tier may have room for it."""
     state.small |= {other.name for other in tier.models if other.name == model.name or not _has_more(other, model)}
     return any(other.name not in {*state.small, *state.avoid} for other in tier.models)

@@ -3,17 +3,17 @@
 import asyncio
 from dataclasses import replace
 
-from firstline.schemas.attempt import Attempt, ErrorKind
+from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult
 from firstline.schemas.verdict import Defer
 from firstline.workers.execution.attempt_state import AttemptState
+from firstline.workers.execution.calling import Calls, ModelAnswer
 from firstline.workers.execution.subtask import Subtask
 from firstline.workers.prompts.prompt import ToolRound
-from firstline.workers.providers.gateway import Reply, ToolCall
-from firstline.workers.tools.base import clip, failed
-from firstline.workers.tools.registry import read_arguments
+from firstline.workers.providers.gateway import ToolCall
+from firstline.workers.tools.base import clip, failed, read_arguments
 from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
@@ -41,32 +41,31 @@ def is_last(subtask: Subtask, state: AttemptState) -> bool:
     return len(state.rounds) >= subtask.skill.tool_rounds
 
 
-def refused(reply: Reply) -> Reply:
+def refused(said: ModelAnswer) -> ModelAnswer:
     """Return a reply that asks for a tool after the last round as an answer that is none."""
-    wanted = ", ".join(call.name for call in reply.tool_calls)
-    return replace(reply, error=ErrorKind.MALFORMED, detail=f"asked for a tool ({wanted}) instead of answering")
+    detail = f"asked for a tool ({', '.join(call.name for call in said.reply.tool_calls)}) instead of answering"
+    reply = replace(said.reply, error=ErrorKind.MALFORMED, detail=detail)
+    return replace(said, reply=reply, attempt=said.attempt.model_copy(update={"detail": detail}))
 
 
-async def take_round(
-    subtask: Subtask, attempt: Attempt, reply: Reply, tools: Tools, state: AttemptState, worker: Worker
-) -> Defer | None:
+async def take_round(calls: Calls, said: ModelAnswer, tools: Tools) -> Defer | None:
     """Make the calls that a model asked for, together, and note what came of them for the model and on record.
 
     A `Defer` when the job was cancelled, or the worker stopped, meanwhile.
     """
-    at = len(state.attempts)
-    state.add(attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(reply.tool_calls)}")
-    calls = reply.tool_calls
+    batch, state, worker = calls.subtask.batch, calls.state, calls.worker
+    at, wanted = len(state.attempts), said.reply.tool_calls
+    state.add(said.attempt, purpose="tool_round", verdict="tools", reason=f"asked for {_names(wanted)}")
     try:
-        with worker.calling(subtask.batch.job):
-            results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(calls)))
+        with worker.calling(batch.job):
+            results = await asyncio.gather(*(_result(place, call, tools, worker) for place, call in enumerate(wanted)))
     except asyncio.CancelledError:
-        off = worker.called_off(subtask.batch)
+        off = worker.called_off(batch)
         if off is None:
             raise
         return off
-    state.rounds.append(ToolRound(calls, tuple(results), reply.text, reply.message))
-    record: list[Json] = [_record(call, result) for call, result in zip(calls, results, strict=True)]
+    state.rounds.append(ToolRound(wanted, tuple(results), said.reply.text, said.reply.message))
+    record: list[Json] = [_record(call, result) for call, result in zip(wanted, results, strict=True)]
     state.attempts[at] = state.attempts[at].model_copy(update={"value": record})
     return None
 

@@ -83,7 +83,7 @@ async def _attempt(
 ) -> Verdict | Defer:
     batch, started_at = subtask.batch, datetime.now(UTC)
     try:
-        async with worker.slot(batch.tier, batch.priority):
+        async with worker.places.held(batch.tier, batch.priority):
             if (off := worker.called_off(batch)) is not None:
                 return off
             with worker.calling(batch.job):

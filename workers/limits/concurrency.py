@@ -1,10 +1,13 @@
-"""Places for the calls of one tier in one process; who waits is served by priority, then in order."""
+"""Places for the calls of a tier in one process; who waits is served by priority, then in order."""
 
 import asyncio
 import heapq
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from firstline.schemas.tier import Tier
+from firstline.workers.loop.event_loop import Load
 
 #: What is known of a call's own time on the loop is the mean of many: calls are spaced by this much of it.
 _SPACED = 0.8
@@ -153,3 +156,24 @@ class Slots:
     def _woken(self) -> None:
         self._timer = None
         self._serve()
+
+
+class Places:
+    """The places of every tier in one process; all of its calls keep apart from each other."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Slots] = {}
+        self._spacing = Spacing()
+
+    def held(self, tier: Tier, priority: int) -> AbstractAsyncContextManager[None]:
+        """Hold one of the tier's places for the length of the block; priority 0 is served first."""
+        slots = self._slots.get(tier.name)
+        if slots is None:
+            slots = self._slots[tier.name] = Slots(tier.concurrency, self._spacing)
+        return slots.held(priority)
+
+    def adapt(self, load: Load) -> None:
+        """Fit the places, and how far apart calls begin, to the loop's load of late; call it on the loop."""
+        self._spacing.learn(load.busy_s)
+        for slots in self._slots.values():
+            slots.adapt(load.share)

@@ -10,9 +10,10 @@ Without a deadline nobody presses, so the slow lane, whose answers take minutes,
 that the job may take a day.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from firstline.schemas.tier import Lane, Model, Tier, TierKind
+from firstline.schemas.job import Options
+from firstline.schemas.tier import Lane, Model, Profile, Tier, TierKind
 
 
 def left_s(deadline: datetime | None, now: datetime, *, urgent: bool = False) -> float | None:
@@ -25,6 +26,15 @@ def left_s(deadline: datetime | None, now: datetime, *, urgent: bool = False) ->
 def fits(tier: Tier, left: float | None) -> bool:
     """Say whether a job with so many seconds left, None for no deadline, has the time that a tier may take."""
     return tier.kind is not TierKind.BATCH or (left is not None and left > tier.bulk.window_s)
+
+
+def with_tiers(options: Options, profile: Profile, *, at: datetime | None = None) -> Options:
+    """Return a job's options with the tiers that it runs on, those of kind `batch` where its deadline leaves time."""
+    if options.tiers or options.deadline is None:
+        return options
+    left = left_s(options.deadline, at or datetime.now(UTC))
+    chosen = [tier for tier in profile.rungs if fits(tier, left)]
+    return options if len(chosen) == len(profile.ladder) else options.evolve(tiers=tuple(tier.name for tier in chosen))
 
 
 def lane_of(tier: Tier, model: Model, left: float | None) -> Lane | None:

@@ -15,7 +15,7 @@ from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
-from firstline.workers.rules.json_text import printable, printable_json
+from firstline.workers.rules.json_text import printable, printable_json, read_json, read_mended
 
 
 class Tool(Protocol):
@@ -143,6 +143,22 @@ class BoundTool:
 def failed(reason: str, *, value: Json = None, truncated: bool = False, transient: bool = False) -> ToolResult:
     """Return an error as data, with what there was until then."""
     return ToolResult(value=value, error=printable(reason)[:2000], truncated=truncated, transient=transient)
+
+
+def read_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> dict[str, Any] | ToolResult:
+    """Return the arguments of a model's tool call, or the error to send back to it.
+
+    A name outside `tools` is an error whatever asks for it: only a declaration grants a tool, never a model's answer or
+    an item's text.
+    """
+    if name not in tools:
+        return failed(f"there is no tool {name!r} here; there are: {', '.join(sorted(tools)) or 'none'}")
+    try:
+        given = read_mended(arguments.strip() or "{}").value
+        given = read_json(given) if isinstance(given, str) else given
+    except ValueError as error:
+        return failed(f"expected the arguments as a JSON object: {error}")
+    return given if isinstance(given, dict) else failed(f"expected the arguments as a JSON object, got {given!r:.100}")
 
 
 def clip(result: ToolResult, chars: int) -> ToolResult:

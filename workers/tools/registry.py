@@ -1,17 +1,15 @@
 """All kinds of tools by name, and the tools of a job built from their declarations."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
 from firstline.config.json_schema.validator import SchemaFault, validator_of
 from firstline.config.providers.secrets import revealed
 from firstline.schemas.errors import UserError
-from firstline.schemas.tool import ToolResult, ToolSpec
-from firstline.workers.rules.json_text import read_json, read_mended
+from firstline.schemas.tool import ToolSpec
 from firstline.workers.tools import mcp
-from firstline.workers.tools.base import BoundTool, Kind, Place, Tool, failed
+from firstline.workers.tools.base import BoundTool, Kind, Place
 from firstline.workers.tools.function import FUNCTION
 from firstline.workers.tools.http_get import HTTP_GET
 from firstline.workers.tools.long_texts.gather import GATHER
@@ -56,22 +54,6 @@ def discover(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[
     """Return the declarations with each MCP server replaced by its tools; UserError when a server cannot be reached."""
     found = (mcp.discover(spec, place) if spec.kind == MCP.name else (spec,) for spec in specs.values())
     return {spec.name: spec for some in found for spec in some}
-
-
-def read_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> dict[str, Any] | ToolResult:
-    """Return the arguments of a model's tool call, or the error to send back to it.
-
-    A name outside `tools` is an error whatever asks for it: only a declaration grants a tool, never a model's answer or
-    an item's text.
-    """
-    if name not in tools:
-        return failed(f"there is no tool {name!r} here; there are: {', '.join(sorted(tools)) or 'none'}")
-    try:
-        given = read_mended(arguments.strip() or "{}").value
-        given = read_json(given) if isinstance(given, str) else given
-    except ValueError as error:
-        return failed(f"expected the arguments as a JSON object: {error}")
-    return given if isinstance(given, dict) else failed(f"expected the arguments as a JSON object, got {given!r:.100}")
 
 
 def _wrong_options(error: ValidationError, kind: Kind) -> str:

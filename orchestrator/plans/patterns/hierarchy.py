@@ -4,11 +4,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from firstline.config.drafts.draft import Draft
+from firstline.config.drafts.draft import PLANNING, Draft
 from firstline.orchestrator.core.job import Job
 from firstline.orchestrator.plans.patterns.base import Next, View
 from firstline.orchestrator.plans.patterns.growth import open_sub_plan
-from firstline.orchestrator.plans.planner.first import PLANNING
 from firstline.orchestrator.plans.planner.given import given
 from firstline.orchestrator.plans.planner.settle import compile_draft
 from firstline.orchestrator.store import decisions, jobs

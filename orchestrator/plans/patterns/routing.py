@@ -3,10 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from firstline.schemas.base import Json
-from firstline.schemas.check import OneOf
-from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Step, StepKind
-from firstline.schemas.skill import Skill
 
 
 def route(router: Step, branches: Mapping[str, Sequence[Step]], *, field: str | None = "label") -> tuple[Step, ...]:
@@ -23,12 +20,3 @@ def route(router: Step, branches: Mapping[str, Sequence[Step]], *, field: str | 
 
 def _on(step: Step, condition: str) -> Step:
     return step.evolve(when=f"({condition}) and ({step.when})" if step.when else condition)
-
-
-def routed(step: Step, skill: Skill) -> Skill:
-    """Return a router's skill held to the labels in its step's `options` (`labels`, and the `field` that has them)."""
-    labels, field = step.options["labels"], step.options.get("field")
-    if not isinstance(labels, list) or not labels:
-        raise UserError(f"step '{step.name}': options.labels: expected a list of labels, got {labels!r}")
-    held = OneOf(kind="one_of", field=str(field) if field else None, values=tuple(labels))
-    return skill.evolve(name=f"{skill.name}-{step.name}", checks=(*skill.checks, held))

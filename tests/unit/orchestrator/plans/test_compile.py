@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator.plans.compile import compile_plan, granted_tools, ladder_of
-from firstline.orchestrator.plans.thresholds import Certificate, nothing_certified
+from firstline.orchestrator.plans.thresholds import nothing_certified
+from firstline.orchestrator.store.calibrations import Certificate
 from firstline.schemas.access import Role
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, Step, StepKind, Workflow

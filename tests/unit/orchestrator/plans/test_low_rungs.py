@@ -5,7 +5,8 @@ import pytest
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator.plans.compile import compile_plan
 from firstline.orchestrator.plans.low_rungs import passed_by
-from firstline.orchestrator.plans.thresholds import Certificate, nothing_certified
+from firstline.orchestrator.plans.thresholds import nothing_certified
+from firstline.orchestrator.store.calibrations import Certificate
 from firstline.schemas.plan import Step, Workflow
 from firstline.schemas.policy import Policy
 from firstline.schemas.skill import InputField, Skill

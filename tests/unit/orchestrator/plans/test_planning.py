@@ -6,11 +6,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from firstline.config.catalogue.catalogue import load_catalogue
-from firstline.config.drafts.draft import Draft, PlannerInput, Rubric
+from firstline.config.drafts.draft import Draft, PlannerInput, Rubric, planning_workflow
 from firstline.config.drafts.draft_flaws import draft_flaws
 from firstline.orchestrator.plans.patterns.growth import open_sub_plan, replace_rest
 from firstline.orchestrator.plans.patterns.tree import cut
-from firstline.orchestrator.plans.planner.first import planning_workflow
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind
 from firstline.schemas.policy import Demand

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from firstline.orchestrator.submission.job_plan import with_tiers
 from firstline.schemas.job import Options
 from firstline.schemas.tier import Profile, TierKind
+from firstline.workers.rules.lanes import with_tiers
 from tests.unit.worker_rig import Rig, simple, tier
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

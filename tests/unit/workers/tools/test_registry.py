@@ -6,8 +6,8 @@ import pytest
 
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
-from firstline.workers.tools.base import clip, definition
-from firstline.workers.tools.registry import KINDS, build, read_arguments
+from firstline.workers.tools.base import clip, definition, read_arguments
+from firstline.workers.tools.registry import KINDS, build
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "search": {"folder": "."},
