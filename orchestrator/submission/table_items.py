@@ -17,6 +17,7 @@ from firstline.orchestrator.submission.encodings import Encoding
 from firstline.orchestrator.submission.record import Record, as_record
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_bounds import MAX_DIGITS
 
 _ROWS_AT_ONCE = 500
 #: Bytes of a column that are read at once; without it a whole row group is, and some files are one.
@@ -104,6 +105,9 @@ def as_json(value: Any) -> Json:
 
 
 def _number(value: Decimal) -> Json:
+    if not value.is_finite() or value.adjusted() > MAX_DIGITS:
+        # No item is taken with it, and its digits are not written out before that is said.
+        return math.nan if value.is_nan() else math.inf
     return int(value) if value == value.to_integral_value() else float(value)
 
 

@@ -17,6 +17,8 @@ import pytest
 from pyarrow import ipc, parquet
 
 from firstline.orchestrator.submission.item_reader import count_items, read_items
+from firstline.orchestrator.submission.record import as_record
+from firstline.orchestrator.submission.table_items import as_json
 from firstline.schemas.errors import UserError
 
 ROWS = [
@@ -166,6 +168,35 @@ def calculated(file, values):
     with zipfile.ZipFile(file, "w") as book:
         for name, text in {**parts, "xl/worksheets/sheet1.xml": sheet}.items():
             book.writestr(name, text)
+
+
+ODD_CELLS = {
+    "a number of 5,000 digits": b'<row r="3"><c r="A3" t="n"><v>' + b"1" * 5000 + b"</v></c></row>",
+    "a number that is none": b'<row r="3"><c r="A3" t="n"><v>abc</v></c></row>',
+    "a text that is not among the texts": b'<row r="3"><c r="A3" t="s"><v>99</v></c></row>',
+    "XML that breaks off": b'<row r="3"><c r="A3"',
+}
+
+
+@pytest.mark.parametrize("row", ODD_CELLS.values(), ids=ODD_CELLS.keys())
+def test_a_workbook_that_breaks_in_the_middle_is_a_sentence(tmp_path, row):
+    file = tmp_path / "a.xlsx"
+    book = openpyxl.Workbook()
+    for cells in (["id", "text"], ["a", "x"]):
+        book.active.append(cells)
+    book.save(file)
+    with zipfile.ZipFile(file) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(file, "w") as changed:
+        for name, text in parts.items():
+            changed.writestr(name, text.replace(b"</sheetData>", row + b"</sheetData>"))
+    with pytest.raises(UserError, match="is no workbook that can be read"):
+        list(read_items(file))
+
+
+@pytest.mark.parametrize("number", ["sNaN", "Infinity", "1e5000", "1e999999"])
+def test_a_decimal_that_json_cannot_say_fails_its_row_alone(number):
+    assert "too large for JSON" in str(as_record("row 1", as_json({"n": Decimal(number)})).error)
 
 
 def test_a_parquet_of_one_row_group_is_read_in_bounded_memory(tmp_path):
