@@ -57,10 +57,10 @@ def _book_call(
             state.add(_enter(subtask, call, tier, state, outcome.kept), verdict="cancelled", reason=why.reason)
             return why
         case PaidAnswer():
-            worker.paid.keep(
+            kept = worker.paid.keep(
                 batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=outcome
             )
-            return _enter(subtask, call, tier, state, outcome), outcome.reply
+            return _enter(subtask, call, tier, state, kept), kept.reply
 
 
 def _enter_refusals(attempt: Attempt, state: AttemptState, reply: Reply) -> None:
