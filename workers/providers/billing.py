@@ -194,10 +194,9 @@ def _stated(usage: Any) -> float | None:
 
 
 def _dollars(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf"):  # type: ignore[operator]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
         return None
-    return float(min(value, 2 * MOST_USD))  # type: ignore[type-var,arg-type]
+    return float(min(value, 2 * MOST_USD))
 
 
 def _less(count: int | None, part: int | None) -> int | None:
