@@ -37,6 +37,7 @@ _BROKEN = re.compile(
 )
 _HALF = re.compile("[\ud800-\udfff]")
 _DECODER = json.JSONDecoder()
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -124,6 +125,15 @@ async def only_whole_text(request: Request) -> None:
     flaw = request.found.flaw if isinstance(request, LargeRequest) else _flaw_of(await request.body())
     if flaw is not None:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, flaw)
+
+
+async def only_whole_words(request: Request) -> None:
+    """Refuse an address or a form with half a character or a NUL in a field: no database takes them."""
+    words = [*request.query_params.multi_items(), *request.path_params.items()]
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(_FORMS):
+        words += (await request.form()).multi_items()
+    if any(next(_broken(list(pair), ""), None) is not None for pair in words):
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "expected text in every field, got half a character or a NUL")
 
 
 def _takes_json(route: APIRoute) -> bool:
