@@ -97,8 +97,8 @@ def _after(order: ProviderBatchOrder, error: BatchError) -> ProviderBatchNews:
     state = ProviderBatchState.SUBMITTED
     if order.act is ProviderBatchAct.SUBMIT:
         state = ProviderBatchState.REFUSED
-    elif error.reply.error is ErrorKind.NOT_FOUND:
-        # The provider knows of no such batch: nothing will ever come of it.
+    elif error.reply.error in (ErrorKind.NOT_FOUND, ErrorKind.MALFORMED):
+        # The provider knows of no such batch, or its answer is too long: nothing will ever come of it.
         state = ProviderBatchState.COLLECTED
     return _news(order, state, reason=error.reply.detail, requests=order.requests)
 

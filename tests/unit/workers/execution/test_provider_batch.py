@@ -5,8 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from firstline.orchestrator.submission.job_plan import with_tiers
+from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.job import Options
+from firstline.schemas.provider_batch import ProviderBatchAct, ProviderBatchOrder, ProviderBatchState
 from firstline.schemas.tier import Profile, TierKind
+from firstline.workers.execution import provider_batch
+from firstline.workers.providers.batches.wire import BatchError
+from firstline.workers.providers.gateway import Reply
 from tests.unit.worker_rig import Rig, simple, tier
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,3 +47,17 @@ def test_no_call_is_made_at_once_on_a_batch_tier():
     bulk = tier("m1").evolve(kind=TierKind.BATCH)
     left = rig.item(simple("text", tier=bulk)).left[0]
     assert (left.verdict.kind, left.verdict.cause) == ("defer", "bulk")
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (ErrorKind.MALFORMED, ProviderBatchState.COLLECTED),
+        (ErrorKind.NOT_FOUND, ProviderBatchState.COLLECTED),
+        (ErrorKind.CONNECTION, ProviderBatchState.SUBMITTED),
+    ],
+)
+def test_answers_that_are_too_long_are_not_fetched_again_and_again(kind, state):
+    order = ProviderBatchOrder(id="b", act=ProviderBatchAct.COLLECT, job="j", tier=tier(), created_at=NOW)
+    news = provider_batch._after(order, BatchError(Reply(error=kind, detail="the answer is longer than 1024 MB")))
+    assert (news.state, news.reason) == (state, "the answer is longer than 1024 MB")
