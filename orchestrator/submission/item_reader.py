@@ -18,12 +18,8 @@ from firstline.orchestrator.submission.encodings import UTF_8, Encoding, encodin
 from firstline.orchestrator.submission.json_items import array_records, jsonl_records
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
 from firstline.orchestrator.submission.remote_items import fetched, is_remote
-from firstline.orchestrator.submission.table_items import (
-    PACKED_ENDINGS,
-    arrow_records,
-    parquet_records,
-    unpacked,
-)
+from firstline.orchestrator.submission.table_items import PACKED_ENDINGS, unpacked
+from firstline.orchestrator.submission.table_process import arrow_records, parquet_records
 from firstline.orchestrator.submission.workbook_items import workbook_records
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
