@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-import firstline
 from firstline.orchestrator.submission.encodings import Encoding
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
 from firstline.orchestrator.submission.table_items import as_json, missing
@@ -62,7 +61,8 @@ def _of_file(stream: IO[bytes], kind: str, name: str) -> Iterator[Record]:
 def _environment() -> dict[str, str]:
     """Return what the process sees: no key of a provider's, and one heap that grows as it is used."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    paths = [str(Path(firstline.__file__).parents[1]), *filter(None, sys.path)]
+    ours = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parents[1]
+    paths = [str(ours), *filter(None, sys.path)]
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(paths),
