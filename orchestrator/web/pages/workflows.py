@@ -122,7 +122,8 @@ def _tried(workflow: Workflow, filled: dict[str, str], visitor: Visitor) -> str:
         raise UserError("\n".join(flaw.text for flaw in flaws))
     profile = catalogue.profile(filled.get("profile") or get_settings().profile)
     options = Options(profile=profile.name, tenant=visitor.tenant, purpose=TRY, dedupe=False)
-    request = JobRequest(workflow=lone, profile=profile, name=f"try {step.name}", options=options)
+    name = f"try {step.name}"
+    request = JobRequest(workflow=lone, profile=profile, name=name, options=options, role=visitor.role)
     return api.submit(request, [_sample(filled.get("sample", ""))])
 
 
