@@ -51,11 +51,7 @@ class PaidAnswers:
 
     def keep(self, *, batch: str, item: int, step: str, n: int, kept: PaidAnswer) -> PaidAnswer:
         """Have an answer written soon, and return it as it is kept; `written` waits for it."""
-        try:
-            text = _kept.dump_json(kept, exclude_defaults=True)
-        except (ValueError, RecursionError):
-            kept = replace(kept, reply=keepable(kept.reply))
-            text = _kept.dump_json(kept, exclude_defaults=True)
+        kept, text = as_kept(kept)
         self._queue.append((self.keys.answers(batch), f"{item}:{step}:{n}", text))
         self._begin()
         return kept
@@ -106,6 +102,15 @@ class PaidAnswers:
 IN_PART = "the provider's answer holds what cannot be kept (half a character, or too many levels): the rest is here"
 
 
+def as_kept(answer: PaidAnswer) -> tuple[PaidAnswer, bytes]:
+    """Return an answer as far as it can be kept, and as it is written."""
+    try:
+        return answer, _kept.dump_json(answer, exclude_defaults=True)
+    except (ValueError, RecursionError):
+        answer = replace(answer, reply=keepable(answer.reply))
+        return answer, _kept.dump_json(answer, exclude_defaults=True)
+
+
 def keepable(reply: Reply) -> Reply:
     """Return a reply as far as it can be kept: texts with U+FFFD for what is no character, marked; it is paid for."""
     said = f"{printable(reply.detail)}; {IN_PART}" if reply.detail else IN_PART
@@ -121,6 +126,7 @@ def keepable(reply: Reply) -> Reply:
         ),
         message=reply.message and {name: kept for name, part in reply.message.items() if (kept := _within(part))},
         limits={},
+        refusals=tuple(replace(one, detail=one.detail and printable(one.detail)) for one in reply.refusals),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from firstline.schemas.attempt import Attempt, Usage
 from firstline.schemas.tier import Tier
 from firstline.schemas.verdict import Defer
-from firstline.workers.durability.paid_answers import PaidAnswer
+from firstline.workers.durability.paid_answers import PaidAnswer, as_kept
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.calling import BrokenOff, CallResult, send
 from firstline.workers.execution.subtask import Subtask
@@ -38,7 +38,7 @@ def book_sent(
     # After the answer, which is kept under the number that comes next.
     for probe in result.probes:
         why = "to prove the model after a cool-down"
-        state.add(_enter(subtask, call, tier, state, probe), purpose="probe", verdict="asked", reason=why)
+        state.add(_enter(subtask, call, tier, state, as_kept(probe)[0]), purpose="probe", verdict="asked", reason=why)
     return booked
 
 

@@ -46,6 +46,13 @@ def test_a_probe_that_failed_is_on_record_and_costs_the_item_nothing_else():
     assert [(attempt.purpose, attempt.error) for attempt in item.attempts] == [("probe", ErrorKind.SERVER)]
 
 
+def test_a_probe_that_cannot_be_kept_whole_is_on_record_too():
+    odd = say(B, cost_usd=0.25)
+    trail = Rig([say(A)]).run(simple("x"), before=on_probation(replace(odd, finish_reason="st\ud800op")))
+    (item,) = trail.items
+    assert {attempt.purpose: attempt.cost_usd for attempt in item.attempts}["probe"] == 0.25
+
+
 def test_a_packs_probe_is_paid_once():
     packed = {"answers": [{"item": n, "answer": A} for n in range(3)]}
     rig = Rig([say(packed, cost_usd=0.3)] + [say(A, cost_usd=0.1)] * 3)

@@ -7,7 +7,12 @@ import pytest
 from firstline.orchestrator.submission.job_plan import with_tiers
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.job import Options
-from firstline.schemas.provider_batch import ProviderBatchAct, ProviderBatchOrder, ProviderBatchState
+from firstline.schemas.provider_batch import (
+    ProviderBatchAct,
+    ProviderBatchNews,
+    ProviderBatchOrder,
+    ProviderBatchState,
+)
 from firstline.schemas.tier import Profile, TierKind
 from firstline.workers.execution import provider_batch
 from firstline.workers.providers.batches.wire import BatchError
@@ -61,3 +66,9 @@ def test_answers_that_are_too_long_are_not_fetched_again_and_again(kind, state):
     order = ProviderBatchOrder(id="b", act=ProviderBatchAct.COLLECT, job="j", tier=tier(), created_at=NOW)
     news = provider_batch._after(order, BatchError(Reply(error=kind, detail="the answer is longer than 1024 MB")))
     assert (news.state, news.reason) == (state, "the answer is longer than 1024 MB")
+
+
+def test_what_a_provider_says_of_a_batch_can_be_kept():
+    order = ProviderBatchOrder(id="b", act=ProviderBatchAct.LOOK, job="j", tier=tier(), created_at=NOW)
+    news = provider_batch._after(order, BatchError(Reply(error=ErrorKind.SERVER, detail="a\ud800b\0c")))
+    assert ProviderBatchNews.model_validate_json(news.model_dump_json()).reason == "a\ufffdb\ufffdc"
