@@ -1,6 +1,7 @@
 """The book of families: what is noted is found again, variants of a prompt are one family, money is counted once."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -121,3 +122,13 @@ def test_a_family_that_cannot_be_looked_after_keeps_no_other_from_it(engine, boo
     look_after(engine)
     get_settings.cache_clear()
     assert {row["id"]: row["why"] for row in rows(engine)}[second] == "the profile 'p' has no tier below openai/top"
+
+
+def test_a_request_that_cannot_be_written_down_costs_no_other_its_account(engine):
+    book = Book(engine)
+    good, bad = asked("You sort tickets.", response_format=FORM), asked("Name the language.", response_format=FORM)
+    for one in (noted(good), replace(noted(bad), answer="a\ud800"), noted(good)):
+        book.note(one)
+    book.start()
+    book.stop()
+    assert {row["prompt"]: row["requests"] for row in rows(engine)} == {"You sort tickets.": 2}
