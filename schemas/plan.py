@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import Literal
 from zlib import crc32
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from firstline.schemas.base import Frozen, Json
 from firstline.schemas.policy import Demand, Policy, Threshold
+from firstline.schemas.secret_names import refuse_written
 from firstline.schemas.skill import Skill
 from firstline.schemas.tool import ToolSpec
 
@@ -103,6 +104,13 @@ class Step(Frozen):
     every: int | None = Field(default=None, ge=2)
     options: dict[str, Json] = Field(default_factory=dict)
     why: str = ""
+
+    @field_validator("options")
+    @classmethod
+    def _hold_no_secret(cls, options: dict[str, Json]) -> dict[str, Json]:
+        # A goal is words, and may speak of anything.
+        refuse_written({name: value for name, value in options.items() if name != "goal"})
+        return options
 
     @property
     def is_barrier(self) -> bool:

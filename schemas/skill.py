@@ -9,6 +9,7 @@ from firstline.schemas.base import Frozen, Json, JsonObject, digest
 from firstline.schemas.check import CheckSpec, FunctionPath
 from firstline.schemas.comparator import Comparator, Judge
 from firstline.schemas.policy import Demand, Policy, Signal
+from firstline.schemas.secret_names import written_secrets
 
 
 class InputField(Frozen):
@@ -60,6 +61,16 @@ class Skill(Frozen):
     compare: dict[str, Comparator] = Field(default_factory=dict)
     #: Who compares the fields that are compared by `judge`.
     judge: Judge = Judge()
+
+    @field_validator("params")
+    @classmethod
+    def _hold_no_secret(cls, params: dict[str, Json]) -> dict[str, Json]:
+        if (found := next(written_secrets(params), None)) is not None:
+            raise ValueError(
+                f"a secret is written down at '{found}'; a skill has none: name it in the `params` of a profile's "
+                "model, as {env: NAME}"
+            )
+        return params
 
     @field_validator("compare", mode="before")
     @classmethod

@@ -212,6 +212,9 @@ class Transport(redis.Transport):
             self._drop(message)
 
     def _admit(self, message: Any, queue: str) -> None:
+        if not isinstance(message["properties"]["delivery_tag"], str):
+            # By any other it could be neither acknowledged nor dropped.
+            raise TypeError("expected a text as the tag of a message's delivery")
         options = self.client.transport_options  # type: ignore[union-attr] # it is set before anything is delivered
         if (key := options.get("signing_key")) is not None:
             keyring(options["namespace"], key).admit(queue, message)

@@ -84,8 +84,18 @@ class Keys:
         return f"{student}:clean"
 
     def cached(self, digest: str) -> str:
-        """JSON text: a response that all jobs may share."""
+        """JSON text: a response that jobs of a tenant may share."""
         return self._key("cache", digest)
+
+    @property
+    def cache_ages(self) -> str:
+        """Sorted set: digests of the responses that are shared, by when they were."""
+        return self._key("cache_ages")
+
+    @property
+    def cache_sizes(self) -> str:
+        """Hash: digest -> its bytes, and `all` of them."""
+        return self._key("cache_sizes")
 
     def chat(self, tenant: str, key: str) -> str:
         """JSON text that expires: the answer to a chat request under this idempotency key."""

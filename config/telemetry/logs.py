@@ -5,6 +5,7 @@ import logging
 import sys
 
 from firstline.config.settings import Settings
+from firstline.config.telemetry.terminal import shown
 
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -27,7 +28,7 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         extra = " ".join(f"{name}={value}" for name, value in _extra(record).items())
-        return f"{text} {extra}".rstrip()
+        return shown(f"{text} {extra}".rstrip())
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

@@ -11,6 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
+from firstline.config.telemetry.terminal import obeying_nothing
 from firstline.schemas.errors import FirstlineError
 
 #: Exit codes: wrong use or input; a bug of ours.
@@ -27,6 +28,11 @@ EXIT_CODES = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; what a person can mend is a sentence, never a traceback."""
+    with obeying_nothing():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
     from firstline.orchestrator.cli._commands import app
 
     try:

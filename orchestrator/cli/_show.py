@@ -31,7 +31,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, righ
     """Print rows under headings; the columns in `right` hold numbers."""
     from rich.table import Table
 
-    from firstline.orchestrator.reports.report_text import wide_console
+    from firstline.orchestrator.reports.console import wide_console
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
@@ -56,7 +56,8 @@ def finish(
     if as_json:
         show_json(finished.report)
     else:
-        from firstline.orchestrator.reports.report_text import print_report, wide_console
+        from firstline.orchestrator.reports.console import wide_console
+        from firstline.orchestrator.reports.report_text import print_report
 
         print_report(finished.report, wide_console(stderr=out == "-"))
         if out and out != "-":

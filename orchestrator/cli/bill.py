@@ -26,8 +26,8 @@ def bill(
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import show_json
     from firstline.orchestrator.money import bill as bills
+    from firstline.orchestrator.reports.console import wide_console
     from firstline.orchestrator.reports.formatting import UNKNOWN, dollars
-    from firstline.orchestrator.reports.report_text import wide_console
 
     span = {"since": since.date() if since else None, "until": until.date() if until else None}
     with api.engine().db.reading() as tx:

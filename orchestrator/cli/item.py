@@ -17,9 +17,9 @@ def item(
     """Tell one item's story: its prompts, answers, checks, why it climbed, and what each call cost."""
     from firstline.orchestrator import api
     from firstline.orchestrator.cli._show import show_json
+    from firstline.orchestrator.reports.console import wide_console
     from firstline.orchestrator.reports.item_history import held_against_truth, prompts_of, story_of
     from firstline.orchestrator.reports.item_text import rendered
-    from firstline.orchestrator.reports.report_text import wide_console
 
     engine = api.engine()
     with engine.db.reading() as tx:

@@ -123,9 +123,10 @@ def gold(
 
 def _json(text: str) -> "JsonValue":
     from firstline.schemas.errors import UserError
+    from firstline.workers.rules.json_text import read_json
 
     try:
-        return json.loads(text)  # type: ignore[no-any-return]
+        return read_json(text)
     except ValueError as error:
         wanted = 'expected the answer as JSON, such as {"label": "billing"}'
         raise UserError(f"{wanted}, got {text[:80]!r}: {error}") from None

@@ -29,8 +29,8 @@ def try_(
     """Run one skill on one item, alone: its prompt, each raw answer, what the checks said, and the price."""
     from firstline.orchestrator.cli._show import show_json
     from firstline.orchestrator.experiments.try_skill import try_skill
+    from firstline.orchestrator.reports.console import wide_console
     from firstline.orchestrator.reports.item_text import rendered
-    from firstline.orchestrator.reports.report_text import wide_console
 
     trial = try_skill(skill, item, profile=profile, model=model, script=script)
     if as_json:

@@ -1,6 +1,5 @@
 """The composition root of an orchestrator process or a producer: settings, database, broker."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from firstline.orchestrator.store.database import Database
 from firstline.schemas.job import JobState, Options
 from firstline.schemas.plan import Plan, Route
 from firstline.schemas.tier import Profile
+from firstline.workers.durability.claims import names_in, sign_of
 
 if TYPE_CHECKING:
     from firstline.config.telemetry.otel import Tracer
@@ -86,7 +86,7 @@ class Context:
             texts = self.redis.mget([keys.heartbeat(name) for name in names]) if names else []
         except RedisError:
             return self._workers
-        return Counter(queue for text in texts if text for queue in json.loads(text)["queues"])
+        return Counter(queue for text in texts for queue in names_in(sign_of(text), "queues"))
 
     @property
     def orchestrators(self) -> str:

@@ -26,6 +26,7 @@ from firstline.schemas.plan import PlannedStep
 from firstline.schemas.skill import Skill
 from firstline.schemas.states import SubtaskState
 from firstline.workers.checks import run_checks
+from firstline.workers.rules.json_bounds import refusal
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 
 #: Stands for the tier of what a person answered.
@@ -161,6 +162,7 @@ def answer(
 
     UserError when nothing waits there or the answer fails the skill's schema or checks; nothing is changed then.
     """
+    _refuse_unkept("answer", [value, note])
     with engine.db.writing() as tx:
         case = _case(tx, engine, job, item_id, step)
         if case.skill is not None:
@@ -173,7 +175,8 @@ def answer(
 
 
 def reject(engine: Context, *, job: str, item_id: str, reason: str, step: str | None = None) -> ReviewOutcome:
-    """Give a subtask up with a person's reason: its item fails."""
+    """Give a subtask up with a person's reason: its item fails. UserError when nothing waits there."""
+    _refuse_unkept("reason", reason)
     with engine.db.writing() as tx:
         case = _case(tx, engine, job, item_id, step)
         sub = case.sub._replace(state=SubtaskState.FAILED, reason=f"a person rejected it: {reason}", batch=None)
@@ -221,6 +224,11 @@ def _case(tx: Connection, engine: Context, job_id: str, item_id: str, step: str 
         sub=sub_of(rows[open_steps[0]]),
         values=values,
     )
+
+
+def _refuse_unkept(what: str, said: Json) -> None:
+    if (why := refusal(said)[0]) is not None:
+        raise UserError(f"the {what} {why}")
 
 
 def _refuse_bad(case: _Case, skill: Skill, value: Json) -> None:

@@ -90,7 +90,15 @@ def trial_request(
         tiers=(tier,), purpose=purpose, dedupe=False, cache=False, webhook_url=None, approve=False
     )
     name = f"{purpose} {workflow.name} on {tier}"
-    return JobRequest(workflow=workflow, profile=crew.profile, name=name, options=options, idempotency_key=key)
+    return JobRequest(
+        workflow=workflow,
+        profile=crew.profile,
+        name=name,
+        options=options,
+        idempotency_key=key,
+        # Planners within it may choose what whoever asks for it was granted.
+        role=order.request.role,
+    )
 
 
 def models_of(profile: Profile, tier: str) -> list[str]:

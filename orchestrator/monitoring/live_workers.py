@@ -1,6 +1,5 @@
 """The workers of a deployment, as they show themselves in Redis."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,8 @@ from dataclasses import dataclass, field
 import redis
 
 from firstline.config.shared_state.keys import Keys
-from firstline.schemas.base import Frozen, Json, JsonObject
+from firstline.schemas.base import Frozen, JsonObject
+from firstline.workers.durability.claims import names_in, sign_of
 
 
 class LiveWorker(Frozen):
@@ -50,11 +50,11 @@ def look(client: redis.Redis, keys: Keys) -> Crowd:
     pipe.exists(keys.leader)
     listed, (now_s, _), led = pipe.execute()
     texts = client.mget([keys.heartbeat(name) for name, _ in listed]) if listed else []
-    signs = [json.loads(text) for text in texts if text]
+    signs = [sign for text in texts if (sign := sign_of(text))]
     silent_s = {name: max(0.0, now_s - beat) for name, beat in listed}
     return Crowd(
-        by_queue=Counter(queue for sign in signs for queue in sign["queues"]),
-        holding=frozenset(batch for sign in signs for batch in sign["batches"]),
+        by_queue=Counter(queue for sign in signs for queue in names_in(sign, "queues")),
+        holding=frozenset(batch for sign in signs for batch in names_in(sign, "batches")),
         silent_s=silent_s,
         led=bool(led),
         workers=tuple(_worker(sign, silent_s) for sign in signs),
@@ -62,19 +62,14 @@ def look(client: redis.Redis, keys: Keys) -> Crowd:
 
 
 def _worker(sign: JsonObject, silent_s: Mapping[str, float]) -> LiveWorker:
-    name = str(sign["worker"])
+    name = str(sign.get("worker"))
     threads = sign.get("threads")
     return LiveWorker(
         worker=name,
-        queues=_names(sign.get("queues")),
+        queues=names_in(sign, "queues"),
         threads=threads if isinstance(threads, int) else 0,
-        batches=len(_names(sign.get("batches"))),
-        jobs=_names(sign.get("jobs")),
+        batches=len(names_in(sign, "batches")),
+        jobs=names_in(sign, "jobs"),
         stopping=bool(sign.get("stopping")),
         silent_s=silent_s.get(name, 0.0),
     )
-
-
-def _names(given: Json) -> tuple[str, ...]:
-    """Return the names in a list, or the keys of a mapping: jobs come with how many of their batches are in work."""
-    return tuple(map(str, given)) if isinstance(given, list | dict) else ()

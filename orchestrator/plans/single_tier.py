@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Plan, PlannedStep, Step, StepKind, Workflow
 from firstline.schemas.policy import LastResort, Policy
 from firstline.schemas.skill import Skill
@@ -12,11 +13,13 @@ BASELINE = "baseline"
 
 
 def on_its_own(workflow: Workflow, skills: Mapping[str, Skill], *, weighed: bool = False) -> Workflow:
-    """Return the workflow with its per-item steps only, and nobody to turn to for an answer.
+    """Return the workflow with its per-item steps only, and nobody to turn to for an answer; UserError: it has none.
 
     `weighed`: confidence is measured although nothing depends on it, which may cost calls of its own.
     """
     steps = per_item(workflow)
+    if not steps:
+        raise UserError(f"workflow '{workflow.name}' has no step that looks at one item by itself: nothing is compared")
     names = {step.name for step in steps}
     own = tuple(skill.evolve(policy=alone(skill.policy, weighed=weighed)) for skill in skills.values())
     output = workflow.output if _is_within(workflow.output, names) else None

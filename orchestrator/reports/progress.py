@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
+from firstline.orchestrator.reports.console import PlainConsole
 from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
 from firstline.schemas.job import JobState, JobStatus
 
@@ -171,7 +172,7 @@ def show_progress(statuses: Iterable[JobStatus], *, title: str = "", quiet: bool
     """Show statuses as they come and return the last one; there is always one."""
     if quiet:
         return deque(statuses, maxlen=1)[0]
-    with JobProgress(Console(stderr=True), title=title) as progress:
+    with JobProgress(PlainConsole(stderr=True), title=title) as progress:
         for status in statuses:
             progress.show(status)
     return status

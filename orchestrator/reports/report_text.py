@@ -1,13 +1,13 @@
 """A report for people: what was done, what it cost, how good it is, beside what else could have been done."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from firstline.orchestrator.reports.baselines import NAMES, overall_quality
+from firstline.orchestrator.reports.console import wide_console
 from firstline.orchestrator.reports.formatting import count, dollars, percent, seconds
 from firstline.orchestrator.reports.promise import sentences
 from firstline.schemas.estimate import Estimate
@@ -17,23 +17,9 @@ from firstline.schemas.report import Baseline, LaneLine, ModelLine, Report, Skil
 _WORST_REASONS = 8
 
 
-#: Columns of a report in a file or a pipe; on a terminal, as many as there are.
-_PIPE_COLUMNS = 120
-
-
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print the report, on stdout unless another console is given."""
     (console or wide_console()).print(rendered(report))
-
-
-def wide_console(*, stderr: bool = False) -> Console:
-    """Return a console that does not squeeze tables where nothing has to fit, and prints `[this]` and `:that:` as such.
-
-    Reasons, names and answers are strangers' words, not markup of ours.
-    """
-    plain = partial(Console, stderr=stderr, markup=False, emoji=False, highlight=False)
-    console = plain()
-    return console if console.is_terminal else plain(width=_PIPE_COLUMNS)
 
 
 def rendered(report: Report) -> RenderableType:

@@ -3,14 +3,11 @@
 import json
 import re
 
+from firstline.config.telemetry.terminal import pictured
 from firstline.schemas.base import Json
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?%?")
-_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n\r"} | {
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-}
 
 
 def harmless(value: object) -> object:
@@ -23,11 +20,6 @@ def harmless(value: object) -> object:
         return value
     text = pictured(value)
     return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
-
-
-def pictured(text: str) -> str:
-    """Return a text with pictures (U+2400) in place of its control characters."""
-    return text.translate(_PICTURES)
 
 
 def cell(value: Json) -> str | int | float | None:

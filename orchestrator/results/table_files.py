@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from firstline.orchestrator.results.cells import cell, harmless, pictured
+from firstline.config.telemetry.terminal import pictured
+from firstline.orchestrator.results.cells import cell, harmless
 from firstline.orchestrator.results.flat import Column, Kind, Table
 from firstline.orchestrator.results.results_file import CsvStyle
 from firstline.schemas.base import Json

@@ -1,17 +1,15 @@
 """The sweep: what no live worker holds and nobody has judged is sent again; one orchestrator at a time does it."""
 
-import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.queues.app import STEPS
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.each_job import for_each
 from firstline.orchestrator.core.job import Job
@@ -23,16 +21,16 @@ from firstline.orchestrator.engine.lifecycle import abandon, expire, start
 from firstline.orchestrator.engine.release import passed, release
 from firstline.orchestrator.engine.segments import advance
 from firstline.orchestrator.quality import audits, looks
+from firstline.orchestrator.service.lost_batches import SETTLING_S, sort_out
 from firstline.orchestrator.store import batches, families, items, jobs, subtasks
 from firstline.schemas.errors import InfrastructureError
 from firstline.schemas.job import WORKING, JobState
 from firstline.schemas.states import BatchState
-from firstline.workers.durability.claims import ANSWERED, CLAIM_S, JUDGED, LOST, UNREADABLE
+from firstline.schemas.tier import Tier
+from firstline.workers.durability.claims import CLAIM_S, LOST, UNREADABLE
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that a sent batch may be neither queued nor held before it counts as lost.
-SETTLING_S = 3.0
 #: Seconds after which a batch counts as lost even though its queue holds messages: the others have overtaken it.
 OVERTAKEN_S = 60.0
 #: Seconds that a producer may be silent while it hands items in.
@@ -119,21 +117,37 @@ def end_hopeless(engine: Context) -> None:
 
 
 def wake_due(engine: Context) -> int:
-    """Send the deferred subtasks whose time has come; return how many items."""
-    with engine.db.reading() as tx:
-        rows = subtasks.due(tx, limit=_DEFERRED_AT_ONCE)
-    by_job: dict[str, set[int]] = {}
-    for job_id, item, _, _ in rows:
-        by_job.setdefault(job_id, set()).add(item)
+    """Send the deferred subtasks whose time has come; return how many items.
+
+    What cannot be sent stays due: its jobs are passed over then, for others stand behind them.
+    """
+    woken, stuck = 0, set[str]()
+    while True:
+        with engine.db.reading() as tx:
+            rows = subtasks.due(tx, limit=_DEFERRED_AT_ONCE, but_for=stuck)
+        by_job: dict[str, set[int]] = {}
+        for job_id, item, _, _ in rows:
+            by_job.setdefault(job_id, set()).add(item)
+        well = _wake(engine, by_job)
+        woken += sum(len(by_job[job]) for job in well)
+        stuck |= by_job.keys() - well
+        if by_job.keys() == well:
+            return woken
+
+
+def _wake(engine: Context, by_job: Mapping[str, set[int]]) -> set[str]:
+    """Send deferred subtasks of jobs; return the jobs with which that went well."""
+    well = set[str]()
 
     def wake(job_id: str) -> None:
         with engine.db.reading() as tx:
             most = most_out(engine.job(tx, job_id).shard_items)
         numbers = sorted(by_job[job_id])[:most]
         _again(engine, job_id, numbers, opening=lambda tx, job, wanted: subtasks.wake(tx, job=job, numbers=wanted))
+        well.add(job_id)
 
     for_each(engine, by_job, wake, job_of=str)
-    return len(rows)
+    return well
 
 
 def _again(
@@ -187,53 +201,9 @@ def resend_lost(engine: Context) -> int:
     out = [row for row in sent if row["job"] in owners]
     if not out:
         return 0
-    lost, dead = _lost(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
+    lost, dead = sort_out(engine, out, lambda row: owners[row["job"]].tier(row["tier"]).queue, overtaken_at)
     for_each(engine, dead, lambda ended: _after_failure(engine, *ended), job_of=lambda ended: str(ended[0]["job"]))
     return _send(engine, provider_batches.collect_again(engine, lost))
-
-
-def _lost(
-    engine: Context, out: Sequence[RowMapping], queue_of: Callable[[RowMapping], str], overtaken_at: datetime
-) -> tuple[list[RowMapping], list[tuple[RowMapping, str]]]:
-    """Return the batches to send again: those that vanished, and those that failed, with what their claim says.
-
-    A batch fails with its worker, or where its message could not be read.
-    """
-    keys = engine.settings.keys
-    claims = [None if text is None else str(text) for text in engine.redis.mget([keys.claim(row["id"]) for row in out])]
-    holders = {claim for claim in claims if claim and claim not in (JUDGED, LOST) and not claim.startswith(ANSWERED)}
-    held = _held_by(engine, holders)
-    served = {name: engine.workers_of(name) > 0 for name in {queue_of(row) for row in out}}
-    empty = {name: _is_empty(engine, keys.queue(name)) for name in served}
-    judges_idle = _is_empty(engine, engine.orchestrators)
-    now_s = float(engine.redis.time()[0])
-    lost: list[RowMapping] = []
-    dead: list[tuple[RowMapping, str]] = []
-    for row, claim in zip(out, claims, strict=True):
-        overtaken = row["changed_at"] < overtaken_at
-        if claim is None or claim == LOST:
-            lost += [row] if empty[queue_of(row)] or (overtaken and served[queue_of(row)]) else []
-        elif claim.startswith(ANSWERED):
-            waited_s = now_s - float(claim.removeprefix(ANSWERED))
-            lost += [row] if waited_s > SETTLING_S and (judges_idle or overtaken) else []
-        elif claim == JUDGED or claim not in held:
-            dead.append((row, claim))
-        elif row["id"] not in held[claim]:
-            # Its holder lives and has lost it: Redis was away when it answered.
-            lost.append(row)
-    return lost, dead
-
-
-def _held_by(engine: Context, holders: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return worker -> the batches that it says it works on, of those workers that live."""
-    names = sorted(holders)
-    texts = engine.redis.mget([engine.settings.keys.heartbeat(name) for name in names]) if names else []
-    return {name: frozenset(json.loads(text)["batches"]) for name, text in zip(names, texts, strict=True) if text}
-
-
-def _is_empty(engine: Context, queue: str) -> bool:
-    names = [queue if step == 0 else f"{queue}\x06\x16{step}" for step in STEPS]
-    return sum(engine.redis.llen(name) for name in names) == 0
 
 
 def _after_failure(engine: Context, row: RowMapping, claim: str) -> None:
@@ -343,8 +313,10 @@ def _teach(engine: Context) -> None:
     """Look after students where a job has any; numpy and scipy are loaded for those only."""
     with engine.db.reading() as tx:
         wanted = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
-        if not any(engine.job(tx, job).profile.student for job in wanted):
-            return
+        students: list[Tier | None] = []
+        for_each(engine, wanted, lambda job: students.append(engine.job(tx, job).profile.student), job_of=str)
+    if not any(students):
+        return
     from firstline.orchestrator.quality.students.school import SCHOOL
 
     SCHOOL.teach(engine)

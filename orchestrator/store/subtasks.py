@@ -88,12 +88,13 @@ def ended(tx: Connection, *, job: str, numbers: Collection[int]) -> set[tuple[in
     return {(row[0], row[1]) for row in tx.execute(query, told(job, numbers))}
 
 
-def due(tx: Connection, *, limit: int) -> list[Row[str, int, str, str]]:
-    """Return (job, item, step, tier) of deferred subtasks whose time has come."""
+def due(tx: Connection, *, limit: int, but_for: Collection[str] = ()) -> list[Row[str, int, str, str]]:
+    """Return (job, item, step, tier) of deferred subtasks whose time has come, but for those of some jobs."""
     query = (
         select(_subtask.c.job, _subtask.c.item, _subtask.c.step, _subtask.c.tier)
         .join(_job, _job.c.id == _subtask.c.job)
         .where(_subtask.c.state == SubtaskState.DEFERRED, _subtask.c.due_at <= clock(tx), _job.c.state.in_(WORKING))
+        .where(_subtask.c.job.not_in(but_for))
         .order_by(_subtask.c.due_at)
         .limit(limit)
     )

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, func, or_, select, update
 
 from firstline.orchestrator.store.jobs import clock
 from firstline.orchestrator.store.tables import JobRow, WebhookRow
@@ -27,8 +27,9 @@ def due(tx: Connection) -> bool:
 
 
 def claim(tx: Connection, *, limit: int, for_s: float) -> list[RowMapping]:
-    """Return deliveries whose time has come, and keep others from them for so many seconds."""
-    rows = tx.execute(_due(tx).order_by(_webhook.c.due_at).limit(limit)).mappings()
+    """Return deliveries whose time has come, tenants taking turns, and keep others from them for so many seconds."""
+    turn = func.row_number().over(partition_by=_job.c.tenant, order_by=_webhook.c.due_at)
+    rows = tx.execute(_due(tx).order_by(turn, _webhook.c.due_at).limit(limit)).mappings()
     return [row for row in rows.all() if _take(tx, row, for_s)]
 
 

@@ -18,15 +18,12 @@ from firstline.orchestrator.submission.encodings import UTF_8, Encoding, encodin
 from firstline.orchestrator.submission.json_items import array_records, jsonl_records
 from firstline.orchestrator.submission.record import MAX_ITEM_BYTES, Record, as_record, too_long
 from firstline.orchestrator.submission.remote_items import fetched, is_remote
-from firstline.orchestrator.submission.table_items import (
-    PACKED_ENDINGS,
-    arrow_records,
-    parquet_records,
-    unpacked,
-)
+from firstline.orchestrator.submission.table_items import PACKED_ENDINGS, unpacked
+from firstline.orchestrator.submission.table_process import arrow_records, parquet_records
 from firstline.orchestrator.submission.workbook_items import workbook_records
 from firstline.schemas.base import Json, JsonObject
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_bounds import refusal
 
 MAX_ID_CHARS = 200
 STDIN = "-"
@@ -85,8 +82,13 @@ def as_item(given: InputItem | JsonObject, n: int) -> InputItem:
     """Return a program's own record as the n-th item (from 0), through the door that those of files pass."""
     if isinstance(given, InputItem):
         return given
-    record = as_record(f"item {n + 1}", given)
-    return InputItem(str(given.get("id", n + 1)), record.fields, record.error)
+    record, own = as_record(f"item {n + 1}", given), given.get("id")
+    if own is None or refusal(own)[0] is not None:
+        return InputItem(str(n + 1), record.fields, record.error)
+    item_id, long = str(own), f"the id of item {n + 1} is too long; expected at most {MAX_ID_CHARS} characters"
+    if len(item_id) > MAX_ID_CHARS:
+        return InputItem(str(n + 1), {}, record.error or long)
+    return InputItem(item_id, record.fields, record.error)
 
 
 def count_items(source: str | Path, *, id_field: str | None = None, limit: int | None = None) -> int:
@@ -236,7 +238,8 @@ def _folder(folder: Path, name: str) -> Iterator[Record]:
     if not files:
         raise UserError(f"folder {name} holds no files; put one text file per item into it")
     for path in files:
-        yield _text_file(path, path.relative_to(folder).as_posix())
+        # A name in no encoding is told by its bytes.
+        yield _text_file(path, os.fsencode(path.relative_to(folder).as_posix()).decode(errors="backslashreplace"))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -277,7 +280,7 @@ def _identified(records: Iterator[Record], name: str, id_field: str | None) -> I
         have = ", ".join(head[-1].fields) or "none"
         raise UserError(f"{name} has no field '{field}' to take ids from; its fields are: {have}")
     seen = _IdSet(name)
-    for position, record in enumerate(chain(head, records), 1):
+    for position, record in enumerate(map(Record.said, chain(head, records)), 1):
         yield _item(record, field, seen) if named or id_field else _by_position(record, position)
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from firstline.schemas.base import Json, JsonObject
 from firstline.workers.rules.json_bounds import refusal
+from firstline.workers.rules.json_text import printable
 
 #: An item longer than this fails alone; no model reads that much.
 MAX_ITEM_BYTES = 5_000_000
@@ -23,6 +24,10 @@ class Record(NamedTuple):
         """Return the record with the file that it stands in, one of several."""
         error = self.error and f"{file}: {self.error}"
         return self._replace(place=f"{self.place} of {file}", error=error)
+
+    def said(self) -> "Record":
+        """Return the record with what is said of it as it can be kept anywhere: it may quote what nobody can encode."""
+        return self._replace(place=printable(self.place), error=self.error and printable(self.error))
 
 
 def as_record(place: str, value: Json, *, size: int = 0) -> Record:

@@ -1,4 +1,4 @@
-"""Items from tables that are no text: Parquet and Arrow, read row by row; and what is packed, unpacked."""
+"""What tables that are no text have in common: their cells as JSON, their libraries; and what is packed, unpacked."""
 
 import bz2
 import gzip
@@ -13,14 +13,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any, cast
 from uuid import UUID
 
-from firstline.orchestrator.submission.encodings import Encoding
-from firstline.orchestrator.submission.record import Record, as_record
 from firstline.schemas.base import Json
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_bounds import MAX_DIGITS
 
-_ROWS_AT_ONCE = 500
-#: Bytes of a column that are read at once; without it a whole row group is, and some files are one.
-_BUFFER = 1 << 20
 _PIECE = 1 << 20
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 #: Endings of files that are packed.
@@ -52,40 +48,6 @@ def unpacked(stream: IO[bytes], name: str, *, most_bytes: float = math.inf) -> I
         yield cast("IO[bytes]", plain)
 
 
-def parquet_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
-    """Yield the rows of a Parquet file, a few at a time."""
-    parquet = library("pyarrow.parquet", name)
-    try:
-        batches = parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False).iter_batches(
-            batch_size=_ROWS_AT_ONCE
-        )
-        yield from _of_batches(batches)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} is no whole Parquet file ({str(error)[:200]})") from None
-
-
-def arrow_records(stream: IO[bytes], name: str, encoding: Encoding, notes: list[str]) -> Iterator[Record]:
-    """Yield the rows of an Arrow file (Feather)."""
-    ipc = library("pyarrow.ipc", name)
-    try:
-        file = ipc.open_file(stream)
-        yield from _of_batches(file.get_batch(number) for number in range(file.num_record_batches))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} is no whole Arrow file ({str(error)[:200]})") from None
-
-
-def _of_batches(batches: Iterator[Any]) -> Iterator[Record]:
-    number = 0
-    for batch in batches:
-        for row in batch.to_pylist():
-            number += 1
-            place = f"row {number}"
-            try:
-                yield as_record(place, as_json(row))
-            except ValueError as error:
-                yield Record(place, {}, f"{place} holds {error}")
-
-
 def as_json(value: Any) -> Json:
     """Return a cell as JSON: dates in ISO 8601, decimals as numbers; ValueError for what JSON cannot say."""
     match value:
@@ -104,6 +66,9 @@ def as_json(value: Any) -> Json:
 
 
 def _number(value: Decimal) -> Json:
+    if not value.is_finite() or value.adjusted() > MAX_DIGITS:
+        # No item is taken with it, and its digits are not written out before that is said.
+        return math.nan if value.is_nan() else math.inf
     return int(value) if value == value.to_integral_value() else float(value)
 
 
@@ -121,6 +86,10 @@ def library(module: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise UserError(
-            f"{name} needs {module.partition('.')[0]}, which is not installed: pip install 'firstline[tables]'"
-        ) from None
+        raise missing(module, name) from None
+
+
+def missing(module: str, name: str) -> UserError:
+    """Return what is said where a file needs what is not installed."""
+    needs = module.partition(".")[0]
+    return UserError(f"{name} needs {needs}, which is not installed: pip install 'firstline[tables]'")

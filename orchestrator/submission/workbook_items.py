@@ -88,12 +88,24 @@ def workbook_records(stream: IO[bytes], name: str, encoding: Encoding, notes: li
         # openpyxl tells of neither when it reads row by row.
         with book._archive.open(sheet._worksheet_path) as xml:
             told = _Sheet.scanned(xml)
-    except Exception as error:  # whatever a library says of a file that is no workbook
-        raise UserError(f"{name} is no workbook that can be read ({str(error)[:200]}); save it as .xlsx") from None
+    except Exception as error:
+        raise _unreadable(name, error) from None
     if len(book.worksheets) > 1:
         notes.append(f"the sheet '{sheet.title}' is read, the first of {len(book.worksheets)}")
-    rows = ((number, list(row)) for number, row in enumerate(sheet.iter_rows(values_only=True), 1))
+    rows = ((number, list(row)) for number, row in enumerate(_each_row(sheet, name), 1))
     yield from _records(((number, row) for number, row in rows if any(_filled(row))), told, name, notes)
+
+
+def _each_row(sheet: Any, name: str) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from sheet.iter_rows(values_only=True)
+    except Exception as error:
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: Exception) -> UserError:
+    """Return what is said where a library stumbles over a workbook, by whatever it raises."""
+    return UserError(f"{name} is no workbook that can be read ({str(error)[:200]}); save it as .xlsx")
 
 
 def _refuse_bomb(stream: IO[bytes], name: str) -> None:

@@ -37,7 +37,7 @@ from firstline.orchestrator.web.api import (
 from firstline.orchestrator.web.audit_trail import AuditTrail
 from firstline.orchestrator.web.doorkeeper import Doorkeeper
 from firstline.orchestrator.web.headers import SafeHeaders, SameOrigin
-from firstline.orchestrator.web.json_body import only_whole_text
+from firstline.orchestrator.web.json_body import only_whole_text, only_whole_words
 from firstline.orchestrator.web.pages import every_page
 from firstline.orchestrator.web.pages.errors import error_page
 from firstline.orchestrator.web.parameters import only_known_query
@@ -75,9 +75,11 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     of_jobs, of_quality = (jobs, steering, plans), (quality, families, reviews)
     for module in (*of_jobs, catalogue, compare, *trials, *of_quality, *openai, health, monitoring):
         turn = [] if module in openai else [Depends(in_turn, scope="function")]
-        app.include_router(module.router, dependencies=[Depends(only_known_query), Depends(only_whole_text), *turn])
+        doors = [Depends(only_known_query), Depends(only_whole_words), Depends(only_whole_text)]
+        app.include_router(module.router, dependencies=[*doors, *turn])
     for router in every_page():
-        app.include_router(router, include_in_schema=False, dependencies=[Depends(in_turn, scope="function")])
+        doors = [Depends(only_whole_words), Depends(in_turn, scope="function")]
+        app.include_router(router, include_in_schema=False, dependencies=doors)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     for kind in (FirstlineError, RequestValidationError, HTTPException, Exception):

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from json.decoder import WHITESPACE  # type: ignore[attr-defined]
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 from fastapi import Request
-from fastapi._compat import ModelField
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from firstline.orchestrator.web.access import doors_of
@@ -37,6 +37,7 @@ _BROKEN = re.compile(
 )
 _HALF = re.compile("[\ud800-\udfff]")
 _DECODER = json.JSONDecoder()
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -52,9 +53,12 @@ class JsonRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """Return the handler that FastAPI makes, behind the reader of large bodies."""
-        handle, model = super().get_route_handler(), self.body_field
-        if model is None or not _takes_json(self):
+        handle = super().get_route_handler()
+        if self.body_field is None or not _takes_json(self):
             return handle
+        told = self.body_field.field_info
+        kind: Any = Annotated[(told.annotation, "body", *told.metadata)]
+        model = TypeAdapter[Any](kind)
 
         async def handled(request: Request) -> Response:
             if not _is_large(request):
@@ -94,7 +98,7 @@ class LargeRequest(Request):
 
     found = _Read()
 
-    async def read(self, model: ModelField) -> None:
+    async def read(self, model: TypeAdapter[Any]) -> None:
         """Read the body, and hold it against the model; Refusal where it holds too many values."""
         raw = await self.body()
         self.found = await anyio.to_thread.run_sync(partial(_read, raw, model), limiter=_LANE)
@@ -126,6 +130,15 @@ async def only_whole_text(request: Request) -> None:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, flaw)
 
 
+async def only_whole_words(request: Request) -> None:
+    """Refuse an address or a form with half a character or a NUL in a field: no database takes them."""
+    words = [*request.query_params.multi_items(), *request.path_params.items()]
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(_FORMS):
+        words += (await request.form()).multi_items()
+    if any(next(_broken(list(pair), ""), None) is not None for pair in words):
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "expected text in every field, got half a character or a NUL")
+
+
 def _takes_json(route: APIRoute) -> bool:
     return route.body_field is not None and not isinstance(route.body_field.field_info, Form)
 
@@ -147,7 +160,7 @@ def _is_large(request: Request) -> bool:
     return announced and not (length.isdigit() and int(length) <= SMALL_BYTES)
 
 
-def _read(raw: bytes, model: ModelField) -> _Read:
+def _read(raw: bytes, model: TypeAdapter[Any]) -> _Read:
     if raw.count(b"[") + raw.count(b"{") > MOST_CONTAINERS or raw.count(b",") > MOST_COMMAS:
         said = f"the request holds more than {MOST_CONTAINERS:,} lists and objects, or {MOST_COMMAS:,} values"
         raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{said}; send fewer items, or upload them as a file")
@@ -156,8 +169,11 @@ def _read(raw: bytes, model: ModelField) -> _Read:
     except (ValueError, RecursionError) as error:
         return _Read(failure=error)
     flaw = _flaw(value) if _is_broken(raw) else None
-    fitted, faults = model.validate(value, {}, loc=("body",))
-    return _Read(None if faults else fitted, flaw, list(faults))
+    try:
+        return _Read(model.validate_python(value), flaw)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        return _Read(flaw=flaw, faults=[{**fault, "loc": ("body", *fault["loc"])} for fault in faults])
 
 
 def _is_broken(raw: bytes) -> bool:

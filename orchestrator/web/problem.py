@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from firstline.config.errors.error_messages import dotted, sentence
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import FirstlineError, InfrastructureError, OverQuotaError, UserError
+from firstline.workers.rules.json_text import printable
 
 MEDIA_TYPE = "application/problem+json"
 #: How the paths begin that programs ask for; everything else is a page.
@@ -69,7 +70,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         case Refusal():
             return _problem(error.status, str(error)), error.headers
         case RequestValidationError():
-            faults = tuple(RequestFault(at=dotted(tuple(one["loc"])), text=sentence(one)) for one in error.errors())
+            told = ((dotted(tuple(one["loc"])), sentence(one)) for one in error.errors())
+            faults = tuple(RequestFault(at=printable(at), text=printable(text)) for at, text in told)
             detail = "; ".join(f"{fault.at}: {fault.text}" for fault in faults)
             return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail).evolve(errors=faults), {}
         case UserError() | InfrastructureError():
@@ -82,7 +84,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
 
 
 def _problem(status: HTTPStatus, detail: str) -> Problem:
-    return Problem(title=status.phrase, status=status, detail=detail)
+    # It may quote what was sent, in which nothing need be a character.
+    return Problem(title=status.phrase, status=status, detail=printable(detail))
 
 
 def problem_response(request: Request, error: Exception) -> JSONResponse:

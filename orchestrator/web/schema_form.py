@@ -6,6 +6,7 @@ from typing import Literal
 
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_text import read_json
 
 #: Prefix of the form's fields, and the one field of a form that is not an object.
 PREFIX = "answer."
@@ -108,7 +109,7 @@ def _read(field: Field, text: str) -> Json:
         case "switch":
             return text == "on"
     try:
-        value: Json = json.loads(text)
+        value = read_json(text)
     except ValueError:
         raise UserError(f"{field.label}: expected {_expected(field)}, got '{text[:60]}'") from None
     return value

@@ -1,10 +1,14 @@
 """litellm behind the gateway, over real HTTP, with everything that can go wrong."""
 
 import asyncio
+import gzip
 import json
 import sys
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -13,6 +17,7 @@ import pytest
 from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.tier import Model, Price
 from firstline.workers.loop.event_loop import Threads
+from firstline.workers.providers.batches.wire import BatchError, Progress
 from firstline.workers.providers.gateway import Call, Reply
 from firstline.workers.providers.litellm_gateway import load
 from firstline.workers.providers.recording import Recording, RecordingGateway
@@ -325,3 +330,46 @@ def test_litellm_is_loaded_by_nothing_but_load():
 
     told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert json.loads(told.stdout.lower()) is False
+
+
+@pytest.fixture
+def file_of(tmp_path):
+    """Serve a file of a Batch API's answers, packed; return where."""
+    served: list[ThreadingHTTPServer] = []
+
+    def serve(body: bytes) -> str:
+        class Files(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                packed = gzip.compress(body)
+                self.send_response(200)
+                self.send_header("content-encoding", "gzip")
+                self.send_header("content-length", str(len(packed)))
+                self.end_headers()
+                with suppress(OSError):
+                    self.wfile.write(packed)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        served.append(ThreadingHTTPServer(("127.0.0.1", 0), Files))
+        threading.Thread(target=served[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{served[-1].server_port}/v1"
+
+    yield serve
+    for server in served:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("lines", [10, 20_000], ids=["short", "a bomb"])
+def test_a_file_of_a_batch_apis_answers_has_an_end(gateway, loop, file_of, monkeypatch, lines):
+    monkeypatch.setattr("firstline.workers.providers.batches.openai.MOST_BYTES", 1_000_000)
+    line = json.dumps({"custom_id": "q", "response": {"status_code": 200, "body": {"choices": [], "usage": {}}}})
+    model = Model(name="openai/good", api_base=file_of(f"{line}\n".encode() * lines))
+    answers = gateway.batch_api.answers(model, Progress(True, ("file-1",)), {"q": Call(model, ())})
+    if lines == 10:
+        assert loop.run_until_complete(answers).keys() == {"q"}
+        return
+    with pytest.raises(BatchError, match="is longer than") as caught:
+        loop.run_until_complete(answers)
+    assert caught.value.reply.error is ErrorKind.MALFORMED

@@ -13,15 +13,18 @@ from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.engine import publish
 from firstline.orchestrator.engine.lifecycle import settle_trail, start
+from firstline.orchestrator.monitoring.live_workers import look
 from firstline.orchestrator.service import sweep
 from firstline.orchestrator.service.sweep import Rescue
 from firstline.orchestrator.service.tasks import judge_message
 from firstline.orchestrator.store.tables import BatchRow, ItemRow, JobRow, ShardRow, SubtaskRow
 from firstline.schemas.plan import Step
 from firstline.schemas.policy import Policy
+from firstline.schemas.tier import Tier, TierKind
 from firstline.schemas.verdict import Defer, DeferCause
 from firstline.workers.durability.claims import ANSWERED, JUDGED, LOST
 from tests.integration.jobs import (
+    PROFILE,
     age,
     answered,
     batch_row,
@@ -357,6 +360,50 @@ def test_a_job_that_cannot_be_read_keeps_no_other_from_being_swept(engine: Conte
     work(engine, sound)
     assert state(engine, sound) == "done"
     assert "could not be done" in rows(engine, JobRow, id=broken)[0]["reason"]
+
+
+def test_what_is_due_of_a_job_that_cannot_be_read_stands_before_nobody_elses(
+    engine: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_DEFERRED_AT_ONCE", 2)
+    later = Defer(cause=DeferCause.LIMIT, wait_s=3600, reason="full")
+    broken, sound = begun(engine, 3), begun(engine, 1)
+    for job in (broken, sound):
+        for batch in flying(engine, job):
+            settle_trail(engine, answered(batch, lambda item, todo: later))
+        change(engine, SubtaskRow, {"due_at": datetime.now(UTC) - timedelta(hours=1 + (job == broken))}, job=job)
+    spoil(engine, broken)
+    assert sweep.wake_due(engine) == 1
+    work(engine, sound)
+    assert state(engine, sound) == "done"
+
+
+def test_a_job_that_cannot_be_read_keeps_no_other_ones_student_from_being_taught(
+    engine: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from firstline.orchestrator.quality.students.school import School
+
+    looked: list[str] = []
+    monkeypatch.setattr(School, "_look", lambda _self, _engine, subject: looked.append(subject.job.id))
+    with_student = PROFILE.evolve(tiers=(Tier(name="own", kind=TierKind.STUDENT), *PROFILE.tiers))
+    broken, sound = begun(engine, 1), begun(engine, 1, profile=with_student)
+    spoil(engine, broken)
+    sweep._teach(engine)
+    assert looked == [sound]
+
+
+@pytest.mark.parametrize("sign", ["no JSON", "[]", '{"batches": 3, "queues": {"a": []}}', "[" * 100_000])
+def test_what_workers_left_in_redis_and_nobody_can_read_stops_no_sweep(engine: Context, sign: str) -> None:
+    first, second, third = (begun(engine, 1) for _ in range(3))
+    claims = dict(zip((first, second, third), ("odd", "odd", f"{ANSWERED}soon"), strict=True))
+    engine.redis.zadd(engine.settings.keys.workers, {"odd": 1})
+    engine.redis.set(engine.settings.keys.heartbeat("odd"), sign)
+    empty_queues(engine)
+    for job, text in claims.items():
+        claim(engine, flying(engine, job)[0].id, text)
+        age(engine, job)
+    assert sweep.resend_lost(engine) == 3
+    assert look(engine.redis, engine.settings.keys).silent_s.keys() == {"odd"}
 
 
 def test_a_message_that_cannot_be_read_three_times_ends_its_subtasks_with_the_reason(engine: Context) -> None:

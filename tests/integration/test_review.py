@@ -88,3 +88,21 @@ def test_where_nothing_waits_there_is_nothing_to_answer(engine, item_id, step):
         review.answer(engine, job=job, item_id="i0", value={"label": "a"})
     with pytest.raises(UserError, match=f"nothing waits for a person at item '{item_id}'"):
         review.answer(engine, job=job, item_id=item_id, step=step, value={"label": "a"})
+
+
+NESTED: list[object] = []
+for _ in range(150):
+    NESTED = [NESTED]
+UNKEPT = {"half a character": "a\ud800", "NUL": "a\0", "digits": 10**400, "levels": NESTED, "no number": float("nan")}
+
+
+@pytest.mark.parametrize("odd", UNKEPT.values(), ids=UNKEPT.keys())
+def test_a_persons_word_that_cannot_be_kept_changes_nothing(engine, odd):
+    job = waiting_job(engine, 1)
+    with pytest.raises(UserError, match=r"the answer (holds|is nested)"):
+        review.answer(engine, job=job, item_id="i0", value={"label": odd})
+    with pytest.raises(UserError, match="the answer holds"):
+        review.answer(engine, job=job, item_id="i0", value={"label": "a"}, note="a\0")
+    with pytest.raises(UserError, match="the reason holds half"):
+        review.reject(engine, job=job, item_id="i0", reason="a\ud800")
+    assert len(review.waiting(engine, job=job)) == 1

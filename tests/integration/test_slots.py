@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,6 +127,10 @@ def forged(app: Celery, settings: Settings, change: Callable[[dict[str, Any]], N
     client.lpush(settings.keys.queue(QUEUE), json.dumps(message))
 
 
+def body_of(*parts: object) -> str:
+    return b64encode(json.dumps(parts).encode()).decode()
+
+
 FORGED: dict[str, Callable[[dict[str, Any]], None]] = {
     "an unknown task": lambda message: message["headers"].update(task="other.task"),
     "a body that is no base64": lambda message: message.update(body="%%%"),
@@ -134,6 +139,16 @@ FORGED: dict[str, Callable[[dict[str, Any]], None]] = {
     "time limits that are none": lambda message: message["headers"].update(timelimit=7),
     "an expiry that is none": lambda message: message["headers"].update(expires={"a": 1}),
     "retries that are none": lambda message: message["headers"].update(retries="many"),
+    "no id": lambda message: message["headers"].update(id=None),
+    "a time that never comes": lambda message: message["headers"].update(eta="9999-12-31T23:59:59"),
+    "no tag of its delivery": lambda message: message["properties"].update(delivery_tag=None),
+    "a number as that tag": lambda message: message["properties"].update(delivery_tag=7),
+    "packed as nobody packs": lambda message: message["headers"].update(compression="nope"),
+    "arguments for another task": lambda message: message.update(body=body_of([], {"other": 1}, {})),
+    "what follows is none": lambda message: message.update(
+        body=body_of(["x"], {}, {"callbacks": 5, "chord": {"a": 1}})
+    ),
+    "a nesting bomb": lambda message: message.update(body=b64encode(b"[" * 50_000).decode()),
 }
 
 

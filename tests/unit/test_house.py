@@ -59,6 +59,15 @@ def imported(file: Path) -> Iterator[str]:
             yield node.module.removeprefix("firstline.")
 
 
+def test_nothing_of_the_web_frameworks_is_used_that_they_keep_to_themselves() -> None:
+    files = modules("orchestrator")
+    names = {
+        (file.name, name) for file in files for name in imported(file) if name.startswith(("fastapi.", "starlette."))
+    }
+    assert len(names) > 20
+    assert {one for one in names if any(part.startswith("_") for part in one[1].split("."))} == set()
+
+
 @pytest.mark.parametrize("package", HOUSE)
 def test_imports_point_to_the_left(package: str) -> None:
     forbidden = {*HOUSE[HOUSE.index(package) + 1 :], "tests", "bench"}

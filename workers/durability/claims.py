@@ -1,7 +1,9 @@
 """Who holds a batch: a claim that only a live worker keeps."""
 
 import asyncio
+import json
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -11,6 +13,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from firstline.config.shared_state.keys import Keys
+from firstline.schemas.base import JsonObject
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,29 @@ _HAND_ON = """
 if redis.call('GET', KEYS[1]) == ARGV[3] then return end
 redis.call('SET', KEYS[1], ARGV[1] .. redis.call('TIME')[1], 'EX', ARGV[2])
 """
+
+
+def sign_of(text: str | bytes | None) -> JsonObject:
+    """Return a worker's sign of life; empty where it is none: whoever may write to Redis may leave anything there."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def names_in(sign: JsonObject, field: str) -> tuple[str, ...]:
+    """Return the names in a list of a sign, or the keys of a mapping: jobs come with how many batches are in work."""
+    found = sign.get(field)
+    return tuple(map(str, found)) if isinstance(found, list | dict) else ()
+
+
+def waited_s(claim: str, now_s: float) -> float:
+    """Return the seconds since a batch was answered, by its claim; endless where that does not say when."""
+    try:
+        return now_s - float(claim.removeprefix(ANSWERED))
+    except ValueError:
+        return math.inf
 
 
 class Claim(StrEnum):

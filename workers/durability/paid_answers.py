@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,10 @@ import redis.asyncio
 from pydantic import TypeAdapter, ValidationError
 from redis.exceptions import RedisError
 
+from firstline.config.json_schema.bounds import size_of
 from firstline.config.shared_state.keys import Keys
-from firstline.workers.providers.gateway import Reply
+from firstline.workers.providers.gateway import Reply, ToolCall
+from firstline.workers.rules.json_text import MAX_DEPTH, printable, printable_json
 
 _log = logging.getLogger(__name__)
 #: Seconds after which what Redis did not take is written again.
@@ -47,11 +49,12 @@ class PaidAnswers:
     _now: "asyncio.Task[None] | None" = None
     _again: asyncio.TimerHandle | None = None
 
-    def keep(self, *, batch: str, item: int, step: str, n: int, kept: PaidAnswer) -> None:
-        """Have an answer written soon; `written` waits for it."""
-        text = _kept.dump_json(kept, exclude_defaults=True)
+    def keep(self, *, batch: str, item: int, step: str, n: int, kept: PaidAnswer) -> PaidAnswer:
+        """Have an answer written soon, and return it as it is kept; `written` waits for it."""
+        kept, text = as_kept(kept)
         self._queue.append((self.keys.answers(batch), f"{item}:{step}:{n}", text))
         self._begin()
+        return kept
 
     def _begin(self) -> None:
         self._again = None
@@ -93,6 +96,43 @@ class PaidAnswers:
             self._queue = [*waiting, *self._queue][-_WAITING:]
             if self._again is None:
                 self._again = asyncio.get_running_loop().call_later(AGAIN_S, self._begin)
+
+
+#: Said of an answer of which not all could be kept.
+IN_PART = "the provider's answer holds what cannot be kept (half a character, or too many levels): the rest is here"
+
+
+def as_kept(answer: PaidAnswer) -> tuple[PaidAnswer, bytes]:
+    """Return an answer as far as it can be kept, and as it is written."""
+    try:
+        return answer, _kept.dump_json(answer, exclude_defaults=True)
+    except (ValueError, RecursionError):
+        answer = replace(answer, reply=keepable(answer.reply))
+        return answer, _kept.dump_json(answer, exclude_defaults=True)
+
+
+def keepable(reply: Reply) -> Reply:
+    """Return a reply as far as it can be kept: texts with U+FFFD for what is no character, marked; it is paid for."""
+    said = f"{printable(reply.detail)}; {IN_PART}" if reply.detail else IN_PART
+    return replace(
+        reply,
+        text=reply.text and printable(reply.text),
+        finish_reason=reply.finish_reason and printable(reply.finish_reason),
+        detail=said,
+        logprobs=(),
+        tool_calls=tuple(
+            ToolCall(printable(call.id), printable(call.name), _within(call.arguments) or {}, printable(call.raw))
+            for call in reply.tool_calls
+        ),
+        message=reply.message and {name: kept for name, part in reply.message.items() if (kept := _within(part))},
+        limits={},
+        refusals=tuple(replace(one, detail=one.detail and printable(one.detail)) for one in reply.refusals),
+    )
+
+
+def _within(value: Any) -> Any:
+    """Return a value with whole characters; None where it has too many levels."""
+    return printable_json(value) if size_of(value).depth <= MAX_DEPTH else None
 
 
 def _read(text: str | bytes) -> PaidAnswer | None:

@@ -18,8 +18,33 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that an answer is shared.
 KEPT_S = 7 * 24 * 3600
-#: Larger answers are not kept: this Redis evicts nothing, and it carries the queues.
-_LARGEST_BYTES = 256_000
+#: Larger answers are not kept, and beyond so many bytes in all the oldest go: this Redis evicts nothing, and it carries
+#: the queues.
+_LARGEST_BYTES, MOST_BYTES = 256_000, 64_000_000
+
+# KEYS: answer, ages, sizes. ARGV: its text, seconds, digest, what an answer's key begins with, bytes of all at most.
+_KEEP = """
+local time = redis.call('TIME')
+local now = tonumber(time[1])
+local function forget(digest)
+  local size = redis.call('HGET', KEYS[3], digest)
+  redis.call('ZREM', KEYS[2], digest)
+  redis.call('HDEL', KEYS[3], digest)
+  redis.call('DEL', ARGV[4] .. digest)
+  redis.call('HINCRBY', KEYS[3], 'all', -tonumber(size or '0'))
+end
+forget(ARGV[3])
+local oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+while oldest[1] and (tonumber(oldest[2]) < now - tonumber(ARGV[2])
+    or tonumber(redis.call('HGET', KEYS[3], 'all') or '0') + #ARGV[1] > tonumber(ARGV[5])) do
+  forget(oldest[1])
+  oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('ZADD', KEYS[2], string.format('%d.%06d', time[1], time[2]), ARGV[3])
+redis.call('HSET', KEYS[3], ARGV[3], #ARGV[1])
+redis.call('HINCRBY', KEYS[3], 'all', #ARGV[1])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +86,9 @@ class ResponseCache:
         await self._background.done()
 
     async def _write(self, digest: str, text: bytes) -> None:
-        await self.client.set(self.keys.cached(digest), text, ex=KEPT_S)
+        keys = self.keys.cached(digest), self.keys.cache_ages, self.keys.cache_sizes
+        told = (text, str(KEPT_S), digest, self.keys.cached(""), str(MOST_BYTES))
+        await self.client.eval(_KEEP, len(keys), *keys, *told)
 
 
 def digest_of(call: Call, skill_digest: str, *, tenant: str) -> str:

@@ -1,7 +1,8 @@
 """What a call will take, before it is made: tokens by rule of thumb and by what calls like it took."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -24,6 +25,8 @@ _PICTURE = re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]")
 _TOKENS_PER_MESSAGE = 4
 #: Output tokens of an answer when nothing is known of it.
 _UNKNOWN_OUTPUT = 256
+#: Tokens that no answer has.
+_ENDLESS = 10**9
 #: Weight of a new observation once there are many: about the last twenty count.
 _LEAST_WEIGHT = 0.05
 #: Providers that count the tokens an answer has, not those it was allowed to have, against tokens per minute.
@@ -31,9 +34,16 @@ _COUNT_WHAT_IS_USED = ("anthropic/", "bedrock/anthropic")
 
 #: Returns the dollars of a usage, or None where there is no price.
 Price = Callable[[Usage, Model], float | None]
-#: Parameters that bound the length of an answer, and those that ask for more than one.
-_LENGTHS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "max_tokens_to_sample")
-_COUNTS = ("n", "best_of")
+#: Parameters that bound the length of an answer or of the thoughts before it, and those that ask for more than one, by
+#: any provider's name: without capitals and underscores, wherever they stand (`extra_body`, `options`, `thinking`).
+_LENGTHS = frozenset(
+    ("maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "maxtokenstosample", "maxgenlen")
+) | {"maxtokencount", "numpredict", "npredict", "budgettokens", "thinkingbudget", "thinkingtokenbudget"}
+_COUNTS = frozenset(("n", "bestof", "candidatecount", "numreturnsequences", "numgenerations"))
+#: Parameters that hold schemas and words, in which such names mean something else.
+_OTHER_WORDS = frozenset(
+    ("functions", "logit_bias", "metadata", "prediction", "response_format", "tool_choice", "tools")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +129,10 @@ class Estimator:
 
 def prompt_tokens(call: Call) -> int:
     """Return the tokens of a call's messages, schema and tools by rule of thumb."""
-    parts = [_text(message.get("content")) for message in call.messages]
-    parts += [_text(part) for part in (call.schema, call.tools or None)]
+    parts = [_text(part) for message in call.messages for name, part in message.items() if name != "role"]
+    # What is handed on as it came has its form and its functions among the parameters.
+    forms = (call.params.get("response_format") if call.schema is None else None, call.params.get("functions"))
+    parts += [_text(part) for part in (call.schema, call.tools or None, *forms)]
     return round(sum(map(text_tokens, parts))) + _TOKENS_PER_MESSAGE * len(call.messages)
 
 
@@ -140,20 +152,31 @@ def text_tokens(text: str) -> float:
 def max_tokens(call: Call) -> int | None:
     """Return the bound on output tokens that a call sets, or None.
 
-    Providers differ in which parameter they follow where several say it, so the largest counts, for each answer asked.
+    Providers differ in which parameter they follow where several say it, so the largest counts, for each answer asked;
+    what was foretold of an answer and is not in it is paid as well.
     """
     params = {**call.model.params, **call.params}
-    thinking = params.get("thinking")
-    bounds = [params.get(name) for name in _LENGTHS]
-    bounds += [thinking.get("budget_tokens")] if isinstance(thinking, dict) else []
-    known = [bound for bound in bounds if isinstance(bound, int)]
-    return max(known) * answers(call) if known else None
+    bounds = list(_said(params, _LENGTHS))
+    return (max(bounds) + _foretold(params)) * answers(call) if bounds else None
 
 
 def answers(call: Call) -> int:
     """Return how many answers a call asks for, each of which is paid."""
-    params = {**call.model.params, **call.params}
-    return max((count for name in _COUNTS if isinstance(count := params.get(name), int)), default=1)
+    return max(_said({**call.model.params, **call.params}, _COUNTS), default=1)
+
+
+def _said(params: Mapping[str, object], names: frozenset[str]) -> Iterator[int]:
+    """Yield what parameters of these names say, at any depth; less than one is no bound."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _said(value, names) if name not in _OTHER_WORDS else ()
+        elif name.replace("_", "").replace("-", "").lower() in names and isinstance(value, int | float) and value >= 1:
+            yield math.ceil(min(value, _ENDLESS))
+
+
+def _foretold(params: Mapping[str, object]) -> int:
+    prediction = params.get("prediction")
+    return math.ceil(text_tokens(_text(prediction.get("content")))) if isinstance(prediction, Mapping) else 0
 
 
 def _text(content: object) -> str:

@@ -12,7 +12,7 @@ from firstline.schemas.policy import Confidence
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Tier, TierKind
 from firstline.schemas.verdict import Defer, DeferCause
-from firstline.workers.durability.paid_answers import PaidAnswer
+from firstline.workers.durability.paid_answers import PaidAnswer, as_kept
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.lane_calls import ask, lane_now, may_cost
 from firstline.workers.execution.packing import PACK
@@ -189,14 +189,14 @@ class Calls:
             case BrokenOff(why=booked) as broken:
                 state.add(self._enter(call, tier, broken.kept), verdict="cancelled", reason=booked.reason)
             case PaidAnswer() as made:
-                self.worker.paid.keep(
+                kept = self.worker.paid.keep(
                     batch=subtask.batch.id, item=subtask.work.item, step=subtask.todo.step, n=state.n, kept=made
                 )
-                booked = self._enter(call, tier, made), made.reply
+                booked = self._enter(call, tier, kept), kept.reply
         # After the answer, which is kept under the number that comes next.
         for probe in result.probes:
             why = "to prove the model after a cool-down"
-            state.add(self._enter(call, tier, probe), purpose="probe", verdict="asked", reason=why)
+            state.add(self._enter(call, tier, as_kept(probe)[0]), purpose="probe", verdict="asked", reason=why)
         return booked
 
     def _enter_cached(self, call: Call, reply: Reply) -> Attempt:

@@ -30,6 +30,7 @@ from firstline.workers.limits.permit import Permit
 from firstline.workers.providers.batches.api import BatchApi
 from firstline.workers.providers.batches.wire import BatchError, Progress, Request
 from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.rules.json_text import printable
 from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.worker import Worker
 
@@ -97,8 +98,8 @@ def _after(order: ProviderBatchOrder, error: BatchError) -> ProviderBatchNews:
     state = ProviderBatchState.SUBMITTED
     if order.act is ProviderBatchAct.SUBMIT:
         state = ProviderBatchState.REFUSED
-    elif error.reply.error is ErrorKind.NOT_FOUND:
-        # The provider knows of no such batch: nothing will ever come of it.
+    elif error.reply.error in (ErrorKind.NOT_FOUND, ErrorKind.MALFORMED):
+        # The provider knows of no such batch, or its answer is too long: nothing will ever come of it.
         state = ProviderBatchState.COLLECTED
     return _news(order, state, reason=error.reply.detail, requests=order.requests)
 
@@ -284,4 +285,6 @@ def _named(order: ProviderBatchOrder, name: str | None) -> Model | None:
 
 def _news(order: ProviderBatchOrder, state: ProviderBatchState, **told: object) -> ProviderBatchNews:
     known = {"model": order.model, "provider_id": order.provider_id, "reserved_usd": order.reserved_usd}
-    return ProviderBatchNews.model_validate({"id": order.id, "job": order.job, "state": state, **known, **told})
+    # A provider's words go into the database.
+    words = {name: printable(one) if isinstance(one, str) else one for name, one in told.items()}
+    return ProviderBatchNews.model_validate({"id": order.id, "job": order.job, "state": state, **known, **words})

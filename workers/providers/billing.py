@@ -18,6 +18,8 @@ _COUNT_NO_THOUGHTS = frozenset({"bedrock"})
 
 #: Tokens that no call has: ten times the longest context of today.
 MOST_TOKENS = 100_000_000
+#: Dollars that no call costs.
+MOST_USD = 100_000
 
 
 #: Kinds of error by which a provider turns a call away.
@@ -89,8 +91,9 @@ def cost_of(bill: Bill, model: Model, *, lane: Lane | None = None, unsaid: Lane 
 def booked(reply: Reply, response: Any, model: Model, *, lane: Lane | None = None, unsaid: Lane | None = None) -> Reply:
     """Return a reply with what its response is billed by and what it cost; the lanes as for `cost_of`."""
     bill = read_bill(response, model.name.partition("/")[0])
-    if _is_absurd(bill.usage):
-        absurd = f"the provider counted more than {MOST_TOKENS:,} tokens for one call, so its bill cannot be believed"
+    if _is_absurd(bill):
+        counted = f"{MOST_TOKENS:,} tokens or ${MOST_USD:,}"
+        absurd = f"the provider counted more than {counted} for one call, so its bill cannot be believed"
         return replace(reply, error=ErrorKind.SERVER, detail=absurd)
     price = cost_of(bill, model, lane=lane, unsaid=unsaid)
     served = lane or bill.lane or unsaid or asked_lane(model)
@@ -102,9 +105,10 @@ def asked_on(call: Call) -> Lane | None:
     return lane_named(call.params.get("service_tier"))
 
 
-def _is_absurd(usage: Usage) -> bool:
+def _is_absurd(bill: Bill) -> bool:
     """Whether a figure is more than any model takes or gives in one call: nothing can be reckoned from such a bill."""
-    return any(isinstance(count, int) and count > MOST_TOKENS for count in usage.model_dump().values())
+    counts = bill.usage.model_dump().values()
+    return (bill.stated_usd or 0) > MOST_USD or any(isinstance(count, int) and count > MOST_TOKENS for count in counts)
 
 
 def free(reply: Reply) -> Reply:
@@ -183,15 +187,16 @@ def _stated(usage: Any) -> float | None:
         stated = stated.get("total_cost")
     if stated is None:
         stated = _field(usage, "estimated_cost")
-    if _dollars(stated) is None:
+    if (dollars := _dollars(stated)) is None:
         return None
     upstream = _dollars(_field(_field(usage, "cost_details"), "upstream_inference_cost"))
-    return float(stated) + (upstream or 0.0 if _field(usage, "is_byok") is True else 0.0)
+    return dollars + (upstream or 0.0 if _field(usage, "is_byok") is True else 0.0)
 
 
 def _dollars(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < float("inf") else None  # type: ignore[arg-type,operator]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        return None
+    return float(min(value, 2 * MOST_USD))
 
 
 def _less(count: int | None, part: int | None) -> int | None:
@@ -201,8 +206,11 @@ def _less(count: int | None, part: int | None) -> int | None:
 def _count(holder: Any, name: str) -> int | None:
     """Return a number of tokens, whole ones written as `100.0` too."""
     value = _field(holder, name)
-    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-    return int(value) if is_whole and value >= 0 else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+        return None
+    # More than any call has is told, not how much more: a float has no room for 400 digits.
+    counted = min(value, 2 * MOST_TOKENS)
+    return int(counted) if float(counted).is_integer() else None
 
 
 def _field(holder: Any, name: str) -> Any:

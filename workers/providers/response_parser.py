@@ -140,7 +140,8 @@ def _finish(choice: Any) -> str | None:
     extra = _field(choice, "provider_specific_fields")
     own = extra.get("native_finish_reason") if isinstance(extra, Mapping) else None
     said = _field(choice, "native_finish_reason") or own
-    told = _field(choice, "finish_reason")
+    found = _field(choice, "finish_reason")
+    told = found if isinstance(found, str) else None
     return str(said) if isinstance(said, str) and _normal(said) in _CUT | _BROKEN_OFF | _HELD_BACK else told
 
 

@@ -25,6 +25,8 @@ class Wire:
     """The last response of a call, as httpx has it."""
 
     response: Any = None
+    #: How long it may be; None: as an answer may.
+    most_bytes: int | None = None
     #: It was longer than an answer may be, and was not read to its end.
     is_cut: bool = False
 
@@ -60,9 +62,9 @@ class Wire:
 
 
 @contextmanager
-def listening() -> Iterator[Wire]:
-    """Keep the responses that come back within the context."""
-    wire = Wire()
+def listening(*, most_bytes: int | None = None) -> Iterator[Wire]:
+    """Keep the responses that come back within the context; `most_bytes`: of each is read, if not as of an answer."""
+    wire = Wire(most_bytes=most_bytes)
     token = _wire.set(wire)
     try:
         yield wire
@@ -84,7 +86,7 @@ def tap(client: Any) -> None:
         request.headers["accept-encoding"] = ACCEPTED
         response = await send(self, request, stream=True, **options)
         try:
-            bound(response, BODY_BYTES, wire.cut)
+            bound(response, wire.most_bytes or BODY_BYTES, wire.cut)
         except BaseException:
             await response.aclose()
             raise

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
+from firstline.config.json_schema.bounds import size_of
 from firstline.config.json_schema.validator import validator_of
 from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
-from firstline.workers.rules.json_text import printable, printable_json, read_json, read_mended
+from firstline.workers.rules.json_text import MAX_DEPTH, printable, printable_json, read_json, read_mended
 
 
 class Tool(Protocol):
@@ -162,10 +163,16 @@ def read_arguments(tools: Mapping[str, Tool], name: str, arguments: str) -> dict
 
 
 def clip(result: ToolResult, chars: int) -> ToolResult:
-    """Return the result as it can be kept: without NUL, cut to `chars` characters of JSON (it becomes a text then)."""
-    text = to_json(result.value)
+    """Return the result as it can be kept: of whole characters, cut to `chars` characters of JSON (a text then)."""
+    if size_of(result.value).depth > MAX_DEPTH:
+        return failed(f"the answer is nested more than {MAX_DEPTH} levels deep")
+    try:
+        text = to_json(result.value)
+    except ValueError:
+        text = b"\\u0000"
     if b"\\u0000" in text:
         result = result.evolve(value=printable_json(result.value))
+        text = to_json(result.value)
     if len(text) <= chars:
         return result
     whole = result.value if isinstance(result.value, str) else text.decode(errors="replace")

@@ -72,7 +72,7 @@ def _in_child(
                 stdout_bytes=limits.result_chars * 6 + 10_000,
                 stderr_bytes=_LAST_WORDS,
             ),
-            env=_environment(spec),
+            env=_environment(spec, options),
             given=call,
             stop=stop,
         )
@@ -103,8 +103,8 @@ def _absolute(place: Place) -> Place:
     )
 
 
-def _environment(spec: ToolSpec) -> dict[str, str]:
-    named = [name for one in env_names(spec.options) for name in (one, f"{one}_FILE")]
+def _environment(spec: ToolSpec, options: JsonObject) -> dict[str, str]:
+    named = [name for one in env_names([spec.options, options]) for name in (one, f"{one}_FILE")]
     seen = {name: os.environ[name] for name in (*_HARMLESS, *spec.env, *named) if name in os.environ}
     ours = str(Path(__file__).resolve().parents[3])
     return {**seen, "PYTHONPATH": ours, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,6 +1,7 @@
 """Document search: BM25 over a folder of texts by SQLite FTS5."""
 
 import hashlib
+import os
 import re
 import secrets
 import sqlite3
@@ -123,9 +124,9 @@ def _passages(folder: Path, files: list[Path], options: Options) -> Iterator[Pas
     for path in files:
         stem = path.with_suffix("")
         name = (stem if stems[stem] == 1 else path).relative_to(folder)
-        yield from split(
-            name.as_posix(), path.read_text(encoding="utf-8", errors="replace"), chars=options.passage_chars
-        )
+        # One in no encoding is told by its bytes.
+        shown = os.fsencode(name.as_posix()).decode(errors="backslashreplace")
+        yield from split(shown, path.read_text(encoding="utf-8", errors="replace"), chars=options.passage_chars)
 
 
 def _build(path: Path, passages: Iterable[Passage]) -> None:

@@ -22,6 +22,7 @@ from firstline.orchestrator.store import families
 from firstline.orchestrator.store.family_tables import FamilyRow, FamilySampleRow
 from firstline.orchestrator.store.jobs import now
 from firstline.schemas.base import Json
+from firstline.schemas.errors import InfrastructureError
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Book:
             noted, over = self._waiting()
             try:
                 if noted:
-                    self._write(noted)
+                    self._write_apart(noted)
                 self._read()
             except Exception:
                 # Nobody waits for it, and the next turn may do better; what was noted is lost to the account alone.
@@ -97,6 +98,23 @@ class Book:
                 time.sleep(_STALE_S)
             if over:
                 return
+
+    def _write_apart(self, noted: Sequence[Noted]) -> None:
+        """Write requests down together; where one of them cannot be, each by itself, so that it costs no other."""
+        try:
+            self._write(noted)
+        except InfrastructureError:
+            raise
+        except Exception:
+            if len(noted) == 1:
+                raise
+            for one in noted:
+                # What was made known by what was rolled back is not there.
+                self._read()
+                try:
+                    self._write([one])
+                except Exception:
+                    _log.exception("families.not_written", extra={"requests": 1})
 
     def _waiting(self) -> tuple[list[Noted], bool]:
         """Return what was noted, after a while at the latest, and whether it is the last."""

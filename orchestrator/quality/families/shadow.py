@@ -7,10 +7,12 @@ what the top model had answered, and the certificates are calibrations like any 
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
+from redis.exceptions import RedisError
 from sqlalchemy import Connection, RowMapping
 
-from firstline.config.catalogue.catalogue import Catalogue, load_catalogue
+from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.plans.single_tier import on_its_own
@@ -35,7 +37,7 @@ from firstline.orchestrator.quality.families.family_skill import (
 from firstline.orchestrator.store import calibrations, families, jobs, views
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.submission.item_reader import InputItem
-from firstline.schemas.errors import UserError
+from firstline.schemas.errors import InfrastructureError, UserError
 from firstline.schemas.job import JobRequest, Options, Priority
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Profile
@@ -53,26 +55,33 @@ FIRST_LOOK, MOST_SAMPLES = 120, 3840
 def look_after(engine: Context) -> None:
     """Ask, collect and certify for every family whose turn it is."""
     with engine.db.reading() as tx:
-        found = [family_of(row) for row in families.listed(tx)]
+        found = families.listed(tx)
         waiting, asked = (families.by_state(tx, state=state) for state in ("waiting", "asked"))
-    catalogues: dict[str, Catalogue] = {}
-    for family in found:
-        if family.choice is not FamilyChoice.AUTO or family.state is FamilyState.STRAIGHT:
-            continue
+    catalogue_of = cache(lambda tenant: load_catalogue(tenant=tenant))
+    for row in found:
         try:
-            if family.tenant not in catalogues:
-                catalogues[family.tenant] = load_catalogue(tenant=family.tenant)
-            profile = catalogues[family.tenant].profile(family.profile)
+            family = family_of(row)
+            if family.choice is not FamilyChoice.AUTO or family.state is FamilyState.STRAIGHT:
+                continue
+            profile = catalogue_of(family.tenant).profile(family.profile)
+            _look_after(engine, family, profile, waiting=waiting.get(family.id, 0), asked=asked.get(family.id, 0))
         except UserError as error:
             _say(engine, family, str(error))
-            continue
-        if asked.get(family.id):
-            _collect(engine, family)
-        if family.state is FamilyState.SERVED:
-            _watch(engine, family, profile)
-        elif (ready := _comparable(engine, family, profile, waiting.get(family.id, 0))) is not None:
-            _ask(engine, ready, profile)
-            _certify(engine, ready, profile)
+        except (InfrastructureError, RedisError, OSError):
+            raise
+        except Exception:
+            # One family's trouble is its own, as one job's is.
+            _log.exception("family.failed", extra={"family": row["id"]})
+
+
+def _look_after(engine: Context, family: Family, profile: Profile, *, waiting: int, asked: int) -> None:
+    if asked:
+        _collect(engine, family)
+    if family.state is FamilyState.SERVED:
+        _watch(engine, family, profile)
+    elif (ready := _comparable(engine, family, profile, waiting)) is not None:
+        _ask(engine, ready, profile)
+        _certify(engine, ready, profile)
 
 
 def _say(engine: Context, family: Family, why: str, **values: object) -> None:

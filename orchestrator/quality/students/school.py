@@ -72,7 +72,8 @@ class School:
         """Look after the students of every job that works."""
         with context.db.reading() as tx:
             found = [row["id"] for row in jobs.in_state(tx, states=WORKING)]
-            subjects = [subject for job in found for subject in subjects_of(context.job(tx, job))]
+            subjects: list[Subject] = []
+            for_each(context, found, lambda job: subjects.extend(subjects_of(context.job(tx, job))), job_of=str)
         due = {subject.key for subject in subjects}
         self._next_look = {key: at for key, at in self._next_look.items() if key in due}
         for_each(context, subjects, lambda subject: self._look(context, subject), job_of=lambda one: one.job.id)

@@ -36,6 +36,7 @@ from firstline.orchestrator.web.api.top_model import Passing, TopModel, top_mode
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.json_body import WaitingJsonRoute
 from firstline.orchestrator.web.problem import EVENT, Refusal, documented
+from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen, digest
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, Options, Priority
@@ -284,7 +285,7 @@ def _of_family(request: Request, top: TopModel, body: ChatRequest, visitor: Visi
     return _Asking(
         request,
         body,
-        partial(_submit_served, family, top, body),
+        partial(_submit_served, family, top, body, visitor.role),
         passing,
         partial(_note_served, book, signature),
         family,
@@ -308,7 +309,7 @@ def _note_served(book: Book, signature: Signature, usd: float | None) -> None:
     book.note(Noted(signature, served=True, usd=usd))
 
 
-def _submit_served(family: Family, top: TopModel, body: ChatRequest) -> str:
+def _submit_served(family: Family, top: TopModel, body: ChatRequest, role: Role) -> str:
     # numpy and scipy are loaded where something is certified, not here.
     from firstline.orchestrator.quality.families.family_skill import CONVERSATION, skill_of, workflow_of
 
@@ -317,6 +318,7 @@ def _submit_served(family: Family, top: TopModel, body: ChatRequest) -> str:
         name=f"chat {family.name}",
         profile=top.profile,
         options=Options(profile=top.profile.name, priority=Priority.HIGH, tenant=family.tenant, dedupe=False),
+        role=role,
     )
     return api.submit(asked, [{"id": "1", CONVERSATION: body.plain["messages"]}])
 

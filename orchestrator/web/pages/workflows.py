@@ -1,6 +1,5 @@
 """Workflows as editable graphs: the YAML in the form is the truth, every edit is a value-to-value change of it."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from firstline.schemas.job import JobRequest, Options
 from firstline.schemas.plan import Step, StepKind, Workflow
 from firstline.schemas.policy import Demand
 from firstline.schemas.skill import Skill
+from firstline.workers.rules.json_text import read_json
 
 router = APIRouter(prefix="/workflows")
 
@@ -122,13 +122,14 @@ def _tried(workflow: Workflow, filled: dict[str, str], visitor: Visitor) -> str:
         raise UserError("\n".join(flaw.text for flaw in flaws))
     profile = catalogue.profile(filled.get("profile") or get_settings().profile)
     options = Options(profile=profile.name, tenant=visitor.tenant, purpose=TRY, dedupe=False)
-    request = JobRequest(workflow=lone, profile=profile, name=f"try {step.name}", options=options)
+    name = f"try {step.name}"
+    request = JobRequest(workflow=lone, profile=profile, name=name, options=options, role=visitor.role)
     return api.submit(request, [_sample(filled.get("sample", ""))])
 
 
 def _sample(text: str) -> JsonObject:
     try:
-        sample = json.loads(text)
+        sample = read_json(text)
     except ValueError as error:
         raise UserError(f'sample: expected a JSON object such as {{"text": "..."}} ({error})') from None
     if not isinstance(sample, dict):

@@ -14,7 +14,7 @@ def read_lines(content: bytes) -> Iterator[JsonObject]:
 
     Lines end with `\n` alone: `str.splitlines` would cut at U+2028 and six others, which stand in answers as they are.
     """
-    for number, raw in enumerate(content.split(b"\n"), 1):
+    for number, raw in enumerate(_each(content), 1):
         if not raw.strip():
             continue
         try:
@@ -24,6 +24,16 @@ def read_lines(content: bytes) -> Iterator[JsonObject]:
             continue
         if isinstance(line, dict):
             yield line
+
+
+def _each(content: bytes) -> Iterator[bytes]:
+    """Yield one line after the other: all of them at once would be the file once more."""
+    start = 0
+    while start < len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        yield content[start:end]
+        start = end + 1
 
 
 def write_lines(objects: Iterator[JsonObject]) -> bytes:

@@ -9,8 +9,9 @@ from typing import Any
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.tier import Model
 from firstline.workers.providers.batches.lines import read_lines, write_lines
-from firstline.workers.providers.batches.wire import BatchError, Progress, Request, Result
+from firstline.workers.providers.batches.wire import MOST_BYTES, BatchError, Progress, Request, Result
 from firstline.workers.providers.gateway import Reply
+from firstline.workers.providers.wire import listening
 
 _ENDPOINT = "/v1/chat/completions"
 #: Name under which our mark stands in a batch's metadata, so that it is found again.
@@ -95,10 +96,12 @@ class OpenAIBatches:
             raise BatchError(Reply(error=ErrorKind.NO_KEY, detail=detail))
         place = {"api_base": model.api_base, "api_key": key or ("none" if model.api_base else None)}
         given = {name: value for name, value in {**place, **arguments}.items() if value is not None}
-        try:
-            return await act(custom_llm_provider=model.name.partition("/")[0], **given)
-        except Exception as error:
-            raise BatchError(self.failed(error, model)) from None
+        with listening(most_bytes=MOST_BYTES) as heard:
+            try:
+                return await act(custom_llm_provider=model.name.partition("/")[0], **given)
+            except Exception as error:
+                cut = Reply(error=ErrorKind.MALFORMED, detail=f"the answer is longer than {MOST_BYTES / 2**20:g} MB")
+                raise BatchError(cut if heard.is_cut else self.failed(error, model)) from None
 
 
 def _result(line: Mapping[str, Any]) -> Result | None:

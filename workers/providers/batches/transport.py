@@ -9,15 +9,13 @@ import httpx
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Model
-from firstline.workers.providers.batches.wire import BatchError
+from firstline.workers.providers.batches.wire import MOST_BYTES, BatchError
 from firstline.workers.providers.body_bounds import ACCEPTED, bounding
 from firstline.workers.providers.gateway import Reply
 from firstline.workers.providers.provider_errors import failure_of, readable
 
 #: Seconds for one request: the largest carry a few hundred megabytes.
 _TIMEOUT_S = 600.0
-#: The longest answer that is read, unpacked.
-_MOST_BYTES = 2**30
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -57,12 +55,14 @@ class BatchHttp:
                 timeout=_TIMEOUT_S,
                 transport=self.transport,
                 headers={"accept-encoding": ACCEPTED},
-                event_hooks={"response": [bounding(_MOST_BYTES)]},
+                event_hooks={"response": [bounding(MOST_BYTES)]},
             ) as client:
                 response = await client.request(
                     method, url, json=body, headers={**self.headers_of(key or "none"), **headers}
                 )
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except httpx.StreamError as error:
+            raise BatchError(Reply(error=ErrorKind.MALFORMED, detail=f"{error}")) from None
+        except httpx.HTTPError as error:
             kind = ErrorKind.TIMEOUT if isinstance(error, httpx.TimeoutException) else ErrorKind.CONNECTION
             raise BatchError(Reply(error=kind, detail=readable(f"{error}" or type(error).__name__))) from None
         if response.is_success:

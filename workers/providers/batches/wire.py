@@ -11,6 +11,9 @@ from firstline.schemas.base import JsonObject
 from firstline.schemas.tier import Model
 from firstline.workers.providers.gateway import Reply
 
+#: The longest answer that is read, unpacked.
+MOST_BYTES = 2**30
+
 
 class BatchError(Exception):
     """The provider refused or could not be reached; the reply says how, as for a single call."""

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from firstline.config.settings import get_settings
 from firstline.orchestrator import api
 from firstline.orchestrator.engine import webhooks
+from firstline.orchestrator.store import webhooks as outbox
 from firstline.orchestrator.store.jobs import now
 from firstline.orchestrator.store.tables import WebhookRow
 from tests.unit.web_house import build_house
@@ -187,3 +188,18 @@ def test_a_slow_receiver_keeps_nobody_waiting(house, ear, dripping, monkeypatch)
     assert ear.heard
     assert thread.is_alive(), "the slow one is waited for still"
     thread.join()
+
+
+def test_a_tenant_with_many_deliveries_keeps_no_other_waiting(house):
+    jobs = [house.submit(1, webhook_url="https://example.org/hook", tenant="many") for _ in range(4)]
+    jobs.append(house.submit(1, webhook_url="https://example.org/hook", tenant="one"))
+    for number, job in enumerate(jobs):
+        api.cancel(job)
+        with api.engine().db.writing() as tx:
+            due_at = now() - timedelta(seconds=60 - number)
+            tx.execute(sqlalchemy.update(TABLE).where(TABLE.c.job == job).values(due_at=due_at))
+    with api.engine().db.writing() as tx:
+        first = [row["job"] for row in outbox.claim(tx, limit=2, for_s=40)]
+        then = [row["job"] for row in outbox.claim(tx, limit=20, for_s=40)]
+    assert first == [jobs[0], jobs[4]]
+    assert then == jobs[1:4]

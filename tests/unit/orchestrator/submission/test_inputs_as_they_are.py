@@ -1,6 +1,7 @@
 """Files as people and programs export them, a bad row failing alone, and what was assumed told."""
 
 import json
+import os
 import time
 import tracemalloc
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from firstline.orchestrator.submission.item_reader import as_item, count_items, read_items
 from firstline.schemas.errors import UserError
+from firstline.workers.rules.json_text import printable
 
 SUITES = Path(__file__).parents[3] / "suites"
 CASES = Path(__file__).parents[3] / "data" / "cases"
@@ -295,3 +297,43 @@ def test_what_a_program_hands_in_passes_the_same_door(fields, reason):
     assert item.item_id == "a"
     assert (item.error is None) is (reason is None)
     assert reason is None or reason in str(item.error)
+
+
+@pytest.mark.parametrize(
+    "own",
+    ["a\0", "\ud800", 10**5000, "x" * 201, float("nan"), None],
+    ids=["nul", "half", "digits", "long", "nan", "none"],
+)
+def test_an_id_that_cannot_be_kept_is_not_taken(own):
+    item = as_item({"id": own, "t": "x"}, 4)
+    assert item.item_id == "5"
+    assert (item.error is None) is (own is None)
+
+
+SPOILT = {
+    "a.jsonl": b'{"\\ud800": 1, "\\ud800": 2}\n{"t": 1}\n',
+    "a.json": b'[{"\\ud800": 1, "\\ud800": 2}, {"t": 1}]',
+    "a.tsv": b"id\tt\xff\n1\t2\t3\n",
+    "nul.csv": b"id,t\0\n1,2,3\n",
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_is_said_of_an_item_can_be_kept_whatever_it_quotes(tmp_path, name):
+    (tmp_path / name).write_bytes(SPOILT[name])
+    encoding = "utf-8" if name == "a.tsv" else None
+    bad = next(item for item in read_items(tmp_path / name, encoding=encoding) if item.error)
+    assert printable(bad.error) == bad.error
+
+
+def test_files_whose_names_are_in_no_encoding_are_items_like_others(tmp_path):
+    for name in (b"caf\xe9.txt", b"caf\xe8.txt", "café.txt".encode()):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_text("hello")
+    items = list(read_items(tmp_path))
+    assert {item.item_id for item in items} == {"caf\\xe9.txt", "caf\\xe8.txt", "café.txt"}
+    assert [item.error for item in items] == [None] * 3
+    for name in (b"g\xe9.jsonl", b"h\xe9.jsonl"):
+        Path(os.fsdecode(bytes(tmp_path) + b"/" + name)).write_text(f'{{"id": "{name[:1].decode()}"}}\nno JSON\n')
+    items = list(read_items(f"{tmp_path}/*.jsonl"))
+    assert [item.error is None for item in items] == [True, False, True, False]
+    assert all(printable(item.error or "") == (item.error or "") for item in items)

@@ -1,6 +1,7 @@
 """Tables that are no text, packed files, several files."""
 
 import bz2
+import gc
 import gzip
 import lzma
 import os
@@ -12,11 +13,15 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import openpyxl
+import psutil
 import pyarrow as pa
 import pytest
 from pyarrow import ipc, parquet
 
+from firstline.orchestrator.submission import table_process
 from firstline.orchestrator.submission.item_reader import count_items, read_items
+from firstline.orchestrator.submission.record import as_record
+from firstline.orchestrator.submission.table_items import as_json
 from firstline.schemas.errors import UserError
 
 ROWS = [
@@ -168,6 +173,35 @@ def calculated(file, values):
             book.writestr(name, text)
 
 
+ODD_CELLS = {
+    "a number of 5,000 digits": b'<row r="3"><c r="A3" t="n"><v>' + b"1" * 5000 + b"</v></c></row>",
+    "a number that is none": b'<row r="3"><c r="A3" t="n"><v>abc</v></c></row>',
+    "a text that is not among the texts": b'<row r="3"><c r="A3" t="s"><v>99</v></c></row>',
+    "XML that breaks off": b'<row r="3"><c r="A3"',
+}
+
+
+@pytest.mark.parametrize("row", ODD_CELLS.values(), ids=ODD_CELLS.keys())
+def test_a_workbook_that_breaks_in_the_middle_is_a_sentence(tmp_path, row):
+    file = tmp_path / "a.xlsx"
+    book = openpyxl.Workbook()
+    for cells in (["id", "text"], ["a", "x"]):
+        book.active.append(cells)
+    book.save(file)
+    with zipfile.ZipFile(file) as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(file, "w") as changed:
+        for name, text in parts.items():
+            changed.writestr(name, text.replace(b"</sheetData>", row + b"</sheetData>"))
+    with pytest.raises(UserError, match="is no workbook that can be read"):
+        list(read_items(file))
+
+
+@pytest.mark.parametrize("number", ["sNaN", "Infinity", "1e5000", "1e999999"])
+def test_a_decimal_that_json_cannot_say_fails_its_row_alone(number):
+    assert "too large for JSON" in str(as_record("row 1", as_json({"n": Decimal(number)})).error)
+
+
 def test_a_parquet_of_one_row_group_is_read_in_bounded_memory(tmp_path):
     """60 MB in one group: read whole it would be in memory twice."""
     texts = [os.urandom(4000).hex() for _ in range(8000)]
@@ -184,6 +218,61 @@ def test_a_parquet_of_one_row_group_is_read_in_bounded_memory(tmp_path):
     count, grown_mb = map(int, said.stdout.split())
     assert count == 8000
     assert grown_mb < 77
+
+
+def repeated(text: str, rows: int) -> pa.Table:
+    """One text in a dictionary, and so many rows that point at it."""
+    once = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+    return pa.table({"text": once})
+
+
+def test_a_parquet_that_unpacks_to_more_than_memory_is_refused(tmp_path):
+    table = repeated("x" * 4_000_000, 5_000)
+    # Without Arrow's own schema the rows are read as texts.
+    how = {"compression": "zstd", "dictionary_pagesize_limit": 10**9, "store_schema": False}
+    parquet.write_table(table, tmp_path / "a.parquet", **how)
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    with pytest.raises(UserError, match="takes more than 600 MB of memory to read"):
+        count_items(tmp_path / "a.parquet")
+
+
+def test_an_arrow_file_that_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_process, "_ROOM", 50_000_000)
+    table = pa.table({"n": pa.array(range(1), pa.int64()).take(pa.array([0] * 10_000_000, pa.int32()))})
+    with ipc.new_file(tmp_path / "a.arrow", table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    assert (tmp_path / "a.arrow").stat().st_size < 100_000
+    with pytest.raises(UserError, match="takes more than 50 MB of memory to read"):
+        count_items(tmp_path / "a.arrow")
+
+
+def test_rows_without_end_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_process, "MOST_WHOLE", 1_000_000)
+    parquet.write_table(pa.table({"a": pa.nulls(1_000_000)}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="holds more than 1 MB in its rows unpacked; send it in parts"):
+        count_items(tmp_path / "a.parquet")
+
+
+def test_a_row_that_is_too_long_fails_alone_and_large_ones_are_read(tmp_path):
+    texts = ["a", "x" * 6_000_000, *("y" * 4_000_000 for _ in range(60))]
+    parquet.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", use_dictionary=False)
+    items = list(read_items(tmp_path / "a.parquet"))
+    assert [item.error is None for item in items] == [True, False, *[True] * 60]
+    assert "the item is 6.0 MB" in str(items[1].error)
+
+
+def test_who_takes_a_few_rows_leaves_no_process(tmp_path):
+    parquet.write_table(pa.table({"a": list(range(100_000))}), tmp_path / "a.parquet")
+    items = read_items(tmp_path / "a.parquet", limit=3)
+    assert len(list(items)) == 3
+    del items
+    gc.collect()
+    assert [one for one in psutil.Process().children() if "table_process" in " ".join(one.cmdline())] == []
+
+
+def test_the_process_that_reads_a_table_sees_no_secret(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    assert "sk-1" not in table_process._environment().values()
 
 
 def test_a_workbook_that_is_far_larger_unpacked_is_refused_before_it_is_read(tmp_path, monkeypatch):

@@ -131,3 +131,24 @@ def test_an_item_is_asked_again_and_a_taken_answer_has_to_be_one(house, operator
     viewer = house.client(house.token(Role.VIEWER, "a"))
     assert viewer.post(f"{item}/answers", json={"step": "sort", "model": "m"}).status_code == 403
     assert house.client(house.token(Role.OPERATOR, "b")).get(f"{item}/answers").status_code == 404
+
+
+def test_a_comparison_asks_as_whoever_begins_it_and_only_what_looks_at_an_item(tmp_path, monkeypatch):
+    house = build_house(tmp_path, monkeypatch)
+    (house.home / "tools").mkdir()
+    (house.home / "tools" / "shop.yaml").write_text(
+        "name: shop\nkind: sql\noptions: {url: 'sqlite:///shop.db'}\ngrants: [{role: admin}]\n"
+    )
+    plan = {"name": "grow", "kind": "plan", "options": {"goal": "Ask the shop."}}
+    body = {"items": [{"text": "x"}], "models": ["openai/small"]}
+    one = {"workflow": {"name": "w", "steps": [{"name": "first", "skill": "sort"}, plan]}}
+    operator = house.client(house.token(Role.OPERATOR, "one"))
+    named = operator.post("/v1/comparisons", json=body | one | {"tools": ["shop"]})
+    assert (named.status_code, "not granted to the role operator" in named.text) == (422, True)
+    begun = operator.post("/v1/comparisons", json=body | one)
+    assert begun.status_code == 201, begun.text
+    with api.engine().db.reading() as tx:
+        offered = [api.engine().job(tx, job["job"]).plan.offered for job in begun.json()["jobs"]]
+    assert offered == [()]
+    none = operator.post("/v1/comparisons", json=body | {"workflow": {"name": "w", "steps": [plan]}})
+    assert (none.status_code, "no step that looks at one item" in none.text) == (422, True)

@@ -5,7 +5,11 @@ import re
 import pytest
 
 from firstline.orchestrator import api
+from firstline.orchestrator.web.app import _each as each_of
+from firstline.orchestrator.web.problem import problem_of
+from firstline.orchestrator.web.schema_form import value_of
 from firstline.schemas.access import Role
+from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobState
 from tests.unit.orchestrator.web.test_new_job import chosen
 from tests.unit.web_house import WORKFLOW, build_house
@@ -336,3 +340,45 @@ def test_a_comparison_shows_what_it_would_change_before_it_writes(house, browser
     assert skill.read_text() == before.rstrip("\n") + "\npolicy:\n  start: cheap\n"
     tiers = (house.home / "tiers" / "house.yaml").read_text()
     assert tiers.index("openai/other") < tiers.index("openai/small")
+
+
+@pytest.mark.parametrize("path", ["/jobs?state=a%00", "/submit?workflow=%00", "/reviews/j?item=a%00", "/jobs/a%00"])
+def test_no_address_brings_what_no_database_takes(browser, path):
+    assert browser.get(path).status_code == 422
+
+
+def test_every_form_refuses_what_no_database_takes(house, browser):
+    """As it is typed, and in an encoding of the sender's in which half a character can be written."""
+    forms = {route.path for route in each_of(house.app.routes) if "POST" in route.methods and is_page(route.path)}
+    assert len(forms) > 15
+    token = guard(browser)
+    half = (
+        b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\n\\ud800\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="guard"\r\n\r\n' + token.encode() + b"\r\n--b--\r\n"
+    )
+    kind = {"content-type": "multipart/form-data; boundary=b; charset=unicode_escape"}
+    for path in sorted(forms):
+        address = re.sub(r"\{(\w+)\}", "1", path)
+        typed = browser.post(address, data={"guard": token, "note": "a\0"})
+        assert typed.status_code == 422, path
+        assert browser.post(address, content=half, headers=kind).status_code == 422, path
+
+
+def is_page(path: str) -> bool:
+    return not path.startswith(("/v1/", "/health", "/metrics", "/openapi", "/static"))
+
+
+def test_an_answer_that_is_a_nesting_bomb_is_shown_again_with_the_reason(house, browser):
+    schema = {"type": "object", "properties": {"a": {"type": "array"}}, "required": ["a"]}
+    for text in ("[" * 100_000, '["\\ud800"]', "1" * 5000, "NaN"):
+        with pytest.raises(UserError, match="a: expected JSON"):
+            value_of(schema, {"answer.a": text})
+    form = {"guard": guard(browser, "/workflows/new"), "yaml": WORKFLOW, "step": "first", "sample": "[" * 100_000}
+    tried = browser.post("/workflows/try", data=form)
+    assert tried.status_code == 200
+    assert "sample: expected a JSON object" in tried.text
+
+
+def test_what_is_refused_may_quote_what_is_no_character():
+    problem, _ = problem_of(UserError("got 'a\ud800\0'"))
+    assert problem.detail == "got 'a\ufffd\ufffd'"

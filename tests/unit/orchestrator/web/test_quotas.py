@@ -1,18 +1,24 @@
 """A tenant has its share and no more: jobs and items at once, streams of a token."""
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from starlette.requests import Request
 
 from firstline.orchestrator import api
 from firstline.orchestrator.web.access import Visitor, counted
+from firstline.orchestrator.web.api.chat import _submit_served
+from firstline.orchestrator.web.api.chat_request import ChatRequest
+from firstline.orchestrator.web.api.top_model import top_models
+from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.rates import OpenStream
 from firstline.schemas.access import Role
-from tests.unit.web_house import build_house
+from tests.unit.web_house import WORKFLOW, build_house
 
 
 def submit(house, token: str, items: int = 2):
@@ -41,6 +47,26 @@ def test_a_tenant_has_no_more_items_at_work_than_it_may_and_what_is_refused_leav
     assert "at most 2 items" in refused.json()["detail"]
     assert len(api.jobs()) == 1
     assert submit(house, token, items=2).status_code == 201
+
+
+def test_what_is_tried_and_what_a_family_serves_counts_as_any_job(tmp_path, monkeypatch):
+    house = build_house(tmp_path, monkeypatch, TENANT_JOBS="1")
+    token = house.token(Role.OPERATOR, "one")
+    assert submit(house, token).status_code == 201
+    browser = house.client()
+    browser.post("/login", data={"token": token})
+    guard = re.search(r'name="guard" value="([0-9a-f]{64})"', browser.get("/submit").text)[1]
+    form = {"guard": guard, "yaml": WORKFLOW, "step": "first", "sample": '{"text": "hello"}'}
+    assert "&#39;one&#39; has 1 jobs that have not ended" in browser.post("/workflows/try", data=form).text
+    asked: list[Role] = []
+    monkeypatch.setattr(api, "submit", lambda request, _: asked.append(request.role))
+    monkeypatch.setattr("firstline.orchestrator.quality.families.family_skill.skill_of", lambda _: None)
+    workflow_of = "firstline.orchestrator.quality.families.family_skill.workflow_of"
+    monkeypatch.setattr(workflow_of, lambda _: current_catalogue(None).workflow("two-steps"))
+    body = ChatRequest(model="m", messages=[{"role": "user", "content": "x"}])
+    top = top_models(current_catalogue(None))["firstline/auto"]
+    _submit_served(SimpleNamespace(name="f", tenant="one"), top, body, Role.SUBMITTER)
+    assert asked == [Role.SUBMITTER]
 
 
 def test_an_administrator_is_not_bound(tmp_path, monkeypatch):

@@ -1,16 +1,19 @@
 """Accepted answers that jobs share: by everything that shapes them, and with what they saved on record."""
 
+import asyncio
 from dataclasses import replace
 
 import fakeredis
 import pytest
 
+from firstline.config.shared_state.keys import Keys
 from firstline.schemas.policy import Policy
 from firstline.schemas.tier import Model
-from firstline.workers.durability.response_cache import digest_of
+from firstline.workers.durability import response_cache
+from firstline.workers.durability.response_cache import CachedAnswer, ResponseCache, digest_of
 from firstline.workers.execution.packing import keys_of
 from firstline.workers.providers.fake import say
-from firstline.workers.providers.gateway import Call
+from firstline.workers.providers.gateway import Call, Reply
 from tests.unit.worker_rig import A, B, Gated, Rig, simple, skill, tier
 
 ONE_TRY = skill(policy=Policy(attempts_per_tier=1))
@@ -120,5 +123,40 @@ def test_what_is_shared_is_forgotten_after_a_while():
     rig = Rig([say(A)])
     rig.item(job("one", "x"))
     client = fakeredis.FakeRedis(server=rig.server)
-    (key,) = client.keys("*cache*")
+    (key,) = client.keys("*cache:*")
     assert 0 < client.ttl(key) <= 7 * 24 * 3600
+
+
+def kept(cache: ResponseCache, *answers: tuple[str, int]) -> dict[str, int]:
+    """Keep answers of so many characters, then return how long each is that is found."""
+
+    async def run() -> dict[str, int]:
+        for digest, chars in answers:
+            cache.keep(digest, CachedAnswer(Reply(text="x" * chars)))
+            await cache.written()
+        found = {digest: await cache.find(digest) for digest, _ in answers}
+        return {digest: len(one.reply.text or "") for digest, one in found.items() if one is not None}
+
+    return asyncio.run(run())
+
+
+def test_beyond_a_bound_the_oldest_answers_go(monkeypatch):
+    monkeypatch.setattr(response_cache, "MOST_BYTES", 3_500)
+    client = fakeredis.FakeAsyncRedis(decode_responses=True)
+    cache = ResponseCache(client, Keys("t"))
+    assert kept(cache, ("a", 1000), ("b", 1000), ("c", 1000)) == {"a": 1000, "b": 1000, "c": 1000}
+    assert kept(cache, ("a", 900), ("d", 1000), ("e", 1000)) == {"a": 900, "d": 1000, "e": 1000}
+    assert kept(cache, ("b", 10), ("c", 10), *((f"n{n}", 900) for n in range(20))).keys() == {"n17", "n18", "n19"}
+    assert kept(cache, ("large", 300_000)) == {}
+
+
+def test_what_has_expired_is_counted_no_longer(monkeypatch):
+    server = fakeredis.FakeServer()
+    client = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
+    cache, keys = ResponseCache(client, Keys("t")), Keys("t")
+    kept(cache, ("a", 1000))
+    plain = fakeredis.FakeRedis(server=server, decode_responses=True)
+    plain.zadd(keys.cache_ages, {"a": 1})
+    kept(cache, ("b", 1000))
+    assert plain.zrange(keys.cache_ages, 0, -1) == ["b"]
+    assert int(plain.hget(keys.cache_sizes, "all")) == plain.strlen(keys.cached("b"))

@@ -26,6 +26,19 @@ def call_of(model: Model = PRICED, chars: int = 4_000, **params: object) -> Call
         pytest.param({"max_tokens": 50, "max_output_tokens": 90}, 1_094, True, id="a provider's own name"),
         pytest.param({"max_tokens": 50, "n": 4}, 1_204, True, id="for each of several answers"),
         pytest.param({"thinking": {"budget_tokens": 96}, "max_tokens": 1}, 1_100, True, id="thinking is paid too"),
+        pytest.param({"max_tokens": 50, "extra_body": {"max_tokens": 400}}, 1_404, True, id="in the body besides"),
+        pytest.param({"extra_body": {"options": {"num_predict": 90}}}, 1_094, True, id="deeper"),
+        pytest.param({"max_tokens": 5, "reasoning": {"max_tokens": 90}}, 1_094, True, id="a router's thoughts"),
+        pytest.param({"generationConfig": {"maxOutputTokens": 9, "candidateCount": 3}}, 1_031, True, id="Gemini"),
+        pytest.param({"thinkingConfig": {"thinkingBudget": 90}, "max_tokens": 5}, 1_094, True, id="Gemini's thoughts"),
+        pytest.param({"max_tokens": 50, "extra_body": {"best_of": 4}}, 1_204, True, id="the best of several"),
+        pytest.param({"max_tokens": 50, "n": 2, "extra_body": {"n": 4}}, 1_204, True, id="the larger number"),
+        pytest.param({"max_tokens": 50.0}, 1_054, True, id="a number with a point"),
+        pytest.param(
+            {"max_tokens": 50, "prediction": {"type": "content", "content": "x" * 400}}, 1_154, True, id="foretold"
+        ),
+        pytest.param({"max_tokens": -1}, 1_260, False, id="no bound at all"),
+        pytest.param({"max_tokens": 50, "metadata": {"n": 9}}, 1_054, True, id="somebody's own words"),
         pytest.param({}, 1_260, False, id="a guess without a bound"),
     ],
 )
@@ -64,6 +77,28 @@ def test_a_reply_without_usage_or_of_several_calls_teaches_nothing() -> None:
     estimator.learn(call_of(), Reply())
     estimator.learn(call_of(), Reply(usage=Usage(input_tokens=9_000, output_tokens=900), calls=2))
     assert estimator.estimate(call_of()) == estimate(call_of())
+
+
+def test_a_model_bounds_its_answers_by_any_name_as_well() -> None:
+    model = PRICED.evolve(params={"extra_body": {"max_completion_tokens": 300}})
+    assert estimate(call_of(model, max_tokens=100)).cost_usd == pytest.approx((1_004 * 1 + 300 * 10) / 1e6)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tool_calls": [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "x" * 4_000}}]},
+        {"reasoning_content": "x" * 4_000},
+    ],
+)
+def test_all_of_a_message_counts_as_prompt(more: JsonObject) -> None:
+    call = call_of()
+    assert prompt_tokens(replace(call, messages=({**call.messages[0], **more},))) >= prompt_tokens(call) + 1_000
+
+
+def test_a_form_that_is_handed_on_counts_as_prompt() -> None:
+    form = {"type": "json_schema", "json_schema": {"schema": {"description": "x" * 4_000}}}
+    assert prompt_tokens(call_of(response_format=form)) >= prompt_tokens(call_of()) + 1_000
 
 
 def test_schema_and_tools_count_as_prompt() -> None:

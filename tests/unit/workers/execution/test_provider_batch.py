@@ -4,8 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.job import Options
+from firstline.schemas.provider_batch import (
+    ProviderBatchAct,
+    ProviderBatchNews,
+    ProviderBatchOrder,
+    ProviderBatchState,
+)
 from firstline.schemas.tier import Profile, TierKind
+from firstline.workers.execution import provider_batch
+from firstline.workers.providers.batches.wire import BatchError
+from firstline.workers.providers.gateway import Reply
 from firstline.workers.rules.lanes import with_tiers
 from tests.unit.worker_rig import Rig, simple, tier
 
@@ -42,3 +52,23 @@ def test_no_call_is_made_at_once_on_a_batch_tier():
     bulk = tier("m1").evolve(kind=TierKind.BATCH)
     left = rig.item(simple("text", tier=bulk)).left[0]
     assert (left.verdict.kind, left.verdict.cause) == ("defer", "bulk")
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (ErrorKind.MALFORMED, ProviderBatchState.COLLECTED),
+        (ErrorKind.NOT_FOUND, ProviderBatchState.COLLECTED),
+        (ErrorKind.CONNECTION, ProviderBatchState.SUBMITTED),
+    ],
+)
+def test_answers_that_are_too_long_are_not_fetched_again_and_again(kind, state):
+    order = ProviderBatchOrder(id="b", act=ProviderBatchAct.COLLECT, job="j", tier=tier(), created_at=NOW)
+    news = provider_batch._after(order, BatchError(Reply(error=kind, detail="the answer is longer than 1024 MB")))
+    assert (news.state, news.reason) == (state, "the answer is longer than 1024 MB")
+
+
+def test_what_a_provider_says_of_a_batch_can_be_kept():
+    order = ProviderBatchOrder(id="b", act=ProviderBatchAct.LOOK, job="j", tier=tier(), created_at=NOW)
+    news = provider_batch._after(order, BatchError(Reply(error=ErrorKind.SERVER, detail="a\ud800b\0c")))
+    assert ProviderBatchNews.model_validate_json(news.model_dump_json()).reason == "a\ufffdb\ufffdc"

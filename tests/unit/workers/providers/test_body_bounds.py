@@ -113,10 +113,10 @@ def test_a_providers_bomb_is_an_answer_that_is_too_long(monkeypatch):
 
 
 def test_a_batch_apis_bomb_is_no_answer(monkeypatch):
-    monkeypatch.setattr(transport, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(transport, "MOST_BYTES", 100_000)
     there = httpx.MockTransport(lambda _request: response(BOMB, "gzip", len(BOMB)))
     http = BatchHttp(key_of=lambda _: "k", headers_of=lambda _: {}, transport=there)
     model = Model(name="openai/m", price=Price(input=1, output=1))
     with pytest.raises(BatchError) as refused:
         asyncio.run(http.fetch(model, "GET", "http://provider/batches"))
-    assert refused.value.reply.error is ErrorKind.CONNECTION
+    assert refused.value.reply.error is ErrorKind.MALFORMED

@@ -90,3 +90,18 @@ def test_a_value_that_is_too_long_becomes_a_cut_text() -> None:
     cut = clip(ToolResult(value=[1] * 100), 20)
     assert cut.truncated
     assert cut.value == "[1,1,1,1,1,1,1,1,1,1"
+
+
+DEEP: list[object] = []
+for _ in range(300):
+    DEEP = [DEEP]
+ODD = {"half a character": "a\ud800b", "a name": {"a\ud800b": 1}, "NUL": "a\0b", "300 levels": DEEP}
+
+
+@pytest.mark.parametrize("value", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("chars", [1, 1000])
+def test_whatever_a_tool_answers_can_be_kept_or_is_its_error(value, chars):
+    result = clip(ToolResult.model_construct(value=value, error=None, truncated=False, transient=False), chars)
+    text = result.model_dump_json()
+    assert "\\u0000" not in text
+    assert (result.error is not None) is (value is DEEP)

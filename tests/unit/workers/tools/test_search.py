@@ -1,5 +1,6 @@
 """Document search finds passages, keeps their ids, and takes any query as words."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,11 @@ def test_the_passage_that_says_it_most_comes_first_with_id_title_and_text(place:
 
 def test_only_text_files_are_searched_and_folders_are_part_of_the_id(place: Place) -> None:
     assert {hit["id"] for hit in ask(place, "lemon")} == {"fruit#2", "deep/fruit#1"}
+
+
+def test_a_file_whose_name_is_in_no_encoding_is_found_like_others(place: Place) -> None:
+    Path(os.fsdecode(bytes(place.base / "texts") + b"/caf\xe9.txt")).write_text("Espresso and lungo.")
+    assert [hit["id"] for hit in ask(place, "lungo")] == ["caf\\xe9#1"]
 
 
 def test_a_title_field_is_the_documents_title(place: Place) -> None:

@@ -1,6 +1,7 @@
 """The book of families: what is noted is found again, variants of a prompt are one family, money is counted once."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -104,3 +105,30 @@ def test_the_shadow_of_a_tenants_family_finds_the_tenants_own_profile(engine, bo
     get_settings.cache_clear()
     (family,) = rows(engine)
     assert family["why"] == "the profile 'p' has no tier below openai/top"
+
+
+def test_a_family_that_cannot_be_looked_after_keeps_no_other_from_it(engine, book, tmp_path, monkeypatch):
+    home = tmp_path / "home" / "tiers"
+    home.mkdir(parents=True)
+    (home / "p.yaml").write_text("name: p\ntiers: [{name: top, models: [{name: openai/top}]}]\n")
+    monkeypatch.setenv("FIRSTLINE_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear()
+    for system in ("You sort tickets.", "Name the language of this text."):
+        book.note(noted(asked(system, response_format=FORM)))
+    book.stop()
+    first, second = (row["id"] for row in rows(engine))
+    with engine.db.writing() as tx:
+        families.change(tx, family=first, state="of newer code")
+    look_after(engine)
+    get_settings.cache_clear()
+    assert {row["id"]: row["why"] for row in rows(engine)}[second] == "the profile 'p' has no tier below openai/top"
+
+
+def test_a_request_that_cannot_be_written_down_costs_no_other_its_account(engine):
+    book = Book(engine)
+    good, bad = asked("You sort tickets.", response_format=FORM), asked("Name the language.", response_format=FORM)
+    for one in (noted(good), replace(noted(bad), answer="a\ud800"), noted(good)):
+        book.note(one)
+    book.start()
+    book.stop()
+    assert {row["prompt"]: row["requests"] for row in rows(engine)} == {"You sort tickets.": 2}
