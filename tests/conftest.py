@@ -5,9 +5,13 @@ import logging
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 gc.disable()
 gc.set_threshold(20_000, 20, 20)
+# A busy machine is no fault of what is tested.
+settings.register_profile("firstline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("firstline")
 
 
 @pytest.fixture(autouse=True)
