@@ -18,7 +18,7 @@ from firstline.schemas.attempt import ErrorKind, Usage
 from firstline.schemas.tier import Model, Price
 from firstline.workers.loop.event_loop import Threads
 from firstline.workers.providers.batches.wire import BatchError, Progress
-from firstline.workers.providers.gateway import Call, Reply
+from firstline.workers.providers.gateway import Call, PassError, Reply
 from firstline.workers.providers.litellm_gateway import load
 from firstline.workers.providers.recording import Recording, RecordingGateway
 from firstline.workers.simulator.running import running
@@ -214,6 +214,23 @@ def test_a_server_that_is_not_there_is_a_connection_error(gateway, loop):
     model = Model(name="openai/x", api_base="http://127.0.0.1:9/v1")
     reply = loop.run_until_complete(gateway.call(Call(model=model, messages=({"role": "user", "content": "q"},))))
     assert reply.error is ErrorKind.CONNECTION
+
+
+#: litellm falls over each before anything is sent, and calls it a lost connection or a bug of its own.
+UNFIT: dict[str, tuple[dict[str, object], ...]] = {
+    "no content": ({"role": "developer"}, {"role": "user", "content": "q"}),
+    "a part of no type": ({"role": "user", "content": [{"a": 1}]},),
+}
+
+
+@pytest.mark.parametrize("messages", UNFIT.values(), ids=UNFIT.keys())
+def test_a_request_that_fits_no_form_is_its_senders_fault_and_costs_nothing(gateway, loop, messages):
+    call = Call(model=Model(name="openai/x", api_base="http://127.0.0.1:9/v1"), messages=messages)
+    reply = loop.run_until_complete(gateway.call(call))
+    assert (reply.error, reply.cost_usd) == (ErrorKind.BAD_REQUEST, 0.0)
+    with pytest.raises(PassError) as told:
+        loop.run_until_complete(gateway.pass_on(call))
+    assert told.value.status == 400
 
 
 def test_cancelling_a_call_raises_and_leaves_the_next_one_whole(gateway, loop, url, call):

@@ -122,8 +122,11 @@ class LitellmGateway:
                     async with asyncio.timeout(call.timeout_s):
                         return await self._litellm.acompletion(**_request(call, key), stream=stream or None)
             except Exception as error:
-                status = wire.status or getattr(error, "status_code", None)
-                raise PassError(reply_without_litellm(error, wire, call, key), status) from error
+                reply = reply_without_litellm(error, wire, call, key)
+                status = wire.status or (
+                    400 if reply.error is ErrorKind.BAD_REQUEST else getattr(error, "status_code", None)
+                )
+                raise PassError(reply, status) from error
 
     def bill(self, response: Any, call: Call) -> Reply:
         """Return the reply in a response that was passed on, or in the list of its chunks, and what it cost."""

@@ -18,6 +18,9 @@ _BY_NAME = {
     "APIConnectionError": ErrorKind.CONNECTION,
 }
 
+#: What litellm meets in a request that it cannot put into a provider's form; a bare `Exception` is one that it words.
+_STUMBLES = (LookupError, TypeError, AttributeError)
+
 
 def reply_without_litellm(error: Exception | None, wire: Wire, call: Call, key: str | None) -> Reply:
     """Return the reply that a call amounts to which litellm raised for, or made nothing of.
@@ -31,6 +34,9 @@ def reply_without_litellm(error: Exception | None, wire: Wire, call: Call, key: 
         return Reply(error=ErrorKind.TIMEOUT, detail=f"no answer within {call.timeout_s:g} s")
     if wire.status is not None and wire.status < 300 and (reply := _answered(wire, call)) is not None:
         return reply
+    if wire.status is None and error is not None and _stumbled(error):
+        detail = readable(f"the request cannot be put into the provider's form: {error}", secrets=(key,))
+        return free(Reply(error=ErrorKind.BAD_REQUEST, detail=detail))
     if wire.status is None:
         status, body = getattr(error, "status_code", None), f"{getattr(error, 'message', '') or error}"
         failure = failure_of(status if isinstance(status, int) else None, body or name, headers, secrets=(key,))
@@ -42,6 +48,12 @@ def reply_without_litellm(error: Exception | None, wire: Wire, call: Call, key: 
     limits = rate_limits(headers)
     reply = Reply(error=kind, detail=failure.detail, retry_after_s=failure.retry_after_s, limits=limits)
     return free(reply) if _is_free(error, wire, kind) else reply
+
+
+def _stumbled(error: Exception) -> bool:
+    """Say whether litellm fell over a request, before anything was sent: it calls that a lost connection, or a bug."""
+    causes = (error, error.__cause__ or error.__context__)
+    return any(type(one) is Exception or isinstance(one, _STUMBLES) for one in causes)
 
 
 def _is_free(error: Exception | None, wire: Wire, kind: ErrorKind) -> bool:

@@ -1,7 +1,7 @@
 """What a request to the OpenAI-compatible endpoint may hold; what nobody knows is refused by name, never ignored."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,12 @@ class Message(BaseModel):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
+
+    @model_validator(mode="after")
+    def _say_something(self) -> Self:
+        if self.content is None and self.role not in ("assistant", "function"):
+            raise ValueError(f"a message of role '{self.role}' needs `content`: a text or a list of parts")
+        return self
 
     @property
     def text(self) -> str:

@@ -355,8 +355,9 @@ def test_a_stream_that_waits_says_so_and_ends_with_why(tmp_path, monkeypatch):
             "nested too deeply",
         ),
         ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a\\u0000"}]}', "NUL"),
+        ('{"model": "firstline/auto", "messages": [{"role": "developer"}]}', "'developer' needs `content`"),
     ],
-    ids=["broken and deep", "deep", "content", "n", "tools", "no object", "a deep schema", "NUL"],
+    ids=["broken and deep", "deep", "content", "n", "tools", "no object", "a deep schema", "NUL", "no content"],
 )
 def test_what_is_no_chat_request_is_a_400_in_a_sentence(client, body, named):
     answer = client.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
