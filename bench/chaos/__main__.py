@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench.chaos
 from bench.chaos import deaths, poison, postgres_troubles, redis_kinds, redis_troubles, sleepers
-from bench.chaos.outcome import CLOCKED, Scenario, line, play, targets
+from bench.chaos.outcome import CLOCKED, Outcome, Scenario, is_steady, line, play, targets
 from bench.chaos.rest import pulses
 from bench.chaos.scene import LATENCY_S, Stage
 from bench.clock import faketime
@@ -89,6 +89,16 @@ def staged(options: argparse.Namespace, *, jumping: bool) -> Iterator[Stage]:
         yield Stage(deployment, way, postgres, clock, options.kill_every, database_way)
 
 
+def _rounds(scenario: Scenario, stage: Stage, count: int, rounds: int) -> Iterator[Outcome]:
+    """Play a scenario so often, and on until its last rounds are steady, or it was played three times as often."""
+    played: list[Outcome] = []
+    for number in range(1, (3 if rounds > 1 else 1) * rounds + 1):
+        played.append(play(scenario, stage, count))
+        yield played[-1]
+        if number >= rounds and (played[-1].error or is_steady(played[-rounds:])):
+            return
+
+
 @contextmanager
 def _leading(port: int) -> Iterator[Proxy]:
     way = Proxy(port)
@@ -113,7 +123,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--kill-every", type=float, default=5.0, metavar="S", help="seconds between two kills (default 5)"
     )
-    parser.add_argument("--rounds", type=int, default=1, help="play each so often, in a row (default 1)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="play each so often, in a row (default 1), and on, up to three times as often, while a process holds more and "
+        "more threads, connections or files: pools are filled as they are needed, a leak never ends",
+    )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the processes' logs here")
     parser.add_argument("--faketime", help="libfaketimeMT.so.1, where it is not installed in its usual place")
     parser.add_argument(
@@ -121,17 +137,17 @@ def main(argv: list[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     wanted = [one for one in SCENARIOS if one.__name__ in options.only or not (options.only or _is_left(one, options))]
-    chosen = [one for one in wanted for _ in range(options.rounds)]
     count = 400 if options.quick else 2000
-    outcomes = []
-    calm, jumping = ([one for one in chosen if (one in CLOCKED) is jumps] for jumps in (False, True))
+    outcomes: list[Outcome] = []
+    calm, jumping = ([one for one in wanted if (one in CLOCKED) is jumps] for jumps in (False, True))
     for group in filter(None, (calm, jumping)):
         with staged(options, jumping=group is jumping) as stage:
             for scenario in group:
-                outcomes.append(play(scenario, stage, count))
-                if not options.json:
-                    print(line(outcomes[-1]), flush=True)
-    found = targets(outcomes)
+                for outcome in _rounds(scenario, stage, count, options.rounds):
+                    outcomes.append(outcome)
+                    if not options.json:
+                        print(line(outcome), flush=True)
+    found = targets(outcomes, rounds=options.rounds)
     if options.json:
         print(json.dumps({"bench": "chaos", "database": options.database, "items": count, "targets": found}, indent=2))
     else:

@@ -114,8 +114,8 @@ def _tier_silence(blows: tuple[Blow, ...], paid: Paid) -> float | None:
     return max((one for one in found if one is not None), default=None)
 
 
-def targets(outcomes: list[Outcome]) -> list[dict[str, object]]:
-    """Return every figure with its target."""
+def targets(outcomes: list[Outcome], *, rounds: int = 1) -> list[dict[str, object]]:
+    """Return every figure with its target; what processes hold is looked at in each scenario's last rounds."""
     seconds = {one.name: one.seconds for one in outcomes}
     found: list[dict[str, object]] = []
     for one in outcomes:
@@ -144,14 +144,20 @@ def targets(outcomes: list[Outcome]) -> list[dict[str, object]]:
             lasting_s = sum(blow.behind - blow.at for blow in one.blows)
             limit = 1.5 * calm + lasting_s + 10 * max(1, len(one.blows))
             found.append(_target(f"{what}: total time, s", round(one.seconds, 1), round(limit, 1)))
-    return found + _rises(outcomes)
+    of_each = {one.name: [other for other in outcomes if other.name == one.name][-rounds:] for one in outcomes}
+    return found + [rise for last in of_each.values() for rise in _rises(last)]
 
 
-def _rises(outcomes: list[Outcome]) -> list[dict[str, object]]:
+def is_steady(outcomes: Sequence[Outcome]) -> bool:
+    """Say whether no process holds more after the last of a scenario's rounds than after the first of them."""
+    return all(target["met"] for target in _rises(outcomes))
+
+
+def _rises(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
     """Return what processes hold more after the last of several rounds of a scenario than after the first."""
     found = []
     for name in dict.fromkeys(one.name for one in outcomes):
-        rests = [one.rest for one in outcomes if one.name == name and one.error is None]
+        rests = [one.rest for one in outcomes if one.name == name and one.rest is not None]
         if len(rests) < 2:
             continue
         for what in HELD:
