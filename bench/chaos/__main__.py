@@ -127,8 +127,8 @@ def main(argv: list[str] | None = None) -> int:
         "--rounds",
         type=int,
         default=1,
-        help="play each so often, in a row (default 1), and on, up to three times as often, while a process holds more and "
-        "more threads, connections or files: pools are filled as they are needed, a leak never ends",
+        help="play each so often, in a row (default 1), and on, up to three times as often, while a process holds more "
+        "and more threads, connections or files: pools are filled as they are needed, a leak never ends",
     )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the processes' logs here")
     parser.add_argument("--faketime", help="libfaketimeMT.so.1, where it is not installed in its usual place")
