@@ -80,6 +80,8 @@ class Doors:
     places: Places = field(default_factory=lambda: Places(_PLACES))
     #: For requests with large bodies: those of others who wait are not read, and take no memory.
     large: Places = field(default_factory=lambda: Places(_PLACES))
+    #: For uploads: those of others who wait are not read, and take no disk.
+    uploads: Places = field(default_factory=lambda: Places(_PLACES))
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:
