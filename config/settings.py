@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     api_max_body_mb: float = Field(default=16.0, gt=0)
     #: Megabytes of an uploaded file of items.
     api_max_upload_mb: float = Field(default=2000.0, gt=0)
+    #: Megabytes of all uploads that one web process takes at once.
+    api_max_spool_mb: float = Field(default=8000.0, gt=0)
     #: Streams (a job's events, results) that one API token may have open at once in one web process.
     api_streams: int = Field(default=50, gt=0)
     #: Jobs of one tenant that have not ended; None: any number. Administrators are not bound.

@@ -9,11 +9,16 @@ from pydantic import AfterValidator, Field, model_validator
 
 from firstline.schemas.base import Frozen, Json
 
+#: Characters of a pattern.
+_LONGEST_PATTERN = 5_000
+
 
 def _pattern(text: str) -> str:
+    if len(text) > _LONGEST_PATTERN:
+        raise ValueError(f"expected at most {_LONGEST_PATTERN:,} characters of a pattern, got {len(text):,}")
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"expected a regular expression, got {text!r}: {error}") from None
     return text
 

@@ -21,6 +21,8 @@ MAX_PARTS = 20_000
 MAX_EXPANSION = 100_000
 #: Comparisons that one value may take: below about 0.2 s.
 MAX_WORK = 2_000_000
+#: Microseconds, about, that all patterns of a schema may take to be made ready.
+MAX_PATTERNS = 500_000
 #: A pattern that may go back is stopped after so many steps; it counts like as many comparisons by a hundred.
 BACKTRACK_STEPS = 100_000
 #: Levels of a value up to which growth is told apart; deeper counts like this.

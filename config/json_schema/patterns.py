@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from jsonschema_rs import RegexOptions, ValidationError, validator_for
 
@@ -10,6 +11,9 @@ _UNICODE = rf"{_HIGH}{_LOW}|\\u\{{[0-9a-fA-F]+\}}|\\u[0-9a-fA-F]{{4}}"
 _ESCAPE = rf"{_UNICODE}|\\x[0-9a-fA-F]{{2}}|\\c[A-Za-z]|\\[pP]\{{[^}}]*\}}|\\."
 _OUTSIDE = re.compile(rf"\\k<[^>]+>|{_ESCAPE}|\[\^?|\(\?<(?![=!])[^>]+>|\(\?|\{{\d+(?:,\d*)?\}}|.", re.DOTALL)
 _INSIDE = re.compile(rf"{_ESCAPE}|.", re.DOTALL)
+#: Microseconds that the linear engine takes for a class of a Unicode property, for a dot and for any other character.
+_LARGE_CLASS, _DOT_WEIGHT, _ATOM = 600, 20, 5
+_ENDLESS = 10**12
 _MANY = re.compile(r"\\[dDwWsSpP]")
 _DOT = r"[^\n\r\u2028\u2029]"
 _WORD = "[A-Za-z0-9_]"
@@ -35,6 +39,7 @@ def translated(pattern: str, *, linear: bool) -> str:
     return "".join(out)
 
 
+@lru_cache(maxsize=4096)
 def is_linear(pattern: str) -> bool:
     """Say whether the linear engine runs the pattern: no look-around, no back-reference, no giant repetition."""
     try:
@@ -44,19 +49,37 @@ def is_linear(pattern: str) -> bool:
     return True
 
 
+def weight(pattern: str) -> int:
+    """Return about how many microseconds the engine takes to make a pattern ready, repetitions written out."""
+    levels, last = [0], 0
+    for token, text in _pieces(pattern):
+        if token == "(" or token.startswith("(?"):
+            levels.append(0)
+            continue
+        if token == ")":
+            last = levels.pop() if len(levels) > 1 else 0
+        elif token.startswith("{") and token.endswith("}"):
+            last = min(last * (max(map(int, re.findall(r"\d{1,9}", token))) - 1), _ENDLESS)
+        else:
+            last = _LARGE_CLASS if "\\p{" in text.lower() else _DOT_WEIGHT if token == "." else _ATOM
+        levels[-1] += last
+    return sum(levels)
+
+
 def _group_numbers(pattern: str) -> dict[str, int]:
     """Return the numbers of named groups."""
-    groups = [token for token in _tokens(pattern) if token == "(" or token.startswith("(?<")]
+    groups = [token for token, _ in _pieces(pattern) if token == "(" or token.startswith("(?<")]
     return {token[3:-1]: number for number, token in enumerate(groups, 1) if token != "("}
 
 
-def _tokens(pattern: str) -> Iterator[str]:
+def _pieces(pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield each token, and all that it stands for: of a class its characters."""
     at = 0
     while match := _OUTSIDE.match(pattern, at):
-        at = match.end()
+        start, at = at, match.end()
         if match[0] in ("[", "[^"):
             at = _class(pattern, at, negated=False)[1]
-        yield match[0]
+        yield match[0], pattern[start:at]
 
 
 def _outside(token: str, names: dict[str, int], *, linear: bool) -> str:

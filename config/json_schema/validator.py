@@ -13,6 +13,7 @@ from firstline.config.errors.error_messages import Location, listed, suggestion
 from firstline.config.json_schema.bounds import (
     BACKTRACK_STEPS,
     MAX_EXPANSION,
+    MAX_PATTERNS,
     MAX_WORK,
     Growth,
     Size,
@@ -22,7 +23,7 @@ from firstline.config.json_schema.bounds import (
 from firstline.config.json_schema.dialect import is_old, standard
 from firstline.config.json_schema.formats import CHECKS
 from firstline.config.json_schema.keywords import parts, rebuilt
-from firstline.config.json_schema.patterns import is_linear, translated
+from firstline.config.json_schema.patterns import is_linear, translated, weight
 from firstline.config.json_schema.references import pointed
 from firstline.config.json_schema.sentences import Misfit, misfits_of, shortened
 from firstline.config.json_schema.unions import told_apart
@@ -154,7 +155,11 @@ def _meta_sentence(misfit: Misfit, schema: JsonObject) -> str:
 
 
 def _pattern_faults(schema: JsonObject) -> Iterator[SchemaFault]:
-    for at, pattern in _patterns(schema, ()):
+    found = list(_patterns(schema, ()))
+    if sum(weight(pattern) for _, pattern in found) > MAX_PATTERNS:
+        yield SchemaFault((), "the schema's patterns are too many and too long, with their repetitions written out")
+        return
+    for at, pattern in found:
         if not is_linear(pattern) and not _is_pattern(pattern):
             yield SchemaFault(
                 at, f"expected a pattern as ECMA-262 has them (JavaScript's), got {shortened(pattern, 100)!r}"

@@ -26,8 +26,13 @@ FLUSH_S = 2.0
 BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 #: Series of a deployment, beyond which skills that are new are counted as one: whoever submits may name some.
 MOST_SERIES, OTHERS = 20_000, "(others)"
-#: Where a skill's name stands in a counter.
-_SKILL_AT = {"escalations": 2, "answers": 1, "task_cost_usd": 1}
+#: Series beyond those, after which so are tiers and models: they are named by profiles, and by what workers send.
+MORE_OF_MODELS = 5_000
+#: Where a skill's name stands in a counter, and where those of a tier and a model, or a word of a worker's.
+_SKILL_AT = {"escalations": (2,), "answers": (1,), "task_cost_usd": (1,)}
+_MODEL_AT = {"calls": (1, 2, 3), "verdicts": (1, 2), "escalations": (1,), "answers": (2,)} | dict.fromkeys(
+    ("tokens", "unpriced", "cost_usd", "latency", "latency_sum"), (1, 2)
+)
 #: Name of a counter, then the values of its labels.
 Count = tuple[str, ...]
 
@@ -49,7 +54,8 @@ class Tally:
     def flush(self, client: redis.Redis, keys: Keys) -> None:
         """Add what was counted to Redis; where that fails it is kept for the next time."""
         with self._lock:
-            counts, self._counts = self._counts, defaultdict(float)
+            told, self._counts = self._counts, defaultdict(float)
+        counts: Mapping[Count, float] = told
         if not counts:
             return
         try:
@@ -65,17 +71,24 @@ class Tally:
                     self._counts[count] += amount
 
 
-def _folded(client: redis.Redis, keys: Keys, counts: Mapping[Count, float]) -> "defaultdict[Count, float]":
-    """Return counts with the skills that there is no more room for as one."""
+def _folded(client: redis.Redis, keys: Keys, counts: Mapping[Count, float]) -> Mapping[Count, float]:
+    """Return counts with the names that there is no more room for as one."""
+    for most, places in ((MOST_SERIES, _SKILL_AT), (MOST_SERIES + MORE_OF_MODELS, _MODEL_AT)):
+        if int(client.hlen(keys.tally)) + len(counts) > most:
+            counts = _without_new(client, keys, counts, places)
+    return counts
+
+
+def _without_new(
+    client: redis.Redis, keys: Keys, counts: Mapping[Count, float], places: Mapping[str, tuple[int, ...]]
+) -> Mapping[Count, float]:
     found: defaultdict[Count, float] = defaultdict(float, counts)
-    if int(client.hlen(keys.tally)) + len(counts) <= MOST_SERIES:
-        return found
-    by_skill = [count for count in counts if count[0] in _SKILL_AT]
-    known = client.hmget(keys.tally, [json.dumps(count) for count in by_skill]) if by_skill else []
-    for count, value in zip(by_skill, known, strict=True):
+    named = [count for count in counts if places.get(count[0])]
+    known = client.hmget(keys.tally, [json.dumps(count) for count in named]) if named else []
+    for count, value in zip(named, known, strict=True):
         if value is None:
-            at, amount = _SKILL_AT[count[0]], found.pop(count)
-            found[*count[:at], OTHERS, *count[at + 1 :]] += amount
+            amount, at = found.pop(count), places[count[0]]
+            found[tuple(OTHERS if place in at else part for place, part in enumerate(count))] += amount
     return found
 
 

@@ -15,7 +15,7 @@ from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.core.ticker import Ticker
 from firstline.orchestrator.store import jobs, webhooks
 from firstline.schemas.errors import InfrastructureError, UserError
-from firstline.workers.tools.addresses import resolve
+from firstline.workers.tools.addresses import resolved
 
 if TYPE_CHECKING:
     import httpx
@@ -118,12 +118,12 @@ async def _post(url: "httpx.URL", body: bytes, headers: dict[str, str], settings
     import httpx
 
     host = url.raw_host.decode("ascii").strip("[]")
-    address = resolve(host, url.port or _PORTS[url.scheme], allow_private=settings.webhook_private)
     # A server that sends a byte now and then is within every time-out of httpx's: the whole has a deadline.
     async with (
         asyncio.timeout(_TIMEOUT_S),
         httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=_TIMEOUT_S) as client,
     ):
+        address = await resolved(host, url.port or _PORTS[url.scheme], allow_private=settings.webhook_private)
         request = client.build_request(
             "POST",
             url.copy_with(host=address),

@@ -22,6 +22,7 @@ from firstline.orchestrator.plans.single_tier import one_step
 from firstline.orchestrator.plans.thresholds import nothing_certified
 from firstline.orchestrator.reports.item_history import AttemptLine, Story, asked_of, story_of
 from firstline.orchestrator.store import decisions, jobs, rework, views
+from firstline.schemas.access import Role
 from firstline.schemas.base import Frozen, Json
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import ItemState, JobRequest, JobStatus, Options
@@ -74,8 +75,11 @@ def offers(tx: Connection, job: Job, story: Story, step: str) -> tuple[Offer, ..
     return tuple(found)
 
 
-def ask_again(job_id: str, n: int, *, step: str, model: str) -> str:
-    """Ask a model about an item's step; return the job that does it. UserError: not asked by itself, no such model."""
+def ask_again(job_id: str, n: int, *, step: str, model: str, role: Role) -> str:
+    """Ask a model about an item's step for whoever has this role; return the job that does it.
+
+    UserError: not asked by itself, no such model, or its tenant has as much at work as it may have.
+    """
     with api.engine().db.reading() as tx:
         job = api.engine().job(tx, job_id)
         story = story_of(tx, job=job_id, n=n)
@@ -91,6 +95,7 @@ def ask_again(job_id: str, n: int, *, step: str, model: str) -> str:
         name=f"{subtask_label(step)} of {story.item.item_id} again, by {model}",
         options=Options(profile=ladder.name, tenant=job.tenant, purpose=PURPOSE, dedupe=False),
         idempotency_key=f"{PURPOSE}:{job_id}:{n}:{step}:{before:04}-{secrets.token_hex(4)}",
+        role=role,
     )
     return api.submit(request, [inputs], folders=tuple(map(Path, job.folders)))
 

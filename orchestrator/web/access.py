@@ -6,8 +6,8 @@ import math
 import secrets
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, TypeVar
@@ -34,6 +34,8 @@ COOKIE = "firstline"
 _PLACES = 2
 #: Seconds that the answer to "is there any token?" is kept.
 _KNOWN_S = 1.0
+#: Seconds between two looks at whether who reads a stream may go on.
+ASKED_AGAIN_S = 5.0
 #: Methods that change nothing.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Headers that proxies add: who asks is not on this machine.
@@ -80,6 +82,8 @@ class Doors:
     places: Places = field(default_factory=lambda: Places(_PLACES))
     #: For requests with large bodies: those of others who wait are not read, and take no memory.
     large: Places = field(default_factory=lambda: Places(_PLACES))
+    #: For uploads: those of others who wait are not read, and take no disk.
+    uploads: Places = field(default_factory=lambda: Places(_PLACES))
     _any_token: tuple[bool, float] = (False, -math.inf)
 
     def __post_init__(self) -> None:
@@ -137,6 +141,22 @@ def counted(request: Request, begin: Callable[[OpenStream], T]) -> T:
     # Whoever has gone before the first line never begins to read: its end would never be reached.
     weakref.finalize(stream, mine.close)
     return stream
+
+
+def lines_while_in(request: Request, found: Iterable[str]) -> Iterator[str]:
+    """Return lines for as long as who asked for them may have them; they count among the streams of its token."""
+
+    def begin(mine: OpenStream) -> Iterator[str]:
+        asked_at = time.monotonic()
+        with closing(mine):
+            for line in found:
+                if time.monotonic() - asked_at > ASKED_AGAIN_S:
+                    if not still_in(request):
+                        return
+                    asked_at = time.monotonic()
+                yield line
+
+    return counted(request, begin)
 
 
 def doors_of(request: Request) -> Doors:

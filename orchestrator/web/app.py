@@ -84,7 +84,12 @@ def make_app(settings: Settings, *, loopback: bool) -> FastAPI:
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     for kind in (FirstlineError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _answer)
-    app.add_middleware(SizeLimit, body_mb=settings.api_max_body_mb, upload_mb=settings.api_max_upload_mb)
+    app.add_middleware(
+        SizeLimit,
+        body_mb=settings.api_max_body_mb,
+        upload_mb=settings.api_max_upload_mb,
+        spool_mb=settings.api_max_spool_mb,
+    )
     app.add_middleware(Doorkeeper, refused=_refused)
     app.add_middleware(SameOrigin, loopback=loopback)
     app.add_middleware(Patience, requests_per_minute=settings.api_requests_per_minute)

@@ -23,7 +23,10 @@ Answer = Callable[[Request, FirstlineError], Response]
 
 
 class Doorkeeper:
-    """Refuses what strangers send, what comes too fast, and uploads of who may not submit, with their bodies unread."""
+    """Refuses what strangers send, what comes too fast, and uploads of who may not submit, with their bodies unread.
+
+    Two uploads of a tenant are read at once; further ones stay on the wire meanwhile.
+    """
 
     def __init__(self, app: ASGIApp, *, refused: Answer) -> None:
         self._app = app
@@ -37,6 +40,10 @@ class Doorkeeper:
                 await anyio.to_thread.run_sync(partial(_admit, request))
             except FirstlineError as error:
                 await self._refused(request, error)(scope, receive, send)
+                return
+            if request.url.path in UPLOADS:
+                async with doors_of(request).uploads.held(request.state.visitor.tenant):
+                    await self._app(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

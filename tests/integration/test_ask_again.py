@@ -2,12 +2,14 @@
 
 import pytest
 
+from firstline.orchestrator import api
 from firstline.orchestrator.engine.lifecycle import settle_trail
 from firstline.orchestrator.experiments import ask_again
 from firstline.orchestrator.reports.item_history import story_of
 from firstline.orchestrator.store import decisions
 from firstline.orchestrator.store.tables import ItemRow, JobRow, SubtaskRow
-from firstline.schemas.errors import UserError
+from firstline.schemas.access import Role
+from firstline.schemas.errors import OverQuotaError, UserError
 from firstline.schemas.verdict import Reject
 from tests.integration.jobs import PRICE_USD, answered, begun, flying, rows, work
 
@@ -32,7 +34,7 @@ def done(engine, count=2, **options):
 
 def asked(engine, job, n=0, *, step="s0", model=LARGE, deal=lambda item, todo: None):
     """Ask again, and have a worker answer."""
-    second = ask_again.ask_again(job, n, step=step, model=model)
+    second = ask_again.ask_again(job, n, step=step, model=model, role=Role.OPERATOR)
     work(engine, second, deal)
     return second
 
@@ -51,7 +53,7 @@ def test_each_model_has_its_price_before_it_is_asked(engine):
 def test_one_call_is_made_and_booked_by_itself_and_the_item_stays_as_it_is(engine):
     job = done(engine)
     before = as_it_stands(engine, job)
-    second = ask_again.ask_again(job, 0, step="s0", model=LARGE)
+    second = ask_again.ask_again(job, 0, step="s0", model=LARGE, role=Role.OPERATOR)
     (batch,) = flying(engine, second)
     assert batch.tier.models[0].name == LARGE
     assert batch.work[0].input["text"] == "text 0"
@@ -127,7 +129,7 @@ def test_nothing_is_taken_while_the_job_runs(engine):
 def test_what_cannot_be_asked_is_said_and_nothing_is_submitted(engine, step, model, said):
     job = done(engine)
     with pytest.raises(UserError, match=said):
-        ask_again.ask_again(job, 0, step=step, model=model)
+        ask_again.ask_again(job, 0, step=step, model=model, role=Role.OPERATOR)
     assert seconds(engine, job) == ()
 
 
@@ -136,3 +138,13 @@ def test_the_answer_to_another_item_is_not_taken(engine):
     second = asked(engine, job, 1)
     with pytest.raises(UserError, match="asked nothing about this item"):
         ask_again.take(job, 0, answer=second, by="Ada")
+
+
+def test_who_asks_again_is_bound_by_their_tenants_share(engine, monkeypatch):
+    job, _ = done(engine), begun(engine)
+    settings = engine.settings.model_copy(update={"tenant_jobs": 1})
+    monkeypatch.setattr(api.engine(), "settings", settings)
+    with pytest.raises(OverQuotaError, match="has 1 jobs that have not ended"):
+        ask_again.ask_again(job, 0, step="s0", model=LARGE, role=Role.OPERATOR)
+    assert seconds(engine, job) == ()
+    assert ask_again.ask_again(job, 0, step="s0", model=LARGE, role=Role.ADMIN)

@@ -69,9 +69,9 @@ def run_checks(
     return (first, *(_result(spec, subject) for spec in declared))
 
 
-def runs_user_code(skill: Skill) -> bool:
-    """Say whether checking an answer may block on a user's function: then do it off the event loop."""
-    return skill.repair is not None or any(isinstance(spec, Executable) for spec in skill.checks)
+def may_block(skill: Skill) -> bool:
+    """Say whether checking an answer waits for another process, as a user's function has: do it off the event loop."""
+    return skill.repair is not None or any(isinstance(spec, Executable | Regex | Citations) for spec in skill.checks)
 
 
 def _schema_result(skill: Skill, value: Json) -> CheckResult:

@@ -1,24 +1,20 @@
 """The text matches a pattern, or does not."""
 
-import regex
-
 from firstline.schemas.base import Json
 from firstline.schemas.check import Regex
 from firstline.workers.rules.json_paths import brief
-
-#: A pattern that backtracks without end is stopped; Python's own `re` cannot be.
-TIMEOUT_S = 0.5
+from firstline.workers.rules.patterns import matches
 
 
 def reason(spec: Regex, value: Json) -> str | None:
     """Say why the text (of a list: each) is not as the pattern wants it."""
-    found = value if isinstance(value, list) else [value]
-    return next((said for element in found if (said := _one(spec, str(element)))), None)
+    texts = [str(element) for element in (value if isinstance(value, list) else [value])]
+    found = matches(spec.pattern, texts, full=spec.full, ignore_case=spec.ignore_case)
+    said = (_one(spec, text, match) for text, match in zip(texts, found, strict=True))
+    return next((one for one in said if one), None)
 
 
-def _one(spec: Regex, text: str) -> str | None:
-    pattern = regex.compile(spec.pattern, regex.IGNORECASE if spec.ignore_case else 0)
-    match = (pattern.fullmatch if spec.full else pattern.search)(text, timeout=TIMEOUT_S)
+def _one(spec: Regex, text: str, match: list[str]) -> str | None:
     if spec.absent:
         return f"must not contain {brief(match[0], 60)!r}" if match else None
     how = "match as a whole" if spec.full else "contain a match of"

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from redis.exceptions import RedisError
 
+from firstline.config.shared_state.bounded_texts import KEEP, BoundedTexts
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.policy import Confidence
 from firstline.workers.loop.background import Background
@@ -18,33 +19,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that an answer is shared.
 KEPT_S = 7 * 24 * 3600
-#: Larger answers are not kept, and beyond so many bytes in all the oldest go: this Redis evicts nothing, and it carries
-#: the queues.
+#: Larger answers are not kept, and beyond so many bytes in all the oldest go.
 _LARGEST_BYTES, MOST_BYTES = 256_000, 64_000_000
-
-# KEYS: answer, ages, sizes. ARGV: its text, seconds, digest, what an answer's key begins with, bytes of all at most.
-_KEEP = """
-local time = redis.call('TIME')
-local now = tonumber(time[1])
-local function forget(digest)
-  local size = redis.call('HGET', KEYS[3], digest)
-  redis.call('ZREM', KEYS[2], digest)
-  redis.call('HDEL', KEYS[3], digest)
-  redis.call('DEL', ARGV[4] .. digest)
-  redis.call('HINCRBY', KEYS[3], 'all', -tonumber(size or '0'))
-end
-forget(ARGV[3])
-local oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-while oldest[1] and (tonumber(oldest[2]) < now - tonumber(ARGV[2])
-    or tonumber(redis.call('HGET', KEYS[3], 'all') or '0') + #ARGV[1] > tonumber(ARGV[5])) do
-  forget(oldest[1])
-  oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-redis.call('ZADD', KEYS[2], string.format('%d.%06d', time[1], time[2]), ARGV[3])
-redis.call('HSET', KEYS[3], ARGV[3], #ARGV[1])
-redis.call('HINCRBY', KEYS[3], 'all', #ARGV[1])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +62,9 @@ class ResponseCache:
         await self._background.done()
 
     async def _write(self, digest: str, text: bytes) -> None:
-        keys = self.keys.cached(digest), self.keys.cache_ages, self.keys.cache_sizes
-        told = (text, str(KEPT_S), digest, self.keys.cached(""), str(MOST_BYTES))
-        await self.client.eval(_KEEP, len(keys), *keys, *told)
+        keys = self.keys
+        texts = BoundedTexts(keys.cached(""), keys.cache_ages, keys.cache_sizes, kept_s=KEPT_S, most_bytes=MOST_BYTES)
+        await self.client.eval(KEEP, 3, *texts.keeping(digest, text))
 
 
 def digest_of(call: Call, skill_digest: str, *, tenant: str) -> str:

@@ -7,7 +7,7 @@ from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import Json
 from firstline.schemas.check import CheckResult
 from firstline.schemas.verdict import Accept, Defer, Escalate, Verdict
-from firstline.workers.checks import run_checks, runs_user_code
+from firstline.workers.checks import may_block, run_checks
 from firstline.workers.checks.repair import repair
 from firstline.workers.confidence import Ask, CheckedAnswer, assess
 from firstline.workers.durability.response_cache import CachedAnswer
@@ -86,8 +86,8 @@ async def _checked(subtask: Subtask, said: ModelAnswer, value: Json) -> tuple[Js
         checks = run_checks(skill, repaired, text=said.reply.text, item=item, tier=tier, folders=subtask.folders)
         return repaired, (*broken, *checks)
 
-    # A user's function may take its time; the loop has other calls to look after.
-    return await asyncio.to_thread(run) if runs_user_code(skill) else run()
+    # What runs in another process may take its time; the loop has other calls to look after.
+    return await asyncio.to_thread(run) if may_block(skill) else run()
 
 
 def _error(situation: Situation, verdict: Verdict) -> ErrorKind | None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import partial
 
 from firstline.schemas.attempt import Attempt, ErrorKind, Usage
 from firstline.schemas.base import Json, JsonObject
@@ -11,7 +12,7 @@ from firstline.schemas.batch import Settled
 from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
 from firstline.schemas.verdict import Accept, Defer, DeferCause, Escalate
-from firstline.workers.checks import run_checks
+from firstline.workers.checks import may_block, run_checks
 from firstline.workers.durability.students import FRESH_S, StudentInForce
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.subtask import Outcome, Subtask
@@ -38,9 +39,8 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: Attempt
         return state.leave(todo, Escalate(reason="the student is not sure enough"))
     value: Json = json.loads(student.model.answers[int(numbers[0])])
     item = {**subtask.work.input, **inputs}
-    checks = run_checks(
-        subtask.skill, value, text=None, item=item, tier=subtask.batch.tier.name, folders=subtask.folders
-    )
+    check = partial(run_checks, subtask.skill, value, item=item, tier=subtask.batch.tier.name, folders=subtask.folders)
+    checks = await asyncio.to_thread(check) if may_block(subtask.skill) else check()
     failed = next((check for check in checks if not check.passed), None)
     if failed is None and not student.has_room and not await _wait_for_room(subtask, student, margin, worker):
         return state.leave(

@@ -72,7 +72,7 @@ async def _bound(subtask: Subtask, worker: Worker) -> BoundTool:
     spec = subtask.batch.tools.get(name)
     if spec is None:
         raise UserError(f"step '{subtask.todo.step}' calls the tool '{name}', which nobody declares")
-    tools = await worker.toolbox.bound({name: spec}, subtask.place)
+    tools = await worker.toolbox.bound({name: spec}, subtask.place, subtask.planned.step.options)
     if name not in tools:
         raise UserError(f"tool '{name}' is a whole MCP server; a step names one of its tools with the option `tool`")
     return tools[name]

@@ -2,6 +2,7 @@
 
 import ast
 import operator
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,8 @@ MAX_CHARS = 2_000
 _MAX_DIGITS = 300
 #: Characters and elements that one expression may touch, over all its loops; about a second.
 _MAX_TOUCHED = 50_000_000
+#: Seconds of its thread's CPU: what is compared may nest, and costs more than it is long.
+_MAX_CPU_S = 1.0
 _METHODS = frozenset({"lower", "upper", "strip", "startswith", "endswith", "split"})
 
 
@@ -177,9 +180,12 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]
         for formatting in (ast.JoinedStr, ast.FormattedValue):
             self.nodes.pop(formatting, None)
         self._touched = 0
+        self._until_s = time.thread_time() + _MAX_CPU_S
 
     def _eval(self, node: ast.AST) -> object:
         value = super()._eval(node)
+        if time.thread_time() > self._until_s:
+            raise ValueError("it takes too long")
         if isinstance(value, str | list | dict):
             self._touched += len(value)
             if self._touched > _MAX_TOUCHED:

@@ -14,18 +14,19 @@ from pydantic_core import from_json, to_json
 from firstline.workers.rules.json_text import as_json
 from firstline.workers.rules.user_functions import Broken, FunctionCall, call_here
 
-#: What a function may take, with all that it has loaded.
-MEMORY_BYTES = 2 * 2**30
 #: Seconds between two looks at whether the worker lives.
 _LOOK_S = 1.0
 
 
 def main() -> None:
-    """Answer until the worker has no more to ask; what functions print goes where its own errors go."""
+    """Answer until the worker has no more to ask; what functions print goes where its own errors go.
+
+    The argument: bytes that a function may take, with all that it has loaded.
+    """
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
-    for kind, value in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+    for kind, value in ((resource.RLIMIT_AS, int(sys.argv[1])), (resource.RLIMIT_CORE, 0)):
         # macOS refuses RLIMIT_AS.
         with suppress(ValueError, OSError):
             resource.setrlimit(kind, (value, value))

@@ -35,7 +35,8 @@ class _Late(Exception):
 class FunctionHosts:
     """Hosts that are started when they are needed, and anew where one has ended."""
 
-    def __init__(self, at_once: int = _AT_ONCE) -> None:
+    def __init__(self, at_once: int = _AT_ONCE, *, memory_bytes: int = 2 * 2**30) -> None:
+        self._memory_bytes = memory_bytes
         self._free: queue.LifoQueue[_Host | None] = queue.LifoQueue()
         for _ in range(at_once):
             self._free.put(None)
@@ -46,7 +47,7 @@ class FunctionHosts:
         host, kept = self._free.get(), None
         try:
             if host is None or not host.lives:
-                host = _Host()
+                host = _Host(self._memory_bytes)
             answer = host.ask(to_json(asdict(asked)) + b"\n", limit_s)
             kept = host
         except _Late:
@@ -66,10 +67,10 @@ class FunctionHosts:
 class _Host:
     """One process; _Ended, _Late: it is of no more use."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: int) -> None:
         # In a session of its own: who stops the worker lets it answer what it has begun.
         self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "firstline.workers.rules.function_host"),
+            (sys.executable, "-P", "-m", "firstline.workers.rules.function_host", str(memory_bytes)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

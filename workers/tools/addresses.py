@@ -1,8 +1,11 @@
 """Which hosts and addresses a request may reach: allow-list first, then no address inside our own networks."""
 
+import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Iterable
+from concurrent.futures import Future
 from fnmatch import fnmatchcase
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -37,6 +40,21 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
     if private and not allow_private:
         raise PermissionError(f"{host} leads to {private[0]}, which is not a public address")
     return addresses[0]
+
+
+async def resolved(host: str, port: int, *, allow_private: bool) -> str:
+    """Return what `resolve` does, in a thread of its own: a name server that is silent keeps no loop, nor its end."""
+    found: Future[str] = Future()
+
+    def look() -> None:
+        found.set_running_or_notify_cancel()
+        try:
+            found.set_result(resolve(host, port, allow_private=allow_private))
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=look, name="firstline-resolve", daemon=True).start()
+    return await asyncio.wrap_future(found)
 
 
 def _inner(ip: _Address) -> list[ipaddress.IPv4Address]:

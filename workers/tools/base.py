@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,8 +34,8 @@ class Tool(Protocol):
     def parameters(self) -> JsonObject:
         """JSON Schema of the arguments."""
 
-    def run(self, arguments: Mapping[str, Any], *, options: Mapping[str, Any] | None = None) -> ToolResult:
-        """Answer; every failure is `ToolResult.error`. `options` of the caller win over the declared ones."""
+    def run(self, arguments: Mapping[str, Any]) -> ToolResult:
+        """Answer; every failure is `ToolResult.error`."""
 
 
 class Place(Frozen):
@@ -88,11 +88,12 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class BoundTool:
-    """A kind with the options of one declaration."""
+    """A kind with the options of one declaration, and those of the step that uses it."""
 
     kind: Kind
     spec: ToolSpec
     place: Place
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -107,20 +108,21 @@ class BoundTool:
     @property
     def parameters(self) -> JsonObject:
         """JSON Schema of the arguments."""
-        return self.kind.parameters(self.kind.options.model_validate(revealed(self.spec.options)))
+        return self.kind.parameters(self.kind.options.model_validate(revealed({**self.spec.options, **self.options})))
 
     @property
     def runs_here(self) -> bool:
         """Whether it may be called in the caller's process, by the declaration alone."""
         asked = self.kind.runs_here
-        options = self.kind.options.model_validate(revealed(self.spec.options))
-        return self.kind.bounds_itself or (asked is not None and asked(options))
+        if self.kind.bounds_itself or asked is None:
+            return self.kind.bounds_itself
+        return asked(self.kind.options.model_validate(revealed(self.spec.options)))
 
-    def run(self, arguments: Mapping[str, Any], *, options: Mapping[str, Any] | None = None) -> ToolResult:
+    def run(self, arguments: Mapping[str, Any]) -> ToolResult:
         """Answer within this process; every failure is `ToolResult.error`."""
         started = time.perf_counter()
         try:
-            chosen = revealed({**self.spec.options, **(options or {})})
+            chosen = revealed({**self.spec.options, **self.options})
             assert isinstance(chosen, dict)
             result = self._answer(arguments, chosen)
         except UserError as error:

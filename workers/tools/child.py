@@ -22,7 +22,7 @@ def main() -> None:
     call = ToolCall.model_validate_json(sys.stdin.buffer.read())
     _end_without_parent(call.spec.limits)
     _limit(call.spec.limits)
-    result = bind(call.spec, call.place).run(call.arguments, options=call.options)
+    result = bind(call.spec, call.place, call.options).run(call.arguments)
     with os.fdopen(answer, "wb") as pipe:
         pipe.write(result.model_dump_json().encode())
     # Threads that a user's function has left running must not keep the process alive.

@@ -48,9 +48,9 @@ def run(
     UserError when the declaration itself is wrong.
     """
     place = place or Place()
-    tool = bind(spec, place)
+    tool = bind(spec, place, options)
     if tool.runs_here:
-        return tool.run(arguments, options=options)
+        return tool.run(arguments)
     started = time.perf_counter()
     result = _in_child(spec, dict(arguments), dict(options or {}), place, stop)
     return result.evolve(latency_s=time.perf_counter() - started)
@@ -106,5 +106,5 @@ def _absolute(place: Place) -> Place:
 def _environment(spec: ToolSpec, options: JsonObject) -> dict[str, str]:
     named = [name for one in env_names([spec.options, options]) for name in (one, f"{one}_FILE")]
     seen = {name: os.environ[name] for name in (*_HARMLESS, *spec.env, *named) if name in os.environ}
-    ours = str(Path(__file__).resolve().parents[3])
+    ours = str(Path(__file__).absolute().parents[3])
     return {**seen, "PYTHONPATH": ours, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}

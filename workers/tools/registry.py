@@ -1,11 +1,11 @@
 """All kinds of tools by name, and the tools of a job built from their declarations."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
 from firstline.config.json_schema.validator import SchemaFault, validator_of
-from firstline.config.providers.secrets import revealed
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolSpec
 from firstline.workers.tools import mcp
@@ -26,28 +26,31 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def build(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[str, BoundTool]:
+def build(
+    specs: Mapping[str, ToolSpec], place: Place | None = None, options: Mapping[str, Any] | None = None
+) -> dict[str, BoundTool]:
     """Return the tools by name, within this process and without limits but their own (`isolate.run` has the hard ones).
 
-    Nothing outside is touched. UserError when a kind or an option is unknown, or an option's value is wrong.
+    `options` are a step's, which win over those of the declarations. Nothing outside is touched. UserError when a kind
+    or an option is unknown, or an option's value is wrong.
     """
-    return {name: bind(spec, place or Place()) for name, spec in specs.items()}
+    return {name: bind(spec, place or Place(), options) for name, spec in specs.items()}
 
 
-def bind(spec: ToolSpec, place: Place) -> BoundTool:
+def bind(spec: ToolSpec, place: Place, options: Mapping[str, Any] | None = None) -> BoundTool:
     """Return one tool; UserError as in `build`."""
     kind = KINDS.get(spec.kind)
     if kind is None:
         raise UserError(f"tool {spec.name!r}: there is no kind {spec.kind!r}; there are: {', '.join(sorted(KINDS))}")
     try:
         # Raises a UserError where a secret that the options name is not here.
-        options = kind.options.model_validate(revealed(spec.options))
-        validator_of(kind.parameters(options))
+        tool = BoundTool(kind, spec, place, options or {})
+        validator_of(tool.parameters)
     except ValidationError as error:
         raise UserError(f"tool {spec.name!r}: {_wrong_options(error, kind)}") from None
     except SchemaFault as fault:
         raise UserError(f"tool {spec.name!r}: parameters is not a JSON Schema: {fault}") from None
-    return BoundTool(kind, spec, place)
+    return tool
 
 
 def discover(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[str, ToolSpec]:

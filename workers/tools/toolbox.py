@@ -33,14 +33,16 @@ class Toolbox:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="firstline-tool")
         self._known: dict[bytes, tuple[float, asyncio.Task[Tools]]] = {}
 
-    async def bound(self, specs: Mapping[str, ToolSpec], place: Place) -> Tools:
+    async def bound(
+        self, specs: Mapping[str, ToolSpec], place: Place, options: Mapping[str, Any] | None = None
+    ) -> Tools:
         """Return declared tools by name, an MCP server as all that it offers; UserError as `registry.build` has it."""
-        key = to_json([specs, place])
+        key = to_json([specs, place, options])
         known = self._known.get(key)
         if known is None or known[0] < time.monotonic():
             if len(self._known) >= _ROOM:
                 self._known.pop(next(iter(self._known)))
-            task = asyncio.get_running_loop().create_task(self._bind(specs, place))
+            task = asyncio.get_running_loop().create_task(self._bind(specs, place, options))
             known = self._known[key] = (time.monotonic() + _KNOWN_S, task)
         try:
             # Whoever is cancelled while waiting leaves the answer to the others.
@@ -68,8 +70,8 @@ class Toolbox:
         except UserError as error:
             return failed(str(error))
 
-    async def _bind(self, specs: Mapping[str, ToolSpec], place: Place) -> Tools:
+    async def _bind(self, specs: Mapping[str, ToolSpec], place: Place, options: Mapping[str, Any] | None) -> Tools:
         def bind() -> Tools:
-            return build(discover(specs, place), place)
+            return build(discover(specs, place), place, options)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, bind)

@@ -132,11 +132,7 @@ async def answer(
     """Return the answer to a conversation, or the same one as before under its key."""
     async with turn_of(request):
         asking = await anyio.to_thread.run_sync(_asking, request, body, visitor, own_key)
-    place = KeptAnswer(
-        api.engine(),
-        api.engine().settings.keys.chat(visitor.tenant, key) if key is not None else None,
-        digest(body.plain),
-    )
+    place = KeptAnswer(api.engine(), visitor.tenant, None if key is None else digest(key), digest(body.plain))
     before = await anyio.to_thread.run_sync(place.before)
     if before is not None:
         return Answered(events=_each(chunks(before, usage=body.streams_usage))) if body.stream else Answered(before)

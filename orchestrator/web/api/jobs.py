@@ -1,7 +1,7 @@
 """Jobs: submitted, listed, followed, and what came of them."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -19,7 +19,8 @@ from firstline.orchestrator.store import item_lists, views
 from firstline.orchestrator.store import jobs as job_store
 from firstline.orchestrator.store.item_lists import ItemFilter
 from firstline.orchestrator.submission.item_file import as_file
-from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, counted, still_in
+from firstline.orchestrator.web import access
+from firstline.orchestrator.web.access import SeenJob, Submitter, Viewer, counted, lines_while_in, still_in
 from firstline.orchestrator.web.api.submission import JobBody, JobOrder, as_named_file, submit
 from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.orchestrator.web.parameters import NAME, ItemNumber, Limit
@@ -32,8 +33,6 @@ from firstline.schemas.report import Report
 router = APIRouter(route_class=JsonRoute, prefix="/v1/jobs", tags=["jobs"], responses=documented())
 
 _POLL_S = 0.5
-#: Seconds after which a stream asks again whether its token is in force.
-_ASKED_AGAIN_S = 5.0
 _MISSING = documented(HTTPStatus.NOT_FOUND)
 
 Key = Annotated[
@@ -153,7 +152,7 @@ async def _statuses(job: str, request: Request, mine: OpenStream) -> AsyncIterat
             if said.state.ended:
                 return
             last = said
-            if time.monotonic() - asked_at > _ASKED_AGAIN_S:
+            if time.monotonic() - asked_at > access.ASKED_AGAIN_S:
                 if not await anyio.to_thread.run_sync(still_in, request):
                     return
                 asked_at = time.monotonic()
@@ -187,21 +186,7 @@ def get_results(
     media = "text/csv; charset=utf-8" if kind is ResultFormat.CSV else "application/x-ndjson"
     headers = {"content-disposition": f'attachment; filename="{job}.{kind.value}"'}
     found = lines(api.results(job), kind, CsvStyle(raw, bom))
-    return StreamingResponse(
-        counted(request, lambda mine: _while_in(request, found, mine)), media_type=media, headers=headers
-    )
-
-
-def _while_in(request: Request, found: Iterable[str], mine: OpenStream) -> Iterator[str]:
-    """Yield lines for as long as who asked for them may."""
-    asked_at = time.monotonic()
-    with closing(mine):
-        for line in found:
-            if time.monotonic() - asked_at > _ASKED_AGAIN_S:
-                if not still_in(request):
-                    return
-                asked_at = time.monotonic()
-            yield line
+    return StreamingResponse(lines_while_in(request, found), media_type=media, headers=headers)
 
 
 @router.get("/{job}/items", responses=_MISSING, summary="List a job's items")

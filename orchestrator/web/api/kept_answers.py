@@ -9,11 +9,14 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from firstline.config.shared_state.bounded_texts import KEEP, BoundedTexts
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.web.problem import Refusal
 
 #: Seconds that an answer is kept, and that a request under way holds its key at most.
 _KEPT_S, _HELD_S = 86_400, 900
+#: Of a larger answer it is kept that there was one; beyond so many bytes of a tenant its oldest answers go.
+LARGEST_BYTES, MOST_BYTES = 1_000_000, 32_000_000
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,16 @@ class KeptAnswer:
     """The place of one request's answer; None: the request has no key, or Redis is away, and nothing is kept."""
 
     engine: Context
-    key: str | None
+    tenant: str
+    #: Digest of its key.
+    name: str | None
+    #: Digest of what is asked.
     digest: str
+
+    @property
+    def key(self) -> str | None:
+        """Where it stands in Redis."""
+        return None if self.name is None else self.engine.settings.keys.chat(self.tenant, self.name)
 
     def before(self) -> dict[str, Any] | None:
         """Return the answer of the same request before, or hold its place.
@@ -41,6 +52,12 @@ class KeptAnswer:
                     HTTPStatus.BAD_REQUEST,
                     "the Idempotency-Key was used for another request; send each request under a key of its own",
                 )
+            if kept.get("too_large"):
+                raise Refusal(
+                    HTTPStatus.BAD_REQUEST,
+                    f"the answer to this Idempotency-Key took more than {LARGEST_BYTES:,} bytes and was not kept; "
+                    "under another key the request is answered, and paid, once more",
+                )
             if "body" not in kept:
                 detail = "the request of this Idempotency-Key is still under way; ask again in a moment"
                 raise Refusal(HTTPStatus.CONFLICT, detail, headers={"retry-after": "1"})
@@ -49,9 +66,16 @@ class KeptAnswer:
 
     def keep(self, body: dict[str, Any]) -> None:
         """Keep the answer."""
-        if self.key is not None:
-            with _bearing_outages():
-                self.engine.redis.set(self.key, json.dumps({"digest": self.digest, "body": body}), ex=_KEPT_S)
+        if self.name is None:
+            return
+        text = json.dumps({"digest": self.digest, "body": body}).encode()
+        if len(text) > LARGEST_BYTES:
+            text = json.dumps({"digest": self.digest, "too_large": True}).encode()
+        keys = self.engine.settings.keys
+        ages, sizes = keys.chat_ages(self.tenant), keys.chat_sizes(self.tenant)
+        texts = BoundedTexts(keys.chat(self.tenant, ""), ages, sizes, kept_s=_KEPT_S, most_bytes=MOST_BYTES)
+        with _bearing_outages():
+            self.engine.redis.eval(KEEP, 3, *texts.keeping(self.name, text))
 
     def give_up(self) -> None:
         """Leave the place: there is no answer, and the next try is made in earnest."""

@@ -53,10 +53,10 @@ def list_second_answers(job: SeenJob, item: ItemNumber) -> tuple[SecondAnswer, .
 
 
 @router.post("/answers", status_code=HTTPStatus.CREATED, summary="Ask another model")
-def ask_another(job: SteeredJob, item: ItemNumber, body: SecondQuestion) -> SecondAnswer:
+def ask_another(visitor: Operator, job: SteeredJob, item: ItemNumber, body: SecondQuestion) -> SecondAnswer:
     """Ask a model about a step once more, as a job of its own with one call; the item stays as it is."""
     _known(job, item)
-    return _second(job, item, ask_again(job, item, step=body.step, model=body.model))
+    return _second(job, item, ask_again(job, item, step=body.step, model=body.model, role=visitor.role))
 
 
 @router.post("/answers/{answer}/take", summary="Let a second answer stand")

@@ -69,7 +69,7 @@ def ask(
     model: Annotated[str, Form(max_length=300)],
 ) -> Response:
     """Ask another model about a step; its answer comes beside the item's own."""
-    ask_again(find_job(job, visitor), item, step=step, model=model)
+    ask_again(find_job(job, visitor), item, step=step, model=model, role=visitor.role)
     return go(f"/jobs/{job}/items/{item}#at-{step}")
 
 

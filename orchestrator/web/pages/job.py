@@ -16,7 +16,7 @@ from firstline.orchestrator.reports.plan_progress import anatomy
 from firstline.orchestrator.reports.promise import sentences
 from firstline.orchestrator.results.results_file import ResultFormat, lines
 from firstline.orchestrator.store import views, webhooks
-from firstline.orchestrator.web.access import find_job
+from firstline.orchestrator.web.access import find_job, lines_while_in
 from firstline.orchestrator.web.charts.of_job import job_charts
 from firstline.orchestrator.web.drawing import HEIGHT, WIDTH, draw
 from firstline.orchestrator.web.pages.items import ItemQuery, items_of
@@ -68,10 +68,11 @@ def show_report(request: Request, job: PageJob) -> Response:
 
 
 @router.get("/results.{kind}")
-def download(job: PageJob, kind: ResultFormat) -> Response:
+def download(request: Request, job: PageJob, kind: ResultFormat) -> Response:
     """Stream the results as a file."""
     headers = {"content-disposition": f'attachment; filename="{job}.{kind.value}"'}
-    return StreamingResponse(lines(api.results(job), kind), media_type="application/octet-stream", headers=headers)
+    found = lines_while_in(request, lines(api.results(job), kind))
+    return StreamingResponse(found, media_type="application/octet-stream", headers=headers)
 
 
 @router.post("/{act}")

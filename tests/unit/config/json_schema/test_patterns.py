@@ -1,5 +1,6 @@
 import pytest
 
+from firstline.config.json_schema.patterns import weight
 from firstline.config.json_schema.validator import Validator
 
 
@@ -46,3 +47,17 @@ def test_patterns_of_property_names_are_read_alike():
     validator = Validator({"patternProperties": {r"^\p{Lu}\0?$": {"type": "string"}}, "additionalProperties": False})
     assert validator.is_valid({"É": "x"})
     assert not validator.is_valid({"é": "x"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "most"),
+    [
+        (r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}$", 200),
+        (r"^[\p{L}\p{M}' -]+$", 700),
+        (r"(?:a|(?<year>\d{4})-.{2,10}){3}", 1_000),
+        ("(" * 1_000 + ")" * 1_000, 10),
+        ("){9}" * 200_000, 10),
+    ],
+)
+def test_what_people_write_weighs_little(pattern, most):
+    assert weight(pattern) <= most

@@ -170,7 +170,12 @@ def nested(levels):
         pytest.param(nested(3000), "levels deep", id="deep"),
         pytest.param({"enum": ["x" * 1000] * 2000}, "bytes long", id="long"),
         pytest.param({"pattern": "(?>a)"}, "JavaScript", id="no pattern"),
-        pytest.param({"pattern": "(a{1000}){1000}"}, "JavaScript", id="a pattern without end"),
+        pytest.param({"pattern": "(a{1000}){1000}"}, "too many and too long", id="a pattern without end"),
+        pytest.param(
+            {"properties": {f"p{n}": {"pattern": rf"[\p{{L}}a]{{{n % 200}}}"} for n in range(5_000)}},
+            "too many and too long",
+            id="many patterns that take long to be made ready",
+        ),
         pytest.param({"$schema": "http://example.org/mine"}, "expected a draft", id="no draft"),
         pytest.param({"type": "objekt"}, "did you mean 'object'", id="no type"),
         pytest.param({"exclusiveMinimum": True}, "no valid JSON Schema", id="draft 4 in 2020-12"),

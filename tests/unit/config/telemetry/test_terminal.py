@@ -99,3 +99,10 @@ def test_a_log_for_people_is_not_obeyed():
 
 def test_ends_of_lines_and_tabs_are_as_they_were():
     assert shown("a\tb\r\nc\nd") == "a\tb\r\nc\nd"
+
+
+def test_no_line_is_read_otherwise_than_it_stands_there():
+    turning = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C]
+    seen = shown("".join(f"a{chr(code)}b" for code in turning))
+    assert not {*map(ord, seen)} & {*turning}
+    assert shown("שלום") == "שלום"

@@ -114,3 +114,18 @@ def test_skills_that_somebody_makes_up_do_not_grow_the_series_without_end(client
     assert sum(value for (name, *_), value in found.items() if name == "task_cost_usd") == 100.25
     assert found["task_cost_usd", counters.OTHERS] > 50
     assert counted(client, attempt(cost_usd=0.25))["task_cost_usd", "sort"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["model", "tier", "purpose", "verdict"])
+def test_neither_do_names_that_a_worker_makes_up_and_skills_leave_room_for_models(client, monkeypatch, name) -> None:
+    monkeypatch.setattr(counters, "MOST_SERIES", 50)
+    monkeypatch.setattr(counters, "MORE_OF_MODELS", 50)
+    usage = Usage(input_tokens=5)
+    counted(client, *(attempt(skill=f"made-up-{n}", cost_usd=0.5) for n in range(100)))
+    counted(client, attempt(model="openai/new", cost_usd=0.25))
+    for n in range(0, 200, 10):
+        made_up = (attempt(usage=usage, cost_usd=0.5, **{name: f"made-up-{at}"}) for at in range(n, n + 10))
+        found = counted(client, *made_up)
+    assert len(found) <= 50 + 50 + 10 * 10
+    assert sum(value for (counter, *_), value in found.items() if counter == "cost_usd") == 150.25
+    assert found["cost_usd", "cheap", "openai/new"] == 0.25

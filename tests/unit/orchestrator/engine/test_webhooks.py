@@ -176,6 +176,18 @@ def test_a_receiver_that_answers_a_byte_at_a_time_has_a_deadline(house, dripping
     assert time.monotonic() - began < 8
 
 
+def test_a_name_server_that_is_silent_is_within_the_deadline(house, monkeypatch):
+    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 0.5)
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
+    began = time.monotonic()
+    reason = webhooks.send("https://example.org/hook", b"{}", message_id="m", settings=get_settings())
+    took_s = time.monotonic() - began
+    over.set()
+    assert reason == "it had not answered within 0.5 s"
+    assert took_s < 8
+
+
 def test_a_slow_receiver_keeps_nobody_waiting(house, ear, dripping, monkeypatch):
     monkeypatch.setattr(webhooks, "_TIMEOUT_S", 3.0)
     for url in (dripping, ear.url):

@@ -78,7 +78,7 @@ def test_a_session_ends_with_its_token(house):
 
 
 def test_a_stream_ends_with_its_token(closed, monkeypatch):
-    monkeypatch.setattr("firstline.orchestrator.web.api.jobs._ASKED_AGAIN_S", 0.0)
+    monkeypatch.setattr("firstline.orchestrator.web.access.ASKED_AGAIN_S", 0.0)
     monkeypatch.setattr("firstline.orchestrator.web.api.jobs._POLL_S", 0.05)
     token = closed.token()
     job = closed.submit(token=token)

@@ -100,6 +100,18 @@ def test_no_route_answers_without_a_token_in_force(house, job):
     assert (answered, broken) == ([], [])
 
 
+def test_whatever_may_change_something_is_in_the_audit_log_by_its_name(house, job):
+    visit = Visit(house, house.token(Role.ADMIN, "a"))
+    unwritten = []
+    for method, path in routes(house.app):
+        if method != "GET":
+            visit.ask(method, path, job)
+            # Logging out is followed by logging in again.
+            log = house.client(visit.token).get("/v1/audit-log", params={"limit": 2}).json()
+            unwritten += [(method, path)] if f"{method} {path}" not in [one["action"] for one in log] else []
+    assert unwritten == []
+
+
 @_LOWER
 def test_nothing_of_one_tenant_is_in_any_answer_to_another(house, job, belongings, role):
     visit = Visit(house, house.token(role, "b"))

@@ -10,6 +10,8 @@ import pytest
 from starlette.requests import Request
 
 from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
+from firstline.orchestrator.web import access
 from firstline.orchestrator.web.access import Visitor, counted
 from firstline.orchestrator.web.api.chat import _submit_served
 from firstline.orchestrator.web.api.chat_request import ChatRequest
@@ -109,3 +111,19 @@ def test_results_are_streams_of_a_token(tmp_path, monkeypatch):
     client = house.client(house.token())
     # Each is over when it is read.
     assert [client.get(f"/v1/jobs/{job}/results").status_code for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/{job}/results", "/jobs/{job}/results.jsonl"], ids=["API", "page"])
+def test_results_end_with_who_reads_them_and_count_among_their_streams(tmp_path, monkeypatch, path):
+    house = build_house(tmp_path, monkeypatch, API_STREAMS="1")
+    job, client = house.submit(3), house.client()
+    client.post("/login", data={"token": house.token()})
+    url = path.format(job=job)
+    assert len(client.get(url).text.splitlines()) == 3
+    monkeypatch.setattr(access, "ASKED_AGAIN_S", -1.0)
+    asked = iter([True, False])
+    monkeypatch.setattr(access, "still_in", lambda _: next(asked))
+    assert len(client.get(url).text.splitlines()) == 1
+    mine = house.app.state.doors.streams.open(tokens.listed(api.engine().db)[0].id)
+    assert client.get(url).status_code == 429
+    mine.close()

@@ -1,5 +1,6 @@
 """What each check lets pass, and what it says of the rest."""
 
+import resource
 import time
 from typing import Any
 
@@ -8,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from firstline.schemas.check import CheckSpec
+from firstline.schemas.check import CheckSpec, Regex
 from firstline.schemas.skill import Skill
-from firstline.workers.checks import run_checks, runs_user_code
+from firstline.workers.checks import may_block, run_checks
 from firstline.workers.checks.grounded import find
 
 ANY: dict[str, Any] = {}
@@ -237,6 +238,38 @@ def test_a_pattern_that_backtracks_without_end_is_a_failed_check():
     assert time.perf_counter() - begun < 5
 
 
+#: Takes gigabytes when it is compiled.
+BOMB = "(?:" * 20 + "a{2}" + "){2}" * 20
+
+
+@pytest.mark.parametrize(
+    "check",
+    [{"kind": "regex", "pattern": BOMB}, {"kind": "citations", "pattern": f"({BOMB})", "source": "text"}],
+    ids=lambda check: check["kind"],
+)
+def test_a_pattern_that_takes_all_memory_to_compile_is_a_failed_check_of_its_item_alone(check):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    said = one(check, "aaaa")
+    assert "could not be checked" in str(said)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+    assert one({"kind": "regex", "pattern": "^a+$"}, "aaaa") is None
+
+
+def test_all_texts_of_a_list_have_one_deadline():
+    begun = time.perf_counter()
+    said = one({"kind": "regex", "pattern": r"^(a|a)*$|!"}, ["a" * 18 + "!"] * 200)
+    assert "could not be checked" in str(said)
+    assert time.perf_counter() - begun < 5
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "a{99999999999999999999}", "(" * 4_000, "a" * 5_001], ids=lambda text: text[:9]
+)
+def test_what_is_no_pattern_is_a_sentence(pattern):
+    with pytest.raises(ValidationError, match="expected"):
+        Regex(kind="regex", pattern=pattern)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
@@ -274,8 +307,9 @@ def test_a_users_function_is_bounded_and_its_errors_are_reasons(folder, name, re
 
 
 def test_a_skill_tells_whether_its_checks_run_user_code():
-    assert runs_user_code(skill_of({"kind": "function", "path": "mine:fine"}))
-    assert not runs_user_code(skill_of({"kind": "range"}))
+    assert may_block(skill_of({"kind": "function", "path": "mine:fine"}))
+    assert may_block(skill_of({"kind": "regex", "pattern": "a"}))
+    assert not may_block(skill_of({"kind": "range"}))
 
 
 @pytest.mark.parametrize(

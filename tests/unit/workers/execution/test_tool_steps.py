@@ -1,9 +1,12 @@
 """Steps that a tool answers: arguments from references, hard limits, and every call on record."""
 
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
+from firstline.config.catalogue.catalogue import Catalogue
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.batch import Batch
 from firstline.schemas.plan import PlannedStep, Step
@@ -165,3 +168,24 @@ def test_a_required_argument_that_is_missing_is_named_with_its_reference():
     declared = Step.model_validate({"name": "s", "kind": "tool", "tool": "tool"})
     found = arguments_of(declared, PARAMETERS, {}, {})
     assert found == Unfit(reason="required argument 'text' (item.text) of tool 'tool' is missing")
+
+
+@pytest.mark.parametrize("kind", ["sql", "search"])
+def test_a_kind_works_without_a_declaration_by_its_steps_options(folder, kind):
+    (folder / "texts").mkdir()
+    (folder / "texts" / "a.md").write_text("The answer is forty-two.")
+    with closing(sqlite3.connect(folder / "x.db")) as connection:
+        connection.execute("create table t (a)")
+    options = {"sql": {"url": f"sqlite:///{folder}/x.db"}, "search": {"folder": str(folder / "texts")}}[kind]
+    inputs = {"sql": {"statement": "=select count(*) as n from t"}, "search": {"query": "=forty-two"}}[kind]
+    asked = step(tool=kind, options=options, inputs=inputs)
+    spec = Catalogue().tool(kind)
+    trail = Rig([]).item(asking(spec, folder, "x", steps=(asked,)))
+    assert trail.settled, trail.left
+    assert ("rows" if kind == "sql" else "forty-two") in str(trail.settled[0].value)
+
+
+def test_what_a_step_must_say_of_an_undeclared_kind_and_does_not_is_a_sentence(folder):
+    asked = step(tool="sql", inputs={"statement": "=select 1"})
+    trail = Rig([]).item(asking(ToolSpec(name="sql", kind="sql"), folder, "x", steps=(asked,)))
+    assert "url: Field required" in trail.left[0].verdict.reason

@@ -119,3 +119,11 @@ def test_numbers_are_as_exact_as_their_literals(expression):
 
 def test_a_value_comes_back_as_json_has_it():
     assert evaluate("[a + 0.2, a * 10]", {"a": 0.1}).value == [0.3, 1]
+
+
+def test_comparing_large_lists_again_and_again_ends_soon():
+    item = {"a": [*range(300_000)], "b": [*range(300_000)], "rounds": [*range(9_000)]}
+    began = time.thread_time()
+    outcome = evaluate("[item.a == item.b for x in item.rounds]", {"item": item})
+    assert "it takes too long" in str(outcome.error)
+    assert time.thread_time() - began < 6
