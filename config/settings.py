@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     api_max_spool_mb: float = Field(default=8000.0, gt=0)
     #: Streams (a job's events, results) that one API token may have open at once in one web process.
     api_streams: int = Field(default=50, gt=0)
+    #: Chats that one API token may wait for at once in one web process.
+    api_waits: int = Field(default=500, gt=0)
     #: Jobs of one tenant that have not ended; None: any number. Administrators are not bound.
     tenant_jobs: int | None = Field(default=None, gt=0)
     #: Items of these jobs.

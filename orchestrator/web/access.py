@@ -6,12 +6,13 @@ import math
 import secrets
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
+import anyio
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -77,6 +78,8 @@ class Doors:
     loopback: bool
     rates: Rates = field(init=False)
     streams: Streams = field(init=False)
+    #: Chats that are waited for.
+    waits: Streams = field(init=False)
     #: Who else than tokens says who somebody is.
     provider: IdentityProvider | None = field(init=False)
     places: Places = field(default_factory=lambda: Places(_PLACES))
@@ -89,6 +92,7 @@ class Doors:
     def __post_init__(self) -> None:
         self.rates = Rates(self.settings.api_requests_per_minute)
         self.streams = Streams(self.settings.api_streams)
+        self.waits = Streams(self.settings.api_waits)
         file = self.settings.login_file
         self.provider = IdentityProvider(load_login(file)) if file is not None else None
 
@@ -132,13 +136,44 @@ class Doors:
 
 def counted(request: Request, begin: Callable[[OpenStream], T]) -> T:
     """Return a stream that counts among those of its token until it is closed; refused: it has too many."""
-    doors, visitor = doors_of(request), request.state.visitor
-    mine = doors.streams.open(visitor.token or visitor.name)
-    if mine is None:
-        detail = f"this token has {doors.settings.api_streams} streams open already; close one, or wait until it ends"
-        raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": "5"})
+    doors = doors_of(request)
+    mine = _opened(request, doors.streams, f"{doors.settings.api_streams} streams open already; close one")
     stream = begin(mine)
     # Whoever has gone before the first line never begins to read: its end would never be reached.
+    weakref.finalize(stream, mine.close)
+    return stream
+
+
+def _opened(request: Request, streams: Streams, too_many: str) -> OpenStream:
+    visitor = request.state.visitor
+    mine = streams.open(visitor.token or visitor.name)
+    if mine is None:
+        detail = f"this token has {too_many}, or wait until it ends"
+        raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": "5"})
+    return mine
+
+
+def waits(request: Request) -> OpenStream:
+    """Count a chat among those that its token waits for, until it is closed; refused: it waits for too many."""
+    doors = doors_of(request)
+    return _opened(request, doors.waits, f"{doors.settings.api_waits} chats under way already; break one off")
+
+
+def parts_while_in(request: Request, found: AsyncGenerator[str, None], mine: OpenStream) -> AsyncGenerator[str, None]:
+    """Return the parts of an answer for as long as who asked for it may have them."""
+
+    async def parts() -> AsyncGenerator[str, None]:
+        asked_at = time.monotonic()
+        with closing(mine):
+            async with aclosing(found):
+                async for part in found:
+                    if time.monotonic() - asked_at > ASKED_AGAIN_S:
+                        if not await anyio.to_thread.run_sync(still_in, request):
+                            return
+                        asked_at = time.monotonic()
+                    yield part
+
+    stream = parts()
     weakref.finalize(stream, mine.close)
     return stream
 

@@ -1,8 +1,8 @@
 """The OpenAI-compatible endpoint: a conversation for the top model's family, or a message for a workflow."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ from firstline.orchestrator.quality.families.book import Book, Noted
 from firstline.orchestrator.quality.families.family import Family
 from firstline.orchestrator.quality.families.signature import Signature, signature_of
 from firstline.orchestrator.submission.item_fields import item_fields
-from firstline.orchestrator.web.access import Submitter, Viewer, Visitor, turn_of
+from firstline.orchestrator.web.access import Submitter, Viewer, Visitor, parts_while_in, turn_of, waits
 from firstline.orchestrator.web.api.chat_answer import (
     DONE,
     KEEP_ALIVE,
@@ -114,7 +114,7 @@ class Answered:
 
     whole: dict[str, Any] | None = None
     #: The events of its stream.
-    events: AsyncIterator[str] | None = None
+    events: AsyncGenerator[str, None] | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -130,6 +130,21 @@ async def answer(
     request: Request, body: ChatRequest, visitor: Visitor, *, key: str | None, own_key: str | None
 ) -> Answered:
     """Return the answer to a conversation, or the same one as before under its key."""
+    mine = waits(request)
+    try:
+        found = await _answer(request, body, visitor, key=key, own_key=own_key)
+    except BaseException:
+        mine.close()
+        raise
+    if found.events is None:
+        mine.close()
+        return found
+    return replace(found, events=parts_while_in(request, found.events, mine))
+
+
+async def _answer(
+    request: Request, body: ChatRequest, visitor: Visitor, *, key: str | None, own_key: str | None
+) -> Answered:
     async with turn_of(request):
         asking = await anyio.to_thread.run_sync(_asking, request, body, visitor, own_key)
     place = KeptAnswer(api.engine(), visitor.tenant, None if key is None else digest(key), digest(body.plain))
@@ -151,7 +166,7 @@ async def answer(
     return Answered(found, headers=asking.headers)
 
 
-async def _each(parts: Iterator[str]) -> AsyncIterator[str]:
+async def _each(parts: Iterator[str]) -> AsyncGenerator[str, None]:
     for part in parts:
         yield part
 
@@ -192,7 +207,7 @@ class _Asking:
         self.served(completion.firstline.cost_usd)
         return completion.model_dump(mode="json")
 
-    async def stream(self, place: KeptAnswer) -> AsyncIterator[str]:
+    async def stream(self, place: KeptAnswer) -> AsyncGenerator[str, None]:
         """Begin, and return the events of the answer; Refusal where it cannot even begin."""
         if self.submit is None:
             assert self.passing is not None
@@ -206,7 +221,7 @@ class _Asking:
         async with turn_of(self.request):
             return await anyio.to_thread.run_sync(submit)
 
-    async def _events(self, job: str, place: KeptAnswer) -> AsyncIterator[str]:
+    async def _events(self, job: str, place: KeptAnswer) -> AsyncGenerator[str, None]:
         """Yield what a job comes to, and signs of life while it is under way."""
         try:
             status = None
@@ -223,7 +238,7 @@ class _Asking:
         for part in chunks(found, usage=self.body.streams_usage):
             yield part
 
-    async def _instead(self, error: Refusal) -> AsyncIterator[str]:
+    async def _instead(self, error: Refusal) -> AsyncGenerator[str, None]:
         """Yield the top model's own answer where the ladder has none, else why there is none."""
         if self.passing is not None:
             try:

@@ -1,7 +1,7 @@
 """Answers in the shape of OpenAI's Responses API, made of chat completions: whole, or event by event."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -115,7 +115,7 @@ class _Told:
         return {"id": self.id, "created": self.created, "model": self.model, "choices": [choice], "usage": self.usage}
 
 
-async def events_of(parts: AsyncIterator[str], *, model: str) -> AsyncIterator[str]:
+async def events_of(parts: AsyncIterator[str], *, model: str) -> AsyncGenerator[str, None]:
     """Yield the events of a response as a chat's stream comes in; text as it comes, tool calls when they are whole."""
     told, numbers, opened, speaks = _Told(model), count(), False, False
 

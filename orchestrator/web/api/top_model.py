@@ -1,6 +1,6 @@
 """Requests that go to the top model unchanged: its answer as it came, token by token where that was asked for."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -140,7 +140,7 @@ class Passing:
                 with anyio.CancelScope(shield=True):
                     await purse.settle(permit, replies[0] if replies else None)
 
-    async def begin(self) -> AsyncIterator[str]:
+    async def begin(self) -> AsyncGenerator[str, None]:
         """Send the request, and return its events as they come; Refusal where it is not taken.
 
         The usage is asked for in any case, since the account needs it, and left out where the caller did not want it.
@@ -165,7 +165,7 @@ class Passing:
 
     async def _events(
         self, stream: Any, call: Call, stack: AsyncExitStack, spend: Callable[[Reply], None]
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         seen: list[Any] = []
         try:
             async for chunk in stream:

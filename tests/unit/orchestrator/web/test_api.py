@@ -6,7 +6,9 @@ import pytest
 
 from firstline.config.catalogue.catalogue import load_catalogue
 from firstline.orchestrator import api
+from firstline.orchestrator.core import tokens
 from firstline.orchestrator.store import jobs
+from firstline.orchestrator.web import access
 from firstline.orchestrator.web.api import chat
 from firstline.schemas.job import WORKING, JobState
 from tests.unit.web_house import SKILL, build_house
@@ -338,6 +340,35 @@ def test_a_stream_that_waits_says_so_and_ends_with_why(tmp_path, monkeypatch):
     assert "had no answer within 0.4 s" in lines[-4]
     assert lines[-2] == "data: [DONE]"
     assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
+
+
+def test_a_chats_stream_ends_with_its_token_and_its_job_with_the_stream(tmp_path, monkeypatch):
+    monkeypatch.setattr("firstline.orchestrator.web.api.job_answers.KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(access, "ASKED_AGAIN_S", -1.0)
+    asked = iter([True, True])
+    monkeypatch.setattr(access, "still_in", lambda _: next(asked, False))
+    client = build_house(tmp_path, monkeypatch, API_ANSWER_S="60").client()
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+    lines = client.post("/v1/chat/completions", json=body).text.splitlines()
+    assert [line for line in lines if line] == [": waiting"] * 2
+    assert [job.state for job in api.jobs()] == [JobState.CANCELLED]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_token_waits_for_so_many_chats_at_once(tmp_path, monkeypatch, stream):
+    house = build_house(tmp_path, monkeypatch, API_WAITS="1", API_ANSWER_S="0.1")
+    client = house.client(house.token())
+    body = {"model": "firstline/sort", "messages": [{"role": "user", "content": "hello"}], "stream": stream}
+    # Each counts until it has ended.
+    assert [client.post("/v1/chat/completions", json=body).status_code for _ in range(2)] == [
+        200 if stream else 504
+    ] * 2
+    mine = house.app.state.doors.waits.open(tokens.listed(api.engine().db)[0].id)
+    refused = client.post("/v1/chat/completions", json=body)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+    assert "1 chats under way" in refused.json()["error"]["message"]
+    assert len(api.jobs()) == 2
+    mine.close()
 
 
 @pytest.mark.parametrize(
