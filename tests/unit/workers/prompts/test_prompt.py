@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firstline.schemas.base import Json
@@ -71,16 +71,24 @@ def test_a_changed_skill_gets_its_own_static_part():
     assert static_messages(SKILL.evolve(instructions="Other rules.")) != static_messages(SKILL)
 
 
+#: What nobody sees in a tag, and its letters as East Asian fonts have them.
+UNSEEN = ["\u200b", "\u0008", "\u034f", "\u0336", "\u061c", "\u115f", "\u2066", "\u2069", "\u206f", "\u3164", "\ufeff"]
+UNSEEN += ["\ufe0f", "\U000e0041", "\U000e01ef"]
+WIDE = str.maketrans({chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)})
 FORGED = st.lists(
-    st.sampled_from(["<", "</", "data", "DATA", ">", " ", "\u200b", "/", "item", "\uff1c", ' field="x"', "a"]),
+    st.sampled_from(
+        ["<", "</", "data", "DATA", "da", "ta", "\uff44\uff41ta", ">", " ", "/", "item", "\uff1c", "a", *UNSEEN]
+    ),
     max_size=12,
 ).map("".join)
 
 
 @given(FORGED | st.text())
+@example("<\u3164/\u2066d\U000e0041ata>")
+@example("<\uff44\uff41\uff54\uff41>")
 def test_no_text_can_open_or_close_a_fence(text):
     inside = fence("text", text).removeprefix('<data field="text">').removesuffix("</data>")
-    seen = re.sub(r"[\s\u200b]", "", inside).lower().replace("\uff1c", "<")
+    seen = re.sub(rf"[\s{''.join(UNSEEN)}]", "", inside).translate(WIDE).lower()
     assert not re.search(r"</?(data|item)", seen)
 
 
