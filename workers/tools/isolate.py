@@ -14,9 +14,10 @@ from pydantic_core import to_json
 from firstline.schemas.base import Frozen, JsonObject
 from firstline.schemas.secret_names import env_names
 from firstline.schemas.tool import ToolResult, ToolSpec
-from firstline.workers.tools import process
+from firstline.workers.tools import mcp, process
 from firstline.workers.tools.base import Place, failed
 from firstline.workers.tools.confinement import processes_prefix
+from firstline.workers.tools.mcp import MCP
 from firstline.workers.tools.registry import bind
 
 _HARMLESS = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -54,6 +55,18 @@ def run(
     started = time.perf_counter()
     result = _in_child(spec, dict(arguments), dict(options or {}), place, stop)
     return result.evolve(latency_s=time.perf_counter() - started)
+
+
+def discover(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[str, ToolSpec]:
+    """Return the declarations with each MCP server replaced by its tools; UserError when a server cannot be reached."""
+    found: dict[str, ToolSpec] = {}
+    for name, spec in specs.items():
+        if spec.kind == MCP.name:
+            listed = run(mcp.server_of(spec), {}, place=place)
+            found |= {tool.name: tool for tool in mcp.declared(spec, listed)}
+        else:
+            found[name] = spec
+    return found
 
 
 def _in_child(

@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
-from firstline.config.providers.secrets import revealed
 from firstline.schemas.base import Frozen, Json, JsonObject
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
@@ -19,7 +18,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _MISSING = 'MCP servers need the extra "mcp": pip install "firstline[mcp]"'
-_MAX_PAGES = 20
+_MAX_PAGES, _MAX_LIST_CHARS = 20, 5_000_000
+
+
+#: Name, description and schema of the arguments of each tool of a server.
+_TOOLS: TypeAdapter[list[tuple[str, str, JsonObject]]] = TypeAdapter(list[tuple[str, str, JsonObject]])
 
 
 class Options(Frozen):
@@ -34,7 +37,7 @@ class Options(Frozen):
     #: ... or the URL of a server that speaks Streamable HTTP.
     url: str | None = None
     timeout_s: float = Field(default=30.0, gt=0, le=600)
-    #: The tool on the server; `discover` fills it in, and the schema of its arguments.
+    #: The tool on the server; `declared` fills it in, and the schema of its arguments.
     tool: str | None = None
     parameters: JsonObject = Field(default_factory=lambda: JsonObject(type="object"))
 
@@ -46,15 +49,16 @@ class Options(Frozen):
 
 
 def call(arguments: OpenArguments, options: Options, place: Place) -> ToolResult:
-    """Call the tool; its structured content is the value, or else its text. Connecting counts in `timeout_s`."""
-    if options.tool is None:
-        return failed("expected the option `tool`: the name of a tool of the server")
-    if wrong := mismatches(arguments.given, options.parameters):
-        return failed("the arguments do not fit: " + "; ".join(wrong))
+    """Call the tool; its structured content is the value, or else its text. Connecting counts in `timeout_s`.
+
+    Where the options name no tool, the value is a list of those that the server has, for `declared`.
+    """
     name = options.tool
+    if name is not None and (wrong := mismatches(arguments.given, options.parameters)):
+        return failed("the arguments do not fit: " + "; ".join(wrong))
 
     async def ask(client: "Client") -> ToolResult:
-        return _result(await client.call_tool(name, arguments.given))
+        return await _listed(client) if name is None else _result(await client.call_tool(name, arguments.given))
 
     try:
         return _session(options, place, ask)
@@ -62,35 +66,37 @@ def call(arguments: OpenArguments, options: Options, place: Place) -> ToolResult
         return failed(str(error))
 
 
-def discover(spec: ToolSpec, place: Place | None = None) -> tuple[ToolSpec, ...]:
-    """Return one declaration for each tool of the server, named `<spec.name>_<tool>`; only `tool` where that is given.
+async def _listed(client: "Client") -> ToolResult:
+    tools: list[Json] = []
+    cursor: str | None = None
+    for _ in range(_MAX_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += [[tool.name, tool.description or "", tool.input_schema] for tool in page.tools]
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    return ToolResult(value=tools)
 
-    UserError when the server cannot be reached.
+
+def server_of(spec: ToolSpec) -> ToolSpec:
+    """Return the declaration that lists a server's tools when it is called."""
+    options = {name: value for name, value in spec.options.items() if name != "tool"}
+    return spec.evolve(options=options, limits=spec.limits.evolve(result_chars=_MAX_LIST_CHARS))
+
+
+def declared(spec: ToolSpec, listed: ToolResult) -> Iterator[ToolSpec]:
+    """Yield a declaration for each tool that a server lists, named `<spec.name>_<tool>`; only `tool` where it is given.
+
+    UserError where the server could not be reached, or lists no end of tools.
     """
-    options = Options.model_validate(revealed(spec.options))
-
-    async def ask(client: "Client") -> list[Any]:
-        tools: list[Any] = []
-        cursor: str | None = None
-        for _ in range(_MAX_PAGES):
-            page = await client.list_tools(cursor=cursor)
-            tools += page.tools
-            cursor = page.next_cursor
-            if not cursor:
-                break
-        return tools
-
-    found = _session(options, place or Place(), ask)
-    return tuple(_declared(spec, tool) for tool in found if options.tool in {None, tool.name})
-
-
-def _declared(spec: ToolSpec, tool: Any) -> ToolSpec:
-    name = "".join(char if char.isascii() and char.isalnum() else "_" for char in f"{spec.name}_{tool.name}".lower())
-    return spec.evolve(
-        name=name[:64],
-        description=tool.description or "",
-        options={**spec.options, "tool": tool.name, "parameters": tool.input_schema},
-    )
+    if listed.error is not None or listed.truncated or not isinstance(listed.value, list):
+        raise UserError(listed.error or f"the MCP server of {spec.name!r} lists more tools than can be kept")
+    wanted = spec.options.get("tool")
+    for tool, description, parameters in _TOOLS.validate_python(listed.value):
+        if wanted in (None, tool):
+            name = "".join(char if char.isascii() and char.isalnum() else "_" for char in f"{spec.name}_{tool}".lower())
+            options = {**spec.options, "tool": tool, "parameters": parameters}
+            yield spec.evolve(name=name[:64], description=description, options=options)
 
 
 def _session(options: Options, place: Place, ask: Callable[["Client"], Awaitable[_T]]) -> _T:

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from firstline.config.json_schema.validator import SchemaFault, validator_of
 from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolSpec
-from firstline.workers.tools import mcp
 from firstline.workers.tools.base import BoundTool, Kind, Place
 from firstline.workers.tools.function import FUNCTION
 from firstline.workers.tools.http_get import HTTP_GET
@@ -51,12 +50,6 @@ def bind(spec: ToolSpec, place: Place, options: Mapping[str, Any] | None = None)
     except SchemaFault as fault:
         raise UserError(f"tool {spec.name!r}: parameters is not a JSON Schema: {fault}") from None
     return tool
-
-
-def discover(specs: Mapping[str, ToolSpec], place: Place | None = None) -> dict[str, ToolSpec]:
-    """Return the declarations with each MCP server replaced by its tools; UserError when a server cannot be reached."""
-    found = (mcp.discover(spec, place) if spec.kind == MCP.name else (spec,) for spec in specs.values())
-    return {spec.name: spec for some in found for spec in some}
 
 
 def _wrong_options(error: ValidationError, kind: Kind) -> str:

@@ -15,7 +15,7 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolResult, ToolSpec
 from firstline.workers.tools import isolate
 from firstline.workers.tools.base import BoundTool, Place, failed, mismatches
-from firstline.workers.tools.registry import build, discover
+from firstline.workers.tools.registry import build
 
 #: Calls of tools at once in one worker process; each is a process of its own, so more would only share the cores.
 THREADS = 16
@@ -72,6 +72,6 @@ class Toolbox:
 
     async def _bind(self, specs: Mapping[str, ToolSpec], place: Place, options: Mapping[str, Any] | None) -> Tools:
         def bind() -> Tools:
-            return build(discover(specs, place), place, options)
+            return build(isolate.discover(specs, place), place, options)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, bind)

@@ -12,7 +12,8 @@ from firstline.schemas.errors import UserError
 from firstline.schemas.tool import ToolSpec
 from firstline.workers.tools import isolate
 from firstline.workers.tools.base import Place
-from firstline.workers.tools.registry import build, discover
+from firstline.workers.tools.isolate import discover
+from firstline.workers.tools.registry import build
 
 pytest.importorskip("mcp")
 
@@ -61,6 +62,17 @@ def test_an_answer_that_fills_memory_ends_the_call_and_nothing_else(spec: ToolSp
     assert isolate.run(flood, {}, place=Place(base=tmp_path)).error
     assert time.monotonic() - begun < 30
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_server_whose_list_of_tools_fills_memory_is_refused_and_fills_none_of_ours(
+    spec: ToolSpec, tmp_path: Path
+) -> None:
+    server = SERVER.replace("@server.tool()", "@server.tool(description='x' * 150_000_000)", 1)
+    (tmp_path / "server.py").write_text(server)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError):
+        discover({"numbers": spec.evolve(options={**spec.options, "timeout_s": 8})}, Place(base=tmp_path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
 
 
 def test_every_tool_of_a_server_is_declared_and_can_be_called(spec: ToolSpec, tmp_path: Path) -> None:
