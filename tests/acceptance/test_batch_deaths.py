@@ -270,7 +270,8 @@ def request(name: str, url: str) -> JobRequest:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_item_is_settled_by_one_batch_however_often_its_worker_is_killed(ran: Ran, name: str) -> None:
-    assert ran.providers.died[name] == [death.name for death in FORMATS[name].deaths]
+    # Two requests may be on their way at once, and whose sender dies first is nobody's matter.
+    assert sorted(ran.providers.died[name]) == sorted(death.name for death in FORMATS[name].deaths)
     status = api.status(ran.jobs[name])
     assert (status.state, status.settled) == (JobState.DONE, ITEMS), status
     assert len(httpx.get(f"{ran.url}{FORMATS[name].listing}").json()[FORMATS[name].listed]) == 1
