@@ -61,7 +61,8 @@ def deadlocked(server: Postgres, database: str, seconds: float) -> None:
     query = "SELECT n FROM item WHERE state = 'pending' ORDER BY {} FOR UPDATE"
     with _connected(server, database) as mine, _connected(server, "postgres") as beside:
         # Who has waited for so long looks whether there is a deadlock, and is ended: judges after a second, by default.
-        mine.execute("SET deadlock_timeout = '60s'")
+        # Where a judge had looked before it was one, it is for us to look.
+        mine.execute("SET deadlock_timeout = '5s'")
         while time.monotonic() < until or beside.execute(counted, (database,)).fetchone() == (0,):
             # A judge that has asked before may be the one that goes on.
             with suppress(psycopg.errors.DeadlockDetected), mine.transaction():
