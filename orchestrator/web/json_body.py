@@ -27,7 +27,7 @@ MOST_CONTAINERS, MOST_COMMAS = 1_000_000, 2_000_000
 #: Levels whose values are read one by one. Python's reader lets go of the other threads between two of them only.
 _LEVELS = 2
 #: Bytes that are searched at once, and the length of what is searched for.
-_WINDOW, _OVERLAP = 1 << 20, 12
+_WINDOW, _OVERLAP = 1 << 15, 12
 #: One at a time: two would take turns, and both be done later.
 _LANE = anyio.CapacityLimiter(1)
 
@@ -177,7 +177,7 @@ def _read(raw: bytes, model: TypeAdapter[Any]) -> _Read:
 
 
 def _is_broken(raw: bytes) -> bool:
-    return any(
+    return b"\\u" in raw and any(
         _BROKEN.search(raw, max(0, at - _OVERLAP), at + _WINDOW + _OVERLAP) for at in range(0, len(raw), _WINDOW)
     )
 
