@@ -101,11 +101,10 @@ class Catalogue:
         """Return a workflow; a skill's name or path stands for a workflow of that one step."""
         if is_path(name_or_path):
             document = read_yaml(folder / name_or_path)
-            if kind_of(document.data) is not FileKind.SKILL:
-                expect_kind(document, FileKind.WORKFLOW)
-                return self._workflow.from_document(document).usable()
-            skill = self._skill.from_document(document).usable()
-            return of_skill(skill, inline=True)
+            if kind_of(document.data) is FileKind.SKILL:
+                return of_skill(self._skill.from_document(document).usable(), inline=True)
+            expect_kind(document, FileKind.WORKFLOW)
+            return self._workflow.from_document(document).usable()
         name = str(name_or_path)
         if name in self.workflows:
             return self.workflows.entry(name).usable()

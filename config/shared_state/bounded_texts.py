@@ -1,9 +1,10 @@
 """Texts in Redis that are bounded in all: the oldest go, as this Redis evicts nothing and carries the queues."""
 
 from dataclasses import dataclass
+from typing import Any
 
 #: KEYS: text, ages, sizes. ARGV: the text, seconds, its name, what a text's key begins with, bytes of all at most.
-KEEP = """
+_KEEP = """
 local time = redis.call('TIME')
 local now = tonumber(time[1])
 local function forget(name)
@@ -32,14 +33,13 @@ for _, key in ipairs({KEYS[2], KEYS[3]}) do redis.call('EXPIRE', key, ARGV[2]) e
 class BoundedTexts:
     """Texts that are kept side by side, each under a digest."""
 
-    #: What their keys begin with; a sorted set of when they were written, and a hash of their bytes.
+    #: What their keys begin with. Beside them stand `ages`, a sorted set of digests by when their texts were written,
+    #: and `sizes`, a hash of the texts' bytes and, as `all`, of their sum: no digest is called so.
     prefix: str
-    ages: str
-    sizes: str
     kept_s: int
     most_bytes: int
 
-    def keeping(self, digest: str, text: bytes) -> tuple[str | bytes, ...]:
-        """Return the three keys and the arguments of `KEEP`: keep a text, and forget the oldest that have no room."""
-        keys = self.prefix + digest, self.ages, self.sizes
-        return *keys, text, str(self.kept_s), digest, self.prefix, str(self.most_bytes)
+    def keeping(self, digest: str, text: bytes) -> tuple[Any, ...]:
+        """Return the arguments of EVAL that keep a text, and forget the oldest that have no room beside it."""
+        keys = tuple(self.prefix + name for name in (digest, "ages", "sizes"))
+        return _KEEP, len(keys), *keys, text, str(self.kept_s), digest, self.prefix, str(self.most_bytes)

@@ -87,27 +87,9 @@ class Keys:
         """JSON text: a response that jobs of a tenant may share."""
         return self._key("cache", digest)
 
-    @property
-    def cache_ages(self) -> str:
-        """Sorted set: digests of the responses that are shared, by when they were."""
-        return self._key("cache_ages")
-
-    @property
-    def cache_sizes(self) -> str:
-        """Hash: digest -> its bytes, and `all` of them."""
-        return self._key("cache_sizes")
-
     def chat(self, tenant: str, digest: str) -> str:
         """JSON text that expires: the answer to a chat request under the idempotency key with this digest."""
         return self._key("chat", tenant, digest)
-
-    def chat_ages(self, tenant: str) -> str:
-        """Sorted set: digests of a tenant's answers that are kept, by when they were."""
-        return self._key("chat_ages", tenant)
-
-    def chat_sizes(self, tenant: str) -> str:
-        """Hash: digest -> its bytes, and `all` of them."""
-        return self._key("chat_sizes", tenant)
 
     def log_in(self, state: str) -> str:
         """Text that expires: a browser came back from the identity provider with this state."""

@@ -10,9 +10,11 @@ _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
-#: They have a line read otherwise than it stands there: what turns it shows as unreadable, marks of direction go.
-_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD) | dict.fromkeys(
-    (0x200E, 0x200F, 0x061C)
+#: What has a line read otherwise than it stands there, too: what turns it shows as unreadable, marks of direction go.
+_SHOWN = (
+    _PICTURES
+    | dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD)
+    | dict.fromkeys((0x200E, 0x200F, 0x061C))
 )
 #: It has a terminal write over what stands in the line.
 _LONE_RETURN = re.compile(r"\r(?!\n)")
@@ -25,7 +27,7 @@ def pictured(text: str) -> str:
 
 def shown(text: str) -> str:
     """Return a text as a terminal may have it: without control characters but for tabs and ends of lines."""
-    return _LONE_RETURN.sub("\u240d", text.translate(_PICTURES | _TURNS))
+    return _LONE_RETURN.sub("\u240d", text.translate(_SHOWN))
 
 
 class _Terminal:

@@ -126,12 +126,12 @@ def _with_labels(steps: Mapping[str, Step], skills: Mapping[str, Skill]) -> tupl
     found, known = dict(steps), dict(skills)
     for name, step in steps.items():
         if step.kind is StepKind.ROUTE and step.skill and step.options.get("labels"):
-            skill = _held(step, skills[step.skill])
+            skill = _held_to_labels(step, skills[step.skill])
             found[name], known[skill.name] = step.evolve(skill=skill.name), skill
     return found, known
 
 
-def _held(step: Step, skill: Skill) -> Skill:
+def _held_to_labels(step: Step, skill: Skill) -> Skill:
     """Return a router's skill held to the labels in its step's `options` (`labels`, and the `field` that has them)."""
     labels, field = step.options["labels"], step.options.get("field")
     if not isinstance(labels, list) or not labels:

@@ -280,7 +280,7 @@ def _identified(records: Iterator[Record], name: str, id_field: str | None) -> I
         have = ", ".join(head[-1].fields) or "none"
         raise UserError(f"{name} has no field '{field}' to take ids from; its fields are: {have}")
     seen = _IdSet(name)
-    for position, record in enumerate(map(Record.said, chain(head, records)), 1):
+    for position, record in enumerate(map(Record.printable, chain(head, records)), 1):
         yield _item(record, field, seen) if named or id_field else _by_position(record, position)
 
 

@@ -25,7 +25,7 @@ class Record(NamedTuple):
         error = self.error and f"{file}: {self.error}"
         return self._replace(place=f"{self.place} of {file}", error=error)
 
-    def said(self) -> "Record":
+    def printable(self) -> "Record":
         """Return the record with what is said of it as it can be kept anywhere: it may quote what nobody can encode."""
         return self._replace(place=printable(self.place), error=self.error and printable(self.error))
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 from redis.exceptions import RedisError
 
-from firstline.config.shared_state.bounded_texts import KEEP, BoundedTexts
+from firstline.config.shared_state.bounded_texts import BoundedTexts
 from firstline.config.shared_state.keys import Keys
 from firstline.schemas.policy import Confidence
 from firstline.workers.loop.background import Background
@@ -62,9 +62,8 @@ class ResponseCache:
         await self._background.done()
 
     async def _write(self, digest: str, text: bytes) -> None:
-        keys = self.keys
-        texts = BoundedTexts(keys.cached(""), keys.cache_ages, keys.cache_sizes, kept_s=KEPT_S, most_bytes=MOST_BYTES)
-        await self.client.eval(KEEP, 3, *texts.keeping(digest, text))
+        texts = BoundedTexts(self.keys.cached(""), kept_s=KEPT_S, most_bytes=MOST_BYTES)
+        await self.client.eval(*texts.keeping(digest, text))
 
 
 def digest_of(call: Call, skill_digest: str, *, tenant: str) -> str:

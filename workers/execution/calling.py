@@ -46,7 +46,7 @@ class CallResult:
     """What came of sending a call: its answer, why it was never made (`Defer`), or that it was broken off."""
 
     outcome: PaidAnswer | Defer | BrokenOff
-    #: Calls of our own on its way, which proved its model after a cool-down: paid like any other.
+    #: Calls of our own on its way, which proved that its model answers: paid like any other.
     probes: tuple[PaidAnswer, ...] = ()
 
 
@@ -195,7 +195,7 @@ class Calls:
                 booked = self._enter(call, tier, kept), kept.reply
         # After the answer, which is kept under the number that comes next.
         for probe in result.probes:
-            why = "to prove the model after a cool-down"
+            why = "to prove that the model answers"
             state.add(self._enter(call, tier, as_kept(probe)[0]), purpose="probe", verdict="asked", reason=why)
         return booked
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from firstline.config.shared_state.bounded_texts import KEEP, BoundedTexts
+from firstline.config.shared_state.bounded_texts import BoundedTexts
 from firstline.orchestrator.core.context import Context
 from firstline.orchestrator.web.problem import Refusal
 
@@ -71,11 +71,10 @@ class KeptAnswer:
         text = json.dumps({"digest": self.digest, "body": body}).encode()
         if len(text) > LARGEST_BYTES:
             text = json.dumps({"digest": self.digest, "too_large": True}).encode()
-        keys = self.engine.settings.keys
-        ages, sizes = keys.chat_ages(self.tenant), keys.chat_sizes(self.tenant)
-        texts = BoundedTexts(keys.chat(self.tenant, ""), ages, sizes, kept_s=_KEPT_S, most_bytes=MOST_BYTES)
+        prefix = self.engine.settings.keys.chat(self.tenant, "")
+        texts = BoundedTexts(prefix, kept_s=_KEPT_S, most_bytes=MOST_BYTES)
         with _bearing_outages():
-            self.engine.redis.eval(KEEP, 3, *texts.keeping(self.name, text))
+            self.engine.redis.eval(*texts.keeping(self.name, text))
 
     def give_up(self) -> None:
         """Leave the place: there is no answer, and the next try is made in earnest."""

@@ -1,4 +1,4 @@
-"""What a call cost on its way is on record: what proves a model after a cool-down is an attempt like any other."""
+"""What a call cost on its way is on record: what proves that a model answers is an attempt like any other."""
 
 import time
 from dataclasses import replace
