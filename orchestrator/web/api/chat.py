@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -225,9 +226,10 @@ class _Asking:
         """Yield what a job comes to, and signs of life while it is under way."""
         try:
             status = None
-            async for status in beats(job):
-                if status is None:
-                    yield KEEP_ALIVE
+            async with aclosing(beats(job)) as signs:
+                async for status in signs:
+                    if status is None:
+                        yield KEEP_ALIVE
             found = await anyio.to_thread.run_sync(self._done, status)
         except Refusal as error:
             await anyio.to_thread.run_sync(place.give_up)

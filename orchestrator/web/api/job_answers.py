@@ -1,7 +1,7 @@
 """Waiting for the answer of a job of one item, as long as somebody waits for it."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 
 import anyio
@@ -28,7 +28,7 @@ async def ended(job: str) -> JobStatus:
     return last
 
 
-async def beats(job: str) -> AsyncIterator[JobStatus | None]:
+async def beats(job: str) -> AsyncGenerator[JobStatus | None, None]:
     """Yield None whenever a while has passed, and last the job at rest; cancelled as `ended` says."""
     began = said = time.monotonic()
     limit_s = get_settings().api_answer_s
