@@ -29,6 +29,12 @@ def give_back() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _SPARE)
 
 
+def leave_alone() -> None:
+    """Keep the garbage collector from looking through all that was loaded, again and again: each time stops all."""
+    gc.collect()
+    gc.freeze()
+
+
 def resident() -> int:
     """Return the bytes that this process has in memory; 0 where the system does not tell."""
     try:

@@ -1,6 +1,5 @@
 """Running a Celery worker inside our own process."""
 
-import gc
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -9,6 +8,7 @@ from celery import Celery
 
 from firstline.config.queues.app import queue
 from firstline.config.queues.liveness import pulse
+from firstline.config.queues.memory import leave_alone
 from firstline.config.queues.slot_watch import SlotWatch
 from firstline.config.settings import Settings
 
@@ -37,13 +37,7 @@ def serve(app: Celery, settings: Settings, *, queues: Sequence[str], threads: in
         without_gossip=True,
         quiet=True,
     )
-    _leave_alone()
+    leave_alone()
     with watch.watching(), own.beating() if own else nullcontext():
         worker.start()
     return int(worker.exitcode or 0)
-
-
-def _leave_alone() -> None:
-    """Keep the garbage collector from looking through all that was loaded, again and again."""
-    gc.collect()
-    gc.freeze()

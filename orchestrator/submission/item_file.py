@@ -4,14 +4,29 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from firstline.schemas.base import JsonObject
 
 
+@dataclass(frozen=True)
+class ItemFile:
+    """Items that came in a message and lie in a JSONL file already, which who made it removes."""
+
+    path: Path
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+
 @contextmanager
-def as_file(items: Sequence[JsonObject]) -> Iterator[Path | None]:
+def as_file(items: Sequence[JsonObject] | ItemFile) -> Iterator[Path | None]:
     """Yield items as a JSONL file; None: no items."""
+    if isinstance(items, ItemFile):
+        yield items.path
+        return
     if not items:
         yield None
         return

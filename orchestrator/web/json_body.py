@@ -1,33 +1,39 @@
-"""A request's JSON body: a large one is read aside, a piece at a time, so that nobody else waits for it."""
+"""A request's JSON body: a large one is read by a process of its own, so that nobody else waits for it."""
 
 import json
+import marshal
 import re
-from collections.abc import Callable, Coroutine, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from json.decoder import WHITESPACE  # type: ignore[attr-defined]
-from typing import Annotated, Any
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Annotated, Any
 
 import anyio
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, WrapValidator
+from pydantic_core import PydanticKnownError
 from starlette.responses import Response
 
+from firstline.orchestrator.submission.item_file import ItemFile
+from firstline.orchestrator.web import body_process
 from firstline.orchestrator.web.access import doors_of
+from firstline.orchestrator.web.body_process import broken, flaw_of
 from firstline.orchestrator.web.problem import Refusal
 
 #: Bytes of a body that is read where everything is answered: that takes a millisecond or two.
 SMALL_BYTES = 64_000
-#: Lists and objects, and commas, of a body: each value takes many times its text's memory.
-MOST_CONTAINERS, MOST_COMMAS = 1_000_000, 2_000_000
-#: Levels whose values are read one by one. Python's reader lets go of the other threads between two of them only.
-_LEVELS = 2
-#: Bytes that are searched at once, and the length of what is searched for.
-_WINDOW, _OVERLAP = 1 << 15, 12
+#: Items of a request.
+MOST_ITEMS = 100_000
+#: Bytes of memory that reading a body may take, and seconds.
+_ROOM, _READ_S = 600_000_000, 60
 #: One at a time: two would take turns, and both be done later.
 _LANE = anyio.CapacityLimiter(1)
 
@@ -35,9 +41,20 @@ _LANE = anyio.CapacityLimiter(1)
 _BROKEN = re.compile(
     rb"\\u0000|\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F][0-9a-fA-F])\\u[dD][c-fC-F]"
 )
-_HALF = re.compile("[\ud800-\udfff]")
-_DECODER = json.JSONDecoder()
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def _as_they_came(value: object, read: Callable[[object], Any]) -> object:
+    if not isinstance(value, ItemFile):
+        return read(value)
+    if len(value) > MOST_ITEMS:
+        told = {"field_type": "Tuple", "max_length": MOST_ITEMS, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", told)
+    return value
+
+
+#: A model's list of objects that may be a file.
+MAY_BE_FILE = WrapValidator(_as_they_came)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -58,17 +75,18 @@ class JsonRoute(APIRoute):
             return handle
         told = self.body_field.field_info
         kind: Any = Annotated[(told.annotation, "body", *told.metadata)]
-        model = TypeAdapter[Any](kind)
+        model, items = TypeAdapter[Any](kind), _field_of_items(told.annotation)
 
         async def handled(request: Request) -> Response:
             if not _is_large(request):
                 return await handle(request)
             large = LargeRequest(request.scope, request.receive)
-            async with doors_of(request).large.held(request.state.visitor.tenant):
-                await large.read(model)
-                if self.is_brief:
-                    return await large.answered(handle)
-            return await large.answered(handle)
+            with TemporaryDirectory(prefix="firstline-") as folder:
+                async with doors_of(request).large.held(request.state.visitor.tenant):
+                    await large.read(model, Path(folder) / "items.jsonl", items)
+                    if self.is_brief:
+                        return await large.answered(handle)
+                return await large.answered(handle)
 
         return handled
 
@@ -97,11 +115,20 @@ class LargeRequest(Request):
     """A request whose body is read already."""
 
     found = _Read()
+    #: Bytes that came.
+    size = 0
 
-    async def read(self, model: TypeAdapter[Any]) -> None:
-        """Read the body, and hold it against the model; Refusal where it holds too many values."""
-        raw = await self.body()
-        self.found = await anyio.to_thread.run_sync(partial(_read, raw, model), limiter=_LANE)
+    async def read(self, model: TypeAdapter[Any], items: Path, field: str) -> None:
+        """Read the body, its items into a file, and hold it against the model; Refusal where it holds too much."""
+        with TemporaryFile(prefix="firstline-") as body:
+            async for chunk in self.stream():
+                body.write(chunk)
+            self.size = body.tell()
+            self.found = await anyio.to_thread.run_sync(partial(_read, body, model, items, field), limiter=_LANE)
+
+    async def body(self) -> bytes:
+        """Return something where a body came; what came is read already."""
+        return b"{}" if self.size else b""
 
     async def json(self) -> Any:
         """Return the body as its model has it, which is not validated again."""
@@ -135,7 +162,7 @@ async def only_whole_words(request: Request) -> None:
     words = [*request.query_params.multi_items(), *request.path_params.items()]
     if request.method == "POST" and request.headers.get("content-type", "").startswith(_FORMS):
         words += (await request.form()).multi_items()
-    if any(next(_broken(list(pair), ""), None) is not None for pair in words):
+    if any(broken(list(pair), "") for pair in words):
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "expected text in every field, got half a character or a NUL")
 
 
@@ -147,7 +174,7 @@ def _flaw_of(raw: bytes) -> str | None:
     if not _BROKEN.search(raw):
         return None
     try:
-        return _flaw(json.loads(raw))
+        return flaw_of(json.loads(raw))
     except (ValueError, RecursionError):
         # Whoever reads it says what is wrong.
         return None
@@ -160,108 +187,46 @@ def _is_large(request: Request) -> bool:
     return announced and not (length.isdigit() and int(length) <= SMALL_BYTES)
 
 
-def _read(raw: bytes, model: TypeAdapter[Any]) -> _Read:
-    if raw.count(b"[") + raw.count(b"{") > MOST_CONTAINERS or raw.count(b",") > MOST_COMMAS:
-        said = f"the request holds more than {MOST_CONTAINERS:,} lists and objects, or {MOST_COMMAS:,} values"
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{said}; send fewer items, or upload them as a file")
+def _field_of_items(annotation: Any) -> str:
+    """Return which field of a model may be a file; "" where none may."""
+    fields = getattr(annotation, "model_fields", {})
+    return next((name for name, field in fields.items() if MAY_BE_FILE in field.metadata), "")
+
+
+def _read(body: IO[bytes], model: TypeAdapter[Any], items: Path, field: str) -> _Read:
+    told = _told(body, items, field)
+    if "much" in told:
+        said = f"the request holds {told['much']}; send fewer items, or upload them as a file"
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+    if "wrong" in told:
+        reason, position = told["wrong"]
+        return _Read(failure=json.JSONDecodeError(reason, "", position))
+    if "unread" in told:
+        return _Read(failure=ValueError(told["unread"]))
+    value = told["value"]
+    if told.get("strangers"):
+        strangers = told["strangers"]
+        return _Read(
+            flaw=told["flaw"],
+            faults=[{"type": "dict_type", "loc": ("body", field, n), "input": one} for n, one in strangers],
+        )
+    if told.get("count"):
+        value[field] = ItemFile(items, told["count"])
     try:
-        value = parsed(raw)
-    except (ValueError, RecursionError) as error:
-        return _Read(failure=error)
-    flaw = _flaw(value) if _is_broken(raw) else None
-    try:
-        return _Read(model.validate_python(value), flaw)
+        return _Read(model.validate_python(value), told["flaw"])
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        return _Read(flaw=flaw, faults=[{**fault, "loc": ("body", *fault["loc"])} for fault in faults])
+        return _Read(flaw=told["flaw"], faults=[{**fault, "loc": ("body", *fault["loc"])} for fault in faults])
 
 
-def _is_broken(raw: bytes) -> bool:
-    return b"\\u" in raw and any(
-        _BROKEN.search(raw, max(0, at - _OVERLAP), at + _WINDOW + _OVERLAP) for at in range(0, len(raw), _WINDOW)
-    )
-
-
-def _flaw(value: object) -> str | None:
-    if isinstance(value, dict):
-        value = {name: part for name, part in value.items() if name != "items"}
-    where = next(_broken(value, "body"), None)
-    return where and f"{where}: expected text, got half a character or a NUL in it"
-
-
-def _broken(value: object, at: str) -> Iterator[str]:
-    match value:
-        case str() if "\0" in value or _HALF.search(value):
-            yield at
-        case dict():
-            for name, part in value.items():
-                yield from _broken(name, f"{at}: a name")
-                yield from _broken(part, f"{at}.{name}")
-        case list():
-            for n, part in enumerate(value):
-                yield from _broken(part, f"{at}[{n}]")
-
-
-def parsed(raw: bytes) -> Any:
-    """Return the value of a JSON text as `json.loads` does, a piece at a time."""
-    text = raw.decode(json.detect_encoding(raw), "surrogatepass")
-    value, at = _value(text, _past_space(text, 0), _LEVELS)
-    at = _past_space(text, at)
-    if at != len(text):
-        raise json.JSONDecodeError("Extra data", text, at)
-    return value
-
-
-def _value(text: str, at: int, levels: int) -> tuple[Any, int]:
-    match levels and text[at : at + 1]:
-        case "[":
-            return _list(text, at + 1, levels - 1)
-        case "{":
-            return _object(text, at + 1, levels - 1)
-        case _:
-            return _DECODER.raw_decode(text, at)
-
-
-def _list(text: str, at: int, levels: int) -> tuple[list[Any], int]:
-    found: list[Any] = []
-    at = _past_space(text, at)
-    if text[at : at + 1] == "]":
-        return found, at + 1
-    while True:
-        value, at = _value(text, at, levels)
-        found.append(value)
-        sign, at = _sign(text, at, ",]")
-        if sign == "]":
-            return found, at
-        at = _past_space(text, at)
-
-
-def _object(text: str, at: int, levels: int) -> tuple[dict[str, Any], int]:
-    found: dict[str, Any] = {}
-    at = _past_space(text, at)
-    if text[at : at + 1] == "}":
-        return found, at + 1
-    while True:
-        if text[at : at + 1] != '"':
-            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
-        name, at = _DECODER.raw_decode(text, at)
-        _, at = _sign(text, at, ":")
-        found[name], at = _value(text, _past_space(text, at), levels)
-        sign, at = _sign(text, at, ",}")
-        if sign == "}":
-            return found, at
-        at = _past_space(text, at)
-
-
-def _sign(text: str, at: int, expected: str) -> tuple[str, int]:
-    """Return the sign that follows, and where it ends."""
-    at = _past_space(text, at)
-    sign = text[at : at + 1]
-    if not sign or sign not in expected:
-        raise json.JSONDecodeError(f"Expecting '{expected[0]}' delimiter", text, at)
-    return sign, at + 1
-
-
-def _past_space(text: str, at: int) -> int:
-    found = WHITESPACE.match(text, at)
-    return int(found.end())
+def _told(body: IO[bytes], items: Path, field: str) -> dict[str, Any]:
+    """Return what the process says of a body; Refusal where it was stopped."""
+    body.seek(0)
+    command = (sys.executable, "-I", "-S", body_process.__file__, str(_ROOM), str(items), field)
+    try:
+        done = subprocess.run(command, stdin=body, capture_output=True, env={}, timeout=_READ_S, check=True)
+    except (subprocess.SubprocessError, OSError):
+        said = f"the request could not be read within {_READ_S} seconds; send fewer items, or upload them as a file"
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said) from None
+    told: dict[str, Any] = marshal.loads(done.stdout)
+    return told

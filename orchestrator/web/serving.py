@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from firstline.config.queues.memory import leave_alone
 from firstline.config.settings import get_settings
 from firstline.config.telemetry.logs import configure
 from firstline.orchestrator import api
@@ -62,6 +63,7 @@ def _serve(host: str, port: int, *, until_token: bool) -> bool:
         token_came = threading.Event()
         if until_token:
             threading.Thread(target=_watch, args=(server, token_came), daemon=True).start()
+        leave_alone()
         _say(f"Firstline serves on {address} (pages at /, API at /v1, description at /openapi.json)")
         server.run(sockets=[listener])
         return token_came.is_set()

@@ -27,6 +27,7 @@ from firstline.orchestrator.submission.run_request import Order
 from firstline.orchestrator.submission.table_items import PACKED_ENDINGS, unpacked
 from firstline.orchestrator.web.access import Visitor, find_job
 from firstline.orchestrator.web.catalogues import current_catalogue
+from firstline.orchestrator.web.json_body import MAY_BE_FILE, MOST_ITEMS
 from firstline.orchestrator.web.parameters import NAME, plain_name
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.unsafe import refuse_unsafe
@@ -92,7 +93,9 @@ class JobBody(JobOrder):
     workflow: str | Workflow | None = Field(  # type: ignore[assignment]
         default=None, description="Name of a workflow or skill, or a workflow itself."
     )
-    items: tuple[_Item, ...] = Field(default=(), max_length=100_000, description="The items; none for a goal.")
+    items: Annotated[tuple[_Item, ...], Field(max_length=MOST_ITEMS), MAY_BE_FILE] = Field(
+        default=(), description="The items; none for a goal."
+    )
 
 
 def request_of(order: JobOrder, visitor: Visitor, *, key: str | None) -> JobRequest:

@@ -1,8 +1,9 @@
-"""Large JSON bodies: read outside the loop, a piece at a time, few at once, and as `json.loads` reads them."""
+"""Large JSON bodies: read by a process of their own, few at once, and no other way than small ones."""
 
 import asyncio
 import gzip
 import json
+import subprocess
 import threading
 
 import anyio
@@ -10,9 +11,11 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from firstline.orchestrator.web import json_body
+from firstline.orchestrator import api
+from firstline.orchestrator.store import item_lists
+from firstline.orchestrator.web import body_process, json_body
 from firstline.orchestrator.web.app import _each
-from firstline.orchestrator.web.json_body import JsonRoute, parsed
+from firstline.orchestrator.web.json_body import JsonRoute
 from firstline.schemas.access import Role
 from tests.unit.web_house import House, build_house
 
@@ -30,76 +33,36 @@ def browser(house: House, token: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://testserver", headers=headers)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{}",
-        "[]",
-        " { } ",
-        '{"a": [], "b": {}, "c": [{}, [1, 2.5, -3e2], null, true, "\\ud83d\\ude00"]}',
-        '{"a": 1, "a": [2]}',
-        '\ufeff{"a": 1}',
-        "",
-        "  ",
-        "nul",
-        "{",
-        "[",
-        "[1",
-        "[1,",
-        "[1,]",
-        "[1 2]",
-        '{"a"}',
-        '{"a" 1}',
-        '{"a": }',
-        '{"a": 1,}',
-        "{a: 1}",
-        "{1: 1}",
-        "[1] 2",
-        '{"a": [1, {"b": }]}',
-    ],
-)
-def test_a_piece_at_a_time_says_what_the_whole_says(text):
-    assert outcome(parsed, text) == outcome(json.loads, text)
+def test_a_large_job_is_read_by_a_process_and_no_other_way_than_a_small_one(house, monkeypatch):
+    run, asked = subprocess.run, list[tuple[str, ...]]()
 
+    def noted(command, **options):
+        asked.append(command)
+        return run(command, **options)
 
-def outcome(read, text):
-    try:
-        return read(text.encode())
-    except json.JSONDecodeError:
-        return "no JSON"
-
-
-def test_a_large_job_is_read_outside_the_loop_and_no_other_way_than_a_small_one(house, monkeypatch):
-    read, where = json_body._read, list[threading.Thread]()
-
-    def noted(raw, model):
-        where.append(threading.current_thread())
-        return read(raw, model)
-
-    monkeypatch.setattr(json_body, "_read", noted)
-
-    async def both() -> list[httpx.Response]:
-        async with browser(house, house.token(Role.SUBMITTER)) as client:
-            loop = threading.current_thread()
-            small = await client.post("/v1/jobs", json={**LARGE, "items": LARGE["items"][:2]})
-            assert where == []
-            large = await client.post("/v1/jobs", json=LARGE)
-            assert len(where) == 1
-            assert where[0] is not loop
-            return [small, large]
-
-    small, large = asyncio.run(both())
-    assert (small.status_code, large.status_code) == (201, 201), large.text
-    assert (small.json()["items"], large.json()["items"]) == (2, 200)
+    monkeypatch.setattr(subprocess, "run", noted)
+    odd = {"id": "\ud83d\ude00 \ud800", "text": 'Ä\u2028\n"', "n": [1, 2.5, -3e2, None, True, {"a": {}}, 10**30]}
+    client = house.client(house.token(Role.SUBMITTER))
+    small, large = (
+        client.post("/v1/jobs", content=json.dumps({"workflow": "sort", "items": [odd, *more]}), headers=JSON).json()
+        for more in (LARGE["items"][:2], LARGE["items"])
+    )
+    assert (small["items"], large["items"]) == (3, 201)
+    assert [body_process.__file__ in command for command in asked] == [True]
+    with api.engine().db.reading() as tx:
+        rows = [item_lists.items(tx, job=one["job"], limit=2) for one in (small, large)]
+    alike = ("item_id", "input", "state", "reason")
+    assert [[row[name] for name in alike] for row in rows[0]] == [[row[name] for name in alike] for row in rows[1]]
+    assert rows[0][0]["state"] == "failed"
 
 
 def test_while_one_is_read_others_are_answered_and_of_one_tenant_two_are_held(house, monkeypatch):
     read, go, at_work = json_body._read, threading.Event(), list[int]()
 
-    def slow(raw, model):
-        at_work.append(len(raw))
+    def slow(*told):
+        at_work.append(1)
         assert go.wait(20)
-        return read(raw, model)
+        return read(*told)
 
     monkeypatch.setattr(json_body, "_read", slow)
     held = house.app.state.doors.large
