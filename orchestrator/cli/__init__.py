@@ -5,15 +5,19 @@ import firstline.config.queues.startup  # noqa: F401 # before all others, see th
 # isort: split
 
 import os
+import re
 import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from firstline.config.telemetry.terminal import obeying_nothing
 from firstline.schemas.errors import FirstlineError
 
+#: Who logs in, within an address.
+_PASSWORD = re.compile(r"://[^/@\s]*@")
 #: Exit codes: wrong use or input; a bug of ours.
 USAGE = 2
 BUG = 1
@@ -29,7 +33,10 @@ EXIT_CODES = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; what a person can mend is a sentence, never a traceback."""
     with obeying_nothing():
-        return _run(arguments)
+        code = _run(arguments)
+        if code != USAGE:
+            _note(sys.argv[1:] if arguments is None else arguments)
+        return code
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -49,6 +56,20 @@ def _run(arguments: list[str] | None) -> int:
         _say(f"something went wrong inside Firstline ({type(error).__name__}); the details are in {_write_crash()}")
         return BUG
     return 0
+
+
+def _note(words: list[str]) -> None:
+    """Write a command that changed something into the audit log."""
+    from firstline.orchestrator.cli._commands import is_noted
+
+    if is_noted(words):
+        from firstline.orchestrator import api
+        from firstline.orchestrator.core.audit_log import note_command
+        from firstline.workers.rules.json_text import printable
+
+        told = _PASSWORD.sub("://***@", printable(" ".join(words[1:])))
+        with suppress(FirstlineError):
+            note_command(api.engine().db, action=words[0], target=told)
 
 
 def _say(text: str) -> None:

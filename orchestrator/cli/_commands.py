@@ -3,10 +3,11 @@
 A file `status.py` is the command `status`: its function `status`, or its `app` (a typer app) for a group of commands;
 `PANEL` names its place in the help. `audit_log.py` is the command `audit-log`; a file whose name would be a keyword
 gets an underscore behind (`try_.py`). Files that begin with an underscore are no commands. Command files import typer
-at the top and all else inside the function.
+at the top and all else inside the function. What changes a deployment says so by `NOTED`, and stands in the audit log:
+True, or the words of which it needs one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +43,14 @@ class CommandFolder(TyperGroup):
             meant = suggestion(args[0], _names()) or "; `firstline --help` lists them"
             raise UserError(f"No such command '{args[0]}'{meant}")
         return super().resolve_command(ctx, args)
+
+
+def is_noted(words: Sequence[str]) -> bool:
+    """Return whether a command line, as it was typed, belongs into the audit log."""
+    if not words or words[0] not in _names() or {"--help", "-h"} & {*words}:
+        return False
+    noted = getattr(_module(words[0]), "NOTED", False)
+    return noted if isinstance(noted, bool) else any(word.partition("=")[0] in noted for word in words[1:])
 
 
 @cache

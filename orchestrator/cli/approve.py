@@ -3,6 +3,7 @@
 from firstline.orchestrator.cli._options import Job, Json, Out
 
 PANEL = "Jobs"
+NOTED = True
 
 
 def approve(job: Job, out: Out = None, as_json: Json = False) -> None:

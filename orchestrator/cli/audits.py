@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from firstline.orchestrator.quality.drift import Audit
 
 PANEL = "Quality"
+NOTED = ("run",)
 
 app = typer.Typer(invoke_without_command=True, help="Show the live loss of accepted answers, skill by skill.")
 

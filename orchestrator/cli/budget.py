@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from firstline.orchestrator.money.budgets import Allowance
 
 PANEL = "Jobs"
+NOTED = ("--raise", "--per-day", "--total", "--off")
 
 
 def budget(

@@ -21,6 +21,7 @@ from firstline.orchestrator.cli._options import (
 )
 
 PANEL = "Quality"
+NOTED = True
 
 
 class Spoken(StrEnum):

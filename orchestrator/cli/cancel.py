@@ -5,6 +5,7 @@ import typer
 from firstline.orchestrator.cli._options import Job, Json
 
 PANEL = "Jobs"
+NOTED = True
 
 
 def cancel(job: Job, as_json: Json = False) -> None:

@@ -7,6 +7,7 @@ import typer
 from firstline.orchestrator.cli._options import Json
 
 PANEL = "Quality"
+NOTED = ("set",)
 
 app = typer.Typer(invoke_without_command=True, help="List families of chat requests: traffic, spend, state, saving.")
 

@@ -3,6 +3,7 @@
 from firstline.orchestrator.cli._options import Json
 
 PANEL = "Set up"
+NOTED = True
 
 
 def migrate(as_json: Json = False) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from firstline.orchestrator.experiments.improve import Improvement
 
 PANEL = "Quality"
+NOTED = ("accept", "rollback")
 
 app = typer.Typer(no_args_is_help=True, help="Keep, compare and improve the versions of a skill.")
 

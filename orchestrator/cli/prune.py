@@ -8,6 +8,7 @@ import typer
 from firstline.orchestrator.cli._options import Json
 
 PANEL = "Jobs"
+NOTED = True
 
 
 def prune(

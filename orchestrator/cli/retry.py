@@ -7,6 +7,7 @@ import typer
 from firstline.orchestrator.cli._options import Job, Json, Out
 
 PANEL = "Jobs"
+NOTED = True
 
 
 def retry(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from firstline.schemas.base import Json as JsonValue
 
 PANEL = "Quality"
+NOTED = ("answer", "reject")
 
 app = typer.Typer(no_args_is_help=True, help="Answer what a policy sends to a person.")
 

@@ -17,6 +17,7 @@ from firstline.orchestrator.cli._options import (
 )
 
 PANEL = "Run"
+NOTED = True
 
 
 def submit(
