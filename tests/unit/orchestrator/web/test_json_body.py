@@ -122,6 +122,25 @@ def test_a_body_of_too_many_values_is_refused_before_it_takes_many_times_its_siz
     assert "upload them as a file" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("bound", "value", "said"),
+    [("_ROOM", 40_000_000, "takes more than 40 MB to read"), ("_READ_S", 0.001, "could not be read within 0.001 s")],
+)
+def test_a_body_that_takes_too_much_to_read_is_refused(house, monkeypatch, bound, value, said):
+    monkeypatch.setattr(json_body, bound, value)
+    body = {"workflow": "sort", "items": [{"text": "x" * 10_000_000}]}
+    answer = house.client(house.token(Role.SUBMITTER)).post("/v1/jobs", json=body)
+    assert answer.status_code == 413
+    assert said in answer.json()["detail"]
+
+
+def test_values_beside_the_items_are_few(house):
+    client = house.client(house.token(Role.SUBMITTER))
+    answer = client.post("/v1/jobs", json={**LARGE, "map": {f"f{n}": "text" for n in range(100_001)}})
+    assert answer.status_code == 413
+    assert "more than 100,000 values beside its items" in answer.json()["detail"]
+
+
 def test_an_upload_is_never_read_into_memory_for_the_kind_that_it_names(house):
     client = house.client(house.token(Role.SUBMITTER))
     # "json" stands in the boundary: what is read as a form was read once more as JSON.
