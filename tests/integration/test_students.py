@@ -88,7 +88,7 @@ class OneWorker:
     async def item(self, batch, work):
         todo = work.todo[0]
         if batch.tier.kind is TierKind.STUDENT:
-            subtask = Subtask(batch, work, batch.steps[0], todo, {}, {})
+            subtask = Subtask(batch, work, batch.steps[0], todo, {}, {}, {})
             outcome = await answer_by_student(subtask, {"text": work.input["text"]}, AttemptState.of(todo), self)
             settled = (outcome.end,) if isinstance(outcome.end, Settled) else ()
             left = () if settled else (outcome.end,)

@@ -9,7 +9,6 @@ from pydantic_core import to_json
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import JsonObject
 from firstline.schemas.batch import Settled
-from firstline.schemas.errors import UserError
 from firstline.schemas.plan import StepKind
 from firstline.schemas.tier import Model, TierKind
 from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
@@ -22,7 +21,7 @@ from firstline.workers.execution.model_choice import choose, count_round, failur
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, is_short
 from firstline.workers.execution.student_step import answer_by_student
 from firstline.workers.execution.subtask import Outcome, Subtask
-from firstline.workers.execution.tool_rounds import is_last, offered, refused, take_round
+from firstline.workers.execution.tool_rounds import is_last, refused, take_round
 from firstline.workers.execution.tool_step import answer_by_tool
 from firstline.workers.prompts.prompt import messages, static_messages
 from firstline.workers.providers.gateway import Call
@@ -134,10 +133,9 @@ class _Asking:
         model = self._next_model()
         if not isinstance(model, Model):
             return model
-        try:
-            tools = await offered(subtask, calls.worker) if subtask.skill.tools else {}
-        except UserError as error:
-            return Reject(reason=str(error))
+        tools = subtask.tools
+        if isinstance(tools, Reject):
+            return tools
         pack = self.packer.ask if self._may_be_packed(model) else None
         call = call_of(subtask, calls.inputs, calls.state, model, tools)
         is_shared = subtask.batch.cache and not tools
@@ -145,10 +143,10 @@ class _Asking:
         said = await calls.say(call, key=key, pack=pack)
         if isinstance(said, Defer):
             return said
-        if said.reply.is_items_fault:
-            return self._too_late(said, model)
         if is_the_models_fault(calls, said, model):
             return None
+        if said.reply.is_items_fault:
+            return self._too_late(said, model)
         calls.state.avoid.clear()
         calls.state.late.clear()
         return await self._take(said, tools)

@@ -8,19 +8,22 @@ from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
 from firstline.schemas.plan import PlannedStep, named
+from firstline.schemas.verdict import Reject
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.answering import answer
 from firstline.workers.execution.packer import Packer
 from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.execution.tool_rounds import offered
 from firstline.workers.rules.step_graph import applies, gathered, ready, unfolded
 from firstline.workers.rules.step_inputs import Unfit
+from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
 
 async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> Trail:
     """Return the trail of a batch; only cancelling the whole worker raises."""
     paid = await worker.paid.of(batch.id) if resumed else {}
-    holding = _Holding(batch, worker, Packer(batch, worker), paid)
+    holding = _Holding(batch, worker, Packer(batch, worker), paid, await offered(batch, worker))
     # Those at the same step follow each other, so that what they share is read from a provider's cache while it lives.
     order = sorted(batch.work, key=lambda work: work.todo[0].step)
     trails = await asyncio.gather(*(_run_item(holding, work) for work in order))
@@ -48,6 +51,8 @@ class _Holding:
     packer: Packer
     #: Answers of an earlier delivery, already paid for.
     paid: Mapping[str, PaidAnswer]
+    #: Tools that skills offer, by skill.
+    offered: Mapping[str, Tools | Reject]
 
 
 @dataclass
@@ -154,5 +159,5 @@ def _gather(journey: _Journey, planned: PlannedStep) -> bool:
 
 async def _ask(holding: _Holding, journey: _Journey, todo: Todo) -> Outcome:
     planned = named(holding.batch.steps, todo.step)
-    subtask = Subtask(holding.batch, journey.work, planned, todo, journey.values, holding.paid)
+    subtask = Subtask(holding.batch, journey.work, planned, todo, journey.values, holding.paid, holding.offered)
     return await answer(subtask, holding.worker, holding.packer)

@@ -90,7 +90,7 @@ async def _send(
     call: Call, tier: Tier, batch: Batch, worker: Worker, who: Struck | None, probes: list[PaidAnswer]
 ) -> PaidAnswer | Defer | BrokenOff:
     def told(started_at: datetime, reply: Reply) -> None:
-        probes.append(PaidAnswer(started_at, reply))
+        probes.append(as_kept(PaidAnswer(started_at, reply))[0])
 
     async with worker.places.held(tier, batch.priority):
         await worker.awake()
@@ -196,7 +196,7 @@ class Calls:
         # After the answer, which is kept under the number that comes next.
         for probe in result.probes:
             why = "to prove that the model answers"
-            state.add(self._enter(call, tier, as_kept(probe)[0]), purpose="probe", verdict="asked", reason=why)
+            state.add(self._enter(call, tier, probe), purpose="probe", verdict="asked", reason=why)
         return booked
 
     def _enter_cached(self, call: Call, reply: Reply) -> Attempt:

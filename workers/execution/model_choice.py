@@ -37,6 +37,8 @@ def choose(gate: Gate, tier: Tier, state: AttemptState, *, text: str) -> Model |
 def is_the_models_fault(calls: Calls, said: ModelAnswer, model: Model) -> bool:
     """Say whether another model is to answer instead, and note why."""
     state, reply, error, detail = calls.state, said.reply, said.reply.error, said.reply.detail or ""
+    if reply.is_items_fault:
+        return False
     if error is not None and error in FAULTS:
         if not reply.is_lanes_fault:
             state.avoid[model.name] = error

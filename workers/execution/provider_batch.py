@@ -263,7 +263,7 @@ def _asked(batch: Batch, model: Model) -> Iterator[_Question]:
     steps = {planned.step.name: planned for planned in batch.steps}
     for work in batch.work:
         for todo in work.todo:
-            subtask = Subtask(batch, work, steps[todo.step], todo, work.settled, {})
+            subtask = Subtask(batch, work, steps[todo.step], todo, work.settled, {}, {})
             inputs = inputs_of(subtask.planned.step, subtask.skill, work.input, work.settled)
             # What cannot be asked is refused when its batch goes on, and says why.
             if not isinstance(inputs, Unfit) and not subtask.skill.tools:

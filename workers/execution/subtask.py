@@ -10,9 +10,11 @@ from firstline.schemas.batch import Batch, Left, Settled, Todo, Work
 from firstline.schemas.plan import PlannedStep
 from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Tier
+from firstline.schemas.verdict import Reject
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.limits.cooldowns import Struck
 from firstline.workers.tools.base import Place
+from firstline.workers.tools.toolbox import Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Subtask:
     values: Mapping[str, Json]
     #: Answers of an earlier delivery, already paid for.
     paid: Mapping[str, PaidAnswer]
+    #: Tools that skills offer, by skill.
+    offered: Mapping[str, Tools | Reject]
 
     @property
     def skill(self) -> Skill:
@@ -34,14 +38,14 @@ class Subtask:
         return self.batch.skills[self.planned.step.skill or ""]
 
     @property
-    def folders(self) -> tuple[Path, ...]:
-        """Folders of the user's own functions."""
-        return tuple(Path(folder) for folder in self.batch.folders)
+    def tools(self) -> Tools | Reject:
+        """The tools that its skill offers."""
+        return self.offered.get(self.skill.name, {})
 
     @property
-    def place(self) -> Place:
-        """Where its tools live."""
-        return Place(functions=self.folders)
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of the user's own functions."""
+        return place_of(self.batch).functions
 
     @property
     def tier(self) -> Tier:
@@ -63,6 +67,11 @@ class Subtask:
     def paid_for(self, n: int) -> PaidAnswer | None:
         """Return the answer of attempt `n` that an earlier delivery got."""
         return self.paid.get(f"{self.work.item}:{self.todo.step}:{n}") if self.paid else None
+
+
+def place_of(batch: Batch) -> Place:
+    """Return where a batch's tools live."""
+    return Place(functions=tuple(Path(folder) for folder in batch.folders))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,30 @@
 """Rounds of tool calls: a model asks for declared tools while it answers, within bounds, and never for others."""
 
 import asyncio
+import logging
 from dataclasses import replace
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import Json
+from firstline.schemas.batch import Batch
 from firstline.schemas.errors import UserError
+from firstline.schemas.skill import Skill
+from firstline.schemas.tier import TierKind
 from firstline.schemas.tool import ToolResult
-from firstline.schemas.verdict import Defer
+from firstline.schemas.verdict import Defer, Reject
 from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.calling import Calls, ModelAnswer
-from firstline.workers.execution.subtask import Subtask
+from firstline.workers.execution.subtask import Subtask, place_of
 from firstline.workers.prompts.prompt import ToolRound
 from firstline.workers.providers.gateway import ToolCall
 from firstline.workers.tools.base import clip, failed, read_arguments
 from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
 
+_log = logging.getLogger(__name__)
+
+#: Tiers whose models may ask for tools.
+_OFFERING = (TierKind.MODEL, TierKind.DECISION)
 #: Calls of one round that are made; what a model asks for beyond them is refused.
 _CALLS_A_ROUND = 8
 #: Characters of a result that the model is shown: it is paid for in every round that follows.
@@ -24,16 +32,28 @@ _SHOWN_CHARS = 20_000
 _RECORDED_CHARS = 2_000
 
 
-async def offered(subtask: Subtask, worker: Worker) -> Tools:
-    """Return the tools that the skill declares; UserError when one is not declared or cannot be reached.
+async def offered(batch: Batch, worker: Worker) -> dict[str, Tools | Reject]:
+    """Return the tools that a batch's skills declare, by skill; a Reject where one is not declared or not reached.
 
     The declaration alone grants a tool: no text of an item and no answer of a model adds to it.
     """
-    names, declared = subtask.skill.tools, subtask.batch.tools
-    missing = [name for name in names if name not in declared]
+    if batch.tier.kind not in _OFFERING:
+        return {}
+    skills = [batch.skills[planned.step.skill] for planned in batch.steps if planned.step.skill in batch.skills]
+    return {skill.name: await _offered(skill, batch, worker) for skill in skills if skill.tools}
+
+
+async def _offered(skill: Skill, batch: Batch, worker: Worker) -> Tools | Reject:
+    missing = [name for name in skill.tools if name not in batch.tools]
     if missing:
-        raise UserError(f"skill '{subtask.skill.name}' offers the tool '{missing[0]}', which nobody declares")
-    return await worker.toolbox.bound({name: declared[name] for name in names}, subtask.place)
+        return Reject(reason=f"skill '{skill.name}' offers the tool '{missing[0]}', which nobody declares")
+    try:
+        return await worker.toolbox.bound({name: batch.tools[name] for name in skill.tools}, place_of(batch))
+    except UserError as error:
+        return Reject(reason=str(error))
+    except Exception as error:
+        _log.exception("tools.bug", extra={"job": batch.job, "skill": skill.name})
+        return Reject(reason=f"the tools of skill '{skill.name}' cannot be made ready ({type(error).__name__})")
 
 
 def is_last(subtask: Subtask, state: AttemptState) -> bool:

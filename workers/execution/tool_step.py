@@ -12,7 +12,7 @@ from firstline.schemas.plan import Step
 from firstline.schemas.tool import ToolResult
 from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.execution.subtask import Outcome, Subtask, place_of
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.policy import Situation, decide
 from firstline.workers.rules.step_inputs import Unfit, resolve
@@ -72,7 +72,7 @@ async def _bound(subtask: Subtask, worker: Worker) -> BoundTool:
     spec = subtask.batch.tools.get(name)
     if spec is None:
         raise UserError(f"step '{subtask.todo.step}' calls the tool '{name}', which nobody declares")
-    tools = await worker.toolbox.bound({name: spec}, subtask.place, subtask.planned.step.options)
+    tools = await worker.toolbox.bound({name: spec}, place_of(subtask.batch), subtask.planned.step.options)
     if name not in tools:
         raise UserError(f"tool '{name}' is a whole MCP server; a step names one of its tools with the option `tool`")
     return tools[name]

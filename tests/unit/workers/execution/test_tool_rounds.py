@@ -14,6 +14,7 @@ from firstline.schemas.verdict import DeferCause
 from firstline.workers.providers.fake import say
 from firstline.workers.providers.gateway import Call, Reply, ToolCall
 from firstline.workers.providers.recording import messages_key
+from firstline.workers.tools.toolbox import Toolbox
 from tests.unit.worker_rig import A, Rig, simple, skill, tier
 
 FUNCTIONS = """
@@ -224,6 +225,16 @@ def test_another_model_takes_over_a_conversation_whose_model_fails(folder):
 def test_a_skill_whose_tool_nobody_declares_is_rejected_with_the_reason(folder):
     trail = Rig([]).item(asking(folder, "add", offered=("add", "search")))
     assert "offers the tool 'search', which nobody declares" in trail.left[0].verdict.reason
+
+
+def test_tools_that_cannot_be_made_ready_end_the_items_that_need_them_and_no_others(folder, monkeypatch):
+    async def broken(*_: object) -> None:
+        raise OSError("no process can be begun")
+
+    monkeypatch.setattr(Toolbox, "bound", broken)
+    trail = Rig([]).item(asking(folder, "add"))
+    assert "cannot be made ready (OSError)" in trail.left[0].verdict.reason
+    assert Rig([say(A)]).item(asking(folder, "add", offered=())).settled[0].value == A
 
 
 def test_a_repeated_delivery_pays_for_no_round_again(folder):
