@@ -89,7 +89,8 @@ class OneWorker:
         todo = work.todo[0]
         if batch.tier.kind is TierKind.STUDENT:
             subtask = Subtask(batch, work, batch.steps[0], todo, {}, {}, {})
-            outcome = await answer_by_student(subtask, {"text": work.input["text"]}, AttemptState.of(todo), self)
+            state = AttemptState.of(todo)
+            outcome = state.end(await answer_by_student(subtask, {"text": work.input["text"]}, state, self))
             settled = (outcome.end,) if isinstance(outcome.end, Settled) else ()
             left = () if settled else (outcome.end,)
             return ItemTrail(item=work.item, attempts=outcome.attempts, settled=settled, left=left)

@@ -8,10 +8,9 @@ from pydantic_core import to_json
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import JsonObject
-from firstline.schemas.batch import Settled
 from firstline.schemas.plan import StepKind
 from firstline.schemas.tier import Model, TierKind
-from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
+from firstline.schemas.verdict import Accept, Defer, Escalate, Parked, Refer, Reject, Retry, Review, Verdict
 from firstline.workers.confidence import top_logprobs
 from firstline.workers.durability.response_cache import digest_of
 from firstline.workers.execution.attempt_state import AttemptState
@@ -39,33 +38,36 @@ _MOST_ROOM = 4
 
 async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
     """Try a subtask on its batch's tier until a verdict ends it here."""
-    todo, state = subtask.todo, AttemptState.of(subtask.todo)
+    state = AttemptState.of(subtask.todo)
     try:
-        if subtask.planned.step.kind is StepKind.TOOL:
-            return await answer_by_tool(subtask, state, worker)
-        inputs = inputs_of(subtask.planned.step, subtask.skill, subtask.work.input, subtask.values)
-        if isinstance(inputs, Unfit):
-            return state.leave(todo, Reject(reason=inputs.reason))
-        if subtask.batch.tier.kind is TierKind.STUDENT:
-            return await answer_by_student(subtask, inputs, state, worker)
-        return await _answer(_Asking(Calls(subtask, inputs, state, worker), packer))
+        verdict = await _verdict(subtask, state, worker, packer)
     except Exception as error:
         # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.
-        _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": todo.step, "item": subtask.work.item})
-        reason = f"internal error in step '{todo.step}': {type(error).__name__}; the worker's log has the traceback"
-        return state.leave(todo, Reject(reason=reason))
+        _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": state.step, "item": subtask.work.item})
+        reason = f"internal error in step '{state.step}': {type(error).__name__}; the worker's log has the traceback"
+        verdict = Reject(reason=reason)
+    return state.end(verdict)
 
 
-async def _answer(asking: "_Asking") -> Outcome:
-    todo, state = asking.calls.subtask.todo, asking.calls.state
+async def _verdict(subtask: Subtask, state: AttemptState, worker: Worker, packer: Packer) -> Accept | Parked:
+    """Have a subtask answered by what answers its step on this tier."""
+    if subtask.planned.step.kind is StepKind.TOOL:
+        return await answer_by_tool(subtask, state, worker)
+    inputs = inputs_of(subtask.planned.step, subtask.skill, subtask.work.input, subtask.values)
+    if isinstance(inputs, Unfit):
+        return Reject(reason=inputs.reason)
+    if subtask.batch.tier.kind is TierKind.STUDENT:
+        return await answer_by_student(subtask, inputs, state, worker)
+    return await _answer_by_model(_Asking(Calls(subtask, inputs, state, worker), packer))
+
+
+async def _answer_by_model(asking: "_Asking") -> Accept | Parked:
+    state = asking.calls.state
     while True:
         verdict = await asking.attempt()
         match verdict:
             case None:
                 continue
-            case Accept():
-                last = state.attempts[-1]
-                return Outcome(tuple(state.attempts), Settled(step=todo.step, n=last.n, value=last.value))
             case Retry():
                 state.used += 1
                 state.feedback, state.effort = verdict.feedback, verdict.effort or state.effort
@@ -74,9 +76,9 @@ async def _answer(asking: "_Asking") -> Outcome:
                     state.room = min(_MOST_ROOM, 2 * state.room)
             case Escalate() | Refer() | Review() | Reject():
                 state.feedback = _feedback(state)
-                return state.leave(todo, verdict)
-            case Defer():
-                return state.leave(todo, verdict)
+                return verdict
+            case Accept() | Defer():
+                return verdict
             case _:
                 assert_never(verdict)
 

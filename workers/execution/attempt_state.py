@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from firstline.schemas.attempt import Attempt, ErrorKind
-from firstline.schemas.batch import Left, Todo, progress_of
-from firstline.schemas.verdict import Parked
+from firstline.schemas.batch import Left, Settled, Todo, progress_of
+from firstline.schemas.verdict import Accept, Parked
 from firstline.workers.execution.subtask import Outcome
 from firstline.workers.prompts.prompt import ToolRound
 
@@ -14,6 +14,7 @@ from firstline.workers.prompts.prompt import ToolRound
 class AttemptState:
     """What changes while a subtask is tried."""
 
+    step: str
     #: Number of the next attempt.
     n: int
     #: Attempts used on this tier.
@@ -41,13 +42,15 @@ class AttemptState:
     @classmethod
     def of(cls, todo: Todo) -> Self:
         """Return the state that a todo goes on with."""
-        return cls(**progress_of(todo))
+        return cls(todo.step, **progress_of(todo))
 
     def add(self, attempt: Attempt, *, verdict: str, reason: str, **changes: object) -> None:
         """Record an attempt with what followed from it."""
         self.attempts.append(attempt.model_copy(update={**changes, "verdict": verdict, "reason": reason}))
 
-    def leave(self, todo: Todo, verdict: Parked) -> Outcome:
-        """Return the outcome of a subtask that is left to others."""
-        left = Left(step=todo.step, verdict=verdict, **progress_of(self))
-        return Outcome(tuple(self.attempts), left)
+    def end(self, verdict: Accept | Parked) -> Outcome:
+        """Return the outcome of a subtask whose last attempt was accepted, or that is left to others."""
+        if isinstance(verdict, Accept):
+            last = self.attempts[-1]
+            return Outcome(tuple(self.attempts), Settled(step=self.step, n=last.n, value=last.value))
+        return Outcome(tuple(self.attempts), Left(step=self.step, verdict=verdict, **progress_of(self)))

@@ -8,14 +8,13 @@ from functools import partial
 
 from firstline.schemas.attempt import Attempt, ErrorKind, Usage
 from firstline.schemas.base import Json, JsonObject
-from firstline.schemas.batch import Settled
 from firstline.schemas.check import CheckResult
 from firstline.schemas.policy import Confidence
 from firstline.schemas.verdict import Accept, Defer, DeferCause, Escalate
 from firstline.workers.checks import may_block, run_checks
 from firstline.workers.durability.students import FRESH_S, StudentInForce
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.execution.subtask import Subtask
 from firstline.workers.rules.closed_answers import item_text
 from firstline.workers.worker import Worker
 
@@ -26,29 +25,28 @@ SIGNAL = "student_margin"
 WAIT_S, AGAIN_S = 1.0, 2.0
 
 
-async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: AttemptState, worker: Worker) -> Outcome:
+async def answer_by_student(
+    subtask: Subtask, inputs: JsonObject, state: AttemptState, worker: Worker
+) -> Accept | Escalate | Defer:
     """Answer at once where the student is sure, else leave the subtask to the ladder; nothing is called or paid."""
-    todo = subtask.todo
-    student = await worker.students.of(subtask.batch.job, todo.step)
+    student = await worker.students.of(subtask.batch.job, subtask.todo.step)
     if student is None:
-        return state.leave(todo, Escalate(reason="no student answers this step just now"))
+        return Escalate(reason="no student answers this step just now")
     started_at = datetime.now(UTC)
     numbers, margins = student.model.answer([item_text(inputs)])
     margin, took_s = float(margins[0]), (datetime.now(UTC) - started_at).total_seconds()
     if margin < student.margin:
-        return state.leave(todo, Escalate(reason="the student is not sure enough"))
+        return Escalate(reason="the student is not sure enough")
     value: Json = json.loads(student.model.answers[int(numbers[0])])
     item = {**subtask.work.input, **inputs}
     check = partial(run_checks, subtask.skill, value, item=item, tier=subtask.batch.tier.name, folders=subtask.folders)
     checks = await asyncio.to_thread(check) if may_block(subtask.skill) else check()
     failed = next((check for check in checks if not check.passed), None)
     if failed is None and not student.has_room and not await _wait_for_room(subtask, student, margin, worker):
-        return state.leave(
-            todo, Defer(cause=DeferCause.LIMIT, wait_s=AGAIN_S, reason="the student waits for its audits")
-        )
+        return Defer(cause=DeferCause.LIMIT, wait_s=AGAIN_S, reason="the student waits for its audits")
     verdict = _verdict(subtask, student, failed)
     if isinstance(verdict, Escalate) and verdict.to_top:
-        await worker.students.draw(subtask.batch.job, todo.step, subtask.work.item)
+        await worker.students.draw(subtask.batch.job, subtask.todo.step, subtask.work.item)
     confidence = Confidence(signal=SIGNAL, value=margin)
     attempt = _attempt(subtask, state.n, f"student/{student.id}", started_at, took_s)
     state.add(
@@ -61,9 +59,7 @@ async def answer_by_student(subtask: Subtask, inputs: JsonObject, state: Attempt
         error=ErrorKind.CHECKS if failed is not None else None,
     )
     state.n += 1
-    if isinstance(verdict, Accept):
-        return Outcome(tuple(state.attempts), Settled(step=todo.step, n=state.n - 1, value=value))
-    return state.leave(todo, verdict)
+    return verdict
 
 
 async def _wait_for_room(subtask: Subtask, student: StudentInForce, margin: float, worker: Worker) -> bool:

@@ -43,9 +43,14 @@ class Subtask:
         return self.offered.get(self.skill.name, {})
 
     @property
+    def place(self) -> Place:
+        """Where its tools live."""
+        return place_of(self.batch)
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Folders of the user's own functions."""
-        return place_of(self.batch).functions
+        return self.place.functions
 
     @property
     def tier(self) -> Tier:

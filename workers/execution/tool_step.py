@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 
 from firstline.schemas.attempt import Attempt, ErrorKind
 from firstline.schemas.base import Json, JsonObject
-from firstline.schemas.batch import Settled
 from firstline.schemas.errors import UserError
 from firstline.schemas.plan import Step
 from firstline.schemas.tool import ToolResult
-from firstline.schemas.verdict import Accept, Defer, Escalate, Refer, Reject, Retry, Review, Verdict
+from firstline.schemas.verdict import Accept, Defer, Parked, Reject, Retry, Verdict
 from firstline.workers.execution.attempt_state import AttemptState
-from firstline.workers.execution.subtask import Outcome, Subtask, place_of
+from firstline.workers.execution.subtask import Subtask
 from firstline.workers.rules.json_paths import MISSING
 from firstline.workers.rules.policy import Situation, decide
 from firstline.workers.rules.step_inputs import Unfit, resolve
@@ -24,27 +23,22 @@ _MOST_CALLS = 2
 _PAUSE_S = 1.0
 
 
-async def answer_by_tool(subtask: Subtask, state: AttemptState, worker: Worker) -> Outcome:
+async def answer_by_tool(subtask: Subtask, state: AttemptState, worker: Worker) -> Accept | Parked:
     """Call a step's tool, once more after a passing error if the policy allows a second attempt."""
-    todo, step = subtask.todo, subtask.planned.step
+    step = subtask.planned.step
     try:
         tool = await _bound(subtask, worker)
     except UserError as error:
-        return state.leave(todo, Reject(reason=str(error)))
+        return Reject(reason=str(error))
     arguments = arguments_of(step, tool.parameters, subtask.work.input, subtask.values)
     if isinstance(arguments, Unfit):
-        return state.leave(todo, Reject(reason=arguments.reason))
+        return Reject(reason=arguments.reason)
     while True:
         verdict = await _attempt(subtask, tool, arguments, state, worker)
-        match verdict:
-            case Accept():
-                last = state.attempts[-1]
-                return Outcome(tuple(state.attempts), Settled(step=todo.step, n=last.n, value=last.value))
-            case Retry():
-                state.used += 1
-                await asyncio.sleep(_PAUSE_S)
-            case Escalate() | Refer() | Review() | Reject() | Defer():
-                return state.leave(todo, verdict)
+        if not isinstance(verdict, Retry):
+            return verdict
+        state.used += 1
+        await asyncio.sleep(_PAUSE_S)
 
 
 def arguments_of(
@@ -72,7 +66,7 @@ async def _bound(subtask: Subtask, worker: Worker) -> BoundTool:
     spec = subtask.batch.tools.get(name)
     if spec is None:
         raise UserError(f"step '{subtask.todo.step}' calls the tool '{name}', which nobody declares")
-    tools = await worker.toolbox.bound({name: spec}, place_of(subtask.batch), subtask.planned.step.options)
+    tools = await worker.toolbox.bound({name: spec}, subtask.place, subtask.planned.step.options)
     if name not in tools:
         raise UserError(f"tool '{name}' is a whole MCP server; a step names one of its tools with the option `tool`")
     return tools[name]

@@ -52,7 +52,7 @@ class House:
 
 
 def line(kind: ErrorKind, faults: int = 0) -> AttemptState:
-    return AttemptState(n=0, used=0, feedback=(), effort=None, faults=faults, avoid={MODEL.name: kind})
+    return AttemptState("s", n=0, used=0, feedback=(), effort=None, faults=faults, avoid={MODEL.name: kind})
 
 
 @pytest.mark.parametrize("kind", KINDS)
