@@ -1,6 +1,6 @@
 """What `run` and `submit` were asked for: a job file or a workflow, with the command line's wishes laid over it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from firstline.config.settings import get_settings
 from firstline.orchestrator.submission.input_fit import InputFit, mapped
 from firstline.orchestrator.submission.item_fields import FieldNeed, needs
 from firstline.orchestrator.submission.item_reader import STDIN, InputItem, Items, counted, read_items, readable_twice
+from firstline.orchestrator.submission.reading import told
 from firstline.orchestrator.submission.remote_items import source_name, with_query
 from firstline.schemas.errors import UserError
 from firstline.schemas.job import JobRequest, Rerun
@@ -69,6 +70,8 @@ class Order:
     functions: tuple[Path, ...] = ()
     #: The folder of skills, workflows and profiles that a job file lies in or names.
     home: Path | None = None
+    #: Tells who waits how far the reading of the items is.
+    told: Callable[[Iterable[InputItem], str], Iterable[InputItem]] = field(default=lambda items, _: items)
 
     @property
     def waits_for_a_yes(self) -> bool:
@@ -88,7 +91,7 @@ class Order:
         with readable_twice(self.source) as source:
             usable = replace(self, source=str(source), source_name=name)
             fit, items = InputFit(self.needs, self.map), usable._read()
-            counted(fit.watch(mapped(items, self.map)))
+            counted(self.told(fit.watch(mapped(items, self.map)), f"looking through {name}"))
             fit.refuse_misfit(name)
             yield replace(usable, notes=(*items.notes, *fit.notes()))
 
@@ -104,7 +107,7 @@ class Order:
         """Return the items; a goal without input is an item of its own."""
         if self.source is None:
             return [InputItem("1", {"goal": self.request.goal})]
-        return mapped(self._read(), self.map)
+        return self.told(mapped(self._read(), self.map), f"reading {self.source_name or self.source}")
 
     def _read(self) -> Items:
         return read_items(
@@ -192,6 +195,7 @@ def _wished(order: Order, wishes: Wishes, script: str | None) -> Order:
         limit=wishes.limit or order.limit,
         id_field=wishes.id_field or order.id_field,
         map={**order.map, **wishes.map},
+        told=told,
     )
 
 
