@@ -102,6 +102,8 @@ def _main(room: int, items: str, field: str) -> None:
         told = _read(sys.stdin.buffer.read(), items, field)
     except MemoryError:
         told = {"much": f"what takes more than {room / 1e6:,.0f} MB to read"}
+    except OSError as error:
+        told = {"unwritten": error.strerror}
     sys.stdout.buffer.write(marshal.dumps(told))
 
 

@@ -121,9 +121,12 @@ class LargeRequest(Request):
     async def read(self, model: TypeAdapter[Any], items: Path, field: str) -> None:
         """Read the body, its items into a file, and hold it against the model; Refusal where it holds too much."""
         with TemporaryFile(prefix="firstline-") as body:
-            async for chunk in self.stream():
-                body.write(chunk)
-            self.size = body.tell()
+            try:
+                async for chunk in self.stream():
+                    body.write(chunk)
+                self.size = body.tell()
+            except OSError as error:
+                raise _no_room(error.strerror) from None
             self.found = await anyio.to_thread.run_sync(partial(_read, body, model, items, field), limiter=_LANE)
 
     async def body(self) -> bytes:
@@ -203,6 +206,8 @@ def _read(body: IO[bytes], model: TypeAdapter[Any], items: Path, field: str) -> 
         return _Read(failure=json.JSONDecodeError(reason, "", position))
     if "unread" in told:
         return _Read(failure=ValueError(told["unread"]))
+    if "unwritten" in told:
+        raise _no_room(told["unwritten"])
     value = told["value"]
     if told.get("strangers"):
         strangers = told["strangers"]
@@ -217,6 +222,11 @@ def _read(body: IO[bytes], model: TypeAdapter[Any], items: Path, field: str) -> 
     except ValidationError as error:
         faults = error.errors(include_url=False)
         return _Read(flaw=told["flaw"], faults=[{**fault, "loc": ("body", *fault["loc"])} for fault in faults])
+
+
+def _no_room(why: str | None) -> Refusal:
+    said = f"the request cannot be put down while it is read ({why}); try again soon"
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, said, headers={"retry-after": "30"})
 
 
 def _told(body: IO[bytes], items: Path, field: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import gzip
 import json
 import subprocess
 import threading
+from contextlib import nullcontext
+from pathlib import Path
 
 import anyio
 import httpx
@@ -132,6 +134,18 @@ def test_a_body_that_takes_too_much_to_read_is_refused(house, monkeypatch, bound
     answer = house.client(house.token(Role.SUBMITTER)).post("/v1/jobs", json=body)
     assert answer.status_code == 413
     assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["a body", "its items"])
+def test_a_disk_without_room_is_told(house, monkeypatch, tmp_path, name):
+    if name == "a body":
+        monkeypatch.setattr(json_body, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))
+    else:
+        # A folder that is not there is as good as one that takes nothing.
+        monkeypatch.setattr(json_body, "TemporaryDirectory", lambda **_: nullcontext(tmp_path / "gone"))
+    answer = house.client(house.token(Role.SUBMITTER)).post("/v1/jobs", json=LARGE)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert "cannot be put down while it is read (No " in answer.json()["detail"]
 
 
 def test_values_beside_the_items_are_few(house):
