@@ -6,7 +6,7 @@ import json
 import subprocess
 import threading
 from contextlib import nullcontext
-from pathlib import Path
+from io import FileIO
 
 import anyio
 import httpx
@@ -139,7 +139,7 @@ def test_a_body_that_takes_too_much_to_read_is_refused(house, monkeypatch, bound
 @pytest.mark.parametrize("name", ["a body", "its items"])
 def test_a_disk_without_room_is_told(house, monkeypatch, tmp_path, name):
     if name == "a body":
-        monkeypatch.setattr(json_body, "TemporaryFile", lambda **_: Path("/dev/full").open("r+b", buffering=0))
+        monkeypatch.setattr(json_body, "TemporaryFile", lambda **_: FileIO("/dev/full", "r+b"))
     else:
         # A folder that is not there is as good as one that takes nothing.
         monkeypatch.setattr(json_body, "TemporaryDirectory", lambda **_: nullcontext(tmp_path / "gone"))
