@@ -68,7 +68,7 @@ def _note(words: list[str]) -> None:
         from firstline.workers.rules.json_text import printable
 
         told = _PASSWORD.sub("://***@", printable(" ".join(words[1:])))
-        with suppress(FirstlineError):
+        with suppress(FirstlineError, KeyboardInterrupt):
             note_command(api.engine().db, action=words[0], target=told)
 
 

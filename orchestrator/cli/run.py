@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from firstline.orchestrator.submission.run_request import Order, Wishes
 
 PANEL = "Run"
+NOTED = True
 
 
 def run(
