@@ -48,7 +48,8 @@ def broken(value: object, at: str) -> str | None:
     return None
 
 
-def _read(raw: bytes, items: str, field: str) -> dict[str, Any]:
+def read(raw: bytes, items: str, field: str) -> dict[str, Any]:
+    """Return what a body holds, or why it is not read; OSError where its items cannot be written."""
     if raw.count(b"[") + raw.count(b"{") > MOST_CONTAINERS or raw.count(b",") > MOST_COMMAS:
         return {"much": f"more than {MOST_CONTAINERS:,} lists and objects, or {MOST_COMMAS:,} values"}
     try:
@@ -99,9 +100,11 @@ def _wall(room: int) -> None:
 def _main(room: int, items: str, field: str) -> None:
     _wall(room)
     try:
-        told = _read(sys.stdin.buffer.read(), items, field)
+        told = read(sys.stdin.buffer.read(), items, field)
     except MemoryError:
         told = {"much": f"what takes more than {room / 1e6:,.0f} MB to read"}
+    except RecursionError:
+        told = {"unread": "it is nested too deep"}
     except OSError as error:
         told = {"unwritten": error.strerror}
     sys.stdout.buffer.write(marshal.dumps(told))

@@ -136,6 +136,21 @@ def test_a_body_that_takes_too_much_to_read_is_refused(house, monkeypatch, bound
     assert said in answer.json()["detail"]
 
 
+def test_a_small_body_that_does_not_say_its_size_takes_no_process(house, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", None)
+    client = house.client(house.token(Role.SUBMITTER))
+    parts = iter([b'{"workflow": "sort", "items": [', b'{"text": "x"}, {"text": "y"}]}'])
+    assert client.post("/v1/jobs", content=parts, headers=JSON).json()["items"] == 2
+
+
+@pytest.mark.parametrize(("depth", "status"), [(300, 201), (900, 201), (1_000, 400), (50_000, 400)])
+def test_of_a_large_body_that_is_nested_deep_its_item_fails_or_it_is_refused(house, depth, status):
+    deep = f'[{{"text": {"[" * depth}{"]" * depth}}}, {json.dumps(LARGE["items"])[1:]}'
+    body = f'{{"workflow": "sort", "items": {deep}}}'
+    answer = house.client(house.token(Role.SUBMITTER)).post("/v1/jobs", content=body, headers=JSON)
+    assert answer.status_code == status, answer.text
+
+
 @pytest.mark.parametrize("name", ["a body", "its items"])
 def test_a_disk_without_room_is_told(house, monkeypatch, tmp_path, name):
     if name == "a body":
