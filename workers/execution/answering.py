@@ -1,6 +1,5 @@
-"""One subtask on one tier: call, check, decide; again with feedback; until it settles or is left to others."""
+"""A subtask and a tier's models: call, check, decide; again with feedback; until it settles or is left to others."""
 
-import logging
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -8,7 +7,6 @@ from pydantic_core import to_json
 
 from firstline.schemas.attempt import ErrorKind
 from firstline.schemas.base import JsonObject
-from firstline.schemas.plan import StepKind
 from firstline.schemas.tier import Model, TierKind
 from firstline.schemas.verdict import Accept, Defer, Escalate, Parked, Refer, Reject, Retry, Review, Verdict
 from firstline.workers.confidence import top_logprobs
@@ -18,50 +16,27 @@ from firstline.workers.execution.calling import Calls, ModelAnswer
 from firstline.workers.execution.judging import judge
 from firstline.workers.execution.model_choice import choose, count_round, failures, is_the_models_fault
 from firstline.workers.execution.packer import MAX_TOKENS, Packer, is_short
-from firstline.workers.execution.student_step import answer_by_student
-from firstline.workers.execution.subtask import Outcome, Subtask
+from firstline.workers.execution.subtask import Subtask
 from firstline.workers.execution.tool_rounds import is_last, refused, take_round
-from firstline.workers.execution.tool_step import answer_by_tool
 from firstline.workers.prompts.prompt import messages, static_messages
 from firstline.workers.providers.gateway import Call
 from firstline.workers.rules.policy import LATE, Situation, decide, is_too_late
-from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.tools.base import definition
 from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
-
-_log = logging.getLogger(__name__)
 
 #: So many times the declared bound an answer may have at most, once it has reached it.
 _MOST_ROOM = 4
 
 
-async def answer(subtask: Subtask, worker: Worker, packer: Packer) -> Outcome:
-    """Try a subtask on its batch's tier until a verdict ends it here."""
-    state = AttemptState.of(subtask.todo)
-    try:
-        verdict = await _verdict(subtask, state, worker, packer)
-    except Exception as error:
-        # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.
-        _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": state.step, "item": subtask.work.item})
-        reason = f"internal error in step '{state.step}': {type(error).__name__}; the worker's log has the traceback"
-        verdict = Reject(reason=reason)
-    return state.end(verdict)
+async def answer(
+    subtask: Subtask, inputs: JsonObject, state: AttemptState, worker: Worker, packer: Packer
+) -> Accept | Parked:
+    """Have a tier's models asked about a subtask until a verdict ends it here."""
+    return await _answer(_Asking(Calls(subtask, inputs, state, worker), packer))
 
 
-async def _verdict(subtask: Subtask, state: AttemptState, worker: Worker, packer: Packer) -> Accept | Parked:
-    """Have a subtask answered by what answers its step on this tier."""
-    if subtask.planned.step.kind is StepKind.TOOL:
-        return await answer_by_tool(subtask, state, worker)
-    inputs = inputs_of(subtask.planned.step, subtask.skill, subtask.work.input, subtask.values)
-    if isinstance(inputs, Unfit):
-        return Reject(reason=inputs.reason)
-    if subtask.batch.tier.kind is TierKind.STUDENT:
-        return await answer_by_student(subtask, inputs, state, worker)
-    return await _answer_by_model(_Asking(Calls(subtask, inputs, state, worker), packer))
-
-
-async def _answer_by_model(asking: "_Asking") -> Accept | Parked:
+async def _answer(asking: "_Asking") -> Accept | Parked:
     state = asking.calls.state
     while True:
         verdict = await asking.attempt()

@@ -1,23 +1,30 @@
 """A batch in a worker: every item goes through as many steps as this tier can answer, and waits for no neighbour."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firstline.schemas.attempt import Attempt
 from firstline.schemas.base import Json
 from firstline.schemas.batch import Batch, ItemTrail, Left, Settled, Todo, Trail, Work
-from firstline.schemas.plan import PlannedStep, named
-from firstline.schemas.verdict import Reject
+from firstline.schemas.plan import PlannedStep, StepKind, named
+from firstline.schemas.tier import TierKind
+from firstline.schemas.verdict import Accept, Parked, Reject
 from firstline.workers.durability.paid_answers import PaidAnswer
 from firstline.workers.execution.answering import answer
+from firstline.workers.execution.attempt_state import AttemptState
 from firstline.workers.execution.packer import Packer
+from firstline.workers.execution.student_step import answer_by_student
 from firstline.workers.execution.subtask import Outcome, Subtask
 from firstline.workers.execution.tool_rounds import offered
+from firstline.workers.execution.tool_step import answer_by_tool
 from firstline.workers.rules.step_graph import applies, gathered, ready, unfolded
-from firstline.workers.rules.step_inputs import Unfit
+from firstline.workers.rules.step_inputs import Unfit, inputs_of
 from firstline.workers.tools.toolbox import Tools
 from firstline.workers.worker import Worker
+
+_log = logging.getLogger(__name__)
 
 
 async def run_batch(batch: Batch, worker: Worker, *, resumed: bool = False) -> Trail:
@@ -160,4 +167,25 @@ def _gather(journey: _Journey, planned: PlannedStep) -> bool:
 async def _ask(holding: _Holding, journey: _Journey, todo: Todo) -> Outcome:
     planned = named(holding.batch.steps, todo.step)
     subtask = Subtask(holding.batch, journey.work, planned, todo, journey.values, holding.paid, holding.offered)
-    return await answer(subtask, holding.worker, holding.packer)
+    state = AttemptState.of(todo)
+    try:
+        verdict = await _answered(subtask, state, holding)
+    except Exception as error:
+        # A bug of ours must not take the neighbours along, nor come back for ever; what was paid stays on record.
+        _log.exception("subtask.bug", extra={"job": subtask.batch.job, "step": todo.step, "item": subtask.work.item})
+        reason = f"internal error in step '{todo.step}': {type(error).__name__}; the worker's log has the traceback"
+        verdict = Reject(reason=reason)
+    return state.end(verdict)
+
+
+async def _answered(subtask: Subtask, state: AttemptState, holding: _Holding) -> Accept | Parked:
+    """Have a subtask tried by who answers its step on this tier: a tool, a student, or models."""
+    worker, step = holding.worker, subtask.planned.step
+    if step.kind is StepKind.TOOL:
+        return await answer_by_tool(subtask, state, worker)
+    inputs = inputs_of(step, subtask.skill, subtask.work.input, subtask.values)
+    if isinstance(inputs, Unfit):
+        return Reject(reason=inputs.reason)
+    if subtask.batch.tier.kind is TierKind.STUDENT:
+        return await answer_by_student(subtask, inputs, state, worker)
+    return await answer(subtask, inputs, state, worker, holding.packer)
