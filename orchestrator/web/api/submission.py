@@ -29,6 +29,7 @@ from firstline.orchestrator.web.access import Visitor, find_job
 from firstline.orchestrator.web.catalogues import current_catalogue
 from firstline.orchestrator.web.json_body import MAY_BE_FILE, MOST_ITEMS
 from firstline.orchestrator.web.parameters import NAME, plain_name
+from firstline.orchestrator.web.places import in_turns
 from firstline.orchestrator.web.problem import Refusal
 from firstline.orchestrator.web.unsafe import refuse_unsafe
 from firstline.schemas.base import Frozen, JsonObject, digest
@@ -185,7 +186,7 @@ def refuse_misfit(request: JobRequest, source: Path | None, order: JobOrder) -> 
 
 def _items(request: JobRequest, source: Path | None, order: JobOrder) -> Iterator[InputItem]:
     if source is not None:
-        return mapped(read_items(source, id_field=order.id_field), order.map)
+        return in_turns(mapped(read_items(source, id_field=order.id_field), order.map))
     if request.goal is None:
         raise UserError("no items: give them as `items`, or upload a file to /v1/jobs/upload")
     return iter([InputItem("1", {"goal": request.goal})])

@@ -11,7 +11,7 @@ import pytest
 
 from firstline.orchestrator import api
 from firstline.orchestrator.core import audit_log
-from firstline.orchestrator.web import patience
+from firstline.orchestrator.web import patience, places
 from firstline.orchestrator.web.places import Places
 from firstline.schemas.access import Role
 from tests.unit.web_house import House, build_house
@@ -123,3 +123,18 @@ def test_what_is_refused_again_and_again_is_told_so_later_and_does_not_fill_the_
     assert time.monotonic() - begun > 4 * 0.05
     assert len(audit_log.deeds(api.engine().db, limit=500)) == 20
     assert house.client(admin).get("/v1/jobs").status_code == 200, "others are answered as ever"
+
+
+def test_the_loop_has_its_turn_while_a_thread_reads_a_large_file(house, monkeypatch):
+    turns = list[threading.Thread]()
+    monkeypatch.setattr(places, "_nothing", lambda: turns.append(threading.current_thread()))
+    items = "".join(f'{{"text": "text {n}"}}\n' for n in range(5_000))
+
+    async def upload() -> httpx.Response:
+        async with browser(house, house.token(Role.SUBMITTER)) as client:
+            file = {"file": ("x.jsonl", items)}
+            return await client.post("/v1/jobs/upload", data={"workflow": "sort"}, files=file)
+
+    assert asyncio.run(upload()).json()["items"] == 5_000
+    assert len(turns) >= 10
+    assert {thread is threading.main_thread() for thread in turns} == {True}
