@@ -39,6 +39,11 @@ class Signal(Frozen):
         return self.kind in ("agreement", "verifier")
 
     @property
+    def is_of_logprobs(self) -> bool:
+        """Whether it is read off log-probabilities: a model that gives none never has a value of it."""
+        return self.kind in ("mean_logprob", "min_logprob", "margin")
+
+    @property
     def label(self) -> str:
         """The signal's name in reports and calibrations, such as `margin(intent)`."""
         return f"{self.kind}({self.field})" if self.field else self.kind

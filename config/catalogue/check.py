@@ -26,7 +26,9 @@ _JOB_NAMES = ("job", "*.job", "job-*", "job_*")
 _SKIPPED = frozenset({"node_modules", "venv", "site-packages", "__pycache__"})
 
 #: Checks that look at an answer without its item.
-_OF_ANSWERS_ALONE = frozenset({"one_of", "regex", "range", "length", "date", "language", "no_refusal", "plan"})
+_OF_ANSWERS_ALONE = frozenset(
+    {"one_of", "regex", "range", "length", "date", "language", "no_refusal", "plan", "number_as_written"}
+)
 
 
 @dataclass(frozen=True, slots=True)

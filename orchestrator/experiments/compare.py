@@ -28,8 +28,6 @@ from firstline.schemas.tier import Model, Profile, Tier, TierKind
 from firstline.workers.rules.json_paths import MISSING, Absent
 
 PURPOSE = "compare"
-#: Signals that make calls.
-_PAID = ("agreement", "verifier")
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ def _workflow(order: Order, question: Question) -> Workflow:
     quality = with_gold(workflow.quality, question.gold, question.field, question.compare)
     # Signals that cost calls of their own are left to `calibrate`; those that are free tell here what they are worth.
     skills = {
-        name: skill.evolve(confidence=tuple(one for one in skill.confidence if one.kind not in _PAID))
+        name: skill.evolve(confidence=tuple(one for one in skill.confidence if not one.is_costly))
         for name, skill in load_catalogue().parts(workflow).skills.items()
     }
     return on_its_own(workflow.evolve(quality=quality), skills, weighed=any(one.confidence for one in skills.values()))

@@ -231,9 +231,7 @@ class _Rung:
                     return float(signal.samples)
                 case "verifier":
                     return self._verifier(signal.tier, price)
-                case "function":
-                    return 0.0
-                case _ if self.tier.models[0].logprobs:
+                case _ if self.tier.models[0].logprobs or not signal.is_of_logprobs:
                     return 0.0
         return 0.0
 

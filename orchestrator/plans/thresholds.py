@@ -12,8 +12,6 @@ from firstline.schemas.skill import Skill
 from firstline.schemas.tier import Model, Profile, Tier
 from firstline.workers.rules.closed_answers import undecidable
 
-#: Signals that are read off log-probabilities: a model that gives none never has a value of them.
-_OF_LOGPROBS = frozenset({"mean_logprob", "min_logprob", "margin"})
 #: Room for rounding where shares of a loss are added up again.
 _EPSILON = 1e-9
 
@@ -124,7 +122,7 @@ def has_signal(skill: Skill, model: Model) -> bool:
     """Say whether a signal of the skill can have a value for a model's answers."""
     if model.decides:
         return _undecidable(skill) is None
-    return any(signal.kind not in _OF_LOGPROBS or model.logprobs for signal in skill.confidence)
+    return any(model.logprobs or not signal.is_of_logprobs for signal in skill.confidence)
 
 
 def signals_for(output: JsonObject) -> tuple[Signal, ...]:

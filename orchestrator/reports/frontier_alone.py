@@ -6,12 +6,9 @@ from sqlalchemy import RowMapping
 
 from firstline.config.providers.prices import Terms, price_of
 from firstline.schemas.attempt import Usage
-from firstline.schemas.plan import Plan, StepKind
+from firstline.schemas.plan import Plan
 from firstline.schemas.tier import Profile
 from firstline.workers.rules.pricing import dollars
-
-#: Steps that exist only because cheap models are asked, or that steer: the top tier alone needs none of them.
-_STEERING = frozenset({StepKind.CHECKPOINT, StepKind.PLAN, StepKind.ADAPT})
 
 
 def frontier_alone(rows: Iterable[RowMapping], plan: Plan | None, profile: Profile) -> float | None:
@@ -21,7 +18,8 @@ def frontier_alone(rows: Iterable[RowMapping], plan: Plan | None, profile: Profi
     nor what the response cache answered.
     """
     model = profile.ladder[-1].models[0]
-    steering = {planned.step.name for planned in plan.steps if planned.step.kind in _STEERING} if plan else set()
+    # The top tier alone needs nobody to steer, and nobody to look at what cheap models have answered.
+    steering = {planned.step.name for planned in plan.steps if planned.step.kind.steers} if plan else set()
     costs: list[float] = []
     for row in rows:
         if row["step"] in steering:

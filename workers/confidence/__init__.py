@@ -26,10 +26,9 @@ _ALTERNATIVES = 5
 
 def top_logprobs(skill: Skill) -> int | None:
     """Return how many alternatives a call for this skill should ask for (`Call.top_logprobs`); None: none needed."""
-    kinds = {signal.kind for signal in skill.confidence}
-    if "margin" in kinds:
+    if any(signal.kind == "margin" for signal in skill.confidence):
         return _ALTERNATIVES
-    return 0 if kinds & {"mean_logprob", "min_logprob"} else None
+    return 0 if any(signal.is_of_logprobs for signal in skill.confidence) else None
 
 
 async def assess(answered: CheckedAnswer, call: Caller, wanted: str = "") -> Confidence | None:
