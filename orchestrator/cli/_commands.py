@@ -47,10 +47,12 @@ class CommandFolder(TyperGroup):
 
 def is_noted(words: Sequence[str]) -> bool:
     """Return whether a command line, as it was typed, belongs into the audit log."""
-    if not words or words[0] not in _names() or {"--help", "-h"} & {*words}:
+    if not words or words[0] not in _names() or {"--help", "-h", "--dry-run"} & {*words}:
         return False
     noted = getattr(_module(words[0]), "NOTED", False)
-    return noted if isinstance(noted, bool) else any(word.partition("=")[0] in noted for word in words[1:])
+    # The command of a group, and options; what stands elsewhere may be called as it likes.
+    said = {word.partition("=")[0] for n, word in enumerate(words[1:]) if n == 0 or word.startswith("-")}
+    return noted if isinstance(noted, bool) else not said.isdisjoint(noted)
 
 
 @cache
