@@ -28,6 +28,10 @@ def sentence(error: ErrorDetails, *, show: bool = True) -> str:
     """Return the error in one sentence; `show=False` leaves the value out (it may be a secret)."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
+    if error["type"] == "json_invalid":
+        return f"expected JSON, got what is none: {error['ctx']['error']}"
+    if error["type"] == "missing":
+        return "expected a value, got nothing"
     hint = _hint(error)
     got = f", got {shown(error['input'])}" if show else ""
     return f"expected {wanted(error)}{got}{f'; {hint}' if hint else ''}"

@@ -20,6 +20,9 @@ class ItemFile:
     def __len__(self) -> int:
         return self.count
 
+    def __str__(self) -> str:
+        return f"{self.count:,}"
+
 
 @contextmanager
 def as_file(items: Sequence[JsonObject] | ItemFile) -> Iterator[Path | None]:

@@ -18,6 +18,7 @@ _CPU_S = 30
 #: Lists and objects, and commas, of a body: each value takes many times its text's memory. And values of what is told:
 #: who reads it lets nobody else work meanwhile.
 MOST_CONTAINERS, MOST_COMMAS, MOST_TOLD = 1_000_000, 2_000_000, 100_000
+DEEP = "it is nested too deep"
 #: Members of a list that are told by their place.
 _TOLD = 20
 #: Half a surrogate pair, once pairs are characters.
@@ -56,7 +57,9 @@ def read(raw: bytes, items: str, field: str) -> dict[str, Any]:
         value = json.loads(raw)
     except json.JSONDecodeError as error:
         return {"wrong": (error.msg, error.pos)}
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return {"unread": DEEP}
+    except ValueError as error:
         return {"unread": str(error)[:200]}
     told: dict[str, Any] = {"flaw": flaw_of(value)}
     given = value.get(field) if isinstance(value, dict) else None
@@ -104,7 +107,7 @@ def _main(room: int, items: str, field: str) -> None:
     except MemoryError:
         told = {"much": f"what takes more than {room / 1e6:,.0f} MB to read"}
     except RecursionError:
-        told = {"unread": "it is nested too deep"}
+        told = {"unread": DEEP}
     except OSError as error:
         told = {"unwritten": error.strerror}
     sys.stdout.buffer.write(marshal.dumps(told))

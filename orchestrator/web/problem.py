@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from firstline.config.errors.error_messages import dotted, sentence
+from firstline.orchestrator.web.body_process import DEEP
 from firstline.schemas.base import Frozen
 from firstline.schemas.errors import FirstlineError, InfrastructureError, OverQuotaError, UserError
 from firstline.workers.rules.json_text import printable
@@ -77,6 +78,10 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         case UserError() | InfrastructureError():
             status, headers = next(found for kind, found in _KINDS.items() if isinstance(error, kind))
             return _problem(status, str(error)), dict(headers)
+        case HTTPException(status_code=HTTPStatus.BAD_REQUEST, __cause__=ValueError() | RecursionError() as cause):
+            # FastAPI's word for a body that it cannot read says no more than that.
+            why = DEEP if isinstance(cause, RecursionError) else cause
+            return _problem(HTTPStatus.BAD_REQUEST, f"expected JSON, got what cannot be read: {why}"), {}
         case HTTPException():
             return _problem(HTTPStatus(error.status_code), str(error.detail)), dict(error.headers or {})
         case _:

@@ -110,6 +110,28 @@ def test_what_is_wrong_with_a_large_body_is_said_as_of_a_small_one(house):
     assert client.post("/v1/jobs", content="[" * 100_000, headers=JSON).status_code in (400, 422)
 
 
+@pytest.mark.parametrize("more", [0, 200])
+def test_what_cannot_be_read_is_told_in_words(house, more):
+    client = house.client(house.token(Role.SUBMITTER))
+    padding = json.dumps(LARGE["items"][:more])[1:-1]
+
+    def detail(text: str | bytes) -> str:
+        body = text if isinstance(text, bytes) else text.replace("PADDING", padding)
+        return client.post("/v1/jobs", content=body, headers=JSON).json()["detail"]
+
+    assert "expected JSON, got what is none: " in detail('{"items": [PADDING}')
+    assert detail(b"\xff\x9b" * (1 + more * 500)).startswith("expected JSON, got what cannot be read: 'utf-8' codec")
+    assert detail("[" * (3_000 + more * 500)) == "expected JSON, got what cannot be read: it is nested too deep"
+    assert client.post("/v1/jobs", content="", headers=JSON).json()["detail"] == "body: expected a value, got nothing"
+
+
+def test_more_items_than_a_request_may_hold_are_counted_and_no_path_is_told(house):
+    items = [{"text": "x"}] * 100_001
+    answer = house.client(house.token(Role.SUBMITTER)).post("/v1/jobs", json={"workflow": "sort", "items": items})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "body.items: expected at most 100000 elements, got 100,001"
+
+
 def test_who_may_not_is_told_so_before_what_is_wrong(house):
     client = house.client(house.token(Role.VIEWER))
     assert client.post("/v1/jobs", json={**LARGE, "nobody": 1}).status_code == 403
