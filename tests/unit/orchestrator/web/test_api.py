@@ -374,7 +374,10 @@ def test_a_token_waits_for_so_many_chats_at_once(tmp_path, monkeypatch, stream):
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        ('{"model": "firstline/auto", "messages": ' + "[" * 50_000, "expected JSON, got what cannot be read: it is nested too deep"),
+        (
+            '{"model": "firstline/auto", "messages": ' + "[" * 50_000,
+            "expected JSON, got what cannot be read: it is nested too deep",
+        ),
         ('{"model": "firstline/auto", "messages": ' + "[" * 5_000 + "]" * 5_000 + "}", ""),
         ('{"model": "firstline/auto", "messages": [{"role": "user", "content": {"a": 1}}]}', "content"),
         ('{"model": "firstline/auto", "messages": [{"role": "user", "content": "a"}], "n": 1e9}', "n"),
